@@ -1,0 +1,1 @@
+"""A Bluesky run engine that never blocks."""

@@ -1,0 +1,3 @@
+"""Background tasks, claims, merging and services."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Values and primitives: errors, latches, actions, status, protocols."""
+
+__all__: list[str] = []

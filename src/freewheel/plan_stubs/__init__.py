@@ -1,0 +1,3 @@
+"""Plan stubs: generators of the messages that plans are made of."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Ready plans."""
+
+__all__: list[str] = []

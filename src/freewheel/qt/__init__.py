@@ -1,0 +1,3 @@
+"""Qt widgets for acquisition programs (extra ``qt``)."""
+
+__all__: list[str] = []

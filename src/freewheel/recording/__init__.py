@@ -1,0 +1,3 @@
+"""Record runs, replay documents, replay devices."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""A simulated microscope made of ophyd-async devices."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""What users need to test their own plans."""
+
+__all__: list[str] = []
