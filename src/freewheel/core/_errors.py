@@ -1,0 +1,109 @@
+"""Every error of its own that freewheel raises."""
+
+from __future__ import annotations
+
+__all__ = [
+    "EngineClosedError",
+    "ForkedProcessError",
+    "InvalidState",
+    "MissingExtraError",
+    "ResourceConflictError",
+    "ServiceFailedError",
+    "StatusTimeoutError",
+    "UnknownStatusFailure",
+    "WaitTimeoutError",
+]
+
+
+class InvalidState(RuntimeError):  # noqa: N818 - the name that ophyd's users know
+    """A status was finished a second time."""
+
+
+class StatusTimeoutError(TimeoutError):
+    """A status was not finished within its own `timeout`."""
+
+
+class WaitTimeoutError(TimeoutError):
+    """A wait for a status ended before the status did. The status goes on."""
+
+
+class UnknownStatusFailure(RuntimeError):  # noqa: N818 - the name that ophyd's users know
+    """A status was told that it failed, but not why."""
+
+
+class EngineClosedError(RuntimeError):
+    """An engine was called after `close()`."""
+
+
+class ForkedProcessError(RuntimeError):
+    """Something that belongs to the parent process was used in a forked child.
+
+    Threads do not survive a fork, so that the call could never be answered.
+    """
+
+
+class ServiceFailedError(RuntimeError):
+    """A service that must run for as long as the engine does has ended."""
+
+
+class ResourceConflictError(RuntimeError):
+    """A plan needs a device that another one holds.
+
+    Parameters
+    ----------
+    device : object
+        The device that both want, or its name.
+    holder : object
+        Who holds it: a task, or the name of a plan or a program.
+    requester : object
+        Who asked for it and was refused.
+    """
+
+    def __init__(self, device: object, holder: object, requester: object) -> None:
+        # The parts, not the message, are the arguments: so the error survives pickling.
+        super().__init__(device, holder, requester)
+        self.device = device
+        self.holder = holder
+        self.requester = requester
+
+    def __str__(self) -> str:
+        """Name all three."""
+        device, holder, requester = (
+            _name_of(part) for part in (self.device, self.holder, self.requester)
+        )
+        return (
+            f"{requester} needs {device}, which {holder} holds. Wait until {holder} has ended or "
+            f"releases {device}, or cancel it."
+        )
+
+
+class MissingExtraError(ImportError):
+    """A feature needs packages that are not installed.
+
+    Parameters
+    ----------
+    feature : str
+        What was asked for, such as ``"freewheel.qt"``.
+    extra : str
+        The extra of freewheel that brings the packages, such as ``"qt"``.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(feature, extra)
+        self.feature = feature
+        self.extra = extra
+
+    def __str__(self) -> str:
+        """Give the command that mends it."""
+        return (
+            f"{self.feature} needs packages that are not installed. "
+            f'Install them with: pip install "freewheel[{self.extra}]"'
+        )
+
+
+def _name_of(part: object) -> str:
+    """Return the name of a device, a task or a plan, as a user would say it."""
+    if isinstance(part, str):
+        return repr(part)
+    name = getattr(part, "name", None)
+    return repr(name) if isinstance(name, str) and name else repr(part)
