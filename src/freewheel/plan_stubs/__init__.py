@@ -1,3 +1,48 @@
 """Plan stubs: generators of the messages that plans are made of."""
 
-__all__: list[str] = []
+from ._actions import read_while_waiting, wait_for_actions
+from ._cache import clear_cache, read_and_stash, stash
+from ._describe import describe, describe_collect
+from ._live import acquire, trigger_and_read
+from ._messages import (
+    abs_set,
+    checkpoint,
+    create,
+    drop,
+    null,
+    read,
+    save,
+    sleep,
+    trigger,
+    wait,
+)
+from ._moves import mv, rd, set_property
+from ._pace import Pacer, Tick, pace
+
+__all__ = [
+    "Pacer",
+    "Tick",
+    "abs_set",
+    "acquire",
+    "checkpoint",
+    "clear_cache",
+    "create",
+    "describe",
+    "describe_collect",
+    "drop",
+    "mv",
+    "null",
+    "pace",
+    "rd",
+    "read",
+    "read_and_stash",
+    "read_while_waiting",
+    "save",
+    "set_property",
+    "sleep",
+    "stash",
+    "trigger",
+    "trigger_and_read",
+    "wait",
+    "wait_for_actions",
+]

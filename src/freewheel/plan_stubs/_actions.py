@@ -1,0 +1,136 @@
+"""Waiting for what a user may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from bluesky.utils import Msg
+
+from ._live import Shot
+from ._pace import Pacer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bluesky.protocols import Readable
+    from bluesky.utils import MsgGenerator
+
+    from freewheel.core import SRLatch
+
+__all__ = ["read_while_waiting", "wait_for_actions"]
+
+
+def wait_for_actions(
+    events: Mapping[str, SRLatch],
+    timeout: float | None = 0.001,
+    wait_for: Literal["set", "reset"] = "set",
+) -> MsgGenerator[tuple[str, SRLatch] | None]:
+    """Wait until one of several latches is set, or reset.
+
+    While it waits the latches are on offer as `RunEngine.pending_actions`. A set that is
+    followed at once by a reset is not missed. A good place for a pause, a deferred one too:
+    after it the plan waits on.
+
+    Parameters
+    ----------
+    events : mapping of str to SRLatch
+        The latches by name, such as an action's ``event_map``.
+    timeout : float, optional
+        How long to wait, in seconds; for ever if ``None``.
+    wait_for : {"set", "reset"}
+        Which change to wait for.
+
+    Yields
+    ------
+    Msg
+        ``wait_for_actions``
+
+    Returns
+    -------
+    tuple of str and SRLatch, or None
+        The latch that changed first, with its name; ``None`` when the time is over.
+
+    Raises
+    ------
+    ValueError
+        If the time-out is negative or not a number.
+    """
+    changed: tuple[str, SRLatch] | None = yield Msg(
+        "wait_for_actions", None, events, timeout=timeout, wait_for=wait_for
+    )
+    return changed
+
+
+def read_while_waiting(
+    objs: Sequence[Readable[Any]],
+    events: Mapping[str, SRLatch],
+    stream_name: str = "primary",
+    refresh_period: float = 1 / 60,
+    wait_for: Literal["set", "reset"] = "set",
+    *,
+    pacer: Pacer | None = None,
+    at_once: bool = False,
+) -> MsgGenerator[tuple[str, SRLatch]]:
+    """Take one event after the other until a latch changes.
+
+    The period is kept: neither the time of a reading nor the lateness of a wake-up adds to it,
+    and turns that there was no time for are skipped, see `Pacer`. The latches are on offer all
+    the time, also while the devices are read: a change meanwhile ends the wait that follows.
+
+    Parameters
+    ----------
+    objs : sequence of Readable
+        The devices; those that can be triggered are.
+    events : mapping of str to SRLatch
+        The latches by name.
+    stream_name : str
+        Name of the stream.
+    refresh_period : float
+        Seconds from the begin of one event to the begin of the next.
+    wait_for : {"set", "reset"}
+        Which change to wait for.
+    pacer : Pacer, optional
+        The clock to follow instead of one that is made here with `refresh_period`; so that it
+        goes on from one call to the next, and can be among `objs`.
+    at_once : bool
+        Whether to take each event in one message, see `acquire`.
+
+    Yields
+    ------
+    Msg
+        Each turn ``checkpoint``, those of `trigger_and_read`, and ``wait_for_actions``
+
+    Returns
+    -------
+    tuple of str and SRLatch
+        The latch that changed first, with its name.
+
+    Raises
+    ------
+    ValueError
+        If the period is not a positive finite number.
+    """
+    clock = Pacer(refresh_period) if pacer is None else pacer
+    shot = Shot(objs, stream_name)
+    take = shot.take_at_once if at_once else shot.take
+    # The engine tells objects that it has seen in a message when it pauses and resumes.
+    yield Msg("null", clock)
+    try:
+        while True:
+            clock.begin_turn()
+            yield Msg("checkpoint")
+            yield from take()
+            changed: tuple[str, SRLatch] | None = yield Msg(
+                "wait_for_actions",
+                None,
+                events,
+                timeout=clock.remaining(),
+                wait_for=wait_for,
+                hold=True,
+            )
+            if changed is not None:
+                return changed
+    except Exception:
+        # Else the latches would stay on offer, with nobody left who waits for them.
+        yield Msg("wait_for_actions", None, {}, timeout=0)
+        raise

@@ -1,0 +1,151 @@
+"""Taking one event: message by message, or in one message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bluesky.preprocessors import rewindable_wrapper
+from bluesky.utils import Msg, all_safe_rewind, separate_devices
+
+from ._groups import fresh_group
+from ._support import is_triggerable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bluesky.protocols import Readable, Reading
+    from bluesky.utils import MsgGenerator
+
+__all__ = ["Shot", "acquire", "trigger_and_read"]
+
+
+def trigger_and_read(
+    devices: Sequence[Readable[Any]], name: str = "primary"
+) -> MsgGenerator[dict[str, Reading[Any]]]:
+    """Trigger devices, wait, and read them into one event.
+
+    The same messages as bluesky's stub of that name, at half the price.
+
+    Parameters
+    ----------
+    devices : sequence of Readable
+        The devices; those that can be triggered are. A device whose parent is given as well is
+        left out: the parent's reading has it.
+    name : str
+        Name of the stream.
+
+    Yields
+    ------
+    Msg
+        ``trigger`` for each, ``wait``, ``create``, ``read`` for each, ``save``; ``drop`` instead
+        of ``save`` if a reading fails.
+
+    Returns
+    -------
+    dict of str to Reading
+        The readings of all.
+    """
+    if not devices:
+        yield Msg("null")
+    return (yield from Shot(devices, name).take())
+
+
+def acquire(
+    devices: Sequence[Readable[Any]], name: str = "primary"
+) -> MsgGenerator[dict[str, Reading[Any]]]:
+    """Trigger, wait, read and save one event in **one** message.
+
+    For the fastest of live loops. The documents are those of `trigger_and_read`, and so are the
+    errors. What is given up is that others see the steps:
+
+    - ``msg_hook`` gets one ``acquire`` message, and no ``trigger``, ``wait``, ``create``,
+      ``read`` and ``save``;
+    - preprocessors that look for these, or change them (such as ``set_run_key_wrapper`` does for
+      ``msg.run``: that one works; ``monitor_during_wrapper`` and those that act on ``read`` do
+      not), see one message that they do not know;
+    - an engine without this command refuses the plan with ``InvalidCommand``.
+
+    ``waiting_hook`` and tracing are served as by the single steps: with either in use the engine
+    takes them one by one.
+
+    Parameters
+    ----------
+    devices : sequence of Readable
+        As for `trigger_and_read`.
+    name : str
+        Name of the stream.
+
+    Yields
+    ------
+    Msg
+        ``acquire``
+
+    Returns
+    -------
+    dict of str to Reading
+        The readings of all.
+    """
+    return (yield from Shot(devices, name).take_at_once())
+
+
+class Shot:
+    """One kind of event, taken again and again: what can be prepared is prepared once.
+
+    Parameters
+    ----------
+    devices : sequence of Readable
+        As for `trigger_and_read`.
+    name : str
+        Name of the stream.
+    """
+
+    __slots__ = ("_devices", "_name", "_triggerables")
+
+    def __init__(self, devices: Sequence[Readable[Any]], name: str = "primary") -> None:
+        self._devices: tuple[Readable[Any], ...] = tuple(devices)
+        if len(self._devices) > 1:
+            self._devices = tuple(separate_devices(self._devices))
+        self._name = name
+        self._triggerables = tuple(filter(is_triggerable, self._devices))
+
+    def take(self) -> MsgGenerator[dict[str, Reading[Any]]]:
+        """Take one event, message by message."""
+        return self._rewindable(self._steps())
+
+    def take_at_once(self) -> MsgGenerator[dict[str, Reading[Any]]]:
+        """Take one event in one message."""
+        return self._rewindable(self._one_step())
+
+    def _rewindable(
+        self, steps: MsgGenerator[dict[str, Reading[Any]]]
+    ) -> MsgGenerator[dict[str, Reading[Any]]]:
+        # Asked each time, for a device may change its mind.
+        if all_safe_rewind(self._devices):
+            return steps
+        guarded: MsgGenerator[dict[str, Reading[Any]]] = rewindable_wrapper(steps, False)
+        return guarded
+
+    def _steps(self) -> MsgGenerator[dict[str, Reading[Any]]]:
+        if self._triggerables:
+            group = fresh_group("trigger")
+            for device in self._triggerables:
+                yield Msg("trigger", device, group=group)
+            yield Msg("wait", None, group=group)
+        yield Msg("create", name=self._name)
+        readings: dict[str, Reading[Any]] = {}
+        try:
+            for device in self._devices:
+                reading = yield Msg("read", device)
+                if reading is not None:
+                    readings.update(reading)
+        except Exception:
+            yield Msg("drop")
+            raise
+        yield Msg("save")
+        return readings
+
+    def _one_step(self) -> MsgGenerator[dict[str, Reading[Any]]]:
+        readings: Mapping[str, Reading[Any]] | None = yield Msg(
+            "acquire", None, *self._devices, name=self._name
+        )
+        return dict(readings or {})
