@@ -1,3 +1,9 @@
-"""A simulated microscope made of ophyd-async devices."""
+"""Simulated devices: a microscope made of ophyd-async parts, and faults on purpose."""
 
-__all__: list[str] = []
+from ._camera import SimCamera
+from ._sample import View
+
+__all__ = [
+    "SimCamera",
+    "View",
+]

@@ -1,0 +1,331 @@
+"""The simulated camera."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ophyd_async.core import (
+    Array1D,
+    AsyncStatus,
+    SignalBackend,
+    SignalR,
+    SignalRW,
+    StandardReadable,
+    StandardReadableFormat,
+    soft_signal_rw,
+)
+
+from ._sample import Sample, View
+from ._sensor import Frame, Rendering, Sensor, SensorSettings
+from ._thread import run_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bluesky.protocols import Reading
+    from event_model import DataKey
+    from ophyd_async.core import Callback
+
+_LINE_TIME = 5e-6  # s for each row of the sensor: a scientific CMOS reads 2048 rows in 10 ms
+# Rendering a new scene of so many pixels (2 ms on a laptop) may hold up the loop; more may not.
+_RENDER_INLINE = 256 * 1024
+
+
+class CameraSettings:
+    """The knobs of a camera, each a signal that refuses what the sensor cannot do.
+
+    Read and written on the event loop that runs the device.
+
+    Parameters
+    ----------
+    shape : tuple[int, int]
+        Height and width of the sensor [pixels].
+    exposure : float
+        Exposure time to begin with [s].
+    gain : float
+        Gain to begin with [counts/electron].
+    """
+
+    def __init__(self, shape: tuple[int, int], exposure: float, gain: float) -> None:
+        self._shape = shape
+        self._exposure = self._valid_exposure(exposure)
+        self._gain = self._valid_gain(gain)
+        self._binning = 1
+        self._roi = (0, 0, shape[1], shape[0])
+        self.exposure = soft_signal_rw(float, exposure, units="s", setter=self._set_exposure)
+        self.gain = soft_signal_rw(float, gain, units="counts/electron", setter=self._set_gain)
+        self.binning = soft_signal_rw(int, 1, setter=self._set_binning)
+        self.roi = soft_signal_rw(
+            Array1D[np.int32], np.array(self._roi, np.int32), units="pixels", setter=self._set_roi
+        )
+
+    def current(self, view: View) -> SensorSettings:
+        """Return the settings as they are now, frozen."""
+        return SensorSettings(self._roi, self._exposure, self._gain, self._binning, view)
+
+    @staticmethod
+    def _valid_exposure(value: float) -> float:
+        if not 0 <= value < math.inf:  # false for NaN
+            msg = f"exposure must be a time in seconds, zero or more, not {value!r}"
+            raise ValueError(msg)
+        return float(value)
+
+    @staticmethod
+    def _valid_gain(value: float) -> float:
+        if not 0 < value <= 100:
+            msg = f"gain must lie above 0 and at most at 100 counts per electron, not {value!r}"
+            raise ValueError(msg)
+        return float(value)
+
+    def _set_exposure(self, value: float | None) -> float:
+        self._exposure = self._valid_exposure(0.0 if value is None else value)
+        return self._exposure
+
+    def _set_gain(self, value: float | None) -> float:
+        self._gain = self._valid_gain(1.0 if value is None else value)
+        return self._gain
+
+    def _set_binning(self, value: int | None) -> int:
+        value = 1 if value is None else value
+        limit = min(self._roi[2:])
+        if value != int(value) or not 1 <= value <= limit:
+            msg = f"binning must be a whole number from 1 to {limit} (the region), not {value!r}"
+            raise ValueError(msg)
+        self._binning = int(value)
+        return self._binning
+
+    def _set_roi(self, value: Sequence[int] | Array1D[np.int32] | None) -> Array1D[np.int32]:
+        height, width = self._shape
+        roi = [0, 0, width, height] if value is None else [int(edge) for edge in value]
+        if (
+            len(roi) != 4
+            or min(roi[:2]) < 0
+            or min(roi[2:]) < self._binning
+            or roi[0] + roi[2] > width
+            or roi[1] + roi[3] > height
+        ):
+            msg = (
+                f"roi must be left, top, width and height within the {width} x {height} sensor, "
+                f"and at least one binned pixel ({self._binning}) in size, not {roi}"
+            )
+            raise ValueError(msg)
+        self._roi = (roi[0], roi[1], roi[2], roi[3])
+        return np.array(roi, dtype=np.int32)
+
+
+class FrameMaker:
+    """Frames of a sensor, one after the other, without holding up the event loop for long.
+
+    Used on the event loop that runs the device.
+
+    Parameters
+    ----------
+    sensor : Sensor
+        The sensor.
+    """
+
+    def __init__(self, sensor: Sensor) -> None:
+        self._sensor = sensor
+        self._rendering: Rendering | None = None
+        self._index = 0
+
+    async def make(self, settings: SensorSettings) -> Frame:
+        """Return the next frame, a new array."""
+        rendering = self._rendering
+        if rendering is None or rendering.settings != settings:
+            if math.prod(settings.shape) <= _RENDER_INLINE:
+                rendering = self._sensor.render(settings)
+            else:
+                rendering = await run_in_thread(
+                    lambda: self._sensor.render(settings), "freewheel-sim-render"
+                )
+            self._rendering = rendering
+        self._index += 1
+        return self._sensor.frame(rendering, self._index - 1)
+
+
+def valid_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return a frame's height and width [pixels], or raise ``ValueError``."""
+    if len(shape) != 2 or any(edge != int(edge) or not 1 <= edge <= 16384 for edge in shape):
+        msg = f"shape must be a height and a width from 1 to 16384 pixels, not {shape!r}"
+        raise ValueError(msg)
+    return int(shape[0]), int(shape[1])
+
+
+def valid_seed(seed: int) -> int:
+    """Return a seed, or raise ``ValueError``."""
+    if seed != int(seed) or seed < 0:
+        msg = f"seed must be a whole number, zero or more, not {seed!r}"
+        raise ValueError(msg)
+    return int(seed)
+
+
+class ImageBackend(SignalBackend[np.ndarray]):
+    """A signal's backend that hands on arrays as they are.
+
+    The soft backend of ophyd-async copies each array that it is given, which is half of the
+    time that a fast camera takes.
+
+    Parameters
+    ----------
+    shape : Callable
+        Returns the shape of the next frame.
+    """
+
+    def __init__(self, shape: Callable[[], tuple[int, int]]) -> None:
+        super().__init__(np.ndarray)
+        self._shape = shape
+        self._callback: Callback[Reading[np.ndarray]] | None = None
+        self.reading: Reading[np.ndarray] | None = None
+
+    def update(self, frame: Frame, timestamp: float) -> None:
+        """Make a frame the signal's value."""
+        self.reading = {"value": frame, "timestamp": timestamp, "alarm_severity": 0}
+        if self._callback is not None:
+            self._callback(self.reading)
+
+    def _reading(self) -> Reading[np.ndarray]:
+        if self.reading is None:
+            # Before the first trigger, as with a real camera, the buffer is empty.
+            self.update(np.zeros(self._shape(), dtype=np.uint16), time.time())
+            assert self.reading is not None
+        return self.reading
+
+    def source(self, name: str, read: bool) -> str:
+        return f"sim://{name}"
+
+    async def connect(self, timeout: float) -> None:  # noqa: ASYNC109 (its base says so)
+        pass
+
+    async def put(self, value: np.ndarray | None) -> None:
+        msg = "a camera's image is read only"
+        raise TypeError(msg)
+
+    async def get_datakey(self, source: str) -> DataKey:
+        return {
+            "source": source,
+            "dtype": "array",
+            "dtype_numpy": np.dtype(np.uint16).str,
+            "shape": list(self._shape()),
+            "units": "counts",
+        }
+
+    async def get_reading(self) -> Reading[np.ndarray]:
+        return self._reading()
+
+    async def get_value(self) -> np.ndarray:
+        return self._reading()["value"]
+
+    async def get_setpoint(self) -> np.ndarray:
+        return self._reading()["value"]
+
+    def set_callback(self, callback: Callback[Reading[np.ndarray]] | None) -> None:
+        if callback is not None and self._callback is not None:
+            msg = "Cannot set a callback when one is already set"
+            raise RuntimeError(msg)
+        self._callback = callback
+        if callback is not None:
+            callback(self._reading())
+
+
+class SimCamera(StandardReadable):
+    """A camera that looks at a simulated sample.
+
+    Each `trigger` exposes one frame, and `read` returns it under the key ``<name>-image``: 2-D,
+    ``uint16``, a new array every time. The frames show beads and features that move, with
+    shot noise, read-out noise, a dark pattern and hot pixels. They depend on where the stage is,
+    on focus and illumination (``view``), and on exposure, gain, binning and region of interest.
+    The same seed and the same settings give the same frames.
+
+    The device belongs to no event loop: any engine may run it, one at a time. Its methods are for
+    the thread of that engine's loop.
+
+    Parameters
+    ----------
+    name : str
+        Name of the device.
+    shape : tuple[int, int]
+        Height and width of the sensor [pixels].
+    exposure : float
+        Exposure time to begin with [s].
+    gain : float
+        Gain to begin with [counts/electron].
+    readout : float | None
+        Time that reading the whole sensor takes [s]; a region of interest takes its share.
+        By default 5 us for each row.
+    seed : int
+        Seed of sample and noise, zero or more.
+    view : Callable[[], View] | None
+        Returns what the camera looks at; called on the loop when an exposure begins.
+        By default the centre of the sample, in focus, in full light.
+    sleep : Callable
+        Coroutine function that waits for a number of seconds.
+
+    Raises
+    ------
+    ValueError
+        If shape, exposure, gain, read-out time or seed make no camera.
+    """
+
+    exposure: SignalRW[float]
+    gain: SignalRW[float]
+    binning: SignalRW[int]
+    roi: SignalRW[Array1D[np.int32]]
+    image: SignalR[np.ndarray]
+
+    def __init__(
+        self,
+        name: str = "camera",
+        *,
+        shape: tuple[int, int] = (512, 512),
+        exposure: float = 0.005,
+        gain: float = 1.0,
+        readout: float | None = None,
+        seed: int = 0,
+        view: Callable[[], View] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        height, width = valid_shape(shape)
+        valid_seed(seed)
+        readout = height * _LINE_TIME if readout is None else readout
+        if not 0 <= readout < math.inf:
+            msg = f"readout must be a time in seconds, zero or more, not {readout!r}"
+            raise ValueError(msg)
+        self._row_time = readout / height
+        self._settings = CameraSettings((height, width), exposure, gain)
+        self._view = view or View
+        self._sleep = sleep
+        self._frames = FrameMaker(Sensor((height, width), Sample(seed), seed=seed))
+        with self.add_children_as_readables(StandardReadableFormat.CONFIG_SIGNAL):
+            self.exposure = self._settings.exposure
+            self.gain = self._settings.gain
+            self.binning = self._settings.binning
+            self.roi = self._settings.roi
+        self._backend = ImageBackend(lambda: self._settings.current(View()).shape)
+        # Not cached: a subscription would make ophyd-async format every frame for its log.
+        with self.add_children_as_readables(StandardReadableFormat.HINTED_UNCACHED_SIGNAL):
+            self.image = SignalR(self._backend)
+        super().__init__(name=name)
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        """Expose one frame and read it out.
+
+        Returns
+        -------
+        AsyncStatus
+            Done when the frame can be read.
+        """
+        started = time.monotonic()
+        settings = self._settings.current(self._view())
+        # Made while the exposure goes on, so that it takes no time of its own.
+        frame = await self._frames.make(settings)
+        due = settings.exposure + settings.roi[3] * self._row_time
+        left = due - (time.monotonic() - started)
+        if due and left > 0:
+            await self._sleep(left)
+        self._backend.update(frame, time.time())
