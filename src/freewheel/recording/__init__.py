@@ -1,3 +1,27 @@
 """Record runs, replay documents, replay devices."""
 
-__all__: list[str] = []
+from ._errors import (
+    DamagedRecordingError,
+    FutureVersionError,
+    MissingArrayError,
+    NotARecordingError,
+    NotRecordedError,
+    RecordingError,
+    TiledConnectionError,
+)
+from ._recorder import Recorder
+from ._runs import MemoryRun, RecordedRun, read_runs
+
+__all__ = [
+    "DamagedRecordingError",
+    "FutureVersionError",
+    "MemoryRun",
+    "MissingArrayError",
+    "NotARecordingError",
+    "NotRecordedError",
+    "RecordedRun",
+    "Recorder",
+    "RecordingError",
+    "TiledConnectionError",
+    "read_runs",
+]

@@ -1,0 +1,217 @@
+"""Taking large arrays out of documents, into files that stream documents point to.
+
+A data key that is described as a large array becomes an external one (``external: "STREAM:"``).
+Its arrays go to an HDF5 file, which a ``stream_resource`` document names, and each event is
+preceded by a ``stream_datum`` document that says which array belongs to it. This is what
+ophyd-async's detectors emit that write their own files, so whatever reads those reads these.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ._arrays import DATASET, ArrayFile, can_store
+from ._fidelity import ABSENT, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ._fidelity import Notes
+
+__all__ = ["FORMAT_VERSION", "RECORDER", "ArrayDivider", "array_uid"]
+
+FORMAT_VERSION: Final = 1
+RECORDER: Final = "freewheel"
+
+_MAX_FILES_PER_KEY: Final = 16
+
+Documents = list[tuple[str, dict[str, Any]]]
+
+
+def array_uid(event_uid: str, key: str) -> str:
+    """Return the uid of the ``stream_datum`` that holds an event's array."""
+    return f"{event_uid}/{key}"
+
+
+class ArrayDivider:
+    """Divides the documents of one run into small documents and array files.
+
+    Not thread-safe; its owner calls it under a lock.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the array files go. Made when the first one is needed.
+    run : str
+        The run's uid.
+    inline_limit : int
+        Arrays of up to so many bytes stay in their documents.
+    compression : Mapping
+        See `ArrayFile`.
+    """
+
+    def __init__(
+        self, folder: Path, run: str, inline_limit: int, compression: Mapping[str, Any]
+    ) -> None:
+        self._folder = folder
+        self._run = run
+        self._limit = inline_limit
+        self._compression = compression
+        self._streams: dict[str, str] = {}  # descriptor uid -> stream name
+        self._external: dict[str, frozenset[str]] = {}  # descriptor uid -> keys taken out
+        self._files: dict[tuple[Any, ...], tuple[ArrayFile, str]] = {}
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> tuple[Documents, Notes]:
+        """Return the documents to write in place of this one, the last of them its own.
+
+        The notes are what `restore` needs, beside the arrays, to undo it for that last one.
+
+        Raises
+        ------
+        OSError
+            When an array cannot be written.
+        """
+        if name == "descriptor":
+            changed, notes = self._descriptor(doc)
+            return [(name, changed)], notes
+        if name in ("event", "event_page") and self._external.get(doc["descriptor"]):
+            return self._event(name, doc)
+        return [(name, dict(doc))], []
+
+    def _descriptor(self, doc: Mapping[str, Any]) -> tuple[dict[str, Any], Notes]:
+        taken = [key for key, about in doc["data_keys"].items() if self._is_large(about)]
+        self._streams[doc["uid"]] = doc.get("name", "")
+        self._external[doc["uid"]] = frozenset(taken)
+        data_keys = dict(doc["data_keys"])
+        for key in taken:
+            data_keys[key] = {**data_keys[key], "external": "STREAM:"}
+        notes: Notes = [[["data_keys", key, "external"], ABSENT, None] for key in taken]
+        return {**doc, "data_keys": data_keys}, notes
+
+    def _is_large(self, about: Mapping[str, Any]) -> bool:
+        shape = about.get("shape") or ()
+        if "external" in about or about.get("dtype") != "array" or None in shape:
+            return False
+        text = about.get("dtype_numpy")
+        try:
+            size = np.dtype(text).itemsize if isinstance(text, str) else 8
+        except TypeError:
+            return False
+        return math.prod(shape) * size > self._limit
+
+    def _event(self, name: str, doc: Mapping[str, Any]) -> tuple[Documents, Notes]:
+        descriptor = doc["descriptor"]
+        before: Documents = []
+        notes: Notes = []
+        data, timestamps = dict(doc["data"]), dict(doc["timestamps"])
+        filled = dict(doc.get("filled", {}))
+        for key in sorted(self._external[descriptor] & data.keys()):
+            column = data[key] if name == "event_page" else [data[key]]
+            times = timestamps[key] if name == "event_page" else [timestamps[key]]
+            file = self._file_for(descriptor, key, column, before)
+            if file is None:
+                # It stays where it is, which the event model calls "filled".
+                old = filled.get(key)
+                filled[key] = [True] * len(column) if name == "event_page" else True
+                notes.append([["filled", key], ABSENT if old is None else "value", old])
+                continue
+            stored, resource = file
+            indices = [stored.append(*pair) for pair in zip(column, times, strict=True)]
+            before.append(("stream_datum", self._datum(doc, key, resource, indices)))
+            if any(type(time) is not float for time in times):
+                notes.append([["timestamps", key], "value", plain(timestamps[key], [])])
+            del data[key], timestamps[key]
+            if key in filled:
+                notes.append([["filled", key], "value", plain(filled.pop(key), [])])
+        changed = {**doc, "data": data, "timestamps": timestamps}
+        if filled or "filled" in doc:
+            changed["filled"] = filled
+        else:
+            notes = [note for note in notes if note[0][0] != "filled"]
+        if "filled" in changed and "filled" not in doc:
+            notes.append([["filled"], ABSENT, None])
+        return [*before, (name, changed)], notes
+
+    def _file_for(
+        self, descriptor: str, key: str, column: Sequence[Any], before: Documents
+    ) -> tuple[ArrayFile, str] | None:
+        """Return the file for these arrays, a new one with its document in ``before``."""
+        if not column or not all(isinstance(a, np.ndarray) and can_store(a) for a in column):
+            return None
+        shape, dtype = column[0].shape, column[0].dtype
+        if any(a.shape != shape or a.dtype != dtype for a in column):
+            return None
+        stream = self._streams[descriptor]
+        signature = (stream, key, shape, dtype.str)
+        if signature not in self._files:
+            number = sum(1 for known in self._files if known[:2] == (stream, key))
+            if number >= _MAX_FILES_PER_KEY:
+                return None
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / self._file_name(stream, key, number)
+            file = ArrayFile(path, shape, dtype, self._compression)
+            resource = self._resource(path, key, shape)
+            self._files[signature] = file, resource["uid"]
+            before.append(("stream_resource", resource))
+        return self._files[signature]
+
+    def _file_name(self, stream: str, key: str, number: int) -> str:
+        text = re.sub(r"[^\w.-]+", "_", f"{stream}-{key}")[:100]
+        # Two keys that differ only in what was replaced must not meet in one file.
+        while (self._folder / (name := f"{text}-{number}.h5" if number else f"{text}.h5")).exists():
+            number += 1
+        return name
+
+    def _resource(self, path: Path, key: str, shape: tuple[int, ...]) -> dict[str, Any]:
+        return {
+            "uid": str(uuid.uuid4()),
+            "data_key": key,
+            "mimetype": "application/x-hdf5",
+            "uri": "file://localhost" + path.absolute().as_uri().removeprefix("file://"),
+            "parameters": {
+                "dataset": DATASET,
+                "chunk_shape": [1, *shape],
+                "join_method": "stack",
+                "swmr": True,
+                "recorder": {"name": RECORDER, "version": FORMAT_VERSION},
+            },
+            "run_start": self._run,
+        }
+
+    def _datum(
+        self, doc: Mapping[str, Any], key: str, resource: str, indices: Sequence[int]
+    ) -> dict[str, Any]:
+        uids, numbers = doc["uid"], doc["seq_num"]
+        first_uid = uids if isinstance(uids, str) else uids[0]
+        first = numbers if isinstance(numbers, int) else numbers[0]
+        return {
+            "uid": array_uid(first_uid, key),
+            "stream_resource": resource,
+            "descriptor": doc["descriptor"],
+            "indices": {"start": indices[0], "stop": indices[-1] + 1},
+            "seq_nums": {"start": first, "stop": first + len(indices)},
+        }
+
+    def close(self, *, durable: bool = False) -> None:
+        """Close the array files.
+
+        Raises
+        ------
+        OSError
+            When one could not be closed; the others are closed.
+        """
+        failures = []
+        for file, _ in self._files.values():
+            try:
+                file.close(durable=durable)
+            except OSError as error:
+                failures.append(error)
+        self._files.clear()
+        if failures:
+            raise failures[0]
