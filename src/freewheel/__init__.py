@@ -1,1 +1,31 @@
 """A Bluesky run engine that never blocks."""
+
+from bluesky.run_engine import RunEngineResult
+
+from ._version import __version__
+from .core import *  # noqa: F403
+from .core import __all__ as _core
+from .engine import (
+    BlockingRunEngine,
+    EngineEvents,
+    EngineFuture,
+    EngineSnapshot,
+    ExhaustedPlanError,
+    PlanFuture,
+    RunEngine,
+    register_bound_command,
+)
+
+__all__ = [  # noqa: PLE0604
+    *_core,
+    "BlockingRunEngine",
+    "EngineEvents",
+    "EngineFuture",
+    "EngineSnapshot",
+    "ExhaustedPlanError",
+    "PlanFuture",
+    "RunEngine",
+    "RunEngineResult",
+    "__version__",
+    "register_bound_command",
+]

@@ -1,3 +1,18 @@
 """The run engine, plan futures, the queue, commands and document delivery."""
 
-__all__: list[str] = []
+from ._blocking import BlockingRunEngine
+from ._calls import ExhaustedPlanError
+from ._engine import RunEngine, register_bound_command
+from ._events import EngineEvents, EngineSnapshot
+from ._futures import EngineFuture, PlanFuture
+
+__all__ = [
+    "BlockingRunEngine",
+    "EngineEvents",
+    "EngineFuture",
+    "EngineSnapshot",
+    "ExhaustedPlanError",
+    "PlanFuture",
+    "RunEngine",
+    "register_bound_command",
+]

@@ -1,0 +1,73 @@
+"""The engine for programs that expect its calls to wait, as bluesky's do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._engine import RunEngine
+
+if TYPE_CHECKING:
+    from ._futures import EngineFuture
+
+__all__ = ["BlockingRunEngine"]
+
+T = TypeVar("T")
+
+
+class BlockingRunEngine(RunEngine):
+    """The same engine, whose calls wait for their futures.
+
+    For hosts such as bluesky-queueserver and blueapi. ``RE(plan)`` and ``RE.resume()`` return the
+    result, or raise what the plan raised, or ``RunEngineInterrupted``. While one of them waits on
+    the main thread, Ctrl-C asks for a pause at the next checkpoint, and a second one pauses at
+    once. On the engine's own thread, where waiting could never end, ``RE(plan)`` and ``resume``
+    are refused, and the other calls do not wait.
+    """
+
+    def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
+        """Run a plan, wait for its end, and return its result."""
+        self._refuse_on_loop("RE(plan)")
+        return self._wait_for(super().__call__(plan, subs, **metadata_kw))
+
+    def resume(self) -> Any:
+        """Resume the paused plan, wait for its end, and return its result."""
+        self._refuse_on_loop("resume()")
+        return self._wait_for(super().resume())
+
+    def request_pause(self, defer: bool = False) -> Any:
+        """Pause the plan; wait until it is paused, or with ``defer`` do not."""
+        return self._wait_unless_on_loop(super().request_pause(defer))
+
+    def stop(self) -> Any:
+        """Stop the plan and wait for its clean-up."""
+        return self._wait_unless_on_loop(super().stop())
+
+    def abort(self, reason: str = "") -> Any:
+        """Abort the plan and wait for its clean-up."""
+        return self._wait_unless_on_loop(super().abort(reason))
+
+    def halt(self) -> Any:
+        """Halt the plan and wait for its end."""
+        return self._wait_unless_on_loop(super().halt())
+
+    def _wait_unless_on_loop(self, future: EngineFuture[T]) -> T | None:
+        return None if self.on_loop_thread() else future.result()
+
+    def _refuse_on_loop(self, call: str) -> None:
+        if self.on_loop_thread():
+            raise RuntimeError(
+                f"{call} of a BlockingRunEngine waits, which cannot be done on the run engine's "
+                "own thread. Use freewheel.RunEngine, whose calls return futures."
+            )
+
+    def _wait_for(self, future: EngineFuture[T]) -> T:
+        interrupts = 0
+        while True:
+            try:
+                return future.result()
+            except KeyboardInterrupt:
+                if future.done():
+                    raise  # the plan's own
+                interrupts += 1
+                if self._state == "running":
+                    super().request_pause(defer=interrupts == 1)

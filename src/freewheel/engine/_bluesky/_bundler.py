@@ -1,0 +1,245 @@
+"""A run bundler that does for the second event only what can differ from the first.
+
+bluesky's bundler finds out, for each event anew, whether the devices' keys collide, whether their
+descriptions are known, which of the keys are external; and has every event document checked
+against a JSON schema that says nothing about the two parts which devices fill. This one lets
+bluesky's code do all that once for a stream, remembers what it was done for, and as long as the
+same devices are read in the same order goes straight to the document. Anything unusual takes
+bluesky's own way, hence meets bluesky's own errors.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bluesky.bundlers import RunBundler
+from bluesky.log import doc_logger
+from bluesky.utils import maybe_collect_asset_docs
+from event_model import ComposeEvent, DocumentNames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bluesky.protocols import Reading
+    from bluesky.utils import Msg
+
+__all__ = ["LeanRunBundler"]
+
+
+class _LeanComposeEvent(ComposeEvent):
+    """Composes events, and validates those whose validity depends on anything but their keys.
+
+    The schema of events leaves the contents of ``data`` and ``timestamps`` open, and every other
+    field is made here or by event-model; so what is left to check is which keys there are. Where
+    they are not those of the descriptor, event-model's own check finds the words.
+    """
+
+    def __init__(self, original: ComposeEvent) -> None:
+        super().__init__(descriptor=original.descriptor, event_counters=original.event_counters)
+        data_keys = original.descriptor["data_keys"]
+        self.required = frozenset(
+            key for key, data_key in data_keys.items() if data_key.get("external") != "STREAM:"
+        )
+        # bluesky marks these as not filled in each event of a bundle.
+        self.unfilled = {
+            key: False
+            for key, data_key in data_keys.items()
+            if "external" in data_key and data_key["external"] != "STREAM:"
+        }
+
+    def __call__(
+        self,
+        data: dict[str, Any],
+        timestamps: dict[str, Any],
+        seq_num: int | None = None,
+        filled: dict[str, bool | str] | None = None,
+        uid: str | None = None,
+        time: float | None = None,
+        validate: bool = True,
+    ) -> Any:
+        if (
+            validate
+            and seq_num is None
+            and uid is None
+            and time is None
+            and type(data) is type(timestamps) is dict
+            and data.keys() == self.required
+            and timestamps.keys() == self.required
+            and (not filled or filled == self.unfilled)
+        ):
+            validate = False
+        return super().__call__(data, timestamps, seq_num, filled, uid, time, validate)
+
+
+@dataclass(slots=True)
+class _Routine:
+    """What was found out about a stream: for these devices, in this order."""
+
+    cache: Any  # bluesky's cache of the stream that it was found out for
+    devices: list[Any]
+    descriptions: list[Any]  # what each device's `describe` answered
+    # Once an event was saved: its descriptor's bundle, and the devices that it was made for.
+    bundle: Any = None
+    described: Any = None
+
+
+class LeanRunBundler(RunBundler):
+    """Bundles one run's readings into events, as bluesky's does."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # By stream, like bluesky's own caches of a run. All of it is used on the loop alone.
+        self._routines: dict[str, _Routine] = {}
+        # That of the open event, for as long as the event follows it.
+        self._routine: _Routine | None = None
+
+    # -- descriptors --------------------------------------------------------------------------
+
+    async def _prepare_stream(self, desc_key: str, objs_dks: Any) -> Any:
+        doc, _, objs = await super()._prepare_stream(desc_key, objs_dks)
+        bundle = self._descriptors[desc_key]
+        bundle.compose_event = _LeanComposeEvent(bundle.compose_event)
+        return doc, bundle.compose_event, objs
+
+    # -- events -------------------------------------------------------------------------------
+
+    async def create(self, msg: Msg) -> None:
+        name = msg.kwargs.get("name")
+        cache = self._saved_stream_cache.get(name)
+        if cache is None or self.bundling or self._strict_pre_declare:
+            await super().create(msg)
+            name, cache = self._bundle_name, self._current_stream_cache
+        else:
+            self._asset_docs_cache.clear()
+            self._objs_read.clear()
+            self.bundling = True
+            self._bundle_name = name
+            cache.read_cache.clear()
+            self._current_stream_cache = cache
+        routine = self._routines.get(name)
+        if routine is None or routine.cache is not cache:
+            routine = self._routines[name] = _Routine(cache, [], [])
+        self._routine = routine
+
+    async def read(self, msg: Msg, reading: Mapping[str, Reading[Any]]) -> Any:
+        if not self.bundling or self.take_reading(msg.obj, reading):
+            return reading
+        obj = msg.obj
+        routine = self._routine
+        place = len(self._objs_read)
+        if (
+            routine is not None
+            and place < len(routine.devices)
+            and routine.devices[place] is obj
+            and routine.descriptions[place] is routine.cache.describe_cache.get(obj)
+        ):
+            # As expected, but for documents of its own that the device has for this event.
+            self._objs_read.append(obj)
+            routine.cache.read_cache.append(reading)
+            docs = maybe_collect_asset_docs(msg, obj, *msg.args, **msg.kwargs)
+            self._asset_docs_cache.extend([doc async for doc in docs])
+            return reading
+        try:
+            await super().read(msg, reading)
+        except BaseException:
+            # Whether it counts as read is unknown: the event goes bluesky's way from here.
+            self._routine = None
+            raise
+        if routine is None:
+            return reading
+        if place < len(routine.devices):
+            # Another order than last time: what was known of the devices from here on is void.
+            del routine.devices[place:], routine.descriptions[place:]
+            routine.bundle = None
+        routine.devices.append(obj)
+        routine.descriptions.append(self._current_stream_cache.describe_cache[obj])
+        return reading
+
+    def take_reading(self, obj: Any, reading: Mapping[str, Reading[Any]]) -> bool:
+        """Add a reading to the open event, if there is nothing to find out about its device.
+
+        Returns
+        -------
+        bool
+            Whether it was added; if not, `read` does.
+        """
+        routine = self._routine
+        objs_read = self._objs_read
+        place = len(objs_read)
+        if (
+            routine is None
+            or place >= len(routine.devices)
+            or routine.devices[place] is not obj
+            or routine.descriptions[place] is not routine.cache.describe_cache.get(obj)
+            or getattr(obj, "collect_asset_docs", None) is not None
+        ):
+            return False
+        objs_read.append(obj)
+        routine.cache.read_cache.append(reading)
+        return True
+
+    async def save(self, msg: Msg) -> None:
+        routine = self._routine
+        name: Any = self._bundle_name
+        if routine is None or not self.bundling:
+            await super().save(msg)
+            return
+        self._routine = None
+        bundle = routine.bundle
+        if (
+            bundle is None
+            or self._asset_docs_cache
+            or len(self._objs_read) != len(routine.devices)
+            or self._descriptors.get(name) is not bundle
+            or self._descriptor_objs.get(name) is not routine.described
+        ):
+            complete = len(self._objs_read) == len(routine.devices)
+            await super().save(msg)
+            if complete:
+                routine.bundle = self._descriptors.get(name)
+                routine.described = self._descriptor_objs.get(name)
+            return
+        self.bundling = False
+        self._bundle_name = None
+        await self._emit_event(routine)
+
+    async def _emit_event(self, routine: _Routine) -> None:
+        compose: _LeanComposeEvent = routine.bundle.compose_event
+        read_cache = routine.cache.read_cache
+        if len(read_cache) == 1:
+            readings = read_cache[0]
+        else:
+            readings = {}
+            for reading in read_cache:
+                readings.update(reading)
+        data: dict[str, Any] = {}
+        timestamps: dict[str, Any] = {}
+        for key, payload in readings.items():
+            data[key] = payload["value"]
+            timestamps[key] = payload["timestamp"]
+        doc = compose(data, timestamps, filled=dict(compose.unfilled))
+        # Hand on, do not keep: frames are large.
+        read_cache.clear()
+        await self.emit(DocumentNames.event, doc)
+        if doc_logger.isEnabledFor(logging.DEBUG):
+            doc_logger.debug(
+                "[event] document emitted with data keys %r (run_uid=%r)",
+                data.keys(),
+                self._run_start_uid,
+                extra={
+                    "doc_name": "event",
+                    "run_uid": self._run_start_uid,
+                    "data_keys": data.keys(),
+                },
+            )
+
+    # -- rewinding ----------------------------------------------------------------------------
+
+    def rewind(self) -> None:
+        super().rewind()
+        self._routine = None
+
+    def reset_checkpoint_state(self) -> None:
+        self._sequence_counters_copy.update(self._sequence_counters)

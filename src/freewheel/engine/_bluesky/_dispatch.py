@@ -1,0 +1,42 @@
+"""Document dispatch in which one subscriber's failure takes no document from the others."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from bluesky.run_engine import Dispatcher
+from bluesky.utils import CallbackRegistry
+from event_model import DocumentNames
+
+__all__ = ["FairDispatcher"]
+
+
+class _FairRegistry(CallbackRegistry):  # type: ignore[misc]
+    """Calls every subscriber before it raises the first failure, with the others as notes."""
+
+    def process(self, sig: Any, *args: Any, **kwargs: Any) -> list[tuple[BaseException, Any]]:
+        if self.allowed_sigs is not None and sig not in self.allowed_sigs:
+            raise ValueError(f"Allowed signals are {self.allowed_sigs}")
+        failures: list[tuple[BaseException, Any]] = []
+        for proxy in list(self.callbacks.get(sig, {}).values()):
+            try:
+                proxy(*args, **kwargs)
+            except ReferenceError:
+                self._remove_proxy(proxy)
+            except BaseException as error:
+                failures.append((error, sys.exc_info()[2]))
+        if failures and not self.ignore_exceptions:
+            first = failures[0][0]
+            for error, _ in failures[1:]:
+                first.add_note(f"Another subscriber raised as well: {error!r}")
+            raise first
+        return failures
+
+
+class FairDispatcher(Dispatcher):  # type: ignore[misc]
+    """bluesky's dispatcher of documents, on a fair registry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cb_registry = _FairRegistry(allowed_sigs=DocumentNames)

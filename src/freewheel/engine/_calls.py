@@ -1,0 +1,146 @@
+"""One call of the engine, from ``RE(plan)`` to its end, and the check of what was given."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bluesky.utils import Msg, RunEngineInterrupted, normalize_subs_input
+
+from ._bluesky import PlanStart, plan_name
+from ._futures import EngineFuture, PlanFuture
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from bluesky.run_engine import RunEngineResult
+
+__all__ = ["Call", "ExhaustedPlanError", "check_plan"]
+
+
+class ExhaustedPlanError(ValueError, TypeError):
+    """A generator that has run already was given as a plan."""
+
+
+def check_plan(plan: Any) -> None:
+    """Refuse what is no plan.
+
+    Raises
+    ------
+    TypeError
+        With what to write instead.
+    ExhaustedPlanError
+        For a generator that has run already.
+    """
+    if inspect.isgenerator(plan):
+        if inspect.getgeneratorstate(plan) == inspect.GEN_CLOSED:
+            raise ExhaustedPlanError(
+                f"The plan {plan_name(plan)!r} has run already, and a generator runs once. Call "
+                f"the plan function again: RE({plan_name(plan)}(...))."
+            )
+        return
+    if isinstance(plan, Msg):
+        return
+    if callable(plan) and not isinstance(plan, Iterable):
+        name = getattr(plan, "__name__", repr(plan))
+        raise TypeError(
+            f"{name!r} is a function, not a plan. Call it to make the plan: RE({name}(...))."
+        )
+    if isinstance(plan, (str, bytes, dict)) or not isinstance(plan, Iterable):
+        if inspect.iscoroutine(plan):
+            plan.close()
+        raise TypeError(
+            f"{plan!r} is no plan. Give the generator that a plan function returns, as in "
+            "RE(count([detector])), or a list of messages."
+        )
+
+
+@dataclass(eq=False)
+class Call:
+    """A plan on its way through the engine.
+
+    Its futures are settled on the loop's thread; the rest is guarded by the engine's lock.
+    """
+
+    start: PlanStart
+    future: PlanFuture
+    thread: threading.Thread
+    ends: list[EngineFuture[Any]] = field(default_factory=list)  # of stop, abort and halt
+    pauses: list[EngineFuture[None]] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread
+    ) -> Call:
+        """Check what the caller gave, and make a call of it."""
+        check_plan(plan)
+        start = PlanStart(plan, normalize_subs_input(subs), metadata)
+        return cls(start, PlanFuture(plan_name(plan), thread), thread)
+
+    @property
+    def name(self) -> str:
+        """The plan's name."""
+        return self.future.plan_name
+
+    def claim(self, state_of: Callable[[], str]) -> None:
+        """Mark the call as the one that runs."""
+        future = self.future
+        future._withdraw = future.outcome._withdraw = None  # noqa: SLF001
+        future._state_of = state_of  # noqa: SLF001
+        future.set_running_or_notify_cancel()
+        future.outcome.set_running_or_notify_cancel()
+        future.started_at = time.monotonic()
+
+    def withdrawable(self, withdraw: Callable[[], bool]) -> None:
+        """Mark the call as one that waits, and may be withdrawn."""
+        self.future._withdraw = self.future.outcome._withdraw = withdraw  # noqa: SLF001
+
+    def cancel(self) -> None:
+        """End the futures of a call that was withdrawn, and its plan, which never ran."""
+        self.future.mark_cancelled()
+        self.future.outcome.mark_cancelled()
+        close = getattr(self.start.plan, "close", None)
+        if close is not None:
+            close()
+
+    def renew(self) -> PlanFuture:
+        """Make the future of a resumed plan: a new one with the same outcome."""
+        old = self.future
+        new = PlanFuture(self.name, self.thread, old.outcome)
+        new._state_of = old._state_of  # noqa: SLF001
+        new.started_at = old.started_at
+        new.set_running_or_notify_cancel()
+        self.future = new
+        return new
+
+    def settle(
+        self, result: RunEngineResult, error: BaseException | None, value: Any, message: str
+    ) -> None:
+        """Tell everybody who waits that the plan has ended, and how.
+
+        By then the engine has given the call up, so that nobody adds a future to it any more.
+
+        Parameters
+        ----------
+        value : object
+            What the call returns: the result, or the uids of its runs.
+        """
+        future = self.future
+        future.ended_at = time.monotonic()
+        if error is not None:
+            future.outcome.settle(error=error)
+            future.settle(error=error)
+        else:
+            future.outcome.settle(result)
+            if result.interrupted:
+                future.settle(error=RunEngineInterrupted(message))
+            else:
+                future.settle(value)
+        for end in self.ends:
+            end.settle(value, error)
+        for pause in self.pauses:
+            pause.settle(None)

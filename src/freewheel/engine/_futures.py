@@ -1,0 +1,194 @@
+"""Futures that refuse to be waited for where they could never be done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar, final
+
+from freewheel.core import ForkedProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from bluesky.run_engine import RunEngineResult
+
+__all__ = ["EngineFuture", "PlanFuture"]
+
+T = TypeVar("T")
+
+
+class EngineFuture(Future[T]):
+    """A `concurrent.futures.Future` that can be awaited too, from any asyncio loop.
+
+    An ``await`` that is cancelled leaves the future as it is.
+
+    Parameters
+    ----------
+    what : str
+        What it stands for, for messages.
+    thread : threading.Thread
+        The engine's thread, on which waiting is refused: what is waited for happens there.
+    """
+
+    def __init__(self, what: str, thread: threading.Thread) -> None:
+        super().__init__()
+        self._what = what
+        self._thread = thread
+        self._pid = os.getpid()
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the result and return it; from any thread but the engine's own.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Raises
+        ------
+        RuntimeError
+            On the engine's own thread, where waiting could never end.
+        TimeoutError
+            If it is not done in time.
+        """
+        self._check_wait()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
+        self._check_wait()
+        return super().exception(timeout)
+
+    def _check_wait(self) -> None:
+        if self.done():
+            return
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(
+                f"Waiting for {self._what} on the run engine's own thread would never end: it is "
+                "this thread that has to carry it out. In a callback or a plan, use "
+                "add_done_callback, or await it in a coroutine."
+            )
+        if os.getpid() != self._pid:
+            raise ForkedProcessError(
+                f"Waiting for {self._what} in a forked process would never end: the run engine's "
+                "thread exists in the parent process only."
+            )
+
+    def __await__(self) -> Generator[Any, None, T]:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def tell(_: Future[T]) -> None:
+            with contextlib.suppress(RuntimeError):  # that loop is closed
+                loop.call_soon_threadsafe(_finish, waiter)
+
+        self.add_done_callback(tell)
+        yield from waiter
+        return super().result(0)
+
+    def settle(self, result: T | None = None, error: BaseException | None = None) -> None:
+        """End it, unless it has ended; whatever a callback raises is not the engine's affair."""
+        if self.done():
+            return
+        with contextlib.suppress(SystemExit, KeyboardInterrupt, GeneratorExit):
+            if error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(result)  # type: ignore[arg-type]
+
+
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class _Withdrawable(EngineFuture[T]):
+    """A future of a call, which is withdrawn from the queue when it is cancelled."""
+
+    _withdraw: Callable[[], bool] | None = None
+
+    def cancel(self) -> bool:
+        """Withdraw the call if it still waits in the queue.
+
+        Returns
+        -------
+        bool
+            Whether it was withdrawn. A plan that runs is not: stop it with ``RE.stop()``.
+        """
+        withdraw = self._withdraw
+        if self.cancelled():
+            return True
+        return withdraw() if withdraw is not None else False
+
+    def mark_cancelled(self) -> None:
+        """Cancel, as the one who has withdrawn the call."""
+        if super().cancel():
+            self.set_running_or_notify_cancel()
+
+
+@final
+class PlanFuture(_Withdrawable[Any]):
+    """What ``RE(plan)`` returns: done when the plan has ended and all is cleaned up.
+
+    A pause ends it with ``RunEngineInterrupted``, and so does a stop, an abort or a halt.
+
+    Attributes
+    ----------
+    plan_name : str
+        The plan's name.
+    outcome : EngineFuture of RunEngineResult
+        Done once, at the end of the plan's whole life, which pauses do not end: with a result for
+        a plan that completed, was stopped, aborted or halted; with the plan's own exception for
+        one that failed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        thread: threading.Thread,
+        outcome: _Withdrawable[RunEngineResult] | None = None,
+    ) -> None:
+        super().__init__(f"plan {name!r}", thread)
+        self.plan_name = name
+        self.outcome: _Withdrawable[RunEngineResult] = (
+            outcome if outcome is not None else _Withdrawable(f"the outcome of {name!r}", thread)
+        )
+        # Of the engine, under its lock; read here without it, for display.
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self._state_of: Callable[[], str] | None = None
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds since the plan was started, until its end; ``None`` before its start."""
+        if self.started_at is None:
+            return None
+        return (self.ended_at or time.monotonic()) - self.started_at
+
+    @property
+    def status(self) -> str:
+        """``"queued"``, the engine's state while the plan is under way, or how it ended."""
+        if self.cancelled():
+            return "cancelled"
+        if self.outcome.done():
+            if self.outcome.cancelled():
+                return "cancelled"
+            if (error := self.outcome.exception()) is not None:
+                return f"failed: {type(error).__name__}"
+            result = self.outcome.result()
+            if not result.interrupted:
+                return "completed"
+            return "stopped" if result.exit_status == "success" else "aborted"
+        if self.started_at is None:
+            return "queued"
+        return self._state_of() if self._state_of is not None else "running"
+
+    def __repr__(self) -> str:
+        elapsed = self.elapsed
+        took = "" if elapsed is None else f", {elapsed:.1f} s"
+        return f"<PlanFuture {self.plan_name}: {self.status}{took}>"
