@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["LeanRunBundler"]
 
 
+def _bluesky(parent: Any) -> Any:
+    """Return what it is given: bluesky does not annotate the methods that are called on it."""
+    return parent
+
+
 class _LeanComposeEvent(ComposeEvent):
     """Composes events, and validates those whose validity depends on anything but their keys.
 
@@ -109,7 +114,7 @@ class LeanRunBundler(RunBundler):
         name = msg.kwargs.get("name")
         cache = self._saved_stream_cache.get(name)
         if cache is None or self.bundling or self._strict_pre_declare:
-            await super().create(msg)
+            await _bluesky(super()).create(msg)
             name, cache = self._bundle_name, self._current_stream_cache
         else:
             self._asset_docs_cache.clear()
@@ -142,7 +147,7 @@ class LeanRunBundler(RunBundler):
             self._asset_docs_cache.extend([doc async for doc in docs])
             return reading
         try:
-            await super().read(msg, reading)
+            await _bluesky(super()).read(msg, reading)
         except BaseException:
             # Whether it counts as read is unknown: the event goes bluesky's way from here.
             self._routine = None
@@ -184,7 +189,7 @@ class LeanRunBundler(RunBundler):
         routine = self._routine
         name: Any = self._bundle_name
         if routine is None or not self.bundling:
-            await super().save(msg)
+            await _bluesky(super()).save(msg)
             return
         self._routine = None
         bundle = routine.bundle
@@ -196,7 +201,7 @@ class LeanRunBundler(RunBundler):
             or self._descriptor_objs.get(name) is not routine.described
         ):
             complete = len(self._objs_read) == len(routine.devices)
-            await super().save(msg)
+            await _bluesky(super()).save(msg)
             if complete:
                 routine.bundle = self._descriptors.get(name)
                 routine.described = self._descriptor_objs.get(name)
@@ -238,7 +243,7 @@ class LeanRunBundler(RunBundler):
     # -- rewinding ----------------------------------------------------------------------------
 
     def rewind(self) -> None:
-        super().rewind()
+        _bluesky(super()).rewind()
         self._routine = None
 
     def reset_checkpoint_state(self) -> None:
