@@ -10,6 +10,7 @@ from ._errors import (
     TiledConnectionError,
 )
 from ._recorder import Recorder
+from ._replay import replay, replay_plan
 from ._runs import MemoryRun, RecordedRun, read_runs
 
 __all__ = [
@@ -24,4 +25,6 @@ __all__ = [
     "RecordingError",
     "TiledConnectionError",
     "read_runs",
+    "replay",
+    "replay_plan",
 ]
