@@ -19,6 +19,7 @@ from ophyd_async.core import (
     soft_signal_rw,
 )
 
+from ._injection import inject
 from ._sample import Sample, View
 from ._sensor import Frame, Rendering, Sensor, SensorSettings
 from ._thread import run_in_thread
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from bluesky.protocols import Reading
     from event_model import DataKey
     from ophyd_async.core import Callback
+
+    from ._faults import Fault
 
 _LINE_TIME = 5e-6  # s for each row of the sensor: a scientific CMOS reads 2048 rows in 10 ms
 # Rendering a new scene of so many pixels (2 ms on a laptop) may hold up the loop; more may not.
@@ -164,6 +167,16 @@ def valid_seed(seed: int) -> int:
     return int(seed)
 
 
+def valid_row_time(shape: tuple[int, int], readout: float | None) -> float:
+    """Return the time to read one row of a sensor [s], or raise ``ValueError``."""
+    if readout is None:
+        return _LINE_TIME
+    if not 0 <= readout < math.inf:  # false for NaN
+        msg = f"readout must be a time in seconds, zero or more, not {readout!r}"
+        raise ValueError(msg)
+    return readout / shape[0]
+
+
 class ImageBackend(SignalBackend[np.ndarray]):
     """A signal's backend that hands on arrays as they are.
 
@@ -264,6 +277,8 @@ class SimCamera(StandardReadable):
         By default the centre of the sample, in focus, in full light.
     sleep : Callable
         Coroutine function that waits for a number of seconds.
+    faults : Sequence[Fault]
+        Faults from the start; see `inject`.
 
     Raises
     ------
@@ -288,28 +303,29 @@ class SimCamera(StandardReadable):
         seed: int = 0,
         view: Callable[[], View] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        faults: Sequence[Fault] = (),
     ) -> None:
         height, width = valid_shape(shape)
         valid_seed(seed)
-        readout = height * _LINE_TIME if readout is None else readout
-        if not 0 <= readout < math.inf:
-            msg = f"readout must be a time in seconds, zero or more, not {readout!r}"
-            raise ValueError(msg)
-        self._row_time = readout / height
+        self._row_time = valid_row_time((height, width), readout)
         self._settings = CameraSettings((height, width), exposure, gain)
         self._view = view or View
         self._sleep = sleep
         self._frames = FrameMaker(Sensor((height, width), Sample(seed), seed=seed))
-        with self.add_children_as_readables(StandardReadableFormat.CONFIG_SIGNAL):
-            self.exposure = self._settings.exposure
-            self.gain = self._settings.gain
-            self.binning = self._settings.binning
-            self.roi = self._settings.roi
+        self.exposure = self._settings.exposure
+        self.gain = self._settings.gain
+        self.binning = self._settings.binning
+        self.roi = self._settings.roi
+        self.add_readables(
+            [self.exposure, self.gain, self.binning, self.roi], StandardReadableFormat.CONFIG_SIGNAL
+        )
         self._backend = ImageBackend(lambda: self._settings.current(View()).shape)
+        self.image = SignalR(self._backend)
         # Not cached: a subscription would make ophyd-async format every frame for its log.
-        with self.add_children_as_readables(StandardReadableFormat.HINTED_UNCACHED_SIGNAL):
-            self.image = SignalR(self._backend)
+        self.add_readables([self.image], StandardReadableFormat.HINTED_UNCACHED_SIGNAL)
         super().__init__(name=name)
+        if faults:
+            inject(self, *faults)
 
     @AsyncStatus.wrap
     async def trigger(self) -> None:
