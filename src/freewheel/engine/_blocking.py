@@ -25,32 +25,42 @@ class BlockingRunEngine(RunEngine):
     """
 
     def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
-        """Run a plan, wait for its end, and return its result."""
+        """Run a plan, wait for its end, and return its result.
+
+        Raises
+        ------
+        RuntimeError
+            If another plan runs or is paused: a queue would make the caller wait for ever.
+        """
         self._refuse_on_loop("RE(plan)")
-        return self._wait_for(super().__call__(plan, subs, **metadata_kw))
+        with self._state_lock:
+            if self._state != "idle":
+                raise RuntimeError(f"The RunEngine is in a {self._state} state")
+            future = super().__call__(plan, subs, **metadata_kw)
+        return self._resolve(future)
 
     def resume(self) -> Any:
         """Resume the paused plan, wait for its end, and return its result."""
         self._refuse_on_loop("resume()")
-        return self._wait_for(super().resume())
+        return self._resolve(super().resume())
 
     def request_pause(self, defer: bool = False) -> Any:
         """Pause the plan; wait until it is paused, or with ``defer`` do not."""
-        return self._wait_unless_on_loop(super().request_pause(defer))
+        return self._resolve_off_loop(super().request_pause(defer))
 
     def stop(self) -> Any:
         """Stop the plan and wait for its clean-up."""
-        return self._wait_unless_on_loop(super().stop())
+        return self._resolve_off_loop(super().stop())
 
     def abort(self, reason: str = "") -> Any:
         """Abort the plan and wait for its clean-up."""
-        return self._wait_unless_on_loop(super().abort(reason))
+        return self._resolve_off_loop(super().abort(reason))
 
     def halt(self) -> Any:
         """Halt the plan and wait for its end."""
-        return self._wait_unless_on_loop(super().halt())
+        return self._resolve_off_loop(super().halt())
 
-    def _wait_unless_on_loop(self, future: EngineFuture[T]) -> T | None:
+    def _resolve_off_loop(self, future: EngineFuture[T]) -> T | None:
         return None if self.on_loop_thread() else future.result()
 
     def _refuse_on_loop(self, call: str) -> None:
@@ -60,7 +70,7 @@ class BlockingRunEngine(RunEngine):
                 "own thread. Use freewheel.RunEngine, whose calls return futures."
             )
 
-    def _wait_for(self, future: EngineFuture[T]) -> T:
+    def _resolve(self, future: EngineFuture[T]) -> T:
         interrupts = 0
         while True:
             try:

@@ -73,9 +73,7 @@ class Call:
     pauses: list[EngineFuture[None]] = field(default_factory=list)
 
     @classmethod
-    def make(
-        cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread
-    ) -> Call:
+    def make(cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread) -> Call:
         """Check what the caller gave, and make a call of it."""
         check_plan(plan)
         start = PlanStart(plan, normalize_subs_input(subs), metadata)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import os
-import threading
 import time
 import weakref
 from collections import deque
@@ -19,7 +17,7 @@ from bluesky.run_engine import RunEngineResult, default_scan_id_source
 from freewheel.core import EngineClosedError, ForkedProcessError
 
 from ._actions import ActionBoard, WaitForActions
-from ._bluesky import BlueskyEngine, PlanEnd, StateName
+from ._bluesky import BlueskyEngine, PlanEnd, StateName, loop_threads
 from ._caches import ClearCache, Stash
 from ._calls import Call
 from ._delivery import DELIVERIES, Delivery
@@ -29,6 +27,8 @@ from ._lifetime import close_at_exit, release_loop
 from ._loop_thread import LoopThread, new_event_loop
 
 if TYPE_CHECKING:
+    import asyncio
+    import threading
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
     from typing import Self
@@ -150,7 +150,7 @@ class RunEngine(BlueskyEngine):
         """
         self._check_usable()
         if self.max_depth is not None:
-            self._check_depth()
+            self._check_depth(self.max_depth)
         call = Call.make(plan, subs, metadata_kw, self._th)
         with self._state_lock:
             self._check_usable()
@@ -182,14 +182,15 @@ class RunEngine(BlueskyEngine):
         emit_safely(self.events.plan_started, call.future)
 
     def _failed_result(self, error: BaseException) -> RunEngineResult:
-        return RunEngineResult((), self.NO_PLAN_RETURN, "fail", False, str(error), error)
+        failure: Any = error
+        return RunEngineResult((), self.NO_PLAN_RETURN, "fail", False, str(error), failure)
 
-    def _check_depth(self) -> None:
+    def _check_depth(self, allowed: int) -> None:
         depth = len(inspect.stack()) - 2
-        if depth > self.max_depth:
-            raise RuntimeError(bluesky.run_engine.MAX_DEPTH_EXCEEDED_ERR_MSG.format(
-                self.max_depth, depth
-            ))
+        if depth > allowed:
+            raise RuntimeError(
+                bluesky.run_engine.MAX_DEPTH_EXCEEDED_ERR_MSG.format(self.max_depth, depth)
+            )
 
     def _withdraw(self, call: Call) -> bool:
         with self._state_lock:
@@ -271,7 +272,7 @@ class RunEngine(BlueskyEngine):
         TransitionError
             If the engine is idle.
         """
-        return self._end("stop")
+        return self._request_end("stop")
 
     def abort(self, reason: str = "") -> EngineFuture[Any]:
         """Stop the plan, with its clean-up, and mark it as aborted; otherwise as `stop`.
@@ -281,16 +282,16 @@ class RunEngine(BlueskyEngine):
         reason : str, optional
             For the stop document.
         """
-        return self._end("abort", reason)
+        return self._request_end("abort", reason)
 
     def halt(self) -> EngineFuture[Any]:
         """End the plan without its own clean-up; otherwise as `stop`.
 
         The engine still stops and unstages the devices; a second call cuts short what hangs there.
         """
-        return self._end("halt")
+        return self._request_end("halt")
 
-    def _end(self, kind: str, argument: Any = None) -> EngineFuture[Any]:
+    def _request_end(self, kind: str, argument: Any = None) -> EngineFuture[Any]:
         self._check_usable()
         with self._state_lock:
             future: EngineFuture[Any] = self._future(f"the {kind}")
@@ -325,7 +326,7 @@ class RunEngine(BlueskyEngine):
     def reset(self) -> None:
         """Halt what runs, wait for that, and forget subscriptions and caches."""
         if self._state != "idle":
-            self.halt().exception()
+            RunEngine.halt(self).exception()
         for token in list(self._deliveries):
             self.unsubscribe(token)
         super().reset()
@@ -335,6 +336,7 @@ class RunEngine(BlueskyEngine):
     def _plan_paused(self) -> None:
         with self._state_lock:
             call = self._call
+            assert call is not None
             pauses, call.pauses = call.pauses, []
             future = call.future
         future.settle(error=bluesky.run_engine.RunEngineInterrupted(self.pause_msg))
@@ -552,8 +554,9 @@ class RunEngine(BlueskyEngine):
         deadline = time.monotonic() + timeout
         future = self.begin_close("the engine is closed")
         if future is not None and not _wait(future, timeout):
-            _log.error("Plan %r did not clean up within %g s: it is halted.",
-                       self.plan_name, timeout)
+            _log.error(
+                "Plan %r did not clean up within %g s: it is halted.", self.plan_name, timeout
+            )
             with self._state_lock:
                 if self._call is not None:
                     self.request("halt")
@@ -608,7 +611,7 @@ def _thread_for(
             raise ValueError("RunEngine(loop=…): the loop is closed. Leave `loop` out.")
         started = LoopThread(loop)
         return started, started.thread
-    known = bluesky.run_engine._ensure_event_loop_running.loop_to_thread.get(loop)
+    known = loop_threads().get(loop)
     if known is None:
         raise RuntimeError(
             "RunEngine(loop=…): the loop runs already, and a run engine needs one on a thread of "
@@ -632,4 +635,4 @@ def _how(end: PlanEnd) -> str:
 
 
 def _ignore(error: BaseException) -> None:
-    """A display's failure is logged where it happened; it is not the plan's."""
+    """Do nothing: a display's failure was logged where it happened, and is not the plan's."""

@@ -1,6 +1,6 @@
 """The one place that touches bluesky's private names."""
 
-from ._engine import BlueskyEngine, PlanEnd, PlanStart, plan_name
+from ._engine import BlueskyEngine, PlanEnd, PlanStart, loop_threads, plan_name
 from ._state import StateName
 
-__all__ = ["BlueskyEngine", "PlanEnd", "PlanStart", "StateName", "plan_name"]
+__all__ = ["BlueskyEngine", "PlanEnd", "PlanStart", "StateName", "loop_threads", "plan_name"]

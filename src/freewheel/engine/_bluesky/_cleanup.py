@@ -27,7 +27,7 @@ HALT_GRACE: Final = 5.0
 HURRY_GRACE: Final = 0.5
 
 
-class ExplainedFailedStatus(FailedStatus):  # type: ignore[misc]
+class ExplainedFailedStatus(FailedStatus):
     """bluesky's ``FailedStatus`` whose text says why the status failed."""
 
     def __str__(self) -> str:
@@ -59,9 +59,7 @@ class CleanUp:
         await self._unstage_all()
         for key, run in list(self._run_bundlers.items()):
             if run.run_is_open:
-                close = Msg(
-                    "close_run", exit_status=self._exit_status, reason=reason, run_id=key
-                )
+                close = Msg("close_run", exit_status=self._exit_status, reason=reason, run_id=key)
                 await self._step(f"close run {key!r}", run.close_run(close), fatal=False)
         self._run_bundlers.clear()
         self._destroy_open_run_tracing_spans()

@@ -12,7 +12,11 @@ from event_model import DocumentNames
 __all__ = ["FairDispatcher"]
 
 
-class _FairRegistry(CallbackRegistry):  # type: ignore[misc]
+_Registry: Any = CallbackRegistry  # untyped
+_Dispatcher: Any = Dispatcher
+
+
+class _FairRegistry(_Registry):  # type: ignore[misc]
     """Calls every subscriber before it raises the first failure, with the others as notes."""
 
     def process(self, sig: Any, *args: Any, **kwargs: Any) -> list[tuple[BaseException, Any]]:
@@ -28,13 +32,13 @@ class _FairRegistry(CallbackRegistry):  # type: ignore[misc]
                 failures.append((error, sys.exc_info()[2]))
         if failures and not self.ignore_exceptions:
             first = failures[0][0]
-            for error, _ in failures[1:]:
-                first.add_note(f"Another subscriber raised as well: {error!r}")
+            for other, _ in failures[1:]:
+                first.add_note(f"Another subscriber raised as well: {other!r}")
             raise first
         return failures
 
 
-class FairDispatcher(Dispatcher):  # type: ignore[misc]
+class FairDispatcher(_Dispatcher):  # type: ignore[misc]
     """bluesky's dispatcher of documents, on a fair registry."""
 
     def __init__(self) -> None:

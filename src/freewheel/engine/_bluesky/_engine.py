@@ -12,7 +12,11 @@ import bluesky.run_engine as bluesky_run_engine
 from bluesky.run_engine import RunEngineResult, TransitionError, default_scan_id_source
 from bluesky.utils import DuringTask, Msg, PlanHalt
 
+from freewheel.engine._pacing import Pace
+
+from ._bundler import LeanRunBundler
 from ._cleanup import CleanUp, ExplainedFailedStatus, reason_of
+from ._commands import install_lean_commands
 from ._dispatch import FairDispatcher
 from ._messages import EXIT_REQUESTS, MessageLoop, start_of
 from ._state import STATES, StateDescriptor, StateName
@@ -68,7 +72,11 @@ class _LoopFacade:
         return getattr(self._real, name)
 
 
-class BlueskyEngine(MessageLoop, CleanUp, bluesky_run_engine.RunEngine):  # type: ignore[misc]
+# bluesky's class is typed in part only, and what is typed there says that its calls wait.
+_Base: Any = bluesky_run_engine.RunEngine
+
+
+class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
     """The core of an engine: it runs one plan at a time on a loop that runs already.
 
     A plan is begun with `begin`, on the loop's thread; pause, stop, … are requested with
@@ -83,6 +91,11 @@ class BlueskyEngine(MessageLoop, CleanUp, bluesky_run_engine.RunEngine):  # type
     """
 
     _state = StateDescriptor()
+    # bluesky's own, declared again for what freewheel keeps in them.
+    _task: asyncio.Task[None] | None
+    _exception: BaseException | None
+    _deferred_pause_requested: bool
+    RunBundler = LeanRunBundler
     #: Messages that are kept for a rewind, at most, where a plan takes no checkpoints.
     max_cached_messages: int = 50_000
 
@@ -146,6 +159,8 @@ class BlueskyEngine(MessageLoop, CleanUp, bluesky_run_engine.RunEngine):  # type
         self._uncacheable = frozenset(self._UNCACHEABLE_COMMANDS)
         # Documents from other threads: appended by those, emitted on the loop's.
         self._foreign_documents: deque[tuple[Any, Any]] = deque()
+        install_lean_commands(self)
+        self.register_waiting_command("pace", Pace(self))
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -181,6 +196,10 @@ class BlueskyEngine(MessageLoop, CleanUp, bluesky_run_engine.RunEngine):  # type
         if not self._groups[group]:
             del self._groups[group]
             del self._status_objs[group]
+
+    def note_device(self, obj: Any) -> None:
+        """Have an object told of pauses, as one that a message was about. On the loop's thread."""
+        self._objs_seen.add(obj)
 
     def pause_at_checkpoint(self) -> None:
         """Pause now, if a deferred pause was requested. On the loop's thread, by a command."""
@@ -408,7 +427,7 @@ class BlueskyEngine(MessageLoop, CleanUp, bluesky_run_engine.RunEngine):  # type
         escalated = self._exit_asked and state != "halting"
         self._exit_asked = True
         if self._in_clean_up:
-            if state == "halting":
+            if state == "halting" and self._task is not None:
                 self._task.cancel()
             return
         if escalated:
@@ -546,9 +565,10 @@ class BlueskyEngine(MessageLoop, CleanUp, bluesky_run_engine.RunEngine):  # type
     def _make_end(self, error: BaseException | None) -> PlanEnd:
         if isinstance(error, asyncio.CancelledError):
             error = None
-        for mishap in self._mishaps if error is not None else ():
-            error.add_note(f"Besides: {mishap!r}")
-        in_result = error if error is not None else _joined(self._mishaps)
+        if error is not None:
+            for mishap in self._mishaps:
+                error.add_note(f"Besides: {mishap!r}")
+        in_result: Any = error if error is not None else _joined(self._mishaps)
         result = RunEngineResult(
             tuple(self._run_start_uids),
             self._plan_value,
@@ -624,6 +644,12 @@ def _joined(errors: list[BaseException]) -> BaseException | None:
     return errors[0] if errors else None
 
 
+def loop_threads() -> Any:
+    """Return bluesky's mapping of the loops that run to their threads."""
+    ensure: Any = bluesky_run_engine._ensure_event_loop_running
+    return ensure.loop_to_thread
+
+
 def _construct(
     init: Callable[..., None],
     loop: asyncio.AbstractEventLoop,
@@ -631,7 +657,7 @@ def _construct(
     **kwargs: Any,
 ) -> None:
     """Call bluesky's constructor so that it neither waits for the loop nor starts a thread."""
-    threads = bluesky_run_engine._ensure_event_loop_running.loop_to_thread
+    threads = loop_threads()
     facade = _LoopFacade(loop)
     threads[facade] = threads[loop] = thread
     previous = bluesky_run_engine.get_bluesky_event_loop()

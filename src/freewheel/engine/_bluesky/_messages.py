@@ -50,6 +50,9 @@ class MessageLoop:
     _plan_stack: deque[Any]
     _response_stack: deque[Any]
     _msg_cache: deque[Msg] | None
+    _exit_request: type[BaseException] | None
+    _cut_short: tuple[Msg, int] | None
+    _exception: BaseException | None
     _waiting_commands: set[str]
 
     async def _process_messages(self: Any) -> Any:
@@ -75,11 +78,7 @@ class MessageLoop:
                 _log_message(msg)
             self._objs_seen.add(msg.obj)
             command = msg.command
-            if (
-                self._msg_cache is not None
-                and self._rewindable_flag
-                and command not in uncacheable
-            ):
+            if self._msg_cache is not None and self._rewindable_flag and command not in uncacheable:
                 self._remember(msg)
             handler = registry.get(command, _UNKNOWN)
             response: Any
@@ -192,7 +191,8 @@ class MessageLoop:
                     await self._rest()
             except asyncio.CancelledError as error:
                 # A newer request, or somebody who cancels the task: the latter fails the plan.
-                if (stray := self._cut_short_by(None, error)) is not None:
+                stray: BaseException | None = self._cut_short_by(None, error)
+                if stray is not None:
                     return stray
             except BaseException as error:
                 self._resume_after_failure()
@@ -358,9 +358,7 @@ class MessageLoop:
                 slot = place
         return self._replay(messages, slot)  # type: ignore[no-any-return]
 
-    def _replay(
-        self: Any, messages: list[Msg], slot: int | None
-    ) -> Generator[Msg, Any, None]:
+    def _replay(self: Any, messages: list[Msg], slot: int | None) -> Generator[Msg, Any, None]:
         response = None
         for msg in messages:
             response = yield msg
