@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from freewheel.core import SRLatch
+
+from ._pacing import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,14 +193,19 @@ class WaitForActions:
         offer = self._board.offer_of(self)
         return offer is not None and offer.is_for(events, wanted)
 
-    async def _wait(self, timeout: float | None) -> bool:
+    async def _wait(self, seconds: float | None) -> bool:
         """Wait until something is triggered; return whether the time ran out first."""
         engine = self._engine
         loop = engine.loop
         waiter = self._waiter = loop.create_future()
         if self._hit():
             waiter.set_result(None)
-        handle = None if timeout is None else loop.call_later(timeout, _expire, waiter)
+        # The timer thread is more exact than the loop's own timers: live views keep time by it.
+        handle = (
+            None
+            if seconds is None
+            else Alarm(loop, time.monotonic() + seconds, partial(_expire, waiter))
+        )
         engine.waits_safely += 1
         try:
             await waiter

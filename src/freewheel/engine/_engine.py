@@ -19,7 +19,7 @@ from freewheel.core import EngineClosedError, ForkedProcessError
 from ._actions import ActionBoard, WaitForActions
 from ._bluesky import BlueskyEngine, PlanEnd, StateName, loop_threads
 from ._caches import ClearCache, Stash
-from ._calls import Call
+from ._calls import Call, check_plan
 from ._delivery import DELIVERIES, Delivery
 from ._events import EngineEvents, EngineSnapshot, emit_safely
 from ._futures import EngineFuture, PlanFuture
@@ -175,6 +175,7 @@ class RunEngine(BlueskyEngine):
     def _start(self, call: Call) -> None:
         self.announce_states()
         try:
+            check_plan(call.start.plan)  # it may have been run by an earlier call meanwhile
             self.begin(call.start)
         except BaseException as error:
             self._plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))

@@ -13,7 +13,6 @@ All of it runs on the engine's loop, but for `_Pending.finished`.
 """
 
 # This is one of the places where bluesky's private names are allowed.
-# ruff: noqa: SLF001
 from __future__ import annotations
 
 import asyncio

@@ -222,6 +222,27 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             self._deferred_pause_requested = requested
         self.pause_at_checkpoint()
 
+    async def _wait_for(self, msg: Msg) -> list[asyncio.Future[Any]]:
+        """Wait for what the factories in the message give; the futures are the answer.
+
+        The tasks that it makes itself of coroutines do not outlive it.
+        """
+        (factories,) = msg.args
+        given = [factory() for factory in factories]
+        futures = [asyncio.ensure_future(each) for each in given]
+        own = [future for each, future in zip(given, futures, strict=True) if future is not each]
+        try:
+            _, pending = await asyncio.wait(futures, **msg.kwargs)
+        except asyncio.CancelledError:
+            _cancel(own)
+            raise
+        if pending:
+            _cancel(own)
+            raise bluesky_run_engine.WaitForTimeoutError(
+                "Plan failed to complete in the specified time"
+            )
+        return futures
+
     async def _pause(self, msg: Msg) -> None:
         await self._request_pause_coro(*msg.args, **msg.kwargs)
 
@@ -559,7 +580,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         return raised, reason_of(raised)
 
     async def _settle_documents(self) -> BaseException | None:
-        """Hook: wait until every document has been delivered; return the first failure."""
+        """Wait until every document has been delivered; return the first failure. A hook."""
         return None
 
     def _make_end(self, error: BaseException | None) -> PlanEnd:
@@ -590,10 +611,10 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._plan_finished(end or self._make_end(None))
 
     def _plan_paused(self) -> None:
-        """Hook: the plan has come to rest. On the loop's thread."""
+        """Tell that the plan has come to rest. A hook, called on the loop's thread."""
 
     def _plan_finished(self, end: PlanEnd) -> None:
-        """Hook: the plan has ended, cleaned up. On the loop's thread."""
+        """Tell that the plan has ended and is cleaned up. A hook, called on the loop's thread."""
         self.set_state("idle")
 
     # -- documents ----------------------------------------------------------------------------
@@ -623,6 +644,11 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             if self._exception is None:
                 self._exception = error
         self.log.error("Failure from outside of plan %r: %r", self.plan_name, error)
+
+
+def _cancel(futures: Iterable[asyncio.Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()
 
 
 def plan_name(plan: Any) -> str:

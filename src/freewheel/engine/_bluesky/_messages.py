@@ -72,10 +72,8 @@ class MessageLoop:
             if msg is None:
                 return self._plan_value
             thrown = None
-            if self.msg_hook is not None:
-                self.msg_hook(msg)
-            if _msg_log.isEnabledFor(logging.DEBUG):
-                _log_message(msg)
+            if self.msg_hook is not None or _msg_log.isEnabledFor(logging.DEBUG):
+                self._show(msg)
             self._objs_seen.add(msg.obj)
             command = msg.command
             if self._msg_cache is not None and self._rewindable_flag and command not in uncacheable:
@@ -96,6 +94,11 @@ class MessageLoop:
                 except BaseException as error:
                     response = error
             self._response_stack.append(response)
+
+    def _show(self: Any, msg: Msg) -> None:
+        if self.msg_hook is not None:
+            self.msg_hook(msg)
+        _log_message(msg)
 
     def _unknown_command(self: Any, msg: Msg) -> InvalidCommand:
         return InvalidCommand(
@@ -288,7 +291,7 @@ class MessageLoop:
         await self._restore_monitors()
 
     def _resume_after_failure(self: Any) -> None:
-        """A device failed to pause or to resume: that is the plan's failure, so it runs on."""
+        """Run on: a device that failed to pause or to resume is the plan's failure."""
         with self._state_lock:
             if self._state in ("pausing", "paused"):
                 self._interrupted = False
