@@ -1,3 +1,36 @@
-"""Background tasks, claims, merging and services."""
+"""Background plans: tasks, claims, merging, services."""
 
-__all__: list[str] = []
+from ._background import Background
+from ._child import ChildEngine, How, Outcome
+from ._claims import ClaimsLedger, HandHold, Holder, PlanHolder
+from ._context import TaskContext
+from ._errors import BackgroundWarning
+from ._life import Life, OnConflict
+from ._mailbox import PendingResults
+from ._services import ServiceKeeper, service
+from ._supervisor import PlanPhase, Supervisor
+from ._task import BackgroundTask, MergeMode, TaskFuture, TaskStatus
+
+__all__ = [
+    "Background",
+    "BackgroundTask",
+    "BackgroundWarning",
+    "ChildEngine",
+    "ClaimsLedger",
+    "HandHold",
+    "Holder",
+    "How",
+    "Life",
+    "MergeMode",
+    "OnConflict",
+    "Outcome",
+    "PendingResults",
+    "PlanHolder",
+    "PlanPhase",
+    "ServiceKeeper",
+    "Supervisor",
+    "TaskContext",
+    "TaskFuture",
+    "TaskStatus",
+    "service",
+]

@@ -1,0 +1,351 @@
+"""The life of one background task: the engine's side of it.
+
+Everything here runs on the engine's loop, but for the methods that begin with ``ask_`` and
+`Life.claims`, which may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from freewheel.core import WaitTimeoutError
+
+from ._task import BackgroundTask, MergeMode, TaskFuture, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from ._child import How
+    from ._claims import ClaimsLedger, Holder
+    from ._runners import Runner
+
+__all__ = ["Life", "OnConflict", "Spawner"]
+
+_log = logging.getLogger("freewheel")
+
+OnConflict: TypeAlias = Literal["cancel", "pause", "error"]
+#: Seconds between the last request to end and giving up; see `Life.cancel`.
+LAST_GRACE: Final = 1.0
+
+
+class Spawner:
+    """Runs coroutines on the loop that nobody awaits, and tells of their failures."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        # The loop itself refers to its tasks only weakly. On the loop's thread alone.
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, coro: Coroutine[Any, Any, Any], what: str) -> asyncio.Task[Any]:
+        """Run ``coro``; on the loop's thread."""
+        task = self.loop.create_task(coro, name=what)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("Failed to %s.", task.get_name(), exc_info=error)
+
+    def call(self, callback: Callable[..., Any], *args: Any) -> None:
+        """Call ``callback`` on the loop soon; from any thread. A closed loop ignores it."""
+        try:
+            self.loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+
+
+class Life:
+    """Starts, pauses and ends one task.
+
+    Parameters
+    ----------
+    name : str
+        The task's name.
+    runner : Runner
+        What runs the payload.
+    spawner : Spawner
+        Of the engine's loop.
+    loop_thread : int
+        The ident of that loop's thread.
+    ledger : ClaimsLedger
+        Where its claims are.
+    on_conflict : {"cancel", "pause", "error"}
+        What becomes of it when the foreground needs a device that it holds.
+    grace : callable
+        Returns the seconds that it may take to end when it is cancelled.
+    changed, ended, freed : callable
+        Told of each change of status, of the end, and of lenders that have their devices back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        runner: Runner,
+        *,
+        spawner: Spawner,
+        loop_thread: int,
+        ledger: ClaimsLedger,
+        on_conflict: OnConflict,
+        grace: Callable[[], float],
+        changed: Callable[[BackgroundTask], None],
+        ended: Callable[[Life], None],
+        freed: Callable[[tuple[Holder, ...]], None],
+    ) -> None:
+        self.future = TaskFuture(name, loop_thread)
+        self.task = BackgroundTask(name, self, self.future)
+        self.on_conflict = on_conflict
+        self.end: asyncio.Future[None] = spawner.loop.create_future()
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self._runner: Runner | None = runner
+        self._spawner = spawner
+        self._ledger = ledger
+        self._grace = grace
+        self._changed = changed
+        self._ended = ended
+        self._freed = freed
+        self._reasons: set[str] = set()  # to rest
+        self._rests = False
+        self._started = False
+        self._cancel_asked = False
+        self._abandoned = False
+        self._switch = asyncio.Lock()  # one change between rest and motion at a time
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    # -- from any thread ----------------------------------------------------------------------
+
+    def claims(self) -> tuple[Any, ...]:
+        """Return the devices that the task holds and may use."""
+        return self._ledger.held_by(self.task)
+
+    def ask_cancel(self, reason: str) -> bool:
+        """See `BackgroundTask.cancel`."""
+        if self.future.done():
+            return False
+        self._spawner.call(self.cancel, "abort", reason)
+        return True
+
+    def ask_pause(self) -> None:
+        """See `BackgroundTask.pause`."""
+        runner = self._runner
+        if runner is not None and not runner.pausable:
+            raise RuntimeError(
+                f"the background task {self.task.name!r} cannot be paused: the function has no "
+                "parameter `context`, through which it could be told"
+            )
+        self._spawner.call(self._rest_for, "user")
+
+    def ask_resume(self) -> None:
+        """See `BackgroundTask.resume`."""
+        self._spawner.call(self.let_go, "user")
+
+    # -- starting and ending ------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether the task has ended, or was given up."""
+        return self.end.done()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What it failed with, if nobody has been told of that."""
+        return None if self.future.observed else self.future.peek()
+
+    def start(self) -> None:
+        """Begin, unless the task was cancelled or paused before."""
+        if self.over or self._started:
+            return
+        if self._cancel_asked:
+            self._discard()
+        elif not self._reasons:
+            self._started = True
+            self._set_status(TaskStatus.RUNNING)
+            self._spawner.spawn(self._live(), f"run the background task {self.task.name!r}")
+
+    def _discard(self) -> None:
+        if self._runner is not None:
+            self._runner.discard()
+        self._finish(TaskStatus.CANCELLED)
+
+    async def _live(self) -> None:
+        assert self._runner is not None
+        try:
+            value = await self._runner.run(self.task)
+        except asyncio.CancelledError:
+            self._finish(TaskStatus.CANCELLED)
+        except BaseException as error:
+            # SystemExit too: it is the payload's failure, not the loop's.
+            self._finish(TaskStatus.FAILED, error=error)
+        else:
+            self._finish(TaskStatus.COMPLETED, value=value)
+
+    def cancel(self, how: How, reason: str = "", grace: float | None = None) -> None:
+        """Ask the task to end.
+
+        One that does not end within the grace period is asked again, without clean-up, and then
+        given up: it counts as failed, with an error that names it. It keeps what it holds until
+        it does end.
+        """
+        if self.over or self._runner is None:
+            return
+        if self._cancel_asked:
+            return
+        self._cancel_asked = True
+        if not self._started:
+            if self.task.status is not TaskStatus.WAITING or self._reasons:
+                self._discard()
+            return  # `start` is under way, and finds it
+        self._set_status(TaskStatus.CANCELLING)
+        self._runner.cancel(how, reason)
+        patience = self._grace() if grace is None else grace
+        self._watchdog = self._spawner.loop.call_later(patience, self._insist, patience)
+
+    def _insist(self, patience: float) -> None:
+        if self._runner is not None:
+            self._runner.kill()
+            wait = min(patience, LAST_GRACE)
+            self._watchdog = self._spawner.loop.call_later(wait, self._give_up, patience + wait)
+
+    def _give_up(self, patience: float) -> None:
+        held = ", ".join(str(getattr(device, "name", device)) for device in self.claims())
+        error = WaitTimeoutError(
+            f"the background task {self.task.name!r} did not end within {patience:g} s of being "
+            f"cancelled, and was given up{f'; it still holds {held}' if held else ''}"
+        )
+        _log.error("%s", error)
+        self._abandoned = True
+        self._conclude(TaskStatus.FAILED, error=error)
+
+    def _finish(
+        self, status: TaskStatus, *, value: Any = None, error: BaseException | None = None
+    ) -> None:
+        """End: release what it holds, then tell."""
+        self._runner = None
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        self._freed(self._ledger.release_all(self.task))
+        if self._abandoned:
+            _log.warning(
+                "The background task %r, which had been given up, has ended.", self.task.name
+            )
+            return
+        self._conclude(status, value=value, error=error)
+
+    def _conclude(
+        self, status: TaskStatus, *, value: Any = None, error: BaseException | None = None
+    ) -> None:
+        self.value, self.error = value, error
+        self.task._status = status  # noqa: SLF001 - the task's own other half
+        if not self._abandoned:
+            self.task._life = None  # noqa: SLF001
+        self._ended(self)
+        self.end.set_result(None)
+        if error is None:
+            self.future.set_result(value)
+        else:
+            self.future.set_exception(error)
+        self._changed(self.task)
+
+    def merged(self, mode: MergeMode) -> None:
+        """Note what became of the result."""
+        self.task._merge = mode  # noqa: SLF001
+
+    def _set_status(self, status: TaskStatus) -> None:
+        if self.task.status is not status:
+            self.task._status = status  # noqa: SLF001
+            self._changed(self.task)
+
+    # -- resting ------------------------------------------------------------------------------
+
+    @property
+    def rests(self) -> bool:
+        """Whether the task has come to rest."""
+        return self._rests and not self.over
+
+    def rests_for(self, reason: str) -> bool:
+        """Tell whether ``reason`` is one of those for which the task is to rest."""
+        return reason in self._reasons
+
+    async def hold(self, reason: str) -> None:
+        """Have the task rest, for as long as ``reason`` lasts; return when it does."""
+        # Shielded, for half a pause would be neither.
+        await asyncio.shield(self._rest_for(reason))
+
+    def _rest_for(self, reason: str) -> asyncio.Task[Any]:
+        self._reasons.add(reason)
+        return self._reconcile_soon()
+
+    def let_go(self, reason: str) -> None:
+        """End one reason to rest; with the last one the task goes on."""
+        self._reasons.discard(reason)
+        if not self._started:
+            if not self._reasons and self.task.status is TaskStatus.PAUSED:
+                self._set_status(TaskStatus.WAITING)
+                self.start()
+            return
+        if self._rests or self._switch.locked():
+            self._reconcile_soon()
+
+    def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
+        """Have the task held up by a suspender."""
+        if self._runner is None or self.over:
+            return
+        if not self._runner.suspend(until, reason):
+            self._spawner.spawn(self._suspended(until), f"suspend {self.task.name!r}")
+
+    async def _suspended(self, until: Callable[[], Awaitable[Any]]) -> None:
+        reason = f"suspended {id(until)}"
+        await self.hold(reason)
+        try:
+            await until()
+        finally:
+            self.let_go(reason)
+
+    def _reconcile_soon(self) -> asyncio.Task[Any]:
+        name = self.task.name
+        return self._spawner.spawn(self._reconcile(), f"pause or resume {name!r}")
+
+    async def _reconcile(self) -> None:
+        """Bring the payload to what the reasons want."""
+        async with self._switch:
+            if self._runner is None or self.over:
+                return
+            if not self._started:
+                if self._reasons:
+                    self._set_status(TaskStatus.PAUSED)
+                return
+            if self._reasons and not self._rests and not self._cancel_asked:
+                self._rests = await self._runner.pause() and self._runner is not None
+                if self._rests and not self._cancel_asked:
+                    self._set_status(TaskStatus.PAUSED)
+            elif not self._reasons and self._rests:
+                self._rests = False
+                await self._runner.resume()
+                if self._runner is not None and not self._cancel_asked:
+                    self._set_status(TaskStatus.RUNNING)
+
+    # -- conflicts ----------------------------------------------------------------------------
+
+    async def yield_device(self, borrower: Holder, device: Any) -> bool:
+        """Rest, and lend ``device`` to the foreground; return whether it is free for it now."""
+        try:
+            await self.hold("conflict")
+            if self.rests and self._runner is not None:
+                await self._runner.give_way(device)
+        except BaseException:
+            # The foreground plan was paused or stopped while it waited for this.
+            if not self._ledger.lends(self.task, device):
+                self.let_go("conflict")
+            raise
+        if self.over:
+            return True
+        if not self.rests:
+            self.let_go("conflict")
+            return False
+        self._ledger.lend(self.task, borrower, device)
+        return True

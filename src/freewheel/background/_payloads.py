@@ -1,0 +1,151 @@
+"""Telling apart what may be run in the background."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import types
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final
+
+from bluesky.utils import Msg
+
+from freewheel.core import MissingExtraError
+
+__all__ = ["FLAVOURS", "Payload", "examine"]
+
+FLAVOURS: Final = ("plan", "asyncio", "threading", "trio")
+_WANTED: Final = "a plan (a generator: call the plan function), a coroutine function or a function"
+
+
+class Payload:
+    """Something that can be run, and how.
+
+    Attributes
+    ----------
+    flavour : str
+        One of `FLAVOURS`.
+    thing : object
+        The plan, or the function bound to its arguments.
+    name : str
+        What it would be called.
+    takes_context : bool
+        Whether the function has a parameter ``context``.
+    """
+
+    __slots__ = ("flavour", "name", "takes_context", "thing")
+
+    def __init__(self, flavour: str, thing: Any, name: str, *, takes_context: bool) -> None:
+        self.flavour = flavour
+        self.thing = thing
+        self.name = name
+        self.takes_context = takes_context
+
+
+def examine(
+    thing: Any,
+    flavour: str | types.ModuleType | None = None,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+) -> Payload:
+    """Return what ``thing`` is as a payload.
+
+    Parameters
+    ----------
+    thing : plan, coroutine function or function
+    flavour : str or module, optional
+        ``"plan"``, ``"asyncio"``, ``"threading"`` or ``"trio"``, or the module of that name; by
+        default what ``thing`` looks like.
+    args, kwargs
+        What to call a function with.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these, or does not fit the flavour.
+    ValueError
+        For an unknown flavour.
+    MissingExtraError
+        For ``"trio"`` where trio or anyio is not installed.
+    """
+    natural = _natural_flavour(thing)
+    chosen = _named_flavour(flavour) or natural
+    if chosen == "trio" and natural == "asyncio":
+        for package in ("anyio", "trio"):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtraError("the flavour 'trio'", "trio")
+    elif chosen != natural:
+        raise TypeError(
+            f"{thing!r} cannot be run under the flavour {chosen!r}; it is of flavour {natural!r}"
+        )
+    if natural == "plan":
+        if args or kwargs:
+            raise TypeError(f"a plan takes no arguments any more: {thing!r}")
+        return Payload("plan", thing, _name(thing), takes_context=False)
+    context = _takes_context(thing) and "context" not in (kwargs or {})
+    func = functools.partial(thing, *args, **(kwargs or {})) if args or kwargs else thing
+    return Payload(chosen, func, _name(thing), takes_context=context)
+
+
+def _named_flavour(flavour: str | types.ModuleType | None) -> str | None:
+    if flavour is None:
+        return None
+    name = flavour.__name__ if isinstance(flavour, types.ModuleType) else flavour
+    if name not in FLAVOURS:
+        raise ValueError(
+            f"{flavour!r} is no flavour; the flavours are {', '.join(map(repr, FLAVOURS))}, "
+            "or the modules of these names"
+        )
+    return name
+
+
+def _natural_flavour(thing: Any) -> str:
+    if _is_plan(thing):
+        return "plan"
+    if inspect.iscoroutine(thing):
+        thing.close()  # or else Python warns, later and elsewhere, that nobody awaited it
+        raise TypeError(
+            f"{thing!r} is a coroutine: pass the coroutine function itself, without calling it"
+        )
+    if not callable(thing) or isinstance(thing, type):
+        raise TypeError(f"{thing!r} cannot be run in the background; pass {_WANTED}")
+    call = getattr(thing, "__call__", None)  # noqa: B004 - of an instance whose class has one
+    if inspect.isgeneratorfunction(thing) or inspect.isgeneratorfunction(call):
+        raise TypeError(
+            f"{_name(thing)!r} is a plan function, not a plan: call it, {_name(thing)}(...)"
+        )
+    if inspect.isasyncgenfunction(thing):
+        raise TypeError(f"{_name(thing)!r} is an async generator function; pass {_WANTED}")
+    if inspect.iscoroutinefunction(thing) or inspect.iscoroutinefunction(call):
+        return "asyncio"
+    return "threading"
+
+
+def _is_plan(thing: Any) -> bool:
+    if isinstance(thing, Generator):
+        return True
+    if isinstance(thing, Sequence) and not isinstance(thing, (str, bytes, Msg)):
+        return bool(thing) and all(isinstance(msg, Msg) for msg in thing)
+    # bluesky's decorated plans are no Generator, but do what one does.
+    return not isinstance(thing, type) and all(
+        hasattr(thing, method) for method in ("__iter__", "send", "throw", "close")
+    )
+
+
+def _takes_context(func: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(func).parameters
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return False
+    context = parameters.get("context")
+    return context is not None and context.kind is not context.POSITIONAL_ONLY
+
+
+def _name(thing: Any) -> str:
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    name = getattr(thing, "__name__", None)
+    if name is None and hasattr(thing, "_iter"):
+        name = getattr(thing._iter, "__name__", None)  # noqa: SLF001 - of bluesky's plans
+    return str(name or type(thing).__name__)

@@ -1,0 +1,320 @@
+"""How each flavour of payload is run, paused and ended. On the engine's loop, unless said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bluesky.utils import ensure_generator
+
+from ._context import TaskContext
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from ._child import ChildEngine, How
+
+__all__ = ["CoroutineRunner", "PlanRunner", "Runner", "ThreadRunner", "TrioRunner"]
+
+
+class Runner(Protocol):
+    """Runs one payload."""
+
+    @property
+    def pausable(self) -> bool:
+        """Whether `pause` has an effect."""
+        ...
+
+    async def run(self, task: Any) -> Any:
+        """Run the payload for ``task``; raise CancelledError if it ended because of `cancel`."""
+        ...
+
+    def cancel(self, how: How, reason: str) -> None:
+        """Ask the payload to end, with its clean-up."""
+        ...
+
+    def kill(self) -> None:
+        """Ask again, without clean-up where that is possible."""
+        ...
+
+    def discard(self) -> None:
+        """Dispose of a payload that was never run."""
+        ...
+
+    async def pause(self) -> bool:
+        """Bring the payload to rest; return whether it rests (it may have ended)."""
+        ...
+
+    async def resume(self) -> None:
+        """Have it go on."""
+        ...
+
+    def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> bool:
+        """Have a suspender hold it up; return false if it is to be paused instead."""
+        ...
+
+    async def give_way(self, device: Any) -> None:
+        """Let go of ``device``, while at rest."""
+        ...
+
+
+class PlanRunner:
+    """Runs a plan on a child engine."""
+
+    pausable = True
+
+    def __init__(
+        self,
+        plan: Any,
+        metadata: dict[str, Any],
+        borrow: Callable[[], ChildEngine],
+        give: Callable[[ChildEngine], None],
+    ) -> None:
+        self._plan = plan
+        self._metadata = metadata
+        self._borrow = borrow
+        self._give = give
+        self._child: ChildEngine | None = None
+        self._gave_way = False
+
+    async def run(self, task: Any) -> Any:
+        self._child = child = self._borrow()
+        plan, self._plan = self._plan, None
+        outcome = await child.run(plan, task, self._metadata)
+        self._child = None
+        self._give(child)
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.interrupted:
+            raise asyncio.CancelledError
+        return outcome.value
+
+    def cancel(self, how: How, reason: str) -> None:
+        if self._child is not None:
+            self._child.end("abort" if how == "halt" else how, reason)
+
+    def kill(self) -> None:
+        if self._child is not None:
+            self._child.end("halt", "it did not end when it was cancelled")
+
+    def discard(self) -> None:
+        plan, self._plan = self._plan, None
+        close = getattr(ensure_generator(plan), "close", None)
+        if close is not None:
+            close()
+
+    async def pause(self) -> bool:
+        return self._child is not None and await self._child.pause()
+
+    async def resume(self) -> None:
+        if self._child is None:
+            return
+        if self._gave_way:
+            self._gave_way = False
+            try:
+                await self._child.take_back()
+            except Exception as error:
+                # The plan is told, in its place, as if it had staged the device itself.
+                self._child.fail(error)
+        self._child.resume()
+
+    def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> bool:
+        if self._child is not None:
+            self._child.suspend(until, reason)
+        return True
+
+    async def give_way(self, device: Any) -> None:
+        if self._child is not None:
+            self._gave_way = True
+            await self._child.give_way(device)
+
+
+class CoroutineRunner:
+    """Runs a coroutine function on the engine's loop. It can be paused wherever it awaits."""
+
+    pausable = True
+
+    def __init__(self, func: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._func = func
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._task: asyncio.Task[Any] | None = None
+
+    async def run(self, task: Any) -> Any:
+        self._task = asyncio.ensure_future(_drive(self._func(), self._gate))
+        self._task.set_name(f"background {task.name}")
+        # Not awaited itself: whoever cancels this wait is not to cancel the payload as well.
+        await asyncio.wait([self._task])
+        done, self._task = self._task, None
+        return done.result()
+
+    def cancel(self, how: How, reason: str) -> None:
+        if self._task is not None:
+            self._task.cancel(reason)
+
+    def kill(self) -> None:
+        self.cancel("abort", "it did not end when it was cancelled")
+
+    def discard(self) -> None:
+        pass
+
+    async def pause(self) -> bool:
+        self._gate.clear()
+        return self._task is not None
+
+    async def resume(self) -> None:
+        self._gate.set()
+
+    def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> bool:
+        return False
+
+    async def give_way(self, device: Any) -> None:
+        pass
+
+
+@types.coroutine
+def _drive(coro: Coroutine[Any, Any, Any], gate: asyncio.Event) -> Generator[Any, Any, Any]:
+    """Run ``coro``, but hold it at its awaits while ``gate`` is closed.
+
+    A cancellation opens the way: the clean-up of a paused coroutine runs.
+    """
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        try:
+            step = coro.send(value) if error is None else coro.throw(error)
+        except StopIteration as end:
+            return end.value
+        value = error = None
+        try:
+            value = yield step
+            while not gate.is_set():
+                yield from gate.wait().__await__()
+        except BaseException as raised:
+            error = raised
+            if isinstance(raised, asyncio.CancelledError):
+                gate.set()
+
+
+class ThreadRunner:
+    """Runs a plain function on a daemon thread of its own."""
+
+    def __init__(self, func: Callable[..., Any], *, takes_context: bool) -> None:
+        self._func = func
+        self._takes_context = takes_context
+        # The events may be used from any thread.
+        self.context = TaskContext()
+
+    @property
+    def pausable(self) -> bool:
+        return self._takes_context
+
+    async def run(self, task: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        # A daemon: a function that never returns must not keep the interpreter from its exit.
+        thread = threading.Thread(
+            target=self._work, args=(loop, ended), name=f"background {task.name}", daemon=True
+        )
+        thread.start()
+        value, error = await ended
+        thread.join()  # it has told of its end with its last statement
+        if error is not None:
+            raise error
+        if isinstance(value, Generator):
+            value.close()
+            raise TypeError(
+                f"the background function {task.name!r} returned a plan; to run the plan, "
+                "call the function and pass what it returns"
+            )
+        if self.context.cancelled:
+            raise asyncio.CancelledError
+        return value
+
+    def _work(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ended: asyncio.Future[tuple[Any, BaseException | None]],
+    ) -> None:
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            value = self._call()
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody listens
+            # From the payload's thread into the loop's, where alone its futures may be touched.
+            loop.call_soon_threadsafe(_tell, ended, (value, error))
+
+    def _call(self) -> Any:
+        return self._func(context=self.context) if self._takes_context else self._func()
+
+    def cancel(self, how: How, reason: str) -> None:
+        self.context.cancel_event.set()
+        self.context.resume_event.set()
+
+    def kill(self) -> None:
+        self.cancel("abort", "")
+
+    def discard(self) -> None:
+        pass
+
+    async def pause(self) -> bool:
+        self.context.resume_event.clear()
+        return self._takes_context
+
+    async def resume(self) -> None:
+        self.context.resume_event.set()
+
+    def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> bool:
+        return False
+
+    async def give_way(self, device: Any) -> None:
+        pass
+
+
+class TrioRunner(ThreadRunner):
+    """Runs a trio coroutine function on a thread of its own, through anyio."""
+
+    def __init__(self, func: Callable[..., Any], *, takes_context: bool) -> None:
+        super().__init__(func, takes_context=takes_context)
+        self._lock = threading.Lock()
+        # With _lock held: how to cancel, once trio runs.
+        self._cancel: Callable[[], None] | None = None
+
+    def _call(self) -> Any:
+        import anyio
+
+        return anyio.run(self._main, backend="trio")
+
+    async def _main(self) -> Any:
+        import anyio
+        import trio
+
+        token = trio.lowlevel.current_trio_token()
+        scope = anyio.CancelScope()
+        with self._lock:
+            self._cancel = lambda: token.run_sync_soon(scope.cancel)
+            if self.context.cancelled:
+                scope.cancel()
+        try:
+            with scope:
+                return await super()._call()
+        finally:
+            with self._lock:
+                self._cancel = None
+
+    def cancel(self, how: How, reason: str) -> None:
+        super().cancel(how, reason)
+        with self._lock:
+            if self._cancel is not None:
+                self._cancel()
+
+
+def _tell(ended: asyncio.Future[Any], answer: Any) -> None:
+    if not ended.done():
+        ended.set_result(answer)
