@@ -1,5 +1,6 @@
 """Record runs, replay documents, replay devices."""
 
+from ._devices import ReplayDevices, replay_devices
 from ._errors import (
     DamagedRecordingError,
     FutureVersionError,
@@ -23,8 +24,10 @@ __all__ = [
     "RecordedRun",
     "Recorder",
     "RecordingError",
+    "ReplayDevices",
     "TiledConnectionError",
     "read_runs",
     "replay",
+    "replay_devices",
     "replay_plan",
 ]

@@ -19,7 +19,7 @@ from freewheel.core import MissingExtraError
 from ._errors import MissingArrayError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -194,17 +194,33 @@ class ArrayReader:
         self._run = run
         self._open: dict[Path, Any] = {}
 
-    def read(self, path: Path, dataset: str, index: int, key: str) -> tuple[np.ndarray, float]:
-        """Return the array at ``index``, and its timestamp (seconds since the epoch).
+    def read(self, path: Path, dataset: str, index: int, key: str) -> np.ndarray:
+        """Return the array at ``index``.
 
         Raises
         ------
         MissingArrayError
             When it is not there, or cannot be read.
         """
+        with self._reporting(path, index, key):
+            array: np.ndarray = self._file(path)[dataset][index]
+        return array
+
+    def timestamp(self, path: Path, index: int, key: str) -> float:
+        """Return the timestamp of the array at ``index``, in seconds since the epoch.
+
+        Raises
+        ------
+        MissingArrayError
+            When it is not there, or cannot be read.
+        """
+        with self._reporting(path, index, key):
+            return float(self._file(path)[_TIMESTAMPS][index])
+
+    @contextlib.contextmanager
+    def _reporting(self, path: Path, index: int, key: str) -> Iterator[None]:
         try:
-            file = self._file(path)
-            return file[dataset][index], float(file[_TIMESTAMPS][index])
+            yield
         except FileNotFoundError as error:
             message = f"the array of {key!r} is gone: its file does not exist"
             raise MissingArrayError(message, file=path, run=self._run, device=key) from error

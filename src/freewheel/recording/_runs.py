@@ -21,6 +21,7 @@ from ._errors import (
 )
 from ._external import FORMAT_VERSION, RECORDER
 from ._fidelity import restore
+from ._lazy import LazyArray
 from ._recorder import MANIFEST, NOTES_FILE, check_version
 
 if TYPE_CHECKING:
@@ -89,12 +90,14 @@ class RecordedRun(ABC):
             At the first document that cannot be given, after all those before it.
         """
 
-    def timed_documents(self) -> Iterator[tuple[float, str, Document]]:
+    def timed_documents(self, *, lazy: bool = False) -> Iterator[tuple[float, str, Document]]:
         """Yield ``(time, name, document)``, with the time of emission in seconds since the epoch.
 
         For a document that carries no time it is when it was recorded, or that of the one
-        before. The times never decrease. Raises what `documents` raises.
+        before. The times never decrease. Raises what `documents` raises. With ``lazy``, large
+        arrays may be `LazyArray` objects, which read them when they are asked to.
         """
+        del lazy
         return _with_times((None, name, doc) for name, doc in self.documents())
 
     def __repr__(self) -> str:
@@ -234,10 +237,11 @@ class _FileRun(RecordedRun):
         if name != "start" or not isinstance(doc, dict) or not {"uid", "time"} <= doc.keys():
             message = "this is no recording of a run: its first line is no start document"
             raise NotARecordingError(message, file=self.path)
+        start: Document = doc
         for kind, notes in self._read_notes().get(0, []):
             if kind == "start":
-                doc = restore(doc, notes)
-        return doc
+                start = restore(start, notes)
+        return start
 
     def _parse_stop(self, line: bytes) -> Document | None:
         try:
@@ -265,16 +269,19 @@ class _FileRun(RecordedRun):
         for _, name, doc in self._documents(fill=fill):
             yield name, doc
 
-    def timed_documents(self) -> Iterator[tuple[float, str, Document]]:
+    def timed_documents(self, *, lazy: bool = False) -> Iterator[tuple[float, str, Document]]:
         """Yield the run's documents with their times; see `RecordedRun.timed_documents`."""
         received = self._received()
-        numbered = self._documents(fill=True)
+        numbered = self._documents(fill=True, lazy=lazy)
         return _with_times((received.get(number), name, doc) for number, name, doc in numbered)
 
-    def _documents(self, *, fill: bool) -> Iterator[tuple[int, str, Document]]:
+    def _documents(self, *, fill: bool, lazy: bool = False) -> Iterator[tuple[int, str, Document]]:
         order = _Order(self.path)
         notes = self._read_notes() if fill else {}
-        with closing(_Filler(self.path, self.uid)) as filler, self.path.open("rb") as file:
+        with (
+            closing(_Filler(self.path, self.uid, lazy=lazy)) as filler,
+            self.path.open("rb") as file,
+        ):
             current: dict[str, Notes] = {}
             for number, line in enumerate(file):
                 if not line.endswith(b"\n"):
@@ -405,8 +412,9 @@ class _Order:
 class _Filler:
     """Puts arrays back into the events that they were taken out of."""
 
-    def __init__(self, path: Path, run: str) -> None:
+    def __init__(self, path: Path, run: str, *, lazy: bool) -> None:
         self._folder = path.with_suffix("")
+        self._lazy = lazy
         self._reader = ArrayReader(run)
         self._run = run
         self._resources: dict[str, tuple[Path, str, str]] = {}
@@ -446,14 +454,19 @@ class _Filler:
         uid = doc["uid"] if name == "event" else next(iter(doc["uid"]), "")
         for key, resource, frames in self._frames.pop(uid, ()):
             path, dataset, _ = self._resources[resource]
-            pairs = [self._reader.read(path, dataset, index, key) for index in frames]
-            arrays, times = [list(column) for column in zip(*pairs, strict=True)]
+            times = [self._reader.timestamp(path, index, key) for index in frames]
+            arrays: list[Any] = [
+                LazyArray(self._reader, path, dataset, index, key) for index in frames
+            ]
+            if not self._lazy:
+                arrays = [array.load() for array in arrays]
             doc["data"][key] = arrays if name == "event_page" else arrays[0]
             doc["timestamps"][key] = times if name == "event_page" else times[0]
         return doc
 
     def close(self) -> None:
-        self._reader.close()
+        if not self._lazy:  # else the arrays keep the reader, and it closes with the last of them
+            self._reader.close()
 
 
 def path_of_uri(uri: str) -> Path:
