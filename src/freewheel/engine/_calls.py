@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -86,16 +85,13 @@ class Call:
 
     def claim(self, state_of: Callable[[], str]) -> None:
         """Mark the call as the one that runs."""
-        future = self.future
-        future._withdraw = future.outcome._withdraw = None  # noqa: SLF001
-        future._state_of = state_of  # noqa: SLF001
-        future.set_running_or_notify_cancel()
-        future.outcome.set_running_or_notify_cancel()
-        future.started_at = time.monotonic()
+        self.future.start(state_of)
+        self.future.outcome.begin()
 
-    def withdrawable(self, withdraw: Callable[[], bool]) -> None:
+    def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
         """Mark the call as one that waits, and may be withdrawn."""
-        self.future._withdraw = self.future.outcome._withdraw = withdraw  # noqa: SLF001
+        self.future.make_withdrawable(withdraw)
+        self.future.outcome.make_withdrawable(withdraw)
 
     def cancel(self) -> None:
         """End the futures of a call that was withdrawn, and its plan, which never ran."""
@@ -107,13 +103,8 @@ class Call:
 
     def renew(self) -> PlanFuture:
         """Make the future of a resumed plan: a new one with the same outcome."""
-        old = self.future
-        new = PlanFuture(self.name, self.thread, old.outcome)
-        new._state_of = old._state_of  # noqa: SLF001
-        new.started_at = old.started_at
-        new.set_running_or_notify_cancel()
-        self.future = new
-        return new
+        self.future = self.future.successor()
+        return self.future
 
     def settle(
         self, result: RunEngineResult, error: BaseException | None, value: Any, message: str
@@ -128,7 +119,7 @@ class Call:
             What the call returns: the result, or the uids of its runs.
         """
         future = self.future
-        future.ended_at = time.monotonic()
+        future.end()
         if error is not None:
             future.outcome.settle(error=error)
             future.settle(error=error)

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Callable
 
 __all__ = ["DELIVERIES", "Delivery", "LatestDelivery", "QueuedDelivery"]
@@ -41,15 +42,19 @@ class Delivery:
     ----------
     func : callable
         The subscriber, ``func(name, doc)``. It is kept alive until it is unsubscribed.
-    failed : callable
-        Called, on the subscriber's thread, with what the subscriber raised.
+    failed : weakref.WeakMethod
+        Of the method to call, on the subscriber's thread, with what an awaited subscriber raised.
+        Weak, so that the thread does not keep the engine alive.
     """
 
-    #: Whether the end of a plan waits until all is delivered.
+    #: Whether the end of a plan waits until all is delivered, and fails with what was raised.
+    #: A display's failure is logged alone.
     awaited = True
 
     def __init__(
-        self, func: Callable[[str, Any], Any], failed: Callable[[BaseException], None]
+        self,
+        func: Callable[[str, Any], Any],
+        failed: weakref.WeakMethod[Callable[[BaseException], None]],
     ) -> None:
         self._func = func
         self._failed = failed
@@ -139,7 +144,9 @@ class Delivery:
         with self._condition:
             if self._failure is None:
                 self._failure = error
-        self._failed(error)
+        failed = self._failed()
+        if self.awaited and failed is not None:
+            failed(error)
 
 
 @final

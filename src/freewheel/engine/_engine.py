@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import time
+import warnings
 import weakref
 from collections import deque
 from types import MappingProxyType
@@ -105,14 +106,16 @@ class RunEngine(BlueskyEngine):
         self._call: Call | None = None
         self._queue: deque[Call] = deque()
         self._closed = False
-        # Replaced under _state_lock, never changed, so that the loop reads it without the lock.
-        self._deliveries: Mapping[int, Delivery] = MappingProxyType({})
+        # Changed under _state_lock; the loop reads a copy, or nothing while it is empty.
+        self._deliveries: dict[int, Delivery] = {}
         self._board = ActionBoard(self._actions_changed)
         self._register_commands()
         self._own_loop = own_loop
         self._release: Callable[[], object] | None = None
         if self._loop_thread is not None:
-            finalizer = weakref.finalize(self, release_loop, self._loop_thread, close=own_loop)
+            finalizer = weakref.finalize(
+                self, release_loop, self._loop_thread, self._deliveries, close=own_loop
+            )
             finalizer.atexit = False
             self._release = finalizer.detach
         close_at_exit(self)
@@ -149,6 +152,12 @@ class RunEngine(BlueskyEngine):
             If this engine cannot run anything any more.
         """
         self._check_usable()
+        if "raise_if_interrupted" in metadata_kw:
+            warnings.warn(
+                "'raise_if_interrupted' is taken as metadata, as every keyword argument is: a plan "
+                "that is interrupted always ends its future with RunEngineInterrupted.",
+                stacklevel=2,
+            )
         if self.max_depth is not None:
             self._check_depth(self.max_depth)
         call = Call.make(plan, subs, metadata_kw, self._th)
@@ -157,7 +166,7 @@ class RunEngine(BlueskyEngine):
             if self._call is None and self._state == "idle":
                 self._claim_locked(call)
             else:
-                call.withdrawable(lambda: self._withdraw(call))
+                call.make_withdrawable(lambda: self._withdraw(call))
                 self._queue.append(call)
         return call.future
 
@@ -428,34 +437,32 @@ class RunEngine(BlueskyEngine):
             )
         if not callable(func):
             raise TypeError(f"{func!r} is no function that could take documents.")
-        made = DELIVERIES[delivery](func, self._delivery_failed)
-        if not made.awaited:
-            made = DELIVERIES[delivery](func, _ignore)
+        made = DELIVERIES[delivery](func, weakref.WeakMethod(self._delivery_failed))
         token = self.dispatcher.subscribe(made.put, name)
         with self._state_lock:
-            self._deliveries = MappingProxyType({**self._deliveries, token: made})
+            self._deliveries[token] = made
         return token
 
     def unsubscribe(self, token: int) -> None:
         """Undo a subscription; what waits for its own thread is still delivered."""
         self.dispatcher.unsubscribe(token)
         with self._state_lock:
-            deliveries = dict(self._deliveries)
-            delivery = deliveries.pop(token, None)
-            self._deliveries = MappingProxyType(deliveries)
+            delivery = self._deliveries.pop(token, None)
         if delivery is not None:
             delivery.close()
 
     def _delivery_failed(self, error: BaseException) -> None:
+        # A look without the lock: a plan that ends just now is failed when its documents settle.
         if not self.ignore_callback_exceptions and self._call is not None:
             self.fail_plan(error)
 
     async def emit(self, name: Any, doc: Any) -> None:
         """Emit a document; wait for a queued subscriber that is far behind."""
         self.emit_sync(name, doc)
-        for delivery in self._deliveries.values():
-            if delivery.awaited and delivery.is_behind():
-                await delivery.drained()
+        if self._deliveries:
+            for delivery in tuple(self._deliveries.values()):
+                if delivery.awaited and delivery.is_behind():
+                    await delivery.drained()
 
     async def _settle_documents(self) -> BaseException | None:
         first: BaseException | None = None
@@ -633,7 +640,3 @@ def _how(end: PlanEnd) -> str:
     if end.error is not None:
         return f"failed with {type(end.error).__name__}"
     return "was interrupted"
-
-
-def _ignore(error: BaseException) -> None:
-    """Do nothing: a display's failure was logged where it happened, and is not the plan's."""

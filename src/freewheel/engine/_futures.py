@@ -91,6 +91,9 @@ class EngineFuture(Future[T]):
         yield from waiter
         return super().result(0)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._what}: {'done' if self.done() else 'pending'}>"
+
     def settle(self, result: T | None = None, error: BaseException | None = None) -> None:
         """End it, unless it has ended; whatever a callback raises is not the engine's affair."""
         if self.done():
@@ -110,7 +113,18 @@ def _finish(waiter: asyncio.Future[None]) -> None:
 class _Withdrawable(EngineFuture[T]):
     """A future of a call, which is withdrawn from the queue when it is cancelled."""
 
+    # Set while the call waits in the queue, under the engine's lock; read without it, since the
+    # engine is asked in any case.
     _withdraw: Callable[[], bool] | None = None
+
+    def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
+        """Have `cancel` call ``withdraw``, until `begin`."""
+        self._withdraw = withdraw
+
+    def begin(self) -> None:
+        """Mark what it stands for as under way: it cannot be cancelled any more."""
+        self._withdraw = None
+        self.set_running_or_notify_cancel()
 
     def cancel(self) -> bool:
         """Withdraw the call if it still waits in the queue.
@@ -127,6 +141,7 @@ class _Withdrawable(EngineFuture[T]):
 
     def mark_cancelled(self) -> None:
         """Cancel, as the one who has withdrawn the call."""
+        self._withdraw = None
         if super().cancel():
             self.set_running_or_notify_cancel()
 
@@ -158,17 +173,36 @@ class PlanFuture(_Withdrawable[Any]):
         self.outcome: _Withdrawable[RunEngineResult] = (
             outcome if outcome is not None else _Withdrawable(f"the outcome of {name!r}", thread)
         )
-        # Of the engine, under its lock; read here without it, for display.
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
+        # Written under the engine's lock, or on its thread; read without, for display.
+        self._started_at: float | None = None
+        self._ended_at: float | None = None
         self._state_of: Callable[[], str] | None = None
+
+    def start(self, state_of: Callable[[], str], since: float | None = None) -> None:
+        """Mark the plan as under way, ``since`` now or the time of `time.monotonic` given."""
+        self.begin()
+        self._state_of = state_of
+        self._started_at = time.monotonic() if since is None else since
+
+    def end(self) -> None:
+        """Note the time of the plan's end, and let go of the engine."""
+        self._ended_at = time.monotonic()
+        self._state_of = None
+
+    def successor(self) -> PlanFuture:
+        """Return the future of the resumed plan, with the same outcome."""
+        new = PlanFuture(self.plan_name, self._thread, self.outcome)
+        if self._state_of is not None:
+            new.start(self._state_of, self._started_at)
+        self._state_of = None
+        return new
 
     @property
     def elapsed(self) -> float | None:
         """Seconds since the plan was started, until its end; ``None`` before its start."""
-        if self.started_at is None:
+        if self._started_at is None:
             return None
-        return (self.ended_at or time.monotonic()) - self.started_at
+        return (self._ended_at or time.monotonic()) - self._started_at
 
     @property
     def status(self) -> str:
@@ -184,8 +218,10 @@ class PlanFuture(_Withdrawable[Any]):
             if not result.interrupted:
                 return "completed"
             return "stopped" if result.exit_status == "success" else "aborted"
-        if self.started_at is None:
+        if self._started_at is None:
             return "queued"
+        if self.done():
+            return "paused, then resumed or ended" if self._state_of is None else "paused"
         return self._state_of() if self._state_of is not None else "running"
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from ._delivery import Delivery
     from ._engine import RunEngine
     from ._loop_thread import LoopThread
 
@@ -46,6 +47,8 @@ def _close_all() -> None:
         engine.close(timeout=max(0.0, deadline - time.monotonic()))
 
 
-def release_loop(thread: LoopThread, *, close: bool) -> None:
-    """Give back the thread, and the loop, of an engine that was collected."""
+def release_loop(thread: LoopThread, deliveries: dict[int, Delivery], *, close: bool) -> None:
+    """Give back the threads, and the loop, of an engine that was collected."""
+    for delivery in list(deliveries.values()):
+        delivery.close()
     thread.stop(0, close=close)

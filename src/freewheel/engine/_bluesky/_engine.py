@@ -146,6 +146,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._monitors_rest = False  # monitors are suspended
         self._wake: asyncio.Future[None] | None = None  # done when a paused plan is to go on
         self._plan_value: Any = None
+        self._last_value: Any = None  # of the plan of the stack that completed last
         self._in_clean_up = False
         self._hurry = False  # a halt came during the clean-up
         self._ended = self._exit_asked = False
@@ -403,6 +404,8 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self.announce_states()
 
     def _apply_pause(self, defer: bool) -> None:
+        if self._in_clean_up:
+            return  # the plan has ended by itself first
         if defer and not self.waits_safely:
             self._deferred_pause_requested = True
             return
@@ -410,7 +413,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             if defer and self._state == "running":
                 self._set_state_locked("pausing")
             if self._state != "pausing":
-                return  # an end was requested meanwhile, or the plan has ended
+                return  # an end was requested meanwhile
         self._deferred_pause_requested = False
         self._interrupted = True
         self._interrupt()
@@ -424,35 +427,33 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._wake_up()
 
     def _apply_stop(self, argument: Any) -> None:
-        self._apply_end("stopping")
+        if not self._in_clean_up:
+            self._apply_end("stopping")
 
     def _apply_abort(self, reason: str) -> None:
-        self._reason = reason
-        self._exit_status = "abort"
-        self._destroy_open_run_tracing_spans()
-        self._apply_end("aborting")
+        if not self._in_clean_up:
+            self._reason = reason
+            self._exit_status = "abort"
+            self._destroy_open_run_tracing_spans()
+            self._apply_end("aborting")
 
     def _apply_halt(self, argument: Any) -> None:
-        self._exit_status = "abort"
-        self._destroy_open_run_tracing_spans()
-        if self._in_clean_up:
-            self._hurry = True
-        self._apply_end("halting")
+        if not self._in_clean_up:
+            self._exit_status = "abort"
+            self._destroy_open_run_tracing_spans()
+            self._apply_end("halting")
+        elif not self._ended and self._task is not None:
+            self._hurry = self._interrupted = True
+            self._exit_status = "abort"
+            self._task.cancel()
 
     def _apply_end(self, state: str) -> None:
-        if self._ended:
-            return  # the plan ended by itself first
         self._interrupted = True
         if self._state != state:
             return  # a stronger request follows
-        escalated = self._exit_asked and state != "halting"
-        self._exit_asked = True
-        if self._in_clean_up:
-            if state == "halting" and self._task is not None:
-                self._task.cancel()
-            return
-        if escalated:
+        if self._exit_asked and state != "halting":
             return  # an abort during a stop: the clean-up that is under way is the abort's too
+        self._exit_asked = True
         self._exit_request = EXIT_REQUESTS[state]
         self._interrupt()
 
@@ -516,7 +517,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         error: BaseException | None = None
         reason = ""
         try:
-            await self._prepare(start)
+            await self._prepare_plan(start)
             self._plan_value = await self._process_messages()
         except BaseException as raised:
             error, reason = self._judge(raised)
@@ -532,7 +533,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         if isinstance(error, asyncio.CancelledError):
             raise error  # somebody cancelled the task itself: it is to say so, as in bluesky
 
-    async def _prepare(self, start: PlanStart) -> None:
+    async def _prepare_plan(self, start: PlanStart) -> None:
         for name, funcs in start.subs.items():
             for func in funcs:
                 self._temp_callback_ids.add(self.subscribe(func, name))
