@@ -84,7 +84,8 @@ def _install(engine: type) -> None:
 
 
 def deselected() -> dict[str, str]:
-    """Return the tests that are left out, and why: a file, or ``file::function``, to reason."""
+    """Return the tests that are left out, and why: a file, ``file::function`` or
+    ``file::function[parameters]``, to reason."""
     reasons = {}
     reason = ""
     for line in DESELECTED.read_text().splitlines():
@@ -101,7 +102,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, dropped = [], []
     for item in items:
         function = getattr(item, "originalname", None) or item.name
-        names = {item.path.name, f"{item.path.name}::{function}"}
+        file = item.path.name
+        names = {file, f"{file}::{function}", f"{file}::{item.name}"}
         (dropped if names & left_out.keys() else kept).append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept

@@ -26,7 +26,7 @@ def test_what_is_left_out_exists_and_has_a_reason(entry: str, reason: str) -> No
     name, _, function = entry.partition("::")
     source = (BLUESKY_TESTS / name).read_text()
     assert reason
-    assert not function or f"def {function}(" in source
+    assert not function or f"def {function.partition('[')[0]}(" in source
 
 
 def test_no_test_of_pausing_or_stopping_is_left_out_but_for_sigint() -> None:

@@ -1,0 +1,217 @@
+# ruff: noqa: N803
+"""`PlanFuture` and its outcome: every way in which a plan can end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from bluesky.utils import Msg, RunEngineInterrupted
+
+T = 10
+
+
+def quick(value: Any = None) -> Any:
+    yield Msg("null")
+    return value
+
+
+def test_outcome_of_a_plan_that_completes(RE: Any) -> None:
+    future = RE(quick(3))
+    assert future.outcome.result(T).plan_result == 3
+    assert future.outcome.result(T).exit_status == "success"
+
+
+def test_a_failure_is_the_plans_own_exception_in_both(RE: Any) -> None:
+    culprit = ValueError("mine")
+
+    def failing() -> Any:
+        yield Msg("null")
+        raise culprit
+
+    future = RE(failing())
+    assert future.exception(T) is culprit
+    assert future.outcome.exception(T) is culprit
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("stop", "success"), ("abort", "abort"), ("halt", "abort")]
+)
+def test_an_interrupted_plan_has_a_result_for_its_outcome(
+    RE: Any, gate: Any, end: str, status: str
+) -> None:
+    future = RE(gate.plan())
+    gate.wait()
+    getattr(RE, end)().result(T)
+    assert isinstance(future.exception(T), RunEngineInterrupted)
+    outcome = future.outcome.result(T)
+    assert outcome.exit_status == status
+    assert outcome.interrupted is True
+
+
+def test_the_reason_of_an_abort_is_in_the_result_and_the_stop_document(
+    RE: Any, gate: Any, documents: Any
+) -> None:
+    def run() -> Any:
+        yield Msg("open_run")
+        yield from gate.plan()
+        yield Msg("close_run")
+
+    future = RE(run())
+    gate.wait()
+    RE.abort("the sample fell off").result(T)
+    assert future.outcome.result(T).reason == "the sample fell off"
+    name, stop = documents[-1]
+    assert name == "stop"
+    assert stop["exit_status"] == "abort"
+    assert stop["reason"] == "the sample fell off"
+
+
+def test_outcome_survives_pauses_and_ends_once(RE: Any, gate: Any) -> None:
+    first = RE(gate.plan())
+    ended: list[Any] = []
+    first.outcome.add_done_callback(ended.append)
+    gate.wait()
+    futures = [first]
+    for _ in range(3):
+        RE.request_pause().result(T)
+        assert isinstance(futures[-1].exception(T), RunEngineInterrupted)
+        assert not first.outcome.done()
+        futures.append(RE.resume())
+    assert len({id(future) for future in futures}) == 4
+    assert all(future.outcome is first.outcome for future in futures)
+    gate.open()
+    assert futures[-1].result(T).plan_result == "through"
+    assert first.outcome.result(T).plan_result == "through"
+    assert len(ended) == 1
+
+
+async def test_futures_are_awaited_on_a_foreign_loop(RE: Any) -> None:
+    future = RE(quick(7))
+    assert (await asyncio.wait_for(future, T)).plan_result == 7
+    assert (await future.outcome).plan_result == 7
+    assert (await future).plan_result == 7  # again, when it is done
+
+    def failing() -> Any:
+        yield Msg("null")
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await RE(failing())
+
+
+async def test_many_await_one_future_and_a_cancelled_await_leaves_it_alone(
+    RE: Any, gate: Any
+) -> None:
+    future = RE(gate.plan())
+
+    async def look() -> Any:
+        return await future
+
+    lookers = [asyncio.create_task(look()) for _ in range(5)]
+    await asyncio.sleep(0)
+    lookers[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await lookers[0]
+    assert not future.cancelled()
+    await asyncio.to_thread(gate.wait)
+    gate.open()
+    results = await asyncio.wait_for(asyncio.gather(*lookers[1:]), T)
+    assert {result.plan_result for result in results} == {"through"}
+
+
+def test_a_future_is_awaited_on_the_engines_own_loop(RE: Any) -> None:
+    async def start_and_wait() -> Any:
+        return await RE(quick("own"))
+
+    task = asyncio.run_coroutine_threadsafe(start_and_wait(), RE.loop)
+    assert task.result(T).plan_result == "own"
+
+
+@pytest.mark.parametrize("what", ["result", "exception"])
+@pytest.mark.parametrize("which", ["future", "outcome"])
+def test_waiting_on_the_engines_own_thread_raises_at_once(RE: Any, what: str, which: str) -> None:
+    raised: list[Any] = []
+    box: list[Any] = []
+    ready = threading.Event()
+
+    def plan() -> Any:
+        yield Msg("null")
+        ready.wait(T)
+        future = box[0] if which == "future" else box[0].outcome
+        try:
+            getattr(future, what)()
+        except RuntimeError as error:
+            raised.append(error)
+        yield Msg("null")
+        return "fine"
+
+    box.append(RE(plan()))
+    ready.set()
+    assert box[0].result(T).plan_result == "fine"
+    assert len(raised) == 1
+    assert "thread" in str(raised[0])
+
+
+def test_a_done_future_may_be_read_on_the_engines_thread(RE: Any) -> None:
+    done = RE(quick(5))
+    done.result(T)
+
+    def plan() -> Any:
+        yield Msg("null")
+        return done.result().plan_result
+
+    assert RE(plan()).result(T).plan_result == 5
+
+
+def test_result_with_a_time_out_does_not_disturb_the_plan(RE: Any, gate: Any) -> None:
+    future = RE(gate.plan())
+    gate.wait()
+    with pytest.raises(TimeoutError):
+        future.result(0)
+    gate.open()
+    assert future.result(T).plan_result == "through"
+
+
+@pytest.mark.parametrize("which", ["future", "outcome"])
+def test_terminal_means_ready(RE: Any, which: str) -> None:
+    """In a done-callback the engine takes the next plan, and starts it."""
+    started: list[Any] = []
+    both = threading.Event()
+
+    def again(_: Any) -> None:
+        started.append((RE.state, RE(quick("next"))))
+        both.set()
+
+    future = RE(quick(1))
+    (future if which == "future" else future.outcome).add_done_callback(again)
+    assert both.wait(T)
+    assert started[0][1].result(T).plan_result == "next"
+
+
+def test_idle_means_ready(RE: Any) -> None:
+    futures: list[Any] = []
+    done = threading.Event()
+
+    def on_state(new: str, old: str) -> None:
+        if new == "idle" and len(futures) < 10:
+            futures.append(RE(quick(len(futures))))
+            if len(futures) == 10:
+                done.set()
+
+    RE.events.state_changed.connect(on_state)
+    RE(quick())
+    assert done.wait(T)
+    assert [future.result(T).plan_result for future in futures] == list(range(10))
+
+
+def test_a_done_callback_that_raises_harms_nothing(RE: Any) -> None:
+    def harm(_: Any) -> None:
+        raise SystemExit(3)
+
+    future = RE(quick(1))
+    future.add_done_callback(harm) if not future.done() else None
+    future.outcome.add_done_callback(lambda _: 1 / 0) if not future.done() else None
+    assert RE(quick(2)).result(T).plan_result == 2
