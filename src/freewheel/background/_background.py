@@ -453,6 +453,10 @@ class Background(Mapping[str, BackgroundTask]):
         await asyncio.wait([life.end])
         return True
 
+    def acquire(self, holder: Holder, devices: Any) -> None:
+        """Claim devices for a task: all or none."""
+        self.claims.acquire(holder, checked_devices(devices))
+
     async def claim(self, holder: Holder, devices: Any) -> None:
         """Claim devices for a foreground plan: all or none.
 

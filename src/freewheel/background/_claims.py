@@ -154,6 +154,10 @@ class ClaimsLedger(Mapping[Any, str]):
                 claim for claim in self._overlapping(id(device), chain) if claim.keeps_out(holder)
             ]
 
+    def overlap(self, one: Any, other: Any) -> bool:
+        """Tell whether one of two devices is the other, or contains it."""
+        return id(one) in chain_of(other) or id(other) in chain_of(one)
+
     def lends(self, holder: Holder, device: Any) -> bool:
         """Tell whether ``holder`` has lent ``device``, or a part of it, to somebody."""
         chain = chain_of(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import os
@@ -18,7 +19,8 @@ from bluesky.run_engine import RunEngineResult, default_scan_id_source
 from freewheel.core import EngineClosedError, ForkedProcessError
 
 from ._actions import ActionBoard, WaitForActions
-from ._bluesky import BlueskyEngine, PlanEnd, StateName, loop_threads
+from ._background import ForegroundClaims, add_task_commands, make_background, make_services
+from ._bluesky import OwningEngine, PlanEnd, StateName, loop_threads
 from ._caches import ClearCache, Stash
 from ._calls import Call, check_plan
 from ._delivery import DELIVERIES, Delivery
@@ -28,14 +30,14 @@ from ._lifetime import close_at_exit, release_loop
 from ._loop_thread import LoopThread, new_event_loop
 
 if TYPE_CHECKING:
-    import asyncio
     import threading
     from collections.abc import Awaitable, Callable, Mapping
-    from types import TracebackType
+    from types import ModuleType, TracebackType
     from typing import Self
 
     from bluesky.utils import Msg
 
+    from freewheel.background import BackgroundTask
     from freewheel.core import SRLatch
 
 __all__ = ["RunEngine", "register_bound_command"]
@@ -43,7 +45,7 @@ __all__ = ["RunEngine", "register_bound_command"]
 _log = logging.getLogger("freewheel")
 
 
-class RunEngine(BlueskyEngine):
+class RunEngine(OwningEngine):
     """A Bluesky run engine that never blocks.
 
     Parameters
@@ -67,6 +69,12 @@ class RunEngine(BlueskyEngine):
     ----------
     events : EngineEvents
         psygnal signals.
+    background : Background
+        What runs beside the foreground plan: tasks by name, ``launch``, ``pending``, ``on_merge``.
+    claims : ClaimsLedger
+        Who holds which device.
+    services : ServiceKeeper
+        What runs for as long as the engine does; see `adopt`.
 
     Notes
     -----
@@ -108,8 +116,11 @@ class RunEngine(BlueskyEngine):
         self._closed = False
         # Changed under _state_lock; the loop reads a copy, or nothing while it is empty.
         self._deliveries: dict[int, Delivery] = {}
-        self._board = ActionBoard(self._actions_changed)
+        self.board = ActionBoard(self._actions_changed)
+        # Replaced as a whole, on registration, and read by child engines on the loop.
+        self.extra_commands: Mapping[str, Any] = MappingProxyType({})
         self._register_commands()
+        self._add_background()
         self._own_loop = own_loop
         self._release: Callable[[], object] | None = None
         if self._loop_thread is not None:
@@ -121,9 +132,48 @@ class RunEngine(BlueskyEngine):
         close_at_exit(self)
 
     def _register_commands(self) -> None:
-        self.register_waiting_command("wait_for_actions", WaitForActions(self, self._board))
+        self.register_waiting_command("wait_for_actions", WaitForActions(self, self.board))
         self.register_unrepeated_command("stash", Stash(self))
         self.register_unrepeated_command("clear_cache", ClearCache(self))
+
+    def _add_background(self) -> None:
+        self.background = make_background(self)
+        self.claims = self.background.claims
+        self.services = make_services(self)
+        tasks = add_task_commands(self, self.background)
+        self.plan_tasks = tasks
+        # From here on children take over what is registered.
+        self._foreground_claims = ForegroundClaims(self, self.background, tasks)
+        self.services.adopt_marked()
+
+    @property
+    def loop_thread(self) -> threading.Thread:
+        """The thread that runs the engine's loop."""
+        return self._th
+
+    def register_command(self, name: str, func: Callable[[Msg], Any]) -> None:
+        """Register a command, for this engine's plans and for background plans.
+
+        Parameters
+        ----------
+        name : str
+            What a message asks for it by.
+        func : callable
+            A coroutine function of the message.
+        """
+        claims = vars(self).get("_foreground_claims")
+        if claims is None:
+            super().register_command(name, func)
+            return
+        super().register_command(name, claims.replaced(name, func))
+        self.extra_commands = MappingProxyType({**self.extra_commands, name: func})
+
+    def unregister_command(self, name: str) -> None:
+        """Forget a command, for this engine's plans and for background plans."""
+        super().unregister_command(name)
+        self.extra_commands = MappingProxyType(
+            {known: func for known, func in self.extra_commands.items() if known != name}
+        )
 
     # -- running plans ------------------------------------------------------------------------
 
@@ -151,7 +201,7 @@ class RunEngine(BlueskyEngine):
         EngineClosedError, ForkedProcessError
             If this engine cannot run anything any more.
         """
-        self._check_usable()
+        self.check_ready()
         if "raise_if_interrupted" in metadata_kw:
             warnings.warn(
                 "'raise_if_interrupted' is taken as metadata, as every keyword argument is: a plan "
@@ -385,7 +435,7 @@ class RunEngine(BlueskyEngine):
     @property
     def pending_actions(self) -> Mapping[str, SRLatch]:
         """The actions that plans wait for at this moment: name to latch."""
-        return self._board.pending()
+        return self.board.pending()
 
     def trigger_action(self, name: str) -> None:
         """Set the latch of an action on offer.
@@ -395,11 +445,35 @@ class RunEngine(BlueskyEngine):
         KeyError
             If no plan waits for it.
         """
-        self._board.change(name, True)
+        self.board.change(name, True)
 
     def release_action(self, name: str) -> None:
         """Reset the latch of an action on offer; otherwise as `trigger_action`."""
-        self._board.change(name, False)
+        self.board.change(name, False)
+
+    # -- services ---------------------------------------------------------------------------------
+
+    def adopt(
+        self, payload: Any, *args: Any, flavour: str | ModuleType | None = None, **kwargs: Any
+    ) -> BackgroundTask:
+        """Run a service for as long as the engine lives, such as a watchdog; without waiting.
+
+        If it returns or raises, the running plan is aborted with the reason, and further plans
+        are refused with `ServiceFailedError` until it is adopted again. See
+        `freewheel.background.ServiceKeeper.adopt`.
+        """
+        self._check_usable()
+        return self.services.adopt(payload, *args, flavour=flavour, **kwargs)
+
+    def execute(
+        self, payload: Any, *args: Any, flavour: str | ModuleType | None = None, **kwargs: Any
+    ) -> Any:
+        """Run a plan, coroutine function or function in the background, and return its value.
+
+        This waits. See `freewheel.background.ServiceKeeper.execute`.
+        """
+        self._check_usable()
+        return self.services.execute(payload, *args, flavour=flavour, **kwargs)
 
     # -- documents ----------------------------------------------------------------------------
 
@@ -484,9 +558,9 @@ class RunEngine(BlueskyEngine):
                 plan_name=None if call is None else call.name,
                 elapsed=None if call is None else call.future.elapsed,
                 queue=tuple(waiting.name for waiting in self._queue),
-                background=(),
-                claims=MappingProxyType({}),
-                actions=frozenset(self._board.pending()),
+                background=self.background.running,
+                claims=self.claims.by_name(),
+                actions=frozenset(self.board.pending()),
                 progress=(),
             )
 
@@ -518,6 +592,17 @@ class RunEngine(BlueskyEngine):
             raise RuntimeError(
                 "The RunEngine is panicked and cannot be recovered. You must restart bluesky."
             )
+
+    def check_ready(self) -> None:
+        """Refuse what a plan could not be run for: the engine is closed, or a service has ended.
+
+        Raises
+        ------
+        EngineClosedError, ForkedProcessError, ServiceFailedError
+            With the remedy.
+        """
+        self._check_usable()
+        self.services.check()
 
     def begin_close(self, why: str) -> EngineFuture[Any] | None:
         """Refuse further plans, and abort what runs; the first half of `close`.
@@ -570,10 +655,24 @@ class RunEngine(BlueskyEngine):
                     self.request("halt")
             if not _wait(future, 2.0):
                 _log.error("Plan %r could not be halted; its thread is left.", self.plan_name)
+        self._close_background(max(0.1, deadline - time.monotonic()))
         for token, delivery in list(self._deliveries.items()):
             self.unsubscribe(token)
             delivery.join(max(0.1, deadline - time.monotonic()))
         self._give_back(max(0.5, deadline - time.monotonic()))
+
+    def _close_background(self, timeout: float) -> None:
+        self.services.begin_close()
+        closing = self.background.close(self.services.lives, timeout)
+        try:
+            closed = asyncio.run_coroutine_threadsafe(closing, self._loop)
+        except RuntimeError:  # the loop is closed
+            closing.close()
+            return
+        try:
+            closed.result(timeout + 2)
+        except TimeoutError:
+            _log.error("The background tasks did not end within %g s.", timeout)
 
     def _give_back(self, timeout: float) -> None:
         release, self._release = self._release, None

@@ -1,6 +1,18 @@
 """The one place that touches bluesky's private names."""
 
 from ._engine import BlueskyEngine, PlanEnd, PlanStart, loop_threads, plan_name
+from ._owning import DEVICE_COMMANDS, WAIT_FOR_OWNED, OwningEngine, wait_for_owned
 from ._state import StateName
 
-__all__ = ["BlueskyEngine", "PlanEnd", "PlanStart", "StateName", "loop_threads", "plan_name"]
+__all__ = [
+    "DEVICE_COMMANDS",
+    "WAIT_FOR_OWNED",
+    "BlueskyEngine",
+    "OwningEngine",
+    "PlanEnd",
+    "PlanStart",
+    "StateName",
+    "loop_threads",
+    "plan_name",
+    "wait_for_owned",
+]

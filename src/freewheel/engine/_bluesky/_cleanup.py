@@ -77,7 +77,7 @@ class CleanUp:
                 self._mishap(f"unstage {_name(obj)}", error)
         for obj, answer in begun:
             if isinstance(answer, Status) or asyncio.iscoroutine(answer):
-                await self._step(f"unstage {_name(obj)}", _completion(answer), fatal=True)
+                await self._step(f"unstage {_name(obj)}", completion(answer), fatal=True)
 
     async def _step(self: Any, what: str, step: Awaitable[Any], *, fatal: bool) -> None:
         """Await one step; log what goes wrong, and with ``fatal`` keep it for the result."""
@@ -114,7 +114,7 @@ async def _stop(obj: Stoppable) -> None:
     await maybe_await(obj.stop(success=True))
 
 
-async def _completion(answer: Any) -> None:
+async def completion(answer: Any) -> None:
     """Wait for a status, awaitable or not."""
     if asyncio.iscoroutine(answer):
         answer = await answer

@@ -158,6 +158,10 @@ class _Pending:
         """Have a countdown told of the end; with ``None`` have it told no more."""
         self._countdown = countdown
 
+    def uses_device(self) -> bool:
+        """Tell whether the device is under way, or kicked off and not yet completed."""
+        return not self.status.done or (self._action == "kickoff" and self._failure is None)
+
     # What `_status_object_completed` does to a future. --------------------------------------
 
     def done(self) -> bool:
@@ -194,6 +198,18 @@ class _Statuses:
         self._ended: deque[_Pending] = deque()
         # Whether the loop will look. Written by all; see `ended` for why that needs no lock.
         self._called = False
+        # What was started last with each device of the plan. Written on the loop's thread; copied,
+        # in one step, by others.
+        self._latest: dict[Any, _Pending] = {}
+
+    def in_use(self) -> list[Any]:
+        """Return the devices that are under way, or flying; from any thread."""
+        latest = self._latest.copy()
+        return [obj for obj, pending in latest.items() if pending.uses_device()]
+
+    def forget(self) -> None:
+        """Forget the devices of a plan that has ended."""
+        self._latest.clear()
 
     def add(self, obj: Any, status_object: Status, group: Hashable, action: str) -> None:
         """Add a status to a group; takes the place of bluesky's ``_add_status_to_group``."""
@@ -208,7 +224,7 @@ class _Statuses:
 
     def track(self, obj: Any, status: Status, action: str) -> _Pending:
         """Follow a status that is in no group."""
-        pending = _Pending(self, status, obj, action)
+        pending = self._latest[obj] = _Pending(self, status, obj, action)
         try:
             status.add_callback(pending.finished)
         except AttributeError:
@@ -540,3 +556,5 @@ def install_lean_commands(engine: Any) -> None:
     engine.register_command("acquire", lean.acquire)
     if _is_original(engine, "_add_status_to_group"):
         engine._add_status_to_group = lean.statuses.add
+    engine.lean_statuses = lean.statuses
+    engine.end_callbacks.append(lean.statuses.forget)

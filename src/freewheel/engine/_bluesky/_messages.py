@@ -127,6 +127,7 @@ class MessageLoop:
                 msg = plan.send(response) if thrown is None else plan.throw(thrown)
             except StopIteration as end:
                 self._plan_stack.pop()
+                self._last_value = end.value
                 if not self._plan_stack:
                     self._plan_value = end.value
                     return None
@@ -206,8 +207,12 @@ class MessageLoop:
         if thrown is not None and self._exit_request is not PlanHalt:
             self._attention = True  # one thing at a time; the request comes next
             return thrown
+        await self._before_exit()
         thrown, self._exit_request = self._exit_request(), None
         return thrown
+
+    async def _before_exit(self: Any) -> None:
+        """Do what must be done before the plan hears that it is to end: a hook."""
 
     async def _restore_monitors(self: Any) -> None:
         if self._monitors_rest:
