@@ -24,6 +24,8 @@ def wait_for_actions(
     events: Mapping[str, SRLatch],
     timeout: float | None = 0.001,
     wait_for: Literal["set", "reset"] = "set",
+    *,
+    hold: bool = False,
 ) -> MsgGenerator[tuple[str, SRLatch] | None]:
     """Wait until one of several latches is set, or reset.
 
@@ -39,6 +41,10 @@ def wait_for_actions(
         How long to wait, in seconds; for ever if ``None``.
     wait_for : {"set", "reset"}
         Which change to wait for.
+    hold : bool
+        Whether the latches stay on offer when the time is over: what changes until the plan's
+        next wait for the same ones answers that one. A wait for none, ``wait_for_actions({},
+        timeout=0)``, ends the offer.
 
     Yields
     ------
@@ -55,8 +61,9 @@ def wait_for_actions(
     ValueError
         If the time-out is negative or not a number.
     """
+    kwargs = {"hold": True} if hold else {}
     changed: tuple[str, SRLatch] | None = yield Msg(
-        "wait_for_actions", None, events, timeout=timeout, wait_for=wait_for
+        "wait_for_actions", None, events, timeout=timeout, wait_for=wait_for, **kwargs
     )
     return changed
 
@@ -69,13 +76,15 @@ def read_while_waiting(
     wait_for: Literal["set", "reset"] = "set",
     *,
     pacer: Pacer | None = None,
+    turns: int | None = None,
     at_once: bool = False,
-) -> MsgGenerator[tuple[str, SRLatch]]:
+) -> MsgGenerator[tuple[str, SRLatch] | None]:
     """Take one event after the other until a latch changes.
 
     The period is kept: neither the time of a reading nor the lateness of a wake-up adds to it,
     and turns that there was no time for are skipped, see `Pacer`. The latches are on offer all
-    the time, also while the devices are read: a change meanwhile ends the wait that follows.
+    the time, also while the devices are read: a change meanwhile ends the wait that follows. At
+    least one event is taken.
 
     Parameters
     ----------
@@ -92,6 +101,8 @@ def read_while_waiting(
     pacer : Pacer, optional
         The clock to follow instead of one that is made here with `refresh_period`; so that it
         goes on from one call to the next, and can be among `objs`.
+    turns : int, optional
+        How many events to take at most; without limit if ``None``.
     at_once : bool
         Whether to take each event in one message, see `acquire`.
 
@@ -102,8 +113,8 @@ def read_while_waiting(
 
     Returns
     -------
-    tuple of str and SRLatch
-        The latch that changed first, with its name.
+    tuple of str and SRLatch, or None
+        The latch that changed first, with its name; ``None`` only after the last of `turns`.
 
     Raises
     ------
@@ -116,21 +127,28 @@ def read_while_waiting(
     # The engine tells objects that it has seen in a message when it pauses and resumes.
     yield Msg("null", clock)
     try:
-        while True:
+        # On offer from the first reading on.
+        changed: tuple[str, SRLatch] | None = yield _held(events, wait_for, 0.0)
+        while turns is None or turns > 0:
             clock.begin_turn()
             yield Msg("checkpoint")
             yield from take()
-            changed: tuple[str, SRLatch] | None = yield Msg(
-                "wait_for_actions",
-                None,
-                events,
-                timeout=clock.remaining(),
-                wait_for=wait_for,
-                hold=True,
-            )
+            if changed is None:
+                changed = yield _held(events, wait_for, clock.remaining())
             if changed is not None:
                 return changed
+            turns = None if turns is None else turns - 1
     except Exception:
         # Else the latches would stay on offer, with nobody left who waits for them.
-        yield Msg("wait_for_actions", None, {}, timeout=0)
+        yield _WITHDRAW
         raise
+    yield _WITHDRAW
+    return None
+
+
+_WITHDRAW = Msg("wait_for_actions", None, {}, timeout=0)
+
+
+def _held(events: Mapping[str, SRLatch], wait_for: str, timeout: float) -> Msg:
+    """Return a wait whose latches stay on offer until the next one, when the time is over."""
+    return Msg("wait_for_actions", None, events, timeout=timeout, wait_for=wait_for, hold=True)

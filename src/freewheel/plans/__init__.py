@@ -1,3 +1,5 @@
 """Ready plans."""
 
-__all__: list[str] = []
+from ._live_view import SNAP, LiveViewResult, live_view
+
+__all__ = ["SNAP", "LiveViewResult", "live_view"]
