@@ -14,9 +14,11 @@ from ._errors import (
 )
 from ._latch import LatchCallback, SRLatch
 from ._protocols import HasCache
+from ._status import AndStatus, Status, StatusCallback
 
 __all__ = [
     "Action",
+    "AndStatus",
     "ContinousPlan",
     "ContinuousPlan",
     "EngineClosedError",
@@ -28,6 +30,8 @@ __all__ = [
     "ResourceConflictError",
     "SRLatch",
     "ServiceFailedError",
+    "Status",
+    "StatusCallback",
     "StatusTimeoutError",
     "UnknownStatusFailure",
     "WaitTimeoutError",
