@@ -1,3 +1,32 @@
-"""A plan's signature as a toolkit-neutral description of a form."""
+"""A plan's signature as a toolkit-neutral description of a form.
 
-__all__: list[str] = []
+`create_plan_spec` reads a plan's signature and docstring, `resolve_arguments` and
+`collect_arguments` turn what was filled in into arguments, `plan_schema` gives JSON schema for
+clients that are no Python, and `find_plans` looks through modules and folders.
+"""
+
+from freewheel.forms._arguments import check_value, collect_arguments, resolve_arguments
+from freewheel.forms._build import create_plan_spec, device_choices, is_plan_function
+from freewheel.forms._catalogue import PlanEntry, find_plans
+from freewheel.forms._errors import InvalidArgumentsError, UnresolvableAnnotationError
+from freewheel.forms._schema import plan_schema
+from freewheel.forms._spec import Bounds, FieldType, ParamDescription, ParamKind, PlanSpec
+
+__all__ = [
+    "Bounds",
+    "FieldType",
+    "InvalidArgumentsError",
+    "ParamDescription",
+    "ParamKind",
+    "PlanEntry",
+    "PlanSpec",
+    "UnresolvableAnnotationError",
+    "check_value",
+    "collect_arguments",
+    "create_plan_spec",
+    "device_choices",
+    "find_plans",
+    "is_plan_function",
+    "plan_schema",
+    "resolve_arguments",
+]

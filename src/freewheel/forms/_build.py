@@ -1,0 +1,380 @@
+"""Make a `PlanSpec` from a plan function."""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import datetime
+import enum
+import functools
+import inspect
+import sys
+from dataclasses import replace
+from inspect import Parameter
+from pathlib import PurePath
+from typing import Any, Literal, get_args, get_origin
+
+from freewheel.core import Action
+from freewheel.forms._annotations import (
+    evaluate,
+    is_device_type,
+    matches_device,
+    sequence_of,
+    split_optional,
+    unwrap,
+)
+from freewheel.forms._docs import parameter_docs
+from freewheel.forms._errors import UnresolvableAnnotationError
+from freewheel.forms._spec import FieldType, ParamDescription, ParamKind, PlanSpec
+
+__all__ = ["create_plan_spec", "device_choices", "is_plan_function"]
+
+# Most special first: a datetime is a date, a bool is an int.
+_PLAIN: tuple[tuple[type, FieldType], ...] = (
+    (bool, FieldType.BOOLEAN),
+    (int, FieldType.INTEGER),
+    (float, FieldType.NUMBER),
+    (str, FieldType.TEXT),
+    (PurePath, FieldType.PATH),
+    (datetime.datetime, FieldType.DATETIME),
+    (datetime.date, FieldType.DATE),
+    (datetime.time, FieldType.TIME),
+    (datetime.timedelta, FieldType.DURATION),
+)
+
+
+def create_plan_spec(
+    plan: cabc.Callable[..., Any], devices: cabc.Mapping[str, Any] | None = None
+) -> PlanSpec:
+    """Describe a plan, so that a form can be made of it.
+
+    Parameters
+    ----------
+    plan
+        A plan function: a generator function, one decorated with bluesky's ``@plan``, a method,
+        or a `functools.partial` of one of these. It is not called.
+    devices
+        The devices on offer, by name. Children of a device that does not itself fit are offered
+        as ``"stage.x"``.
+
+    Returns
+    -------
+    PlanSpec
+        One `ParamDescription` a parameter, in the signature's order. May be made on any thread.
+
+    Raises
+    ------
+    TypeError
+        For something that is no plan function.
+    UnresolvableAnnotationError
+        A `TypeError` too: for a required parameter that no form can show. One with a default is
+        ``hidden`` instead, and keeps its default.
+    ValueError
+        For two actions of one name.
+    """
+    name = plan_name(plan)
+    if not is_plan_function(plan):
+        msg = (
+            f"{name!r} is no plan: a plan is a generator function, such as "
+            "'def my_plan(detectors): yield from ...'"
+        )
+        raise TypeError(msg)
+    function = _function_of(plan)
+    hints = evaluate(function)
+    docstring = inspect.getdoc(function) or ""
+    texts = parameter_docs(docstring)
+    available = dict(devices or {})
+    parameters = []
+    for parameter in _parameters_of(plan):
+        annotation = hints.get(parameter.name, parameter.annotation)
+        described = _describe(name, parameter, annotation, available)
+        text = texts.get(parameter.name) or described.docs
+        parameters.append(replace(described, docs=text))
+    spec = PlanSpec(
+        name,
+        docstring,
+        parameters,
+        togglable=bool(getattr(plan, "__togglable__", getattr(function, "__togglable__", False))),
+        pausable=bool(getattr(plan, "__pausable__", getattr(function, "__pausable__", False))),
+        plan=plan,
+    )
+    _refuse_repeated_actions(spec)
+    return spec
+
+
+def plan_name(plan: Any) -> str:
+    """Return what a plan function is called, also if it is a partial or a callable object."""
+    while isinstance(plan, functools.partial):
+        plan = plan.func
+    return str(getattr(plan, "__name__", type(plan).__name__))
+
+
+def is_plan_function(plan: Any) -> bool:
+    """Whether something is a function that makes plans, as far as can be told without a call."""
+    if not callable(plan) or isinstance(plan, type):
+        return False
+    function = _function_of(plan)
+    if inspect.isgeneratorfunction(function) or getattr(plan, "_is_plan_", False):
+        return True
+    returned = evaluate(function).get("return")
+    if isinstance(returned, str):  # a name for type checkers alone
+        return "MsgGenerator" in returned
+    return (get_origin(returned) or returned) is cabc.Generator
+
+
+def _function_of(plan: Any) -> Any:
+    while isinstance(plan, functools.partial):
+        plan = plan.func
+    if not inspect.isroutine(plan) and not hasattr(plan, "__wrapped__"):
+        plan = type(plan).__call__
+    return inspect.unwrap(getattr(plan, "__func__", plan))
+
+
+def _parameters_of(plan: cabc.Callable[..., Any]) -> list[Parameter]:
+    fixed = plan.keywords if isinstance(plan, functools.partial) else {}
+    return [p for p in inspect.signature(plan).parameters.values() if p.name not in fixed]
+
+
+def _refuse_repeated_actions(spec: PlanSpec) -> None:
+    names = [action.name for action in spec.actions]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        msg = (
+            f"plan {spec.name!r} has more than one action named {', '.join(map(repr, repeated))}; "
+            "a name tells its actions apart, so give each its own"
+        )
+        raise ValueError(msg)
+
+
+def _describe(
+    plan: str, parameter: Parameter, annotation: Any, devices: dict[str, Any]
+) -> ParamDescription:
+    """Describe one parameter, or refuse it."""
+    name, kind, default = parameter.name, ParamKind(parameter.kind), parameter.default
+    described = ParamDescription(name, kind, annotation, default, annotated=annotation)
+    if _are_actions(default):
+        return replace(described, field=FieldType.ACTIONS, actions=default)
+    if kind is ParamKind.VAR_KEYWORD:
+        return replace(described, hidden=True)
+    if annotation is Parameter.empty or (isinstance(annotation, str) and default is not None):
+        # nothing to go by but the default
+        guess = type(default) if default is not Parameter.empty else annotation
+        annotation = described.annotation if guess is Parameter.empty else guess
+    filled = _fill(replace(described, annotated=annotation), annotation, devices)
+    if default is None:
+        filled = replace(filled, optional=True)
+    if filled.field is FieldType.HIDDEN:
+        if default is Parameter.empty:
+            raise UnresolvableAnnotationError(plan, *_refusal(parameter, annotation))
+        return replace(filled, hidden=True, annotated=Any)
+    if kind is ParamKind.VAR_POSITIONAL:
+        filled = _several(filled, tuple, None)
+    return filled
+
+
+def _refusal(parameter: Parameter, annotation: Any) -> tuple[str, Any, str]:
+    name = parameter.name
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return (
+            f"*{name}",
+            annotation,
+            "the arguments must all be of one type that a form can show; write a plan with named "
+            "parameters around this one",
+        )
+    if isinstance(annotation, str):
+        return (
+            name,
+            annotation,
+            "the name is not known when the plan runs: import it outside of 'if TYPE_CHECKING'",
+        )
+    if annotation is Parameter.empty:
+        return name, "nothing", "annotate it, or give it a default"
+    return name, annotation, ""
+
+
+def _are_actions(default: Any) -> bool:
+    if isinstance(default, Action):
+        return True
+    return (
+        isinstance(default, cabc.Sequence)
+        and bool(default)
+        and all(isinstance(item, Action) for item in default)
+    )
+
+
+def _fill(
+    described: ParamDescription, annotation: Any, devices: dict[str, Any]
+) -> ParamDescription:
+    """Return the description with what the annotation says; still HIDDEN if it says nothing."""
+    annotation, metadata = unwrap(annotation)
+    members, optional = split_optional(annotation)
+    described = replace(
+        described,
+        optional=described.optional or optional,
+        unit=metadata.unit or described.unit,
+        docs=metadata.docs or described.docs,
+        bounds=metadata.bounds if metadata.bounds != type(metadata.bounds)() else described.bounds,
+    )
+    if len(members) > 1 and not is_device_type(annotation):
+        return _pick(described, members, devices)
+    if optional and len(members) == 1:
+        return _fill(described, members[0], devices)
+    return _fill_single(replace(described, annotation=annotation), annotation, devices)
+
+
+def _pick(
+    described: ParamDescription, members: list[Any], devices: dict[str, Any]
+) -> ParamDescription:
+    """Of a union, take what can be shown and fits the default; a device beats a plain value."""
+    if described.kind is ParamKind.VAR_POSITIONAL:
+        return described  # several arguments of several types: their order can't be told
+    shown = [filled for m in members if (filled := _fill(described, m, devices)).field != "hidden"]
+    if not shown:
+        return described
+    for filled in shown:
+        plain = _plain_type(filled.field)
+        if plain is not None and type(described.default) is plain:
+            return _widen(filled, shown)
+    return _widen(shown[0], shown)
+
+
+def _widen(picked: ParamDescription, shown: list[ParamDescription]) -> ParamDescription:
+    # int | float takes any number
+    number = next((s for s in shown if s.field is FieldType.NUMBER), None)
+    return number if picked.field is FieldType.INTEGER and number is not None else picked
+
+
+def _plain_type(field: FieldType) -> type | None:
+    return next((kind for kind, name in _PLAIN if name is field), None)
+
+
+def _fill_single(
+    described: ParamDescription, annotation: Any, devices: dict[str, Any]
+) -> ParamDescription:
+    if get_origin(annotation) is Literal:
+        return replace(
+            described, field=FieldType.CHOICE, choices=list(dict.fromkeys(get_args(annotation)))
+        )
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return replace(described, field=FieldType.CHOICE, choices=list(annotation))
+    sequence = sequence_of(annotation)
+    if sequence is not None:
+        return _fill_sequence(described, *sequence, devices=devices)
+    if _is_quantity(annotation):
+        unit = described.unit or _unit_of(described.default)
+        return replace(described, field=FieldType.QUANTITY, unit=unit)
+    if isinstance(annotation, type):
+        for kind, field in _PLAIN:
+            if issubclass(annotation, kind):
+                return replace(described, field=field)
+    if is_device_type(annotation):
+        return replace(
+            described,
+            field=FieldType.DEVICE,
+            choices=device_choices(devices, annotation),
+            device_proto=annotation,
+        )
+    return described
+
+
+def _fill_sequence(
+    described: ParamDescription,
+    container: type,
+    item: Any,
+    length: int | None,
+    *,
+    devices: dict[str, Any],
+) -> ParamDescription:
+    inner = ParamDescription(described.name, described.kind, item, annotated=item)
+    inner = _fill(inner, item, devices)
+    if inner.field in (FieldType.HIDDEN, FieldType.LIST):
+        return described
+    whole = replace(
+        inner,
+        annotation=described.annotation,
+        annotated=described.annotated,
+        default=described.default,
+        optional=described.optional,
+        unit=inner.unit or described.unit,
+        docs=described.docs or inner.docs,
+    )
+    return _several(whole, container, length, inner)
+
+
+def _several(
+    described: ParamDescription,
+    container: type,
+    length: int | None,
+    item: ParamDescription | None = None,
+) -> ParamDescription:
+    """Make a description of one thing one of several."""
+    if described.choices is not None:
+        return replace(described, multiselect=True, container=container, length=length)
+    return replace(
+        described,
+        field=FieldType.LIST,
+        container=container,
+        length=length,
+        item=item or replace(described, default=Parameter.empty),
+    )
+
+
+def _is_quantity(annotation: Any) -> bool:
+    pint = sys.modules.get("pint")
+    if pint is None:
+        return False
+    kind = get_origin(annotation) or annotation
+    return isinstance(kind, type) and issubclass(kind, pint.Quantity)
+
+
+def _unit_of(default: Any) -> str:
+    return f"{default.units:~}" if hasattr(default, "units") else ""
+
+
+def device_choices(devices: cabc.Mapping[str, Any], proto: Any) -> list[str]:
+    """Return the names of the devices that are what a type or protocol asks for.
+
+    Parameters
+    ----------
+    devices
+        The devices on offer, by name.
+    proto
+        A device type, a protocol, or a union of such.
+
+    Returns
+    -------
+    list of str
+        Names from the mapping, in its order; where a device does not fit but children of it do,
+        theirs, as ``"stage.x"``. Signals are offered where a signal class is asked for alone.
+    """
+    names: list[str] = []
+    for name, device in devices.items():
+        names += _matching(name, device, proto)
+    return names
+
+
+def _matching(name: str, device: Any, proto: Any) -> list[str]:
+    if matches_device(device, proto):
+        return [name]
+    children = getattr(device, "children", None)
+    if not callable(children):
+        return []
+    names: list[str] = []
+    for child_name, child in children():
+        if not _is_signal(child) or _asks_for_signal(proto):
+            names += _matching(f"{name}.{child_name}", child, proto)
+    return names
+
+
+def _signal_class() -> type | None:
+    return getattr(sys.modules.get("ophyd_async.core"), "Signal", None)
+
+
+def _is_signal(device: Any) -> bool:
+    signal = _signal_class()
+    return signal is not None and isinstance(device, signal)
+
+
+def _asks_for_signal(proto: Any) -> bool:
+    signal = _signal_class()
+    kind = get_origin(proto) or proto
+    return signal is not None and isinstance(kind, type) and issubclass(kind, signal)

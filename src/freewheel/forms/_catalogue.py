@@ -1,0 +1,165 @@
+"""Find the plans of modules, files and folders; what can't be used is listed with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from freewheel.forms._build import create_plan_spec, is_plan_function, plan_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from freewheel.forms._spec import PlanSpec
+
+__all__ = ["PlanEntry", "find_plans"]
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """A plan that was found, or something that should have been one.
+
+    Attributes
+    ----------
+    name
+        The plan's name, or the file's or module's that could not be loaded.
+    source
+        The module or file that it comes from.
+    spec
+        Its description; `None` if it is unavailable.
+    reason
+        Why it is unavailable, in a sentence; empty otherwise.
+    traceback
+        The traceback of a file or module that could not be loaded.
+    """
+
+    name: str
+    source: str
+    spec: PlanSpec | None = None
+    reason: str = ""
+    traceback: str = field(default="", repr=False)
+
+    @property
+    def available(self) -> bool:
+        """Whether a form can be made of it."""
+        return self.spec is not None
+
+
+def find_plans(
+    sources: Iterable[str | Path | ModuleType | Callable[..., Any]],
+    devices: Mapping[str, Any] | None = None,
+) -> list[PlanEntry]:
+    """Find the plans of modules, files and folders.
+
+    Runs the code of the files that it is given, on the calling thread.
+
+    Parameters
+    ----------
+    sources
+        Modules, names of modules, Python files, folders of Python files, and plan functions. Of a
+        module, the public plans that it defines (or lists in ``__all__``) are taken. Files whose
+        name begins with ``_`` are left out.
+    devices
+        The devices on offer, by name.
+
+    Returns
+    -------
+    list of PlanEntry
+        In the order of the sources; unavailable ones too.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a path that does not exist.
+    """
+    available = dict(devices or {})
+    entries: list[PlanEntry] = []
+    for source in sources:
+        if isinstance(source, ModuleType):
+            entries += _from_module(source, source.__name__, available)
+        elif isinstance(source, (str, Path)):
+            entries += _from_text(source, available)
+        else:
+            entries.append(_entry(source, getattr(source, "__module__", ""), available))
+    return entries
+
+
+def _from_text(source: str | Path, devices: Mapping[str, Any]) -> Iterator[PlanEntry]:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        for file in sorted(path.glob("*.py")):
+            if not file.name.startswith("_"):
+                yield from _from_file(file, devices)
+    elif path.is_file():
+        yield from _from_file(path, devices)
+    elif isinstance(source, Path) or path.suffix == ".py" or len(path.parts) > 1:
+        msg = f"there is no file or folder {str(path)!r} to take plans from"
+        raise FileNotFoundError(msg)
+    else:
+        yield from _load(
+            str(source), str(source), lambda: importlib.import_module(str(source)), devices
+        )
+
+
+def _from_file(path: Path, devices: Mapping[str, Any]) -> Iterator[PlanEntry]:
+    return _load(path.stem, str(path), lambda: _import_file(path), devices)
+
+
+def _load(
+    name: str, source: str, load: Callable[[], ModuleType], devices: Mapping[str, Any]
+) -> Iterator[PlanEntry]:
+    try:
+        module = load()
+    except (Exception, SystemExit) as error:
+        reason = f"could not be loaded: {type(error).__name__}: {error}"
+        yield PlanEntry(name, source, None, reason, traceback.format_exc())
+        return
+    yield from _from_module(module, source, devices)
+
+
+def _import_file(path: Path) -> ModuleType:
+    # A name of its own, so that a user's `scan.py` hides no module of that name.
+    digest = hashlib.sha1(str(path.resolve()).encode(), usedforsecurity=False).hexdigest()[:8]
+    name = f"_freewheel_plans_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        msg = f"{path} is no Python file"
+        raise ImportError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look there
+    sys.path.insert(0, str(path.parent))  # as if it ran as a script
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _from_module(
+    module: ModuleType, source: str, devices: Mapping[str, Any]
+) -> Iterator[PlanEntry]:
+    listed = getattr(module, "__all__", None)
+    names = listed if listed is not None else [n for n in vars(module) if not n.startswith("_")]
+    for name in names:
+        candidate = getattr(module, name, None)
+        own = listed is not None or getattr(candidate, "__module__", "") == module.__name__
+        if own and is_plan_function(candidate):
+            yield _entry(candidate, source, devices)
+
+
+def _entry(plan: Any, source: str, devices: Mapping[str, Any]) -> PlanEntry:
+    name = plan_name(plan)
+    try:
+        return PlanEntry(name, source, create_plan_spec(plan, devices))
+    except (TypeError, ValueError) as error:
+        return PlanEntry(name, source, None, str(error))
