@@ -1,0 +1,217 @@
+"""``freewheel demo``: a live view on a simulated camera, without a display."""
+
+from __future__ import annotations
+
+import queue
+import re
+import signal
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from bluesky.utils import TransitionError
+
+from ._snapshots import DOCUMENTS, SnapshotWriter
+from ._status_line import FrameCounter, StatusLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from freewheel import PlanFuture, RunEngine
+
+_REFRESH = 0.1  # s between two looks at the engine
+_LIVE, _SNAPSHOT = "live", "snapshot"  # streams
+_ENDED = object()
+
+
+def _positive(unit: str, limit: float) -> Callable[[float], float]:
+    def check(value: float) -> float:
+        if not 0 < value <= limit:  # false for NaN
+            msg = f"must be above 0 and at most {limit:g} {unit}, not {value}"
+            raise typer.BadParameter(msg)
+        return value
+
+    return check
+
+
+def _shape(text: str) -> str:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None or not all(1 <= int(edge) <= 8192 for edge in match.groups()):
+        msg = f"must be height x width in pixels, each from 1 to 8192, such as 512x512, not {text}"
+        raise typer.BadParameter(msg)
+    return text
+
+
+def demo(
+    seconds: Annotated[
+        float, typer.Option(help="How long to run [s].", callback=_positive("s", 1e6))
+    ] = 5.0,
+    rate: Annotated[
+        float, typer.Option(help="Frames per second.", callback=_positive("Hz", 10_000))
+    ] = 60.0,
+    shape: Annotated[
+        str, typer.Option(help="Height and width of the frames.", callback=_shape)
+    ] = "512x512",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the snapshot's documents; by default a new temporary one.",
+            file_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Run a live view on a simulated camera, and take a snapshot of it.
+
+    Needs no hardware and no display. Ctrl-C stops the plan with its clean-up.
+    """
+    # Imported here, so that bad options are refused without delay.
+    from freewheel import RunEngine
+    from freewheel.plans import live_view
+    from freewheel.sim import SimCamera
+
+    height, width = (int(edge) for edge in shape.split("x"))
+    camera = SimCamera(
+        "camera",
+        shape=(height, width),
+        exposure=min(0.005, 0.25 / rate),
+        readout=min(0.0025, 0.25 / rate),
+    )
+    counter = FrameCounter(_LIVE)
+    writer = SnapshotWriter(_SNAPSHOT, _folder(output))
+    # The line comes first: getting hold of the terminal takes longer than a frame.
+    with RunEngine() as engine, StatusLine(counter) as line:
+        engine.subscribe(counter)
+        engine.subscribe(writer, delivery="queued")
+        run = _Run(engine, line, seconds)
+        with _signals(run.interrupt):
+            plan = live_view([camera], rate=rate, stream=_LIVE, snap_stream=_SNAPSHOT)
+            future = engine(plan)
+            run.watch(future)
+    code = _failed(future) or run.exit_code
+    if code != 1:
+        for text in writer.summary():
+            typer.echo(text)
+    raise typer.Exit(code)
+
+
+def _folder(output: Path | None) -> Path:
+    if output is None:
+        return Path(tempfile.mkdtemp(prefix="freewheel-demo-"))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"can't be made: {error}"
+        raise typer.BadParameter(msg, param_hint="--output") from error
+    if (output / DOCUMENTS).exists():
+        msg = f"holds the documents of another run already: {output / DOCUMENTS}"
+        raise typer.BadParameter(msg, param_hint="--output")
+    return output
+
+
+@contextmanager
+def _signals(interrupt: Callable[[int], None]) -> Iterator[None]:
+    """Have SIGINT and SIGTERM told, where that can be done, instead of acting at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        interrupt(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Run:
+    """The main thread's part: it shows how the plan goes, asks for the snapshot, and stops it.
+
+    Parameters
+    ----------
+    engine : RunEngine
+        The engine that runs the plan.
+    line : StatusLine
+        Shows how it goes.
+    seconds : float
+        How long the plan may run [s].
+    """
+
+    def __init__(self, engine: RunEngine, line: StatusLine, seconds: float) -> None:
+        self._engine = engine
+        self._line = line
+        self._seconds = seconds
+        # Put into by the engine's thread and by signal handlers, which SimpleQueue allows.
+        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._signal: int | None = None
+        self._ending = False
+        self._snapped = False
+
+    def interrupt(self, number: int) -> None:
+        """Tell of a signal; called by its handler."""
+        self._news.put(number)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or what a shell gives to a program that a signal has ended."""
+        return 0 if self._signal is None else 128 + self._signal
+
+    def watch(self, future: PlanFuture) -> None:
+        """Stay with the plan until it has ended."""
+        future.outcome.add_done_callback(lambda _: self._news.put(_ENDED))
+        began = time.monotonic()
+        news = None
+        while news is not _ENDED:
+            if news is not None:
+                self._end_early(news)
+            elapsed = time.monotonic() - began
+            self._act(elapsed)
+            self._line.show(self._engine.snapshot().state, elapsed)
+            news = self._wait()
+        self._line.show("ended", time.monotonic() - began)
+
+    def _wait(self) -> Any:
+        try:
+            return self._news.get(timeout=_REFRESH)
+        except queue.Empty:
+            return None
+
+    def _act(self, elapsed: float) -> None:
+        if not self._snapped and elapsed >= self._seconds / 2:
+            with suppress(KeyError):  # not on offer at this moment: next time
+                self._engine.trigger_action("snap")
+                self._snapped = True
+        if elapsed >= self._seconds and not self._ending:
+            self._ending = True
+            self._request(self._engine.stop)
+
+    @staticmethod
+    def _request(what: Callable[[], object]) -> None:
+        with suppress(TransitionError):  # the plan has just ended by itself
+            what()
+
+    def _end_early(self, number: int) -> None:
+        if self._signal is None:
+            self._signal = number
+            self._ending = True
+            typer.echo(f"\n{signal.Signals(number).name}: stopping the plan ...", err=True)
+            self._request(self._engine.stop)
+        else:
+            typer.echo("Again: ending it without its clean-up.", err=True)
+            self._request(self._engine.halt)
+
+
+def _failed(future: PlanFuture) -> int:
+    """Say why the plan failed, and return 1; return 0 for one that did not."""
+    error = future.outcome.exception()
+    if error is None:
+        return 0
+    typer.echo(f"The plan failed: {type(error).__name__}: {error}", err=True)
+    return 1
