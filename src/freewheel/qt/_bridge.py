@@ -1,0 +1,239 @@
+"""The engine as a QObject."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from bluesky.utils import RunEngineInterrupted
+from qtpy.QtCore import QObject, Signal
+from super_state_machine.errors import TransitionError
+
+from freewheel.qt._feed import Feed, check_window_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from freewheel.core import SRLatch
+    from freewheel.engine import EngineSnapshot, PlanFuture, RunEngine
+
+__all__ = ["EngineBridge", "failure_of"]
+
+_SIGNALS = {
+    "state": "stateChanged",
+    "started": "planStarted",
+    "ended": "planEnded",
+    "document": "documentReceived",
+    "actions": "actionsChanged",
+    "claims": "claimsChanged",
+    "background": "backgroundChanged",
+    "progress": "progressChanged",
+    "refused": "requestRefused",
+}
+
+
+class EngineBridge(QObject):
+    """What an engine tells, as Qt signals on the window's thread, and its controls as slots.
+
+    No slot waits for anything: they return the engine's futures. A request that the engine's
+    state does not allow, such as resuming an idle engine, is told by ``requestRefused`` instead
+    of an exception, for an exception in a Qt slot may end the program.
+
+    The engine does not keep the bridge alive. When the bridge goes, the engine goes on.
+
+    Parameters
+    ----------
+    engine
+        The engine.
+    parent
+        The QObject that owns this one.
+
+    Attributes
+    ----------
+    stateChanged : Signal(str, str)
+        New state, old state.
+    planStarted, planEnded : Signal(object)
+        The plan's future; ended means done. Not emitted for a pause.
+    documentReceived : Signal(str, object)
+        Name and document (a dict), in the order in which they were made, and before the
+        ``planEnded`` of their plan. Of events that carry large arrays, the newest of each stream
+        alone when the window is behind; all others arrive without loss. (Declared ``object``
+        because PySide6 would copy a ``dict`` into a QVariantMap, and lose arrays doing so.)
+    actionsChanged : Signal(object)
+        A frozenset of the names on offer.
+    claimsChanged : Signal(object)
+        A mapping from device name to holder.
+    backgroundChanged : Signal(object)
+        The task that changed.
+    progressChanged : Signal(object)
+        A tuple of all scopes.
+    requestRefused : Signal(str, object)
+        What was asked for, and the exception that says why it can't be.
+
+    Raises
+    ------
+    RuntimeError
+        Without a QApplication, or on another thread than the window's.
+    """
+
+    stateChanged = Signal(str, str)  # noqa: N815 - Qt's spelling, as everywhere in this class
+    planStarted = Signal(object)  # noqa: N815
+    planEnded = Signal(object)  # noqa: N815
+    documentReceived = Signal(str, object)  # noqa: N815
+    actionsChanged = Signal(object)  # noqa: N815
+    claimsChanged = Signal(object)  # noqa: N815
+    backgroundChanged = Signal(object)  # noqa: N815
+    progressChanged = Signal(object)  # noqa: N815
+    requestRefused = Signal(str, object)  # noqa: N815
+
+    def __init__(self, engine: RunEngine, parent: QObject | None = None) -> None:
+        check_window_thread("an EngineBridge")
+        super().__init__(parent)
+        self._engine = engine
+        # Through a weak reference: the feed must not keep the bridge, nor the bridge need the feed.
+        me = weakref.ref(self)
+        feed = Feed(lambda kind, arguments: _emit(me, feed, kind, arguments))
+        self._feed = feed
+        self._links = _Links(engine, feed)
+        self._finalizer = weakref.finalize(self, self._links.cut)
+        self.destroyed.connect(self._links.cut)
+
+    @property
+    def engine(self) -> RunEngine:
+        """The engine."""
+        return self._engine
+
+    @property
+    def dropped(self) -> int:
+        """Documents that a window too far behind has missed; frames are not counted."""
+        return self._feed.dropped
+
+    def close(self) -> None:
+        """Listen to the engine no more. Called by itself when the bridge is deleted."""
+        self._links.cut()
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def snapshot(self) -> EngineSnapshot:
+        """Return the engine's picture of this moment."""
+        return self._engine.snapshot()
+
+    def pending_actions(self) -> Mapping[str, SRLatch]:
+        """Return the latches of the actions on offer, by name."""
+        return self._engine.pending_actions
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def run(self, plan: Any, subs: Any = None, **metadata: Any) -> PlanFuture | None:
+        """Run a plan, or let it queue behind the one that runs.
+
+        Parameters
+        ----------
+        plan
+            A plan that was made by calling a plan function.
+        subs
+            Subscribers to this plan alone.
+        metadata
+            Metadata of its runs.
+
+        Returns
+        -------
+        PlanFuture or None
+            `None` if the engine refused; see ``requestRefused``.
+        """
+        future: PlanFuture | None = self._ask("run", self._engine, plan, subs, **metadata)
+        return future
+
+    def pause(self, defer: bool = False) -> Future[None] | None:
+        """Pause the plan; at its next checkpoint if ``defer``."""
+        return self._ask("pause", self._engine.request_pause, defer)
+
+    def resume(self, *_: Any) -> PlanFuture | None:
+        """Go on with a paused plan."""
+        future: PlanFuture | None = self._ask("resume", self._engine.resume)
+        return future
+
+    def stop(self, *_: Any) -> Future[Any] | None:
+        """Stop the plan with clean-up; its runs count as successes."""
+        return self._ask("stop", self._engine.stop)
+
+    def abort(self, reason: object = "") -> Future[Any] | None:
+        """Abort the plan with clean-up; its runs count as aborted."""
+        return self._ask("abort", self._engine.abort, reason if isinstance(reason, str) else "")
+
+    def halt(self, *_: Any) -> Future[Any] | None:
+        """End the plan at once, without its clean-up."""
+        return self._ask("halt", self._engine.halt)
+
+    def trigger_action(self, name: str) -> None:
+        """Set the latch of an action on offer."""
+        self._ask(f"action {name!r}", self._engine.trigger_action, name)
+
+    def release_action(self, name: str) -> None:
+        """Reset the latch of an action on offer."""
+        self._ask(f"action {name!r}", self._engine.release_action, name)
+
+    def _ask(self, what: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return request(*args, **kwargs)
+        except (TransitionError, TypeError, ValueError, LookupError, RuntimeError) as error:
+            self.requestRefused.emit(what, error)
+            return None
+
+
+class _Links:
+    """The connections from one engine to one feed; ended once, from any thread."""
+
+    def __init__(self, engine: RunEngine, feed: Feed) -> None:
+        self._feed = feed
+        self._engine = weakref.ref(engine)
+        events = engine.events
+        self._slots = [
+            (events.state_changed, lambda new, old: feed.put("state", new, old)),
+            (events.plan_started, lambda future: feed.put("started", future)),
+            (events.plan_ended, lambda future: feed.put("ended", future)),
+            (events.actions_changed, lambda names: feed.put("actions", names)),
+            (events.claims_changed, lambda claims: feed.put("claims", dict(claims))),
+            (events.background_changed, lambda task: feed.put("background", task)),
+            (events.progress_changed, lambda scopes: feed.put("progress", scopes)),
+        ]
+        for signal, slot in self._slots:
+            signal.connect(slot)
+        # Inline: putting costs a microsecond and never waits, so a thread in between would only
+        # cost wake-ups, and would let a plan's end overtake its documents.
+        self._token: int | None = engine.subscribe(feed.put_document)
+
+    def cut(self, *_: Any) -> None:
+        """Disconnect from the engine."""
+        self._feed.close()
+        engine, token, self._token = self._engine(), self._token, None
+        slots, self._slots = self._slots, []
+        for signal, slot in slots:
+            signal.disconnect(slot, missing_ok=True)
+        if engine is not None and token is not None:
+            engine.unsubscribe(token)
+
+
+def _emit(
+    bridge: weakref.ref[EngineBridge], feed: Feed, kind: str, arguments: tuple[Any, ...]
+) -> None:
+    target = bridge()
+    if target is None:
+        feed.close()
+        return
+    try:
+        signal = getattr(target, _SIGNALS[kind])
+        emit = signal.emit
+    except RuntimeError:  # Qt's half of the bridge is deleted
+        feed.close()
+        return
+    emit(*arguments)
+
+
+def failure_of(future: Future[Any]) -> BaseException | None:
+    """Return the failure of a plan that is done; `None` for success, a stop or a pause."""
+    if not future.done() or future.cancelled():
+        return None
+    error = future.exception()
+    return None if isinstance(error, RunEngineInterrupted) else error
