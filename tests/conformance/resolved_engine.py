@@ -51,6 +51,9 @@ def _resolved_engine() -> type:
             return future.result()
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if self.state == "paused":
+                # It would queue, and nobody could resume the paused plan while we wait.
+                raise RuntimeError("The RunEngine is in a paused state")
             with ExitStack() as stack:
                 for manager in self.context_managers:
                     stack.enter_context(manager(self))

@@ -296,34 +296,29 @@ def test_control_from_within_a_plan(RE: Any) -> None:
 
 
 def test_many_pauses_leave_runs_balanced(RE: Any, documents: Any) -> None:
-    turns = threading.Semaphore(0)
+    pauses = 0
+    moved_on = threading.Semaphore(0)
 
-    def run(number: int) -> Any:
-        for _ in range(12):
+    def twelve_runs() -> Any:
+        for number in range(12):
             yield Msg("open_run", number=number)
-            for _ in range(8):
+            while pauses < 8 * (number + 1):
                 yield Msg("checkpoint")
-                turns.release()
+                moved_on.release()
                 yield Msg("sleep", None, 0.0005)
             yield Msg("close_run")
 
-    future = RE(run(0))
-    pauses = 0
-    while pauses < 100:
-        turns.acquire(timeout=T)
-        try:
-            RE.request_pause().result(T)
-        except TransitionError:
-            break
-        if RE.state != "paused":
-            break
+    future = RE(twelve_runs())
+    while pauses < 96:
+        assert moved_on.acquire(timeout=T)
+        RE.request_pause().result(T)
+        assert RE.state == "paused"
         pauses += 1
         future = RE.resume()
     future.result(T)
     names = [name for name, _ in documents if name in ("start", "stop")]
     assert names == ["start", "stop"] * 12
     assert all(doc["exit_status"] == "success" for name, doc in documents if name == "stop")
-    assert pauses >= 10
 
 
 def test_an_interrupted_wait_for_leaves_no_task(RE: Any) -> None:

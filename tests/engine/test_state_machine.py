@@ -1,0 +1,296 @@
+"""A property-based state machine over the engine's public calls.
+
+``FREEWHEEL_EXAMPLES`` and ``FREEWHEEL_STEPS`` set how much is tried; 200 examples of 20 steps
+by default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import CancelledError
+from typing import Any
+
+from bluesky.preprocessors import finalize_wrapper
+from bluesky.run_engine import TransitionError
+from bluesky.utils import Msg, RunEngineInterrupted, single_gen
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from freewheel import Action, RunEngine
+from freewheel.plan_stubs import wait_for_actions
+
+EXAMPLES = int(os.environ.get("FREEWHEEL_EXAMPLES", "200"))
+STEPS = int(os.environ.get("FREEWHEEL_STEPS", "20"))
+T = 20  # seconds; what must end at all ends in milliseconds
+HOLDS = 0.5  # seconds; no call may hold its caller for as long, whatever the plan does
+
+
+class PlanFailureError(Exception):
+    """What a plan of this machine raises when it is told to."""
+
+
+class Turn:
+    """One plan that was given to the engine, and everything that was seen of it."""
+
+    def __init__(self, kind: str, action: Action) -> None:
+        self.kind = kind
+        self.action = action
+        self.starts = self.ends = self.clean_ups = 0
+        self.futures: list[Any] = []
+        self.outcome: Any = None
+        self.asked_to_end = False
+
+    def plan(self) -> Any:
+        self.starts += 1
+        try:
+            yield Msg("open_run")
+            yield Msg("checkpoint")
+            yield from getattr(self, "_" + self.kind)()
+            yield Msg("close_run")
+            self.ends += 1
+            return self
+        finally:
+            self.clean_ups += 1
+
+    def _quick(self) -> Any:
+        yield Msg("null")
+
+    def _long(self) -> Any:
+        for _ in range(5):
+            yield Msg("checkpoint")
+            yield Msg("sleep", None, 0.0005)
+
+    def _waiting(self) -> Any:
+        changed = yield from wait_for_actions(self.action.event_map, timeout=None)
+        assert changed == (self.action.name, self.action.latch)
+        self.action.latch.reset()
+
+    def _pausing(self) -> Any:
+        yield Msg("pause")
+        yield Msg("null")
+
+    def _failing(self) -> Any:
+        yield Msg("null")
+        raise PlanFailureError
+
+    def _cleaning(self) -> Any:
+        def clean_up() -> Any:
+            yield Msg("null")
+            yield Msg("sleep", None, 0.001)
+
+        yield from finalize_wrapper(single_gen(Msg("sleep", None, 0.001)), clean_up)
+
+    def _no_checkpoint(self) -> Any:
+        yield Msg("clear_checkpoint")
+        yield Msg("sleep", None, 0.002)
+
+
+KINDS = ["quick", "long", "waiting", "pausing", "failing", "cleaning", "no_checkpoint"]
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """Drives an engine, and checks after each example that nothing was lost."""
+
+    kind_of_loop = "asyncio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        if self.kind_of_loop == "asyncio":
+            self.loop = asyncio.SelectorEventLoop()
+        else:
+            import uvloop
+
+            self.loop = uvloop.new_event_loop()
+        self.engine = RunEngine(loop=self.loop)
+        self.action = Action(name="go")
+        self.turns: list[Turn] = []
+        self.controls: list[Any] = []
+        self.documents: list[str] = []
+        self.engine.subscribe(lambda name, doc: self.documents.append(name))
+
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the engine; nothing that it offers may hold the caller."""
+        begin = time.thread_time()
+        box: list[Any] = []
+
+        def run() -> None:
+            try:
+                box.append((function(*args, **kwargs), None))
+            except BaseException as error:
+                box.append((None, error))
+
+        worker = threading.Thread(target=run)
+        worker.start()
+        worker.join(T)
+        assert not worker.is_alive(), f"{function} blocks"
+        assert time.thread_time() - begin < HOLDS
+        answer, error = box[0]
+        if error is not None:
+            raise error
+        return answer
+
+    def pending(self) -> list[Turn]:
+        return [turn for turn in self.turns if not turn.outcome.done()]
+
+    # -- what a user can do ------------------------------------------------------------------
+
+    @rule(kind=st.sampled_from(KINDS))
+    def start(self, kind: str) -> None:
+        turn = Turn(kind, self.action)
+        future = self.call(self.engine, turn.plan())
+        turn.futures.append(future)
+        turn.outcome = future.outcome
+        self.turns.append(turn)
+
+    @rule(kinds=st.lists(st.sampled_from(KINDS), min_size=2, max_size=4))
+    def start_at_once(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            self.start(kind)
+
+    @rule(defer=st.booleans())
+    def pause(self, defer: bool) -> None:
+        try:
+            self.controls.append(self.call(self.engine.request_pause, defer))
+        except TransitionError:
+            return
+
+    @rule()
+    def resume(self) -> None:
+        try:
+            future = self.call(self.engine.resume)
+        except TransitionError:
+            return
+        owners = [turn for turn in self.turns if turn.outcome is future.outcome]
+        assert len(owners) == 1
+        owners[0].futures.append(future)
+
+    @rule(how=st.sampled_from(["stop", "abort", "halt"]))
+    def end(self, how: str) -> None:
+        before = self.pending()
+        try:
+            self.controls.append(self.call(getattr(self.engine, how)))
+        except TransitionError:
+            refused = True
+        else:
+            refused = False
+        # "Idle" is a lie as long as a plan is pending. One that has ended in the meantime is
+        # none, so each that was pending must be over by now.
+        late = [turn.kind for turn in before if refused and not self.is_over(turn)]
+        assert not late, f"{how}() was refused while {late} were pending"
+
+    def is_over(self, turn: Turn) -> bool:
+        try:
+            turn.outcome.exception(T if self.engine.state == "idle" else 0)
+        except TimeoutError:
+            return False
+        except CancelledError:
+            return True
+        return True
+
+    @rule()
+    def trigger(self) -> None:
+        try:
+            self.call(self.engine.trigger_action, "go")
+        except KeyError:
+            return  # not on offer
+
+    @rule()
+    def cancel_the_last_in_the_queue(self) -> None:
+        queued = self.engine.queued
+        if queued:
+            queued[-1].cancel()
+
+    @rule()
+    def wait_a_moment(self) -> None:
+        pending = self.pending()
+        if pending:
+            try:
+                pending[0].futures[-1].exception(0.003)
+            except (TimeoutError, CancelledError):
+                return
+
+    @rule()
+    def look(self) -> None:
+        picture = self.call(self.engine.snapshot)
+        if picture.state == "idle":
+            assert picture.queue == ()
+            assert picture.plan_name is None
+
+    # -- what must hold -----------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Bring the engine home with public calls alone."""
+        while pending := self.pending():
+            try:
+                self.engine.halt().exception(T)
+            except TransitionError:
+                for turn in pending:
+                    assert self.is_over(turn)
+
+    def check(self) -> None:
+        for turn in self.turns:
+            assert turn.outcome.done()
+            assert all(future.done() for future in turn.futures)
+            last = turn.futures[-1]
+            if turn.outcome.cancelled():
+                assert last.cancelled()
+                assert turn.starts == 0
+                continue
+            error = turn.outcome.exception(0)
+            if error is not None:
+                assert isinstance(error, PlanFailureError), repr(error)
+                assert last.exception(0) is error
+            else:
+                result = turn.outcome.result(0)
+                if result.interrupted:
+                    assert isinstance(last.exception(0), RunEngineInterrupted)
+                else:  # success means that the plan ran
+                    assert turn.ends == 1
+                    assert result.plan_result is turn
+            for future in turn.futures[:-1]:
+                assert isinstance(future.exception(0), RunEngineInterrupted)
+            assert turn.starts == turn.clean_ups <= 1
+        for control in self.controls:
+            control.exception(T)
+        assert self.documents.count("start") == self.documents.count("stop")
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+            self.check()
+            assert self.engine.state == "idle"
+            assert self.engine.queued == ()
+            assert dict(self.engine.pending_actions) == {}
+            last = Turn("quick", self.action)
+            assert self.engine(last.plan()).result(T).plan_result is last
+        finally:
+            self.engine.close()
+            self.loop.close()
+
+
+class UvloopEngineMachine(EngineMachine):
+    """The same on a uvloop loop."""
+
+    kind_of_loop = "uvloop"
+
+
+SETTINGS = settings(
+    max_examples=max(1, EXAMPLES // 2),  # half on each kind of loop
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+TestEngineOnAsyncio = EngineMachine.TestCase
+TestEngineOnAsyncio.settings = SETTINGS
+try:
+    import uvloop as _uvloop  # noqa: F401
+except ImportError:
+    pass
+else:
+    TestEngineOnUvloop = UvloopEngineMachine.TestCase
+    TestEngineOnUvloop.settings = SETTINGS
