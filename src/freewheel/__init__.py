@@ -3,6 +3,7 @@
 from bluesky.run_engine import RunEngineResult
 
 from ._version import __version__
+from .background import BackgroundTask, MergeMode, TaskContext
 from .core import *  # noqa: F403
 from .core import __all__ as _core
 from .engine import (
@@ -18,14 +19,17 @@ from .engine import (
 
 __all__ = [  # noqa: PLE0604
     *_core,
+    "BackgroundTask",
     "BlockingRunEngine",
     "EngineEvents",
     "EngineFuture",
     "EngineSnapshot",
     "ExhaustedPlanError",
+    "MergeMode",
     "PlanFuture",
     "RunEngine",
     "RunEngineResult",
+    "TaskContext",
     "__version__",
     "register_bound_command",
 ]

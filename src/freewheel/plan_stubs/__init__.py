@@ -1,6 +1,16 @@
 """Plan stubs: generators of the messages that plans are made of."""
 
 from ._actions import read_while_waiting, wait_for_actions
+from ._background import (
+    background,
+    background_results,
+    cancel_background,
+    claim,
+    claim_wrapper,
+    release,
+    wait_any,
+    wait_for_background,
+)
 from ._cache import clear_cache, read_and_stash, stash
 from ._describe import describe, describe_collect
 from ._live import acquire, trigger_and_read
@@ -24,7 +34,12 @@ __all__ = [
     "Tick",
     "abs_set",
     "acquire",
+    "background",
+    "background_results",
+    "cancel_background",
     "checkpoint",
+    "claim",
+    "claim_wrapper",
     "clear_cache",
     "create",
     "describe",
@@ -37,6 +52,7 @@ __all__ = [
     "read",
     "read_and_stash",
     "read_while_waiting",
+    "release",
     "save",
     "set_property",
     "sleep",
@@ -44,5 +60,7 @@ __all__ = [
     "trigger",
     "trigger_and_read",
     "wait",
+    "wait_any",
     "wait_for_actions",
+    "wait_for_background",
 ]
