@@ -245,7 +245,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         return futures
 
     async def _pause(self, msg: Msg) -> None:
-        """Pause, at once or with ``defer`` at the next checkpoint: ``Msg("pause", defer=False)``."""
+        """Pause at once, or with ``defer`` at the next checkpoint: ``Msg("pause", None, defer)``."""
         await self._request_pause_coro(*msg.args, **msg.kwargs)
 
     async def _request_pause_coro(self, defer: bool = False) -> None:
