@@ -22,8 +22,10 @@ from freewheel import RunEngine
 from freewheel.sim import (
     Fail,
     FaultError,
+    Hang,
     Microscope,
     ShutterState,
+    Slow,
     Thermometer,
     inject,
     microscope,
@@ -268,6 +270,30 @@ def test_fault_fails_the_plan_and_the_engine_goes_on(scope: Microscope) -> None:
                 engine(bp.count([scope.camera], 3)).result(10)
             assert isinstance(caught.value.__cause__, FaultError)
         assert len(events(run(engine, bp.count([scope.camera], 3)))) == 3
+
+
+@pytest.mark.parametrize("end", ["stop", "abort", "halt"])
+def test_a_plan_that_hangs_can_be_ended(
+    scope: Microscope, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = threading.Event()
+    with RunEngine() as engine, inject(scope.camera, Hang("trigger")) as injection:
+        engine.msg_hook = lambda msg: begun.set() if msg.command == "wait" else None
+        future = engine(bp.count([scope.camera]))
+        assert begun.wait(10)
+        getattr(engine, end)()
+        assert future.outcome.result(10).interrupted
+        engine.msg_hook = None
+        assert injection.calls("trigger") == 1
+        injection.remove()
+        assert len(events(run(engine, bp.count([scope.camera])))) == 1
+    assert "never retrieved" not in caplog.text
+
+
+async def test_unhurried_fault_on_a_move_keeps_its_target(scope: Microscope) -> None:
+    with inject(scope.stage.x, Slow("set", seconds=0.0)):
+        await scope.stage.x.set(4.0)
+    assert scope.stage.x.position == 4.0
 
 
 def test_without_h5py() -> None:

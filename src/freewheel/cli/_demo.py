@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import re
 import signal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from freewheel import PlanFuture, RunEngine
+    from freewheel.sim import SimCamera
 
 _REFRESH = 0.1  # s between two looks at the engine
 _LIVE, _SNAPSHOT = "live", "snapshot"  # streams
@@ -81,6 +83,7 @@ def demo(
         exposure=min(0.005, 0.25 / rate),
         readout=min(0.0025, 0.25 / rate),
     )
+    asyncio.run(_prepared(camera))
     counter = FrameCounter(_LIVE)
     writer = SnapshotWriter(_SNAPSHOT, _folder(output))
     # The line comes first: getting hold of the terminal takes longer than a frame.
@@ -97,6 +100,12 @@ def demo(
         for text in writer.summary():
             typer.echo(text)
     raise typer.Exit(code)
+
+
+async def _prepared(camera: SimCamera) -> None:
+    """Connect the camera, and have it draw its scene before frames are due."""
+    await camera.connect()
+    await camera.trigger()
 
 
 def _folder(output: Path | None) -> Path:
