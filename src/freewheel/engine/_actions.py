@@ -227,8 +227,10 @@ class WaitForActions:
         self._engine.call_on_loop(self._wake)
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        # The call may be about an offer that was answered before it came, and this wait another.
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and self._hit() is not None:
+            waiter.set_result(None)
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:
