@@ -145,7 +145,7 @@ class CoroutineRunner:
         self._task: asyncio.Task[Any] | None = None
 
     async def run(self, task: Any) -> Any:
-        self._task = asyncio.ensure_future(_drive(self._func(), self._gate))
+        self._task = asyncio.ensure_future(_drive(self._func, self._gate))
         self._task.set_name(f"background {task.name}")
         # Not awaited itself: whoever cancels this wait is not to cancel the payload as well.
         await asyncio.wait([self._task])
@@ -177,11 +177,14 @@ class CoroutineRunner:
 
 
 @types.coroutine
-def _drive(coro: Coroutine[Any, Any, Any], gate: asyncio.Event) -> Generator[Any, Any, Any]:
-    """Run ``coro``, but hold it at its awaits while ``gate`` is closed.
+def _drive(
+    func: Callable[[], Coroutine[Any, Any, Any]], gate: asyncio.Event
+) -> Generator[Any, Any, Any]:
+    """Run what ``func`` returns, but hold it at its awaits while ``gate`` is closed.
 
     A cancellation opens the way: the clean-up of a paused coroutine runs.
     """
+    coro = func()  # not before: a task that is cancelled before it begins would never await it
     value: Any = None
     error: BaseException | None = None
     while True:
