@@ -1,6 +1,7 @@
 """The run engine, plan futures, the queue, commands and document delivery."""
 
 from ._blocking import BlockingRunEngine
+from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
 from ._engine import RunEngine, register_bound_command
 from ._events import EngineEvents, EngineSnapshot
@@ -15,4 +16,5 @@ __all__ = [
     "PlanFuture",
     "RunEngine",
     "register_bound_command",
+    "remember_call_sites",
 ]

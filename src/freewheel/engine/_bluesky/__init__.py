@@ -1,5 +1,6 @@
 """The one place that touches bluesky's private names."""
 
+from ._call_sites import remember_call_sites
 from ._engine import BlueskyEngine, PlanEnd, PlanStart, loop_threads, plan_name
 from ._owning import DEVICE_COMMANDS, WAIT_FOR_OWNED, OwningEngine, wait_for_owned
 from ._state import StateName
@@ -14,5 +15,6 @@ __all__ = [
     "StateName",
     "loop_threads",
     "plan_name",
+    "remember_call_sites",
     "wait_for_owned",
 ]
