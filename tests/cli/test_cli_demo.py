@@ -114,7 +114,8 @@ def test_signals_clean_up(number: signal.Signals, tmp_path: Path) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert "running" in process.stdout.readline()
+        while not re.search(r"frames +[1-9]", process.stdout.readline()):
+            assert process.poll() is None
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number
@@ -124,6 +125,10 @@ def test_signals_clean_up(number: signal.Signals, tmp_path: Path) -> None:
     stop = documents(tmp_path)[-1]
     assert stop[0] == "stop"
     assert stop[1]["exit_status"] == "success"
+
+
+def test_summary_names_no_file_that_is_not_there(tmp_path: Path) -> None:
+    assert list(SnapshotWriter("snapshot", tmp_path).summary()) == ["No snapshot was taken."]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")

@@ -48,10 +48,13 @@ class SnapshotWriter:
 
     def summary(self) -> Iterator[str]:
         """Say what was written and where; to be asked when the plan has ended."""
+        documents = self._folder / DOCUMENTS
         if not self._frames:
-            yield f"No snapshot was taken; the run's documents: {self._folder / DOCUMENTS}"
+            # A plan that is stopped before its first message has no documents at all.
+            place = f"; the run's documents: {documents}" if documents.exists() else "."
+            yield f"No snapshot was taken{place}"
             return
-        yield f"Snapshot: {self._folder / DOCUMENTS}"
+        yield f"Snapshot: {documents}"
         for path in self._frames:
             yield f"          {path}"
 
