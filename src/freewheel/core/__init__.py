@@ -1,6 +1,7 @@
 """Values and primitives: errors, latches, actions, status, protocols."""
 
 from ._actions import Action, ContinousPlan, ContinuousPlan, continous, continuous
+from ._cache import DEFAULT_MAX_BYTES, ReadingCache
 from ._errors import (
     EngineClosedError,
     ForkedProcessError,
@@ -17,6 +18,7 @@ from ._protocols import HasCache
 from ._status import AndStatus, Status, StatusCallback
 
 __all__ = [
+    "DEFAULT_MAX_BYTES",
     "Action",
     "AndStatus",
     "ContinousPlan",
@@ -27,6 +29,7 @@ __all__ = [
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",
+    "ReadingCache",
     "ResourceConflictError",
     "SRLatch",
     "ServiceFailedError",
