@@ -13,6 +13,7 @@ from ._errors import (
 from ._recorder import Recorder
 from ._replay import replay, replay_plan
 from ._runs import MemoryRun, RecordedRun, read_runs
+from ._tiled import TiledRecorder, TiledRun, read_tiled_runs, tiled_server
 
 __all__ = [
     "DamagedRecordingError",
@@ -26,8 +27,12 @@ __all__ = [
     "RecordingError",
     "ReplayDevices",
     "TiledConnectionError",
+    "TiledRecorder",
+    "TiledRun",
     "read_runs",
+    "read_tiled_runs",
     "replay",
     "replay_devices",
     "replay_plan",
+    "tiled_server",
 ]

@@ -2,8 +2,8 @@
 
 The files are written in HDF5's single-writer-multiple-reader mode with one chunk for each array
 and a flush after each, which is what keeps them readable after a ``SIGKILL`` at any moment, and
-while they grow. A file whose writer died is opened by passing ``swmr=True``, as Tiled and this
-module do; ``h5clear -s FILE`` makes it an ordinary file again.
+while they grow. Other tools open a file whose writer died by passing ``swmr=True``, as Tiled
+does; ``h5clear -s FILE`` makes it an ordinary file again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from freewheel.core import MissingExtraError
 
 from ._errors import MissingArrayError
+from ._superblock import ClosedView, lengthen, needs_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DATASET", "ArrayFile", "ArrayReader", "can_store", "load_h5py"]
 
-DATASET: Final = "/entry/data/data"
-"""Where the arrays are in each file: the place that area detectors use, too."""
+DATASET: Final = "/entry/recorded/data"
+"""Where the arrays are in each file. No detector names it so: it tells whose file it is."""
 
-_TIMESTAMPS: Final = "/entry/data/timestamps"
+_TIMESTAMPS: Final = "/entry/recorded/timestamps"
+_ATTEMPTS: Final = 3
 _LARGEST_CHUNK: Final = 2**32 - 1  # HDF5's own limit
 
 
@@ -110,7 +112,7 @@ class ArrayFile:
             _TIMESTAMPS, shape=(0,), maxshape=(None,), chunks=(512,), dtype="f8"
         )
         self._file["entry"].attrs["NX_class"] = "NXentry"
-        group = self._file["entry/data"]
+        group = self._file["entry/recorded"]
         group.attrs["NX_class"] = "NXdata"
         group.attrs["signal"] = "data"
         # No groups, datasets or attributes may be added from here on.
@@ -164,6 +166,9 @@ class ArrayFile:
             self._file.close()
         except (OSError, RuntimeError) as error:
             raise OSError(getattr(error, "errno", None), _first_line(error)) from error
+        finally:
+            with contextlib.suppress(OSError):
+                lengthen(self.path)
         if durable:
             descriptor = os.open(self.path, os.O_RDONLY)
             try:
@@ -203,7 +208,7 @@ class ArrayReader:
             When it is not there, or cannot be read.
         """
         with self._reporting(path, index, key):
-            array: np.ndarray = self._file(path)[dataset][index]
+            array: np.ndarray = self._item(path, dataset, index)
         return array
 
     def timestamp(self, path: Path, index: int, key: str) -> float:
@@ -215,7 +220,7 @@ class ArrayReader:
             When it is not there, or cannot be read.
         """
         with self._reporting(path, index, key):
-            return float(self._file(path)[_TIMESTAMPS][index])
+            return float(self._item(path, _TIMESTAMPS, index))
 
     @contextlib.contextmanager
     def _reporting(self, path: Path, index: int, key: str) -> Iterator[None]:
@@ -228,14 +233,29 @@ class ArrayReader:
             message = f"array {index} of {key!r} cannot be read: {_first_line(error)}"
             raise MissingArrayError(message, file=path, run=self._run, device=key) from error
 
+    def _item(self, path: Path, dataset: str, index: int) -> Any:
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._file(path)[dataset][index]
+            except FileNotFoundError:
+                raise
+            except (OSError, KeyError, IndexError, RuntimeError):
+                # It may be growing, and be seen in the middle of that, or as it was long ago.
+                if not attempts_left or not needs_view(path):
+                    raise
+                if path in self._open:
+                    self._open.pop(path).close()
+        raise AssertionError  # the last attempt returns or raises
+
     def _file(self, path: Path) -> Any:
         if path not in self._open:
             if not path.exists():
                 raise FileNotFoundError(path)
             h5py = load_h5py()
-            self._open[path] = h5py.File(
-                path, "r", libver="latest", swmr=True, locking="best-effort"
-            )
+            if needs_view(path):
+                self._open[path] = h5py.File(ClosedView(path), "r", libver="latest")
+            else:
+                self._open[path] = h5py.File(path, "r", libver="latest", locking="best-effort")
         return self._open[path]
 
     def close(self) -> None:

@@ -1,0 +1,227 @@
+"""A recorder that is killed, or whose disk is full, keeps what was complete."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import bluesky.plans as bp
+import event_model
+import numpy as np
+import pytest
+
+from freewheel.recording import MissingArrayError, Recorder, RecordingError, read_runs
+
+WRITER = Path(__file__).with_name("_crashing.py")
+
+
+def _frame(number):
+    spec = importlib.util.spec_from_file_location("crashing", WRITER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.frame(number)
+
+
+def kill_at_random(path, rng):
+    """Record in a process, kill it at a random moment, return how many events were complete."""
+    process = subprocess.Popen([sys.executable, WRITER, path], stdout=subprocess.PIPE, bufsize=0)
+    lines = rng.randrange(1, 200)
+    with process:
+        for _ in range(lines):
+            process.stdout.readline()
+        # Somewhere within the next event.
+        spins = rng.randrange(20000)
+        while spins:
+            spins -= 1
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read()
+    return lines + rest.count(b"\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+def test_killed_at_random_moments(tmp_path):
+    """Few times here; ``benchmarks/_recording.py`` has the hundred."""
+    rng = random.Random(6)
+    for number in range(int(os.environ.get("FREEWHEEL_KILLS", "6"))):
+        path = tmp_path / str(number)
+        complete = kill_at_random(path, rng)
+        (run,) = read_runs(path)
+        assert not run.complete
+        events = [doc for name, doc in run.documents() if name == "event"]
+        assert complete <= len(events) <= complete + 1
+        for i, event in enumerate(events):
+            assert event["data"]["x"] == i / 7
+            np.testing.assert_array_equal(event["data"]["camera"], _frame(i))
+
+
+def images(count=6, shape=(256, 256)):
+    """Yield the documents of a run of images of 128 kB each."""
+    run = event_model.compose_run()
+    yield "start", run.start_doc
+    about = {"dtype": "array", "shape": list(shape), "dtype_numpy": "<u2", "source": "sim"}
+    stream = run.compose_descriptor(name="primary", data_keys={"camera": about})
+    yield "descriptor", stream.descriptor_doc
+    for number in range(count):
+        data = {"camera": np.full(shape, number, "u2")}
+        yield "event", stream.compose_event(data=data, timestamps={"camera": 1.5})
+    yield "stop", run.compose_stop()
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """Let no file of this process grow beyond ``size`` bytes: a disk that is full."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def _recorded(recorder, documents):
+    for pair in documents:
+        recorder(*pair)
+        yield pair
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_full_disk(tmp_path, compression):
+    documents = list(images(20))
+    uid = documents[0][1]["uid"]
+    if compression:  # incompressible, so that it fills the disk all the same
+        rng = np.random.default_rng(0)
+        for name, doc in documents:
+            if name == "event":
+                doc["data"]["camera"] = rng.integers(0, 2**16, (256, 256), "u2")
+    recorder = Recorder(tmp_path, compression=compression)
+    written = []
+    with largest_file(700_000), pytest.raises(RecordingError) as caught:
+        written.extend(_recorded(recorder, documents))
+    text = str(caught.value)
+    assert "File too large" in text
+    assert uid in text
+    assert str(tmp_path / f"{uid}.jsonl") in text
+    assert "intact" in text
+    recorder("stop", documents[-1][1])  # what follows is refused quietly: it was said once
+    recorder.close()
+    (run,) = read_runs(tmp_path)
+    assert not run.complete
+    back = list(run.documents())
+    assert len(back) == len(written) > 4
+    for (_, one), (_, other) in zip(back, documents, strict=False):
+        np.testing.assert_equal(one, other)
+
+
+def test_full_disk_in_a_document(tmp_path):
+    """A line that does not fit is taken out again, and the file ends with a whole one."""
+    recorder = Recorder(tmp_path)
+    run = event_model.compose_run()
+    recorder("start", run.start_doc)
+    keys = {"text": {"dtype": "string", "shape": [], "source": "sim"}}
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    recorder("descriptor", stream.descriptor_doc)
+    text = {"text": "x" * 10_000}
+    event = stream.compose_event(data=text, timestamps={"text": 0.0})
+    with largest_file(5000), pytest.raises(RecordingError, match="File too large"):
+        recorder("event", event)
+    recorder.close()
+    (recorded,) = read_runs(tmp_path)
+    assert [name for name, _ in recorded.documents()] == ["start", "descriptor"]
+    assert recorded.path.read_bytes().endswith(b"\n")
+
+
+def test_full_disk_fails_the_plan(engine, parts, tmp_path):
+    recorder = Recorder(tmp_path)
+    engine.subscribe(recorder, delivery="queued")
+    with largest_file(60_000):
+        future = engine(bp.count([parts["camera"]], 200))
+        with pytest.raises(RecordingError, match="File too large"):
+            future.result(30)
+    recorder.close()
+    (run,) = read_runs(tmp_path)
+    events = [doc for name, doc in run.documents() if name == "event"]
+    assert events
+    assert all(value.any() for event in events for value in event["data"].values())
+
+
+def test_disk_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="cannot record here"):
+        Recorder(tmp_path / "file" / "below")
+
+
+def record_images(path, count=6):
+    documents = list(images(count))
+    with Recorder(path) as recorder:
+        for name, doc in documents:
+            recorder(name, doc)
+    return documents
+
+
+def test_cut_at_every_byte_of_the_last_lines(tmp_path):
+    documents = record_images(tmp_path, 2)
+    (path,) = tmp_path.glob("*.jsonl")
+    whole = path.read_bytes()
+    *_, second_last, last = whole.splitlines(keepends=True)
+    for missing in range(1, len(last) + len(second_last)):
+        path.write_bytes(whole[:-missing])
+        (run,) = read_runs(tmp_path)
+        assert not run.complete
+        assert run.problem
+        assert [name for name, _ in run.documents()] == ["start", "descriptor", "event"] + (
+            ["event"] if missing <= len(last) else []
+        )
+    path.write_bytes(whole)
+    assert len(list(read_runs(path)[0].documents())) == len(documents)
+
+
+def test_missing_array_file(tmp_path):
+    documents = record_images(tmp_path)
+    uid = documents[0][1]["uid"]
+    (arrays,) = tmp_path.rglob("*.h5")
+    arrays.unlink()
+    (run,) = read_runs(tmp_path)
+    read = []
+    with pytest.raises(MissingArrayError) as caught:
+        read.extend(run.documents())
+    assert [str(arrays), uid, "camera"] == [str(caught.value.file), caught.value.run, "camera"]
+    assert str(arrays) in str(caught.value)
+    assert len(list(run.documents(fill=False))) > 6
+
+
+@pytest.mark.parametrize("keep", [0, 100, 3000, 300_000])
+def test_truncated_array_file(tmp_path, keep):
+    record_images(tmp_path)
+    (arrays,) = tmp_path.rglob("*.h5")
+    os.truncate(arrays, keep)
+    (run,) = read_runs(tmp_path)
+    read = []
+    with pytest.raises(MissingArrayError, match=arrays.name):
+        read.extend(run.documents())
+    assert [name for name, _ in read[:2]] == ["start", "descriptor"]
+
+
+def test_moved_recording(tmp_path):
+    record_images(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    (run,) = read_runs(tmp_path / "there")
+    last = [doc for name, doc in run.documents() if name == "event"][-1]
+    np.testing.assert_array_equal(last["data"]["camera"], np.full((256, 256), 5, "u2"))
+
+
+def test_read_while_it_is_written(tmp_path):
+    recorder = Recorder(tmp_path)
+    for count, (name, doc) in enumerate(images()):
+        recorder(name, doc)
+        (run,) = read_runs(tmp_path)
+        assert len(list(run.documents())) == count + 1
+    assert run.complete

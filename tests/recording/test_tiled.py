@@ -1,0 +1,157 @@
+"""Recording into Tiled, reading from it."""
+
+from __future__ import annotations
+
+import math
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import numpy as np
+import pytest
+
+from freewheel.recording import (
+    NotARecordingError,
+    Recorder,
+    TiledConnectionError,
+    TiledRecorder,
+    read_runs,
+    read_tiled_runs,
+    replay,
+    replay_devices,
+    tiled_server,
+)
+
+pytest.importorskip("tiled.server")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with tiled_server(tmp_path_factory.mktemp("tiled")) as running:
+        yield running
+
+
+def record_into(engine, server, plan):
+    documents = []
+    collector = engine.subscribe(lambda name, doc: documents.append((name, doc)))
+    recorder = TiledRecorder(server.uri, arrays=server.directory / "arrays")
+    token = engine.subscribe(recorder, delivery="queued")
+    engine(plan).result(30)
+    engine.unsubscribe(token)
+    engine.unsubscribe(collector)
+    uid = documents[0][1]["uid"]
+    (run,) = [run for run in read_tiled_runs(server.uri) if run.uid == uid]
+    return run, documents
+
+
+def events_of(documents):
+    return [doc for name, doc in documents if name == "event"]
+
+
+def assert_same_events(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one["data"].keys() == other["data"].keys()
+        assert one["seq_num"] == other["seq_num"]
+        for key, value in one["data"].items():
+            np.testing.assert_array_equal(value, other["data"][key])
+            assert np.asarray(value).dtype == np.asarray(other["data"][key]).dtype
+
+
+def test_record_and_read(engine, parts, server):
+    plan = bp.scan([parts["camera"], parts["temperature"]], parts["stage-x"], -1, 1, 3)
+    run, documents = record_into(engine, server, plan)
+    assert run.complete
+    assert run.stop == documents[-1][1]
+    assert run.start["plan_name"] == "scan"
+    assert_same_events(events_of(run.documents()), events_of(documents))
+    assert_same_events(events_of(replay(run, speed=math.inf)), events_of(documents))
+
+
+def test_tiled_client_reads_the_arrays(engine, parts, server):
+    from tiled.client import from_uri
+
+    run, documents = record_into(engine, server, bp.count([parts["camera"]], 4))
+    stream = from_uri(server.uri)[run.uid]["primary"].base
+    (key,) = events_of(documents)[0]["data"]
+    frames = np.stack([event["data"][key] for event in events_of(documents)])
+    read = stream[key].read()
+    assert read.dtype == frames.dtype
+    np.testing.assert_array_equal(read, frames)
+
+
+def test_run_again_on_devices_from_tiled(engine, parts, server):
+    def plan(devices):
+        return bp.scan([devices["camera"]], devices["stage-x"], -1, 1, 3)
+
+    run, documents = record_into(engine, server, plan(parts))
+    again = []
+    engine.subscribe(lambda name, doc: again.append((name, doc)))
+    engine(plan(replay_devices(run, speed=math.inf))).result(20)
+    assert_same_events(events_of(again), events_of(documents))
+
+
+def test_file_camera(engine, parts, server):
+    def plan(devices):
+        return bp.count([devices["file_camera"]], 3)
+
+    run, _ = record_into(engine, server, plan(parts))
+    names = [name for name, _ in run.documents()]
+    assert "stream_resource" in names
+    assert names.count("event") == 3
+
+
+def test_recording_on_disk_goes_into_tiled(engine, parts, server, tmp_path):
+    """What `Recorder` writes is what bluesky's own writer takes."""
+    from bluesky.callbacks.tiled_writer import TiledWriter
+    from tiled.client import from_uri
+
+    path = server.directory / "arrays" / "recording"
+    documents = []
+    engine.subscribe(lambda name, doc: documents.append((name, doc)))
+    with Recorder(path) as recorder:
+        engine.subscribe(recorder, delivery="queued")
+        engine(bp.count([parts["camera"]], 3)).result(20)
+    (run,) = read_runs(path)
+    client = from_uri(server.uri)
+    writer = TiledWriter(client)
+    for name, doc in run.documents(fill=False):
+        writer(name, doc)
+    (key,) = events_of(documents)[0]["data"]
+    read = client[run.uid]["primary"].base[key].read()
+    np.testing.assert_array_equal(read, [e["data"][key] for e in events_of(documents)])
+
+
+def test_nobody_there():
+    with pytest.raises(TiledConnectionError, match="http://127.0.0.1:9/api"):
+        read_runs("http://127.0.0.1:9/api/v1")
+
+
+def test_server_goes_away(engine, parts, tmp_path):
+    with tiled_server(tmp_path) as server:
+        recorder = TiledRecorder(server.uri, arrays=tmp_path / "arrays", batch_size=1)
+        engine.subscribe(recorder, delivery="queued")
+        engine(bp.count([parts["camera"]], 3)).result(20)
+        (run,) = read_tiled_runs(server.uri)
+        documents = run.documents()
+        assert next(documents)[0] == "start"
+    with pytest.raises(TiledConnectionError) as caught:
+        list(documents)
+    assert caught.value.run == run.uid
+    assert run.uid in str(caught.value)
+    future = engine(bps.sleep(0))
+    future.result(5)
+    with pytest.raises(TiledConnectionError, match="cannot record a document"):
+        engine(bp.count([parts["camera"]], 3)).result(30)
+
+
+def test_something_else_there(server):
+    from tiled.client import from_uri
+
+    node = from_uri(server.uri).write_array(np.arange(3), key="numbers")
+    with pytest.raises(NotARecordingError, match="neither"):
+        read_tiled_runs(node)
