@@ -1,3 +1,51 @@
-"""Qt widgets for acquisition programs (extra ``qt``)."""
+"""Qt widgets for acquisition programs (extra ``qt``).
 
-__all__: list[str] = []
+An `EngineBridge` carries what an engine tells to the window's thread; every widget is made from
+one. `AcquisitionWindow` is a whole window made of them. Works with PySide6 and PyQt6, through
+``qtpy``; all of it belongs to the window's thread.
+"""
+
+from freewheel.core import MissingExtraError
+
+try:
+    # Before pyqtgraph, which otherwise picks a binding of its own.
+    from qtpy import QtWidgets as _qt_widgets  # noqa: F401 # isort: skip
+    import magicgui as _magicgui  # noqa: F401
+    import pyqtgraph as _pyqtgraph  # noqa: F401
+except ImportError as error:
+    feature = "freewheel.qt"
+    raise MissingExtraError(feature, "qt") from error
+
+from freewheel.qt._action_bar import ActionBar, ActionButton
+from freewheel.qt._bridge import EngineBridge
+from freewheel.qt._claims import ClaimGuard, ClaimsView
+from freewheel.qt._controls import EngineControls
+from freewheel.qt._devices import DevicePanel, MotorRow, SettingRow
+from freewheel.qt._form import PlanForm
+from freewheel.qt._image import LiveImage
+from freewheel.qt._log import PlanLog
+from freewheel.qt._plans import PlanChooser
+from freewheel.qt._plot import LivePlot
+from freewheel.qt._progress import ProgressPanel
+from freewheel.qt._responsive import responsive
+from freewheel.qt._window import AcquisitionWindow
+
+__all__ = [
+    "AcquisitionWindow",
+    "ActionBar",
+    "ActionButton",
+    "ClaimGuard",
+    "ClaimsView",
+    "DevicePanel",
+    "EngineBridge",
+    "EngineControls",
+    "LiveImage",
+    "LivePlot",
+    "MotorRow",
+    "PlanChooser",
+    "PlanForm",
+    "PlanLog",
+    "ProgressPanel",
+    "SettingRow",
+    "responsive",
+]

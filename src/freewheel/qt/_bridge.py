@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from bluesky.run_engine import TransitionError
 from bluesky.utils import RunEngineInterrupted
 from qtpy.QtCore import QObject, Signal
-from super_state_machine.errors import TransitionError
 
 from freewheel.qt._feed import Feed, check_window_thread
 

@@ -1,0 +1,241 @@
+"""Buttons and labels for an engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from freewheel.engine import PlanFuture
+    from freewheel.qt._bridge import EngineBridge
+
+__all__ = ["EngineControls"]
+
+# What may be asked for in which state; `run` means to queue where something runs already.
+_POSSIBLE: dict[str, frozenset[str]] = {
+    "idle": frozenset({"run"}),
+    "running": frozenset({"run", "pause", "stop", "abort", "halt"}),
+    "pausing": frozenset({"run", "stop", "abort", "halt"}),
+    "paused": frozenset({"run", "resume", "stop", "abort", "halt"}),
+    "suspending": frozenset({"run", "stop", "abort", "halt"}),
+    "stopping": frozenset({"halt"}),
+    "aborting": frozenset({"halt"}),
+}
+_COLOURS = {"idle": "#7a7a7a", "running": "#1f9d45", "paused": "#d08700"}
+_TEXTS = {
+    "run": ("Run", "Run the plan; while another runs, queue behind it"),
+    "pause": ("Pause", "Pause as soon as the plan can be paused"),
+    "resume": ("Resume", "Go on from the last checkpoint"),
+    "stop": ("Stop", "End the plan, with its clean-up; its data count as complete"),
+    "abort": ("Abort", "End the plan, with its clean-up; its data are marked as aborted"),
+    "halt": ("Halt", "End the plan at once, WITHOUT clean-up: shutters stay open, motors moving"),
+}
+_CLOCK_MS = 200
+
+
+class EngineControls(QWidget):
+    """The engine's state, and a button for each thing that can be asked of it.
+
+    A button is enabled exactly when the engine's state allows what it asks for.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    plan_factory
+        Makes the plan that the Run button runs; see `set_plan`.
+    parent
+        The widget's parent.
+
+    Attributes
+    ----------
+    buttons : dict of str to QPushButton
+        By ``run``, ``pause``, ``resume``, ``stop``, ``abort`` and ``halt``.
+    """
+
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        plan_factory: Callable[[], Any] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._factory: Callable[[], Any] | None = None
+        self._factory_pausable = True
+        self._unpausable: set[PlanFuture] = set()
+        self._may_pause = True
+        self._state = bridge.snapshot().state
+        self._waiting: tuple[PlanFuture, ...] = ()
+        self._build()
+        self._clock = QTimer(self)
+        self._clock.setInterval(_CLOCK_MS)
+        self._clock.timeout.connect(self._show_time)
+        bridge.stateChanged.connect(self._state_changed)
+        bridge.planStarted.connect(self._plan_started)
+        bridge.planEnded.connect(self._plan_ended)
+        self.set_plan(plan_factory)
+        self._state_changed(self._state, "")
+
+    def set_plan(self, factory: Callable[[], Any] | None, *, pausable: bool = True) -> None:
+        """Set what the Run button runs.
+
+        Parameters
+        ----------
+        factory
+            Called for each run, on the window's thread; `None` disables the button.
+        pausable
+            Whether these plans may be paused; if not, the Pause button is off while one runs.
+        """
+        self._factory = factory
+        self._factory_pausable = pausable
+        self._enable()
+
+    def run(self) -> PlanFuture | None:
+        """Run the plan of the factory, as the Run button does."""
+        if self._factory is None:
+            return None
+        try:
+            plan = self._factory()
+        except Exception as error:  # the factory is the program's: a form with a bad value, say
+            self._bridge.requestRefused.emit("run", error)
+            return None
+        future = self._bridge.run(plan)
+        if future is not None and not self._factory_pausable:
+            self._unpausable.add(future)
+        self._show_queue()
+        return future
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._state_label = QLabel()
+        self._state_label.setObjectName("state")
+        self._time_label = QLabel()
+        self._time_label.setObjectName("elapsed")
+        self.buttons: dict[str, QPushButton] = {}
+        top, row = QHBoxLayout(), QHBoxLayout()
+        top.addWidget(self._state_label)
+        top.addWidget(self._time_label, 1)
+        asks = {
+            "run": self.run,
+            "pause": self._bridge.pause,
+            "resume": self._bridge.resume,
+            "stop": self._bridge.stop,
+            "abort": self._bridge.abort,
+            "halt": self._bridge.halt,
+        }
+        for name, ask in asks.items():
+            text, tip = _TEXTS[name]
+            button = QPushButton(text)
+            button.setObjectName(name)
+            button.setToolTip(tip)
+            button.setMinimumWidth(52)
+            button.clicked.connect(lambda _=False, ask=ask: ask())
+            self.buttons[name] = button
+            row.addWidget(button)
+        self.buttons["run"].setDefault(True)
+        self._queue = QListWidget()
+        self._queue.setObjectName("queue")
+        self._queue.setMaximumHeight(90)
+        self._queue.setToolTip("Plans that wait, in their order; the button removes one")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(top)
+        layout.addLayout(row)
+        layout.addWidget(self._queue)
+
+    # -- following the engine -----------------------------------------------------------------
+
+    def _state_changed(self, new: str, _old: str) -> None:
+        self._state = str(new)
+        colour = _COLOURS.get(self._state, "#c0392b")
+        self._state_label.setText(self._state)
+        self._state_label.setStyleSheet(
+            f"background: {colour}; color: white; border-radius: 4px; padding: 2px 8px;"
+            "font-weight: bold;"
+        )
+        if self._state == "idle":
+            self._clock.stop()
+        elif not self._clock.isActive():
+            self._clock.start()
+        self._enable()
+        self._show_time()
+
+    def _plan_started(self, future: PlanFuture) -> None:
+        self._may_pause = future not in self._unpausable
+        self._enable()
+        self._show_time()
+
+    def _plan_ended(self, future: PlanFuture) -> None:
+        self._unpausable.discard(future)
+        self._may_pause = True
+        self._enable()
+        self._show_time()
+
+    def _enable(self) -> None:
+        possible = _POSSIBLE.get(self._state, frozenset())
+        for name, button in self.buttons.items():
+            button.setEnabled(name in possible)
+        if self._factory is None:
+            self.buttons["run"].setEnabled(False)
+        if not self._may_pause:
+            self.buttons["pause"].setEnabled(False)
+        self.buttons["run"].setText("Run" if self._state == "idle" else "Queue")
+
+    def _show_time(self) -> None:
+        snapshot = self._bridge.snapshot()
+        if snapshot.plan_name is None:
+            self._time_label.setText("")
+        else:
+            self._time_label.setText(f"{snapshot.plan_name}   {_clock_text(snapshot.elapsed)}")
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        waiting = self._bridge.engine.queued
+        self._queue.setVisible(bool(waiting))
+        if waiting == self._waiting:
+            return
+        self._waiting = waiting
+        self._queue.clear()
+        for future in waiting:
+            item = QListWidgetItem()
+            line = _QueueLine(future, self._show_queue)
+            item.setSizeHint(line.sizeHint())
+            self._queue.addItem(item)
+            self._queue.setItemWidget(item, line)
+
+
+class _QueueLine(QWidget):
+    """One plan that waits, with a button that removes it."""
+
+    def __init__(self, future: PlanFuture, removed: Callable[[], None]) -> None:
+        super().__init__()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 0, 0, 0)
+        layout.addWidget(QLabel(str(getattr(future, "plan_name", "plan"))), 1)
+        remove = QPushButton("Remove")
+        remove.setObjectName("remove")
+        remove.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        remove.clicked.connect(lambda: (future.cancel(), QTimer.singleShot(0, removed)))
+        layout.addWidget(remove)
+
+
+def _clock_text(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"

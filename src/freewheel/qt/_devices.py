@@ -1,0 +1,385 @@
+"""Devices to be moved and set by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from freewheel.qt._claims import ClaimGuard
+from freewheel.qt._feed import Feed
+from freewheel.qt._fields import NumberField, choice_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from freewheel.qt._bridge import EngineBridge
+
+__all__ = ["DevicePanel", "MotorRow", "SettingRow"]
+
+
+class _Row(QWidget):
+    """A name, what the device reads now, and what is to be done with it.
+
+    Everything that touches the device runs on the engine's loop; what comes back goes through a
+    feed, so that the window waits for nothing and is not flooded.
+    """
+
+    def __init__(
+        self, bridge: EngineBridge, device: Any, name: str, parent: QWidget | None
+    ) -> None:
+        super().__init__(parent)
+        self._bridge, self._device = bridge, device
+        self.setObjectName(f"device:{name}")
+        self._name = QLabel(name)
+        self._readback = QLabel("-")
+        self._readback.setObjectName("readback")
+        self._readback.setMinimumWidth(70)
+        self._readback.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._status = QLabel("")
+        self._status.setObjectName("status")
+        self._status.setStyleSheet("color: #c0392b;")
+        self._status.setWordWrap(True)
+        self._status.hide()
+        self._line = QHBoxLayout()
+        self._line.setContentsMargins(0, 0, 0, 0)
+        self._line.addWidget(self._name, 1)
+        self._line.addWidget(self._readback)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addLayout(self._line)
+        layout.addWidget(self._status)
+        feed = self._feed = Feed(self._receive)
+        self.destroyed.connect(lambda *_: feed.close())
+
+    @property
+    def problem(self) -> str:
+        """What went wrong with the last request; empty if nothing did."""
+        return str(self._status.text())
+
+    def _receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
+        if kind == "reading":
+            self._show_value(arguments[0])
+        elif kind == "failed":
+            self._say(f"{type(arguments[0]).__name__}: {arguments[0]}")
+        elif kind == "done":
+            self._say("")
+
+    def _say(self, text: str) -> None:
+        self._status.setText(text)
+        self._status.setVisible(bool(text))
+
+    def _show_value(self, value: Any) -> None:
+        self._readback.setText(f"{value:.4g}" if isinstance(value, float) else choice_text(value))
+
+    def _on_loop(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Run a coroutine function on the engine's loop, and say here how it ended."""
+        feed = self._feed
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except Exception as error:  # shown in the row, whatever the device raised
+                feed.put("failed", error)
+            else:
+                feed.put("done")
+
+        asyncio.run_coroutine_threadsafe(guarded(), self._bridge.engine.loop)
+
+    def _subscribe(self, signal: Any) -> None:
+        """Show what a signal reads, from now on."""
+        feed = self._feed
+        subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
+        if subscribe is None:
+            return
+
+        def changed(readings: Mapping[str, Any], *_: Any, **__: Any) -> None:
+            for reading in readings.values():
+                feed.put("reading", reading["value"])
+                break
+
+        async def start() -> None:
+            subscribe(changed)
+
+        def stop(*_: Any) -> None:
+            clear = getattr(signal, "clear_sub", None)
+            loop = engine.loop
+            if clear is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(clear, changed)
+
+        engine = self._bridge.engine
+        self.destroyed.connect(stop)
+        self._on_loop(start)
+
+
+class MotorRow(_Row):
+    """A motor, moved by hand: go to a position, step, stop.
+
+    A move takes the claim for the motor, so that no plan moves it at the same time; while a plan
+    holds the motor the row is greyed out, and its tooltip names the holder.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    motor
+        Something movable.
+    name
+        What to call it; by default its own name.
+    """
+
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        motor: Any,
+        name: str | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(bridge, motor, name or motor.name, parent)
+        kind = _datatype_of(motor)
+        self._editor = _editor_for(kind)
+        self._editor.setObjectName("target")
+        self._parts = QWidget()
+        parts = QHBoxLayout(self._parts)
+        parts.setContentsMargins(0, 0, 0, 0)
+        parts.addWidget(self._editor)
+        go = QPushButton("Go")
+        go.setObjectName("go")
+        go.clicked.connect(self.move)
+        parts.addWidget(go)
+        self._line.addWidget(self._parts)
+        if isinstance(self._editor, NumberField):
+            self._editor.lineEdit().returnPressed.connect(self.move)
+        stop = QPushButton("Stop")
+        stop.setObjectName("stop")
+        stop.setEnabled(hasattr(motor, "stop"))
+        stop.clicked.connect(self.stop)
+        self._line.addWidget(stop)  # never greyed out
+        self.guard = ClaimGuard(bridge, motor, self._parts)
+        self._subscribe(getattr(motor, "user_readback", None) or getattr(motor, "readback", motor))
+
+    def set_target(self, target: Any) -> None:
+        """Fill in where `move` goes."""
+        _write(self._editor, target)
+
+    def move(self, *_: Any) -> None:
+        """Move to the target that is filled in."""
+        target = _read(self._editor)
+        if target is None or (isinstance(target, str) and isinstance(self._editor, NumberField)):
+            self._say(f"{target!r} is no position" if target else "give a position")
+            return
+        motor, claims = self._device, self._bridge.engine.claims
+
+        async def move() -> None:
+            with claims.hold(motor, holder="manual move"):
+                await _finished(motor.set(target))
+
+        self._on_loop(move)
+
+    def stop(self, *_: Any) -> None:
+        """Stop the motor, whoever moves it."""
+        motor = self._device
+
+        async def stop() -> None:
+            answer = motor.stop()
+            if inspect.isawaitable(answer):
+                await answer
+
+        self._on_loop(stop)
+
+
+class SettingRow(_Row):
+    """A setting of a device, such as an exposure time, changed by hand.
+
+    It may be changed while a plan uses the device: the engine changes it between two messages of
+    the plan, where the engine can do that.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    signal
+        A signal that can be set and read.
+    name
+        What to call it; by default its own name.
+    """
+
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        signal: Any,
+        name: str | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(bridge, signal, name or signal.name, parent)
+        self._editor = _editor_for(_datatype_of(signal))
+        self._editor.setObjectName("value")
+        self._line.addWidget(self._editor)
+        self._first = True
+        if isinstance(self._editor, QComboBox):
+            self._editor.activated.connect(self.apply)
+        else:
+            self._editor.lineEdit().returnPressed.connect(self.apply)
+            apply = QPushButton("Set")
+            apply.setObjectName("set")
+            apply.clicked.connect(self.apply)
+            self._line.addWidget(apply)
+        self._subscribe(signal)
+
+    def set_value(self, value: Any) -> None:
+        """Fill in what `apply` sets."""
+        _write(self._editor, value)
+
+    def apply(self, *_: Any) -> None:
+        """Set what is filled in."""
+        value, signal = _read(self._editor), self._device
+        if value is None or (isinstance(value, str) and isinstance(self._editor, NumberField)):
+            self._say(f"{value!r} is no number" if value else "give a value")
+            return
+        engine = self._bridge.engine
+        between = getattr(engine, "between_messages", None)
+
+        async def change() -> None:
+            await _finished(signal.set(value))
+
+        if between is None:
+            self._on_loop(change)
+            return
+        feed = self._feed
+        future = between(change)
+
+        def tell(done: Any) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is None:
+                feed.put("done")
+            else:
+                feed.put("failed", error)
+
+        future.add_done_callback(tell)
+
+    def _show_value(self, value: Any) -> None:
+        super()._show_value(value)
+        if self._first:
+            self._first = False
+            _write(self._editor, value)
+
+
+class DevicePanel(QWidget):
+    """Rows for all devices: motors to move, settings to change, and those that did not connect.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    devices
+        The devices by name. An exception in place of a device is shown as the reason why it is
+        not there.
+
+    Attributes
+    ----------
+    rows : dict of str to QWidget
+        By name, such as ``"stage.x"`` or ``"camera.exposure"``.
+    """
+
+    def __init__(
+        self, bridge: EngineBridge, devices: Mapping[str, Any], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self.rows: dict[str, QWidget] = {}
+        layout = QVBoxLayout(self)
+        for name, device in devices.items():
+            box = QGroupBox(name)
+            inside = QVBoxLayout(box)
+            self._fill(inside, name, device)
+            if inside.count():
+                layout.addWidget(box)
+            else:
+                box.deleteLater()
+        layout.addStretch(1)
+
+    def _fill(self, layout: QVBoxLayout, name: str, device: Any) -> None:
+        if isinstance(device, BaseException):
+            label = QLabel(f"not connected\n{type(device).__name__}: {device}")
+            label.setStyleSheet("color: #c0392b;")
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            self._add(layout, name, label)
+        elif _is_signal(device):
+            if callable(getattr(device, "set", None)) and _can_edit(device):
+                self._add(layout, name, SettingRow(self._bridge, device, name.rpartition(".")[2]))
+        elif callable(getattr(device, "set", None)):
+            self._add(layout, name, MotorRow(self._bridge, device, name.rpartition(".")[2]))
+        else:
+            children = getattr(device, "children", None)
+            for child_name, child in children() if callable(children) else ():
+                self._fill(layout, f"{name}.{child_name}", child)
+
+    def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:
+        self.rows[name] = row
+        layout.addWidget(row)
+
+
+async def _finished(status: Any) -> None:
+    """Wait for a status of ophyd-async (awaitable), of ophyd, or of freewheel."""
+    if inspect.isawaitable(status):
+        await status
+        return
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    status.add_callback(lambda *_: loop.call_soon_threadsafe(over.set))
+    await over.wait()
+    error = status.exception()
+    if error is not None:
+        raise error
+
+
+def _is_signal(device: Any) -> bool:
+    return hasattr(device, "datatype") and hasattr(device, "subscribe")
+
+
+def _datatype_of(device: Any) -> Any:
+    for part in (device, getattr(device, "setpoint", None), getattr(device, "user_setpoint", None)):
+        datatype = getattr(part, "datatype", None)
+        if datatype is not None:
+            return datatype
+    return float
+
+
+def _can_edit(signal: Any) -> bool:
+    datatype = _datatype_of(signal)
+    return isinstance(datatype, type) and issubclass(datatype, (bool, int, float, str, enum.Enum))
+
+
+def _editor_for(datatype: Any) -> Any:
+    if isinstance(datatype, type) and issubclass(datatype, (enum.Enum, bool)):
+        box = QComboBox()
+        for choice in (True, False) if datatype is bool else datatype:
+            box.addItem(choice_text(choice), choice)
+        return box
+    return NumberField(integer=datatype is int)
+
+
+def _read(editor: Any) -> Any:
+    return editor.currentData() if isinstance(editor, QComboBox) else editor.value()
+
+
+def _write(editor: Any, value: Any) -> None:
+    if isinstance(editor, QComboBox):
+        index = editor.findText(choice_text(value))
+        editor.setCurrentIndex(max(0, index))
+    else:
+        editor.set_value(value)

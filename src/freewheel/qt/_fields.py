@@ -1,0 +1,333 @@
+"""One input for each kind of parameter.
+
+A field holds whatever was typed, right or wrong: judging it is `freewheel.forms`' part, and the
+form marks the field where it was typed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from typing import TYPE_CHECKING, Any
+
+from magicgui import widgets as mg
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from freewheel.forms import FieldType, ParamDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["CheckList", "Field", "NumberField"]
+
+_ROWS = 5
+
+
+class NumberField(QAbstractSpinBox):
+    """A number with arrows that takes any text; ``value()`` is a number, or the text if it is none.
+
+    Parameters
+    ----------
+    integer
+        Whether whole numbers are meant; decides what the arrows do.
+    step
+        What an arrow adds; by default 1, or a tenth of a number smaller than 1.
+    minimum, maximum
+        Where the arrows stop.
+    """
+
+    valueChanged = Signal()  # noqa: N815 - Qt's spelling
+
+    def __init__(
+        self,
+        *,
+        integer: bool = False,
+        step: float | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._integer, self._step = integer, step
+        self._minimum, self._maximum = minimum, maximum
+        self.lineEdit().textChanged.connect(lambda _: self.valueChanged.emit())
+
+    def value(self) -> Any:
+        """Return the number, the text if it is none, or `None` if there is no text."""
+        text = self.lineEdit().text().strip()
+        if not text:
+            return None
+        try:
+            return int(text) if self._integer else float(text)
+        except ValueError:
+            return text
+
+    def set_value(self, value: Any) -> None:
+        """Show a number, a text, or nothing for `None`."""
+        if isinstance(value, float):
+            value = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        self.lineEdit().setText("" if value is None else str(value))
+
+    def stepBy(self, steps: int) -> None:  # noqa: N802 - Qt's spelling
+        """Add to the number, as the arrows do."""
+        value = self.value()
+        number = value if isinstance(value, (int, float)) else (self._minimum or 0)
+        number = number + steps * self._step_at(number)
+        if self._minimum is not None:
+            number = max(number, self._minimum)
+        if self._maximum is not None:
+            number = min(number, self._maximum)
+        self.set_value(int(number) if self._integer else float(f"{number:.12g}"))
+
+    def stepEnabled(self) -> Any:  # noqa: N802 - Qt's spelling
+        """Say that both arrows may be pressed."""
+        flags = QAbstractSpinBox.StepEnabledFlag
+        return flags.StepUpEnabled | flags.StepDownEnabled
+
+    def _step_at(self, number: float) -> float:
+        if self._step is not None:
+            return self._step
+        if self._integer or abs(number) >= 1 or number == 0:
+            return 1
+        return float(10.0 ** (int(f"{abs(number):e}".split("e")[1])))
+
+
+class CheckList(QListWidget):
+    """A multiple choice: each item with a box to tick.
+
+    Parameters
+    ----------
+    choices
+        What may be chosen.
+    """
+
+    valueChanged = Signal()  # noqa: N815 - Qt's spelling
+
+    def __init__(self, choices: Sequence[Any], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._choices = list(choices)
+        for choice in self._choices:
+            item = QListWidgetItem(choice_text(choice))
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Unchecked)
+            self.addItem(item)
+        rows = max(1, min(_ROWS, len(self._choices)))
+        self.setFixedHeight(rows * max(18, self.sizeHintForRow(0)) + 6)
+        self.itemChanged.connect(lambda _: self.valueChanged.emit())
+
+    def value(self) -> list[Any]:
+        """Return what is ticked, in the order of the list."""
+        ticked = Qt.CheckState.Checked
+        return [c for i, c in enumerate(self._choices) if self.item(i).checkState() == ticked]
+
+    def set_value(self, value: Any) -> None:
+        """Tick these and no others."""
+        chosen = list(value or ())
+        for index, choice in enumerate(self._choices):
+            on = choice in chosen
+            self.item(index).setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+
+
+def choice_text(choice: Any) -> str:
+    """Return what a choice is called in a list."""
+    if isinstance(choice, enum.Enum):
+        return str(choice.value) if isinstance(choice.value, str) else choice.name
+    return str(choice)
+
+
+class Field(QWidget):
+    """The input of one parameter, with a place below it for what is wrong with the value.
+
+    Parameters
+    ----------
+    parameter
+        What is asked for.
+
+    Attributes
+    ----------
+    changed : Signal()
+        The user, or the program, has changed the value.
+    editor : QWidget
+        The input itself.
+    """
+
+    changed = Signal()
+
+    def __init__(self, parameter: ParamDescription, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.parameter = parameter
+        # Made by a function of its kind: what to show, how to read it, how to write it. `_keep`
+        # holds what Python must not drop, such as magicgui's half of a widget.
+        self.editor, self._read, self._write, self._keep = _make(parameter, self.changed.emit)
+        self.editor.setObjectName(parameter.name)
+        self._given = QCheckBox()
+        self._given.setToolTip("Tick to give a value; otherwise there is none")
+        self._given.setVisible(parameter.optional)
+        self._given.setChecked(True)
+        self._given.toggled.connect(self._toggle)
+        self._problem = QLabel()
+        self._problem.setObjectName(f"{parameter.name}:problem")
+        self._problem.setStyleSheet("color: #c0392b; font-size: 11px;")
+        self._problem.setWordWrap(True)
+        self._problem.hide()
+        line = QHBoxLayout()
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(self._given)
+        line.addWidget(self.editor, 1)
+        if parameter.unit:
+            line.addWidget(QLabel(parameter.unit))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addLayout(line)
+        layout.addWidget(self._problem)
+        if parameter.docs:
+            self.setToolTip(parameter.docs)
+        if parameter.has_default:
+            self.set_value(parameter.default)
+
+    def value(self) -> Any:
+        """Return what was typed or chosen; `None` if there is to be no value."""
+        if self.parameter.optional and not self._given.isChecked():
+            return None
+        return self._read()
+
+    def set_value(self, value: Any) -> None:
+        """Show a value."""
+        self._given.setChecked(value is not None)
+        if value is not None:
+            self._write(value)
+
+    def mark(self, problem: str) -> None:
+        """Say what is wrong with the value; nothing if the text is empty."""
+        self._problem.setText(problem)
+        self._problem.setVisible(bool(problem))
+        # A dynamic property, so that the editor's own looks stay for the rest.
+        self.editor.setStyleSheet(
+            "QWidget { border: 1px solid #c0392b; border-radius: 3px; }" if problem else ""
+        )
+
+    @property
+    def problem(self) -> str:
+        """What is said to be wrong with the value."""
+        return str(self._problem.text())
+
+    def _toggle(self, given: bool) -> None:
+        self.editor.setEnabled(given)
+        self.changed.emit()
+
+
+_Made = tuple[QWidget, "Callable[[], Any]", "Callable[[Any], None]", Any]
+
+
+def _make(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
+    """Make the input of a parameter, with functions that read and write it."""
+    if parameter.multiselect:
+        ticks = CheckList(parameter.choices or ())
+        ticks.valueChanged.connect(changed)
+        return ticks, ticks.value, lambda value: ticks.set_value(_names(value)), None
+    if parameter.choices is not None:
+        return _make_choice(parameter, changed)
+    if parameter.field in (FieldType.INTEGER, FieldType.NUMBER, FieldType.DURATION):
+        return _make_number(parameter, changed)
+    if parameter.field is FieldType.LIST:
+        return _from_magicgui(mg.LineEdit(), changed, read=_split, write=_join)
+    if parameter.field is FieldType.QUANTITY:
+        return _from_magicgui(mg.LineEdit(), changed, write=_quantity_text)
+    if parameter.field is FieldType.BOOLEAN:
+        return _from_magicgui(mg.CheckBox(text=""), changed)
+    if parameter.field is FieldType.PATH:
+        return _from_magicgui(mg.FileEdit(mode="w"), changed)
+    if parameter.field is FieldType.DATE:
+        return _from_magicgui(mg.DateEdit(value=datetime.date.today()), changed)
+    if parameter.field is FieldType.TIME:
+        return _from_magicgui(mg.TimeEdit(value=datetime.time()), changed)
+    if parameter.field is FieldType.DATETIME:
+        now = datetime.datetime.now().replace(microsecond=0)
+        return _from_magicgui(mg.DateTimeEdit(value=now), changed)
+    return _from_magicgui(mg.LineEdit(), changed)
+
+
+def _make_choice(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
+    choices = [(choice_text(choice), choice) for choice in parameter.choices or ()]
+    box = mg.ComboBox(choices=choices)
+    names = parameter.device_proto is not None
+
+    def write(value: Any) -> None:
+        value = _names([value])[0] if names else value
+        if value in [choice for _, choice in choices]:
+            box.value = value
+
+    return _from_magicgui(box, changed, write=write)
+
+
+def _make_number(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
+    b = parameter.bounds
+    number = NumberField(
+        integer=parameter.field is FieldType.INTEGER,
+        step=b.step,
+        minimum=None if b.exclusive_minimum else b.minimum,
+        maximum=None if b.exclusive_maximum else b.maximum,
+    )
+    number.valueChanged.connect(changed)
+    if parameter.field is FieldType.DURATION:
+        number.lineEdit().setPlaceholderText("seconds")
+
+    def write(value: Any) -> None:
+        seconds = getattr(value, "total_seconds", None)
+        number.set_value(value if seconds is None else seconds())
+
+    return number, number.value, write, None
+
+
+def _from_magicgui(
+    widget: Any,
+    changed: Callable[[], None],
+    *,
+    read: Callable[[Any], Any] | None = None,
+    write: Callable[[Any], Any] | None = None,
+) -> _Made:
+    # psygnal holds bound methods weakly, and signals' emit methods are new objects each time
+    widget.changed.connect(lambda *_: changed())
+
+    def get() -> Any:
+        return widget.value if read is None else read(widget.value)
+
+    def put(value: Any) -> None:
+        text = value if write is None else write(value)
+        if write is None or text is not None:
+            widget.value = text
+
+    return widget.native, get, put, widget
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
+
+
+def _join(values: Any) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _quantity_text(value: Any) -> str:
+    return f"{value:~}" if hasattr(value, "units") else str(value)
+
+
+def _names(values: Any) -> list[Any]:
+    """Devices by their names; other values as they are."""
+    if values is None:
+        return []
+    return [
+        value.name if not isinstance(value, (str, enum.Enum)) and hasattr(value, "name") else value
+        for value in values
+    ]

@@ -1,0 +1,113 @@
+"""What happened, and what went wrong, to be read and copied."""
+
+from __future__ import annotations
+
+import html
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+
+from freewheel.qt._bridge import failure_of
+
+if TYPE_CHECKING:
+    from freewheel.background import BackgroundTask
+    from freewheel.engine import PlanFuture
+    from freewheel.qt._bridge import EngineBridge
+
+__all__ = ["PlanLog"]
+
+_LINES = 5000
+
+
+class PlanLog(QWidget):
+    """Plans that ran, with the text and the traceback of those that failed.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    parent
+        The widget's parent.
+
+    Attributes
+    ----------
+    failed : Signal(str)
+        A plan or task failed, or a request was refused: a line that says so.
+    """
+
+    failed = Signal(str)
+
+    def __init__(self, bridge: EngineBridge, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._text = QPlainTextEdit()
+        self._text.setObjectName("log")
+        self._text.setReadOnly(True)
+        self._text.setMaximumBlockCount(_LINES)
+        copy, clear = QPushButton("Copy"), QPushButton("Clear")
+        copy.setObjectName("copy")
+        copy.setToolTip("Copy what is selected, or all")
+        copy.clicked.connect(self.copy)
+        clear.clicked.connect(self._text.clear)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(copy)
+        row.addWidget(clear)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._text, 1)
+        layout.addLayout(row)
+        bridge.planStarted.connect(self._plan_started)
+        bridge.planEnded.connect(self._plan_ended)
+        bridge.requestRefused.connect(self._refused)
+        bridge.backgroundChanged.connect(self._task_changed)
+
+    @property
+    def text(self) -> str:
+        """All that is shown."""
+        return str(self._text.toPlainText())
+
+    def copy(self) -> None:
+        """Put what is selected, or all of it, on the clipboard."""
+        selected = self._text.textCursor().selectedText().replace("\u2029", "\n")
+        QGuiApplication.clipboard().setText(selected or self.text)
+
+    def note(self, line: str) -> None:
+        """Add a line, with the time."""
+        self._text.appendPlainText(f"{time.strftime('%H:%M:%S')}  {line}")
+
+    def note_failure(self, what: str, error: BaseException) -> None:
+        """Add an exception with its traceback, in colour."""
+        line = f"{what}: {type(error).__name__}: {error}"
+        self._text.appendHtml(f"<b style='color:#c0392b'>{html.escape(self._timed(line))}</b>")
+        if error.__traceback__ is not None:
+            self._text.appendPlainText("".join(traceback.format_exception(error)).rstrip())
+        self.failed.emit(line)
+
+    @staticmethod
+    def _timed(line: str) -> str:
+        return f"{time.strftime('%H:%M:%S')}  {line}"
+
+    def _plan_started(self, future: PlanFuture) -> None:
+        self.note(f"{future.plan_name} started")
+
+    def _plan_ended(self, future: PlanFuture) -> None:
+        error = failure_of(future.outcome)
+        if error is None:
+            self.note(f"{future.plan_name} {future.status}")
+        else:
+            self.note_failure(f"{future.plan_name} failed", error)
+
+    def _refused(self, what: str, error: BaseException) -> None:
+        self.note_failure(f"{what} is not possible", error)
+
+    def _task_changed(self, task: BackgroundTask) -> None:
+        self.note(f"background {task.name}: {task.status.name.lower()}")
+        if task.status.ended and task.status.name.lower() == "failed":
+            error = task.future.peek()
+            if error is not None:
+                self.note_failure(f"background {task.name} failed", error)

@@ -1,0 +1,146 @@
+"""The plans on offer, each with its form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QLabel,
+    QPlainTextEdit,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from freewheel.qt._form import PlanForm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from freewheel.forms import PlanEntry
+    from freewheel.qt._bridge import EngineBridge
+
+__all__ = ["PlanChooser"]
+
+
+class PlanChooser(QWidget):
+    """A list of plans, and the form of the one that is chosen.
+
+    Plans that can't be used are in the list as well, with the reason, and the traceback of a
+    file that could not be loaded.
+
+    Parameters
+    ----------
+    entries
+        As `freewheel.forms.find_plans` returns them.
+    devices
+        The devices by name.
+    bridge
+        The bridge to the engine, for the action buttons.
+
+    Attributes
+    ----------
+    chosen : Signal(object)
+        The form of the plan that is chosen now, or `None` for one that is unavailable.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(
+        self,
+        entries: Sequence[PlanEntry],
+        devices: Mapping[str, Any],
+        bridge: EngineBridge | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._entries = list(entries)
+        self._devices, self._bridge = devices, bridge
+        self._pages: dict[int, QWidget] = {}  # made when they are first chosen
+        self._list = QComboBox()
+        self._list.setObjectName("plans")
+        self._list.setMaxVisibleItems(30)
+        for entry in self._entries:
+            self._list.addItem(entry.name if entry.available else f"{entry.name}  (unavailable)")
+            index = self._list.count() - 1
+            tip = f"from {entry.source}"
+            if entry.reason:
+                tip = f"{entry.reason}\n{tip}"
+                grey = self.palette().placeholderText()
+                self._list.setItemData(index, grey, Qt.ItemDataRole.ForegroundRole)
+            self._list.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+        self._stack = QStackedWidget()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._list)
+        layout.addWidget(self._stack, 1)
+        self._list.currentIndexChanged.connect(self._choose)
+        if self._entries:
+            self._choose(0)
+
+    @property
+    def entries(self) -> Sequence[PlanEntry]:
+        """All plans, available or not."""
+        return tuple(self._entries)
+
+    @property
+    def form(self) -> PlanForm | None:
+        """The form that is shown; `None` for a plan that is unavailable."""
+        page = self._pages.get(self._list.currentIndex())
+        inner = page.widget() if isinstance(page, QScrollArea) else None
+        return inner if isinstance(inner, PlanForm) else None
+
+    def choose(self, name: str) -> PlanForm | None:
+        """Choose a plan by its name, and return its form.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        for index, entry in enumerate(self._entries):
+            if entry.name == name:
+                self._list.setCurrentIndex(index)
+                return self.form
+        names = ", ".join(entry.name for entry in self._entries) or "none"
+        msg = f"there is no plan {name!r}; there are: {names}"
+        raise KeyError(msg)
+
+    def _choose(self, index: int) -> None:
+        if index not in self._pages:
+            self._pages[index] = self._make_page(self._entries[index])
+            self._stack.addWidget(self._pages[index])
+        self._stack.setCurrentWidget(self._pages[index])
+        self.chosen.emit(self.form)
+
+    def _make_page(self, entry: PlanEntry) -> QWidget:
+        if entry.spec is None:
+            return _unavailable(entry)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(PlanForm(entry.spec, self._devices, self._bridge))
+        return scroll
+
+
+def _unavailable(entry: PlanEntry) -> QWidget:
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    reason = QLabel(f"{entry.name} is unavailable.\n\n{entry.reason}\n\nFrom {entry.source}")
+    reason.setObjectName("reason")
+    reason.setWordWrap(True)
+    reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    layout.addWidget(reason)
+    if entry.traceback:
+        text = QPlainTextEdit(entry.traceback)
+        text.setObjectName("traceback")
+        text.setReadOnly(True)
+        text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        layout.addWidget(text, 1)
+    else:
+        layout.addStretch(1)
+    return page

@@ -1,0 +1,53 @@
+"""How often something happens."""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["RateMeter"]
+
+
+class RateMeter:
+    """Events a second over the last seconds; the window's thread alone.
+
+    Parameters
+    ----------
+    window
+        Over how long the rate is taken [s].
+    """
+
+    def __init__(self, window: float = 2.0) -> None:
+        self._window = window
+        self._total = 0
+        self._last: dict[str, int] = {}
+        self._seen: deque[tuple[float, int]] = deque(maxlen=2000)  # time, total
+
+    def reset(self) -> None:
+        """Forget all."""
+        self._total = 0
+        self._last.clear()
+        self._seen.clear()
+
+    def count(self, now: float, number: int = 1) -> None:
+        """Note that something happened."""
+        self._total += number
+        self._seen.append((now, self._total))
+        while len(self._seen) > 2 and now - self._seen[0][0] > self._window:
+            self._seen.popleft()
+
+    def count_to(self, source: str, number: int, now: float) -> None:
+        """Note that a source has reached a number, and so all the numbers in between.
+
+        A number that goes back, as after a rewind, counts once.
+        """
+        before = self._last.get(source, 0)
+        self._last[source] = number
+        self.count(now, number - before if number > before else 1)
+
+    @property
+    def rate(self) -> float:
+        """Events a second; 0 while there are fewer than two."""
+        if len(self._seen) < 2:
+            return 0.0
+        (begin, first), (end, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (end - begin) if end > begin else 0.0

@@ -1,0 +1,271 @@
+"""A whole acquisition window, made of the parts of this package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from freewheel.qt._action_bar import ActionBar
+from freewheel.qt._bridge import EngineBridge
+from freewheel.qt._claims import ClaimsView
+from freewheel.qt._controls import EngineControls
+from freewheel.qt._devices import DevicePanel
+from freewheel.qt._image import LiveImage
+from freewheel.qt._log import PlanLog
+from freewheel.qt._plans import PlanChooser
+from freewheel.qt._plot import LivePlot
+from freewheel.qt._progress import ProgressPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from freewheel.engine import RunEngine
+    from freewheel.forms import PlanEntry
+    from freewheel.qt._form import PlanForm
+
+__all__ = ["AcquisitionWindow"]
+
+# How long a clean-up may take before the window offers to halt it [ms].
+_PATIENCE_MS = 10_000
+
+
+class AcquisitionWindow(QMainWindow):
+    """An engine, its devices and its plans in one window; made to be used, and to be copied from.
+
+    Closing it while a plan or a task runs asks first, then stops with clean-up, and closes when
+    the clean-up is over. The engine is not closed: it belongs to whoever made it.
+
+    Parameters
+    ----------
+    engine
+        The engine.
+    devices
+        The devices by name; an exception in place of one that did not connect.
+    plans
+        The plans, as `freewheel.forms.find_plans` returns them.
+
+    Attributes
+    ----------
+    bridge, controls, chooser, actions, image, plot, progress, claims, devices, log
+        The parts.
+    """
+
+    def __init__(
+        self,
+        engine: RunEngine,
+        devices: Mapping[str, Any],
+        plans: Sequence[PlanEntry],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("freewheel")
+        self._closing = False
+        self._question: QMessageBox | None = None
+        self.bridge = bridge = EngineBridge(engine, self)
+        usable = {n: d for n, d in devices.items() if not isinstance(d, BaseException)}
+        self.chooser = PlanChooser(plans, usable, bridge)
+        self.controls = EngineControls(bridge)
+        self.actions = ActionBar(bridge)
+        self.image = LiveImage(bridge)
+        self.plot = LivePlot(bridge)
+        self.progress = ProgressPanel(bridge)
+        self.claims = ClaimsView(bridge)
+        self.devices = DevicePanel(bridge, devices)
+        self.log = PlanLog(bridge)
+        self._background = QPushButton("Run in background, gives way")
+        self._background.setObjectName("runInBackground")
+        self._background.setToolTip(
+            "Run the plan beside others. It pauses while a plan that is run with Run needs one of "
+            "its devices, and comes back afterwards."
+        )
+        self._background.clicked.connect(self.run_in_background)
+        self._lay_out()
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._offer_halt)
+        self.chooser.chosen.connect(self._plan_chosen)
+        self._plan_chosen(self.chooser.form)
+        self.log.failed.connect(self._show_failure)
+        bridge.planEnded.connect(self._close_when_over)
+        bridge.stateChanged.connect(self._close_when_over)
+        bridge.backgroundChanged.connect(self._close_when_over)
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        tabs = self.tabs = QTabWidget()
+        tabs.setDocumentMode(True)
+        tabs.addTab(self.image, "Image")
+        tabs.addTab(self.plot, "Plot")
+        self.setCentralWidget(tabs)
+        plan = QWidget()
+        column = QVBoxLayout(plan)
+        column.addWidget(self.controls)
+        column.addWidget(_heading("Actions"))
+        column.addWidget(self.actions)
+        column.addWidget(_heading("Plan"))
+        column.addWidget(self.chooser, 1)
+        column.addWidget(self._background)
+        self._dock("Plan", plan, Qt.DockWidgetArea.LeftDockWidgetArea)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self.devices)
+        self._dock("Devices", scroll, Qt.DockWidgetArea.RightDockWidgetArea)
+        under_way = QWidget()
+        rows = QVBoxLayout(under_way)
+        rows.addWidget(self.progress)
+        rows.addWidget(self.claims, 1)
+        self._dock("Under way", under_way, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
+        self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
+        self.resizeDocks(
+            [docks["Devices"], docks["Under way"]], [420, 180], Qt.Orientation.Vertical
+        )
+        self.resizeDocks([docks["Plan"], docks["Devices"]], [400, 330], Qt.Orientation.Horizontal)
+        self.resize(1360, 860)
+        self.statusBar()
+
+    def _dock(self, title: str, widget: QWidget, area: Any) -> None:
+        dock = QDockWidget(title)
+        dock.setObjectName(title)
+        dock.setWidget(widget)
+        features = QDockWidget.DockWidgetFeature
+        dock.setFeatures(features.DockWidgetMovable | features.DockWidgetFloatable)
+        self.addDockWidget(area, dock)
+
+    # -- plans --------------------------------------------------------------------------------
+
+    def _plan_chosen(self, form: PlanForm | None) -> None:
+        self._background.setEnabled(form is not None)
+        if form is None:
+            self.controls.set_plan(None)
+            return
+        pausable = bool(getattr(form.spec.plan, "__pausable__", True))
+        self.controls.set_plan(form.make_plan, pausable=pausable)
+
+    def run_in_background(self, *_: Any) -> None:
+        """Run the chosen plan beside others, giving way to the foreground."""
+        form = self.chooser.form
+        if form is None:
+            return
+        try:
+            self.bridge.engine.background.launch(
+                form.make_plan(), name=form.spec.name, on_conflict="pause"
+            )
+        except (TypeError, ValueError, RuntimeError) as error:
+            self.bridge.requestRefused.emit("run in background", error)
+
+    def _show_failure(self, line: str) -> None:
+        self.statusBar().showMessage(line, 15_000)
+
+    # -- closing ------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a plan or a background task is under way."""
+        snapshot = self.bridge.snapshot()
+        return (
+            snapshot.state != "idle"
+            or snapshot.plan_name is not None
+            or bool(snapshot.queue)
+            or any(not task.status.ended for task in snapshot.background)
+        )
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
+        """Close, if nothing is under way; otherwise ask."""
+        if not self.busy:
+            self._patience.stop()
+            if self._question is not None:
+                self._question.close()
+            self.bridge.close()
+            event.accept()
+            return
+        event.ignore()
+        if not self._closing:
+            self._ask()
+
+    def _ask(self) -> None:
+        if self._question is not None:
+            self._question.raise_()
+            return
+        running = self.bridge.snapshot()
+        names = [running.plan_name or "", *running.queue, *(t.name for t in running.background)]
+        box = self._question = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Close")
+        box.setText(f"{', '.join(filter(None, names))} is still under way.")
+        box.setInformativeText("Stop, clean up, and close the window?")
+        buttons = QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Yes | buttons.No)
+        box.button(buttons.Yes).setText("Stop and close")
+        box.button(buttons.No).setText("Go on")
+        box.finished.connect(self._answered)
+        box.open()  # never exec(): the window stays alive
+
+    def _answered(self, answer: int) -> None:
+        self._question = None
+        if answer == int(QMessageBox.StandardButton.Yes.value):
+            self.stop_and_close()
+
+    def stop_and_close(self) -> None:
+        """Stop everything with clean-up, and close the window when that is over."""
+        self._closing = True
+        self.statusBar().showMessage("Stopping; the window closes when the clean-up is over")
+        snapshot = self.bridge.snapshot()
+        for task in snapshot.background:
+            task.cancel("the window is closed")
+        for future in self.bridge.engine.queued:
+            future.cancel()
+        if snapshot.plan_name is not None:
+            self.bridge.stop()
+        self._patience.start()
+        self._close_when_over()
+
+    def _close_when_over(self, *_: Any) -> None:
+        if self._closing and not self.busy:
+            QTimer.singleShot(0, self.close)
+
+    def _offer_halt(self) -> None:
+        if not self.busy:
+            self.close()
+            return
+        box = self._question = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setText("The clean-up has not come to its end yet.")
+        box.setInformativeText("Halting leaves devices as they are, without clean-up.")
+        buttons = QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Abort | buttons.Retry)
+        box.button(buttons.Abort).setText("Halt and close")
+        box.button(buttons.Retry).setText("Wait")
+        box.finished.connect(self._halt_or_wait)
+        box.open()
+
+    def _halt_or_wait(self, answer: int) -> None:
+        self._question = None
+        if answer == int(QMessageBox.StandardButton.Abort.value) and self.busy:
+            self.bridge.halt()
+        self._patience.start()
+        self._close_when_over()
+
+
+def _heading(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: bold; margin-top: 6px;")
+    return label
