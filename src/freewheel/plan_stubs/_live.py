@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bluesky.preprocessors import rewindable_wrapper
-from bluesky.utils import Msg, all_safe_rewind, separate_devices
+from bluesky.utils import Msg, all_safe_rewind
 
 from ._groups import fresh_group
 from ._support import is_triggerable
@@ -104,7 +104,7 @@ class Shot:
     def __init__(self, devices: Sequence[Readable[Any]], name: str = "primary") -> None:
         self._devices: tuple[Readable[Any], ...] = tuple(devices)
         if len(self._devices) > 1:
-            self._devices = tuple(separate_devices(self._devices))
+            self._devices = _outermost(self._devices)
         self._name = name
         self._triggerables = tuple(filter(is_triggerable, self._devices))
 
@@ -149,3 +149,22 @@ class Shot:
             "acquire", None, *self._devices, name=self._name
         )
         return dict(readings or {})
+
+
+def _outermost(devices: tuple[Readable[Any], ...]) -> tuple[Readable[Any], ...]:
+    """Leave out what comes twice, and what has a parent among the others: it reads its children.
+
+    What bluesky's ``separate_devices`` gives, but in a time that grows with the number of
+    devices, not with its square.
+    """
+    given = {id(device): device for device in devices}
+    return tuple(device for device in given.values() if not _is_inside(device, given))
+
+
+def _is_inside(device: Any, given: Mapping[int, Any]) -> bool:
+    parent = device.parent
+    while parent is not None:
+        if id(parent) in given:
+            return True
+        parent = parent.parent
+    return False

@@ -23,9 +23,11 @@ def is_triggerable(device: Any) -> TypeGuard[Triggerable]:
     A protocol that is checked at run time looks at the object's attributes each time. What a
     class defines stays; only an answer that hangs on the instance is asked for again.
     """
+    if getattr(device, "trigger", None) is None:
+        return False
     kind = type(device)
     if kind in _triggerable_types:
-        return device.trigger is not None
+        return True
     if not isinstance(device, Triggerable):
         return False
     if callable(getattr(kind, "trigger", None)):

@@ -309,6 +309,7 @@ class LeanCommands:
         self._engine = engine
         self._statuses = _Statuses(engine)
         self._traced = False
+        self._asked_for: Any = None  # the task of the plan that a tracer was last looked for
 
     @property
     def statuses(self) -> _Statuses:
@@ -317,7 +318,14 @@ class LeanCommands:
     def _is_traced(self) -> bool:
         # Once a tracer is set up it stays.
         if not self._traced:
+            self._asked_for = self._engine._task
             self._traced = not isinstance(get_tracer_provider(), ProxyTracerProvider)
+        return self._traced
+
+    def _was_traced(self) -> bool:
+        """Return whether there was a tracer at the last wait, or when the plan began to set."""
+        if self._asked_for is not self._engine._task:
+            return self._is_traced()
         return self._traced
 
     # -- marks --------------------------------------------------------------------------------
@@ -389,7 +397,7 @@ class LeanCommands:
     async def set(self, msg: Msg) -> Any:
         """Set a device."""
         engine = self._engine
-        if self._is_traced():
+        if self._was_traced():
             return await engine._set(msg)
         obj = msg.obj
         _check_movable(obj)
@@ -495,8 +503,9 @@ class LeanCommands:
 
 def _is_triggerable(obj: Any) -> bool:
     """Return whether a device can be triggered, by its class if possible."""
-    kind = type(obj)
-    if kind in _check_triggerable._rest:
+    if getattr(obj, "trigger", None) is None:
+        return False
+    if type(obj) in _check_triggerable._rest:
         return True
     if not isinstance(obj, Triggerable):
         return False
