@@ -308,7 +308,7 @@ def test_without_h5py() -> None:
             try:
                 make()
             except MissingExtraError as error:
-                assert 'pip install "freewheel[recording]"' in str(error), error
+                assert 'pip install "freewheel[sim]"' in str(error), error
             else:
                 raise SystemExit("no error")
     """

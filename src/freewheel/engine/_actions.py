@@ -37,6 +37,7 @@ class _Offer:
         self._tell = tell
         # Written under the latches' common lock, by the first change; read after it.
         self._first: tuple[int, str] | None = None
+        self._answer: tuple[str, SRLatch] | None = None  # of the loop's thread: what `hit` found
         self._unwatch = [latch.watch(self._changed) for latch in set(events.values())]
 
     def is_for(self, events: Mapping[str, SRLatch], wanted: bool) -> bool:
@@ -49,7 +50,12 @@ class _Offer:
             self._tell()
 
     def hit(self) -> tuple[str, SRLatch] | None:
-        """Return the latch that changed first; of those that never changed the first named."""
+        """Return the latch that changed first; of those that never changed the first named.
+
+        What it has returned once stays the answer, whatever becomes of the latch.
+        """
+        if self._answer is not None:
+            return self._answer
         found = [
             (latch.change_number, place, name)
             for place, (name, latch) in enumerate(self.events.items())
@@ -60,7 +66,8 @@ class _Offer:
         if not found:
             return None
         name = min(found)[2]
-        return name, self.events[name]
+        self._answer = name, self.events[name]
+        return self._answer
 
     def end(self) -> None:
         for unwatch in self._unwatch:
@@ -174,10 +181,9 @@ class WaitForActions:
             if not events and timeout is not None:
                 return None
             board.put(self, _Offer(events, wanted, self._wake_soon))
-        if engine.deferred_pause_requested:
+        if engine.pause_at_checkpoint():
             board.withdraw(self)
-            engine.pause_at_checkpoint()
-            raise asyncio.CancelledError
+            raise asyncio.CancelledError  # it is asked again after the pause
         try:
             timed_out = await self._wait(timeout)
         except asyncio.CancelledError:

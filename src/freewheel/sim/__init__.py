@@ -1,6 +1,6 @@
 """Simulated devices: a microscope made of ophyd-async parts, and faults on purpose.
 
-Stage, focus and the camera that writes files need h5py (``pip install "freewheel[recording]"``);
+Stage, focus and the camera that writes files need h5py (``pip install "freewheel[sim]"``);
 they are loaded when they are first asked for.
 """
 
@@ -74,4 +74,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "h5py":
             raise
-        raise MissingExtraError(f"freewheel.sim.{name}", "recording") from error
+        raise MissingExtraError(f"freewheel.sim.{name}", "sim") from error

@@ -178,7 +178,7 @@ def _assembled(
     except ModuleNotFoundError as error:
         if error.name != "h5py":
             raise
-        raise MissingExtraError("freewheel.sim.microscope", "recording") from error
+        raise MissingExtraError("freewheel.sim.microscope", "sim") from error
     sleep: Callable[[float], Awaitable[object]] = _no_wait if instant else asyncio.sleep
     pace: dict[str, Any] = {"velocity": 0.0} if instant else {}
     stage = Stage("stage", **pace)

@@ -144,7 +144,9 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._suspensions: deque[tuple[Any, ...]] = deque()
         self._cut_short: tuple[Msg, int] | None = None  # message, place of its answer
         self._monitors_rest = False  # monitors are suspended
-        self._wake: asyncio.Future[None] | None = None  # done when a paused plan is to go on
+        # Done when a paused plan is to go on; the result says whether it is resumed.
+        self._wake: asyncio.Future[bool] | None = None
+        self._rest_asked = self._suspend_asked = False  # what to attend to
         self._plan_value: Any = None
         self._last_value: Any = None  # of the plan of the stack that completed last
         self._in_clean_up = False
@@ -202,18 +204,24 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         """Have an object told of pauses, as one that a message was about. On the loop's thread."""
         self._objs_seen.add(obj)
 
-    def pause_at_checkpoint(self) -> None:
-        """Pause now, if a deferred pause was requested. On the loop's thread, by a command."""
+    def pause_at_checkpoint(self) -> bool:
+        """Pause now, if a deferred pause was requested. On the loop's thread, by a command.
+
+        Returns
+        -------
+        bool
+            Whether the plan is paused before its next message.
+        """
         if not self._deferred_pause_requested:
-            return
+            return False
         with self._state_lock:
             if self._state != "running":
-                return
+                return False
             self._set_state_locked("pausing")
             self._deferred_pause_requested = False
-            self._interrupted = True
-            self._attention = True
+            self._interrupted = self._rest_asked = self._attention = True
         self.announce_states()
+        return True
 
     async def _checkpoint(self, msg: Msg) -> None:
         requested, self._deferred_pause_requested = self._deferred_pause_requested, False
@@ -245,7 +253,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         return futures
 
     async def _pause(self, msg: Msg) -> None:
-        """Pause at once, or with ``defer`` at the next checkpoint: ``Msg("pause", None, defer)``."""
+        """Pause at once, or at the next checkpoint: ``Msg("pause", None, defer)``."""
         await self._request_pause_coro(*msg.args, **msg.kwargs)
 
     async def _request_pause_coro(self, defer: bool = False) -> None:
@@ -254,15 +262,16 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             self.request("pause", True)
             return
         with self._state_lock:
-            if not self._state.can_pause:
+            if self._exit_asked:
                 raise TransitionError(
                     f"The plan {self.plan_name!r} cannot be paused while the engine is "
                     f"{str(self._state)!r}."
                 )
+            if not self._state.can_pause:
+                return  # another thread has asked for a pause or an end, which is on its way
             self._deferred_pause_requested = False
             self._set_state_locked("pausing")
-            self._interrupted = True
-            self._attention = True
+            self._interrupted = self._rest_asked = self._attention = True
         self.announce_states()
 
     def _status_object_completed(
@@ -416,16 +425,17 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             if self._state != "pausing":
                 return  # an end was requested meanwhile
         self._deferred_pause_requested = False
-        self._interrupted = True
+        self._interrupted = self._rest_asked = True
         self._interrupt()
 
     def _apply_suspend(self, suspension: tuple[Any, ...]) -> None:
         self._suspensions.append(suspension)
-        if self._state == "suspending":
+        if self._wake is None:  # a paused plan is suspended when it is resumed
+            self._suspend_asked = True
             self._interrupt()
 
     def _apply_resume(self, argument: Any) -> None:
-        self._wake_up()
+        self._wake_up(resumed=True)
 
     def _apply_stop(self, argument: Any) -> None:
         if not self._in_clean_up:
@@ -435,13 +445,11 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         if not self._in_clean_up:
             self._reason = reason
             self._exit_status = "abort"
-            self._destroy_open_run_tracing_spans()
             self._apply_end("aborting")
 
     def _apply_halt(self, argument: Any) -> None:
         if not self._in_clean_up:
             self._exit_status = "abort"
-            self._destroy_open_run_tracing_spans()
             self._apply_end("halting")
         elif not self._ended and self._task is not None:
             self._hurry = self._interrupted = True
@@ -462,14 +470,14 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         """Have the message loop attend to a request, whatever it awaits."""
         self._attention = True
         if self._wake is not None:
-            self._wake_up()
+            self._wake_up(resumed=False)
         elif self._task is not None and not self._in_clean_up and not self._task.done():
             self._task.cancel()
 
-    def _wake_up(self) -> None:
+    def _wake_up(self, *, resumed: bool) -> None:
         wake, self._wake = self._wake, None
         if wake is not None and not wake.done():
-            wake.set_result(None)
+            wake.set_result(resumed)
 
     def request_suspend(
         self,
@@ -502,6 +510,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._suspensions.clear()
         self._monitors_rest = False
         self._cut_short = self._wake = None
+        self._rest_asked = self._suspend_asked = False
         self._plan_value = self.NO_PLAN_RETURN
         self._in_clean_up = self._hurry = self._warned_of_cache = False
         self._mishaps = []

@@ -178,7 +178,7 @@ class MessageLoop:
             pass
         if not self._attention:
             return error
-        if msg is not None and self._state in ("pausing", "suspending"):
+        if msg is not None and (self._rest_asked or self._suspend_asked):
             # Its replay answers it: this is the place that its answer will have.
             self._cut_short = (msg, len(self._response_stack))
         return None
@@ -190,10 +190,7 @@ class MessageLoop:
         while self._attention:
             self._attention = False
             try:
-                if self._state == "suspending":
-                    self._begin_suspension()
-                if self._state == "pausing":
-                    await self._rest()
+                await self._carry_out_requests()
             except asyncio.CancelledError as error:
                 # A newer request, or somebody who cancels the task: the latter fails the plan.
                 stray: BaseException | None = self._cut_short_by(None, error)
@@ -202,15 +199,26 @@ class MessageLoop:
             except BaseException as error:
                 self._resume_after_failure()
                 thrown = thrown or error
-        await self._restore_monitors()  # a pause may have been given up half-way
         if self._exit_request is None:
             return thrown
         if thrown is not None and self._exit_request is not PlanHalt:
             self._attention = True  # one thing at a time; the request comes next
             return thrown
-        await self._before_exit()
         thrown, self._exit_request = self._exit_request(), None
         return thrown
+
+    async def _carry_out_requests(self: Any) -> None:
+        # By what was applied on this thread, not by the state, which may be ahead of it: another
+        # thread may have changed it for a request that this one has yet to hear of.
+        if self._suspend_asked:
+            self._suspend_asked = False
+            self._begin_suspension()
+        rest_asked, self._rest_asked = self._rest_asked, False
+        if rest_asked and self._exit_request is None:
+            await self._rest()
+        await self._restore_monitors()  # a pause may have been given up half-way
+        if self._exit_request is not None:
+            await self._before_exit()
 
     async def _before_exit(self: Any) -> None:
         """Do what must be done before the plan hears that it is to end: a hook."""
@@ -222,8 +230,7 @@ class MessageLoop:
                 await run.restore_monitors()
 
     def _begin_suspension(self: Any) -> None:
-        if not self.resumable:
-            self._fail_pause("suspended")
+        if not self.resumable and self._fail_pause("suspended"):
             return
         with self._state_lock:
             if self._state == "suspending":
@@ -238,42 +245,51 @@ class MessageLoop:
             self._plan_stack.append(single_gen(start))
             self._response_stack.append(None)
 
-    def _fail_pause(self: Any, what: str) -> None:
-        """Abort: a plan that has cleared its checkpoint can be neither paused nor suspended."""
+    def _fail_pause(self: Any, what: str) -> bool:
+        """Abort: a plan that has cleared its checkpoint can be neither paused nor suspended.
+
+        Returns
+        -------
+        bool
+            False if an end was requested meanwhile, which then comes.
+        """
+        with self._state_lock:
+            if self._state not in ("pausing", "suspending"):
+                return False
+            self._set_state_locked("aborting")
+            self._exit_request = FailedPause
+            self._interrupted = True
+        self.announce_states()
         self.log.error(
             "The plan %r cannot be %s: it has cleared its checkpoint. It is aborted.",
             self.plan_name,
             what,
         )
-        self._interrupted = True
-        with self._state_lock:
-            if "aborting" in self._state.after_names():
-                self._set_state_locked("aborting")
-                self._exit_request = FailedPause
-        self.announce_states()
+        return True
 
     async def _rest(self: Any) -> None:
-        """Bring everything to rest, wait, and go on as the state then says."""
-        if not self.resumable:
-            self._fail_pause("paused")
+        """Bring everything to rest and wait until the plan is resumed or is to end."""
+        if self.resumable:
+            for run in self._run_bundlers.values():
+                run.record_interruption("pause")
+            self._monitors_rest = True
+            for run in self._run_bundlers.values():
+                await run.suspend_monitors()
+            await self._stop_movable_objects(success=True)
+            await self._pause_devices()
+        elif self._fail_pause("paused"):
             return
-        for run in self._run_bundlers.values():
-            run.record_interruption("pause")
-        self._monitors_rest = True
-        for run in self._run_bundlers.values():
-            await run.suspend_monitors()
-        await self._stop_movable_objects(success=True)
-        await self._pause_devices()
-        self._wake = self._loop.create_future()
+        wake = self._wake = self._loop.create_future()
         with self._state_lock:
-            at_rest = self._state == "pausing"  # else a stop came while devices were paused
+            at_rest = self._state == "pausing"
             if at_rest:
                 self._set_state_locked("paused")
         if at_rest:
             self.announce_states()
             self._plan_paused()
-            await self._wake
-        await self._resume_from_rest()
+        # Not at rest: the plan's end was requested meanwhile. This thread has heard of it, or will.
+        if self._exit_request is None and await wake:
+            await self._resume_from_rest()
 
     async def _pause_devices(self: Any) -> None:
         for obj in list(self._objs_seen):
@@ -284,17 +300,15 @@ class MessageLoop:
                     self._reset_checkpoint_state_meth()
 
     async def _resume_from_rest(self: Any) -> None:
-        if self._state == "running":
-            self._interrupted = False
-            for run in self._run_bundlers.values():
-                run.record_interruption("resume")
-            self._stack_suspensions()
-            self._plan_stack.append(self._rewind())
-            self._response_stack.append(None)
-            for obj in list(self._objs_seen):
-                if isinstance(obj, Pausable):
-                    await maybe_await(obj.resume())
-        await self._restore_monitors()
+        self._interrupted = False
+        for run in self._run_bundlers.values():
+            run.record_interruption("resume")
+        self._stack_suspensions()
+        self._plan_stack.append(self._rewind())
+        self._response_stack.append(None)
+        for obj in list(self._objs_seen):
+            if isinstance(obj, Pausable):
+                await maybe_await(obj.resume())
 
     def _resume_after_failure(self: Any) -> None:
         """Run on: a device that failed to pause or to resume is the plan's failure."""
