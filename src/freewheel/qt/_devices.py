@@ -46,7 +46,7 @@ class _Row(QWidget):
         self._name = QLabel(name)
         self._readback = QLabel("-")
         self._readback.setObjectName("readback")
-        self._readback.setMinimumWidth(70)
+        self._readback.setMinimumWidth(62)
         self._readback.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._status = QLabel("")
         self._status.setObjectName("status")
@@ -156,14 +156,14 @@ class MotorRow(_Row):
         parts = QHBoxLayout(self._parts)
         parts.setContentsMargins(0, 0, 0, 0)
         parts.addWidget(self._editor)
-        go = QPushButton("Go")
+        go = _button("Go")
         go.setObjectName("go")
         go.clicked.connect(self.move)
         parts.addWidget(go)
         self._line.addWidget(self._parts)
         if isinstance(self._editor, NumberField):
             self._editor.lineEdit().returnPressed.connect(self.move)
-        stop = QPushButton("Stop")
+        stop = _button("Stop")
         stop.setObjectName("stop")
         stop.setEnabled(hasattr(motor, "stop"))
         stop.clicked.connect(self.stop)
@@ -233,7 +233,7 @@ class SettingRow(_Row):
             self._editor.activated.connect(self.apply)
         else:
             self._editor.lineEdit().returnPressed.connect(self.apply)
-            apply = QPushButton("Set")
+            apply = _button("Set")
             apply.setObjectName("set")
             apply.clicked.connect(self.apply)
             self._line.addWidget(apply)
@@ -364,13 +364,21 @@ def _can_edit(signal: Any) -> bool:
     return isinstance(datatype, type) and issubclass(datatype, (bool, int, float, str, enum.Enum))
 
 
+def _button(text: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setFixedWidth(button.fontMetrics().horizontalAdvance(text) + 22)
+    return button
+
+
 def _editor_for(datatype: Any) -> Any:
     if isinstance(datatype, type) and issubclass(datatype, (enum.Enum, bool)):
         box = QComboBox()
         for choice in (True, False) if datatype is bool else datatype:
             box.addItem(choice_text(choice), choice)
         return box
-    return NumberField(integer=datatype is int)
+    number = NumberField(integer=datatype is int)
+    number.setMinimumWidth(84)
+    return number
 
 
 def _read(editor: Any) -> Any:

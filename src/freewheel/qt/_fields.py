@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -191,6 +192,8 @@ class Field(QWidget):
         layout.setSpacing(1)
         layout.addLayout(line)
         layout.addWidget(self._problem)
+        # Room that the form has to spare belongs below its rows, not inside them.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         if parameter.docs:
             self.setToolTip(parameter.docs)
         if parameter.has_default:

@@ -105,6 +105,7 @@ class LiveImage(QWidget):
         self._graphics = pg.GraphicsLayoutWidget()
         self._graphics.addItem(self._view)
         self._histogram = pg.HistogramLUTItem(fillHistogram=False)
+        self._histogram.setMaximumWidth(110)
         # Fed a few times a second from here: by itself it would count each frame.
         self._histogram.setImageItem(self._item)
         self._item.sigImageChanged.disconnect(self._histogram.imageChanged)

@@ -44,6 +44,7 @@ class PlanLog(QWidget):
     def __init__(self, bridge: EngineBridge, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
+        self._told: dict[BackgroundTask, str] = {}  # of each task, what was said last
         self._text = QPlainTextEdit()
         self._text.setObjectName("log")
         self._text.setReadOnly(True)
@@ -106,8 +107,14 @@ class PlanLog(QWidget):
         self.note_failure(f"{what} is not possible", error)
 
     def _task_changed(self, task: BackgroundTask) -> None:
-        self.note(f"background {task.name}: {task.status.name.lower()}")
-        if task.status.ended and task.status.name.lower() == "failed":
+        status = task.status
+        if self._told.get(task) == status.name:
+            return
+        self._told[task] = status.name
+        self.note(f"background {task.name}: {status.name.lower()}")
+        if status.ended:
+            del self._told[task]
+        if status.name == "FAILED":
             error = task.future.peek()
             if error is not None:
                 self.note_failure(f"background {task.name} failed", error)

@@ -123,7 +123,8 @@ class PlanChooser(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(PlanForm(entry.spec, self._devices, self._bridge))
+        form = PlanForm(entry.spec, self._devices, self._bridge)
+        scroll.setWidget(form)
         return scroll
 
 

@@ -138,8 +138,8 @@ class AcquisitionWindow(QMainWindow):
         self.resizeDocks(
             [docks["Devices"], docks["Under way"]], [420, 180], Qt.Orientation.Vertical
         )
-        self.resizeDocks([docks["Plan"], docks["Devices"]], [400, 330], Qt.Orientation.Horizontal)
-        self.resize(1360, 860)
+        self.resizeDocks([docks["Plan"], docks["Devices"]], [400, 370], Qt.Orientation.Horizontal)
+        self.resize(1400, 860)
         self.statusBar()
 
     def _dock(self, title: str, widget: QWidget, area: Any) -> None:
