@@ -9,9 +9,13 @@ from typing import Any
 
 from psygnal import Signal, SignalInstance
 
+from ._psygnal_fix import mend
+
 __all__ = ["EngineEvents", "EngineSnapshot", "emit_safely"]
 
 _log = logging.getLogger("freewheel")
+
+mend()
 
 
 class EngineEvents:
