@@ -20,6 +20,7 @@ from freewheel.core import EngineClosedError, ForkedProcessError
 
 from ._actions import ActionBoard, WaitForActions
 from ._background import ForegroundClaims, add_task_commands, make_background, make_services
+from ._between import BetweenMessages
 from ._bluesky import OwningEngine, PlanEnd, StateName, loop_threads
 from ._caches import ClearCache, Stash
 from ._calls import Call, check_plan
@@ -28,6 +29,7 @@ from ._events import EngineEvents, EngineSnapshot, emit_safely
 from ._futures import EngineFuture, PlanFuture
 from ._lifetime import close_at_exit, release_loop
 from ._loop_thread import LoopThread, new_event_loop
+from ._progress import ProgressBoard
 
 if TYPE_CHECKING:
     import threading
@@ -121,6 +123,7 @@ class RunEngine(OwningEngine):
         self.extra_commands: Mapping[str, Any] = MappingProxyType({})
         self._register_commands()
         self._add_background()
+        self.between = BetweenMessages(self)
         self._own_loop = own_loop
         self._release: Callable[[], object] | None = None
         if self._loop_thread is not None:
@@ -135,6 +138,7 @@ class RunEngine(OwningEngine):
         self.register_waiting_command("wait_for_actions", WaitForActions(self, self.board))
         self.register_unrepeated_command("stash", Stash(self))
         self.register_unrepeated_command("clear_cache", ClearCache(self))
+        self.progress = ProgressBoard(self)
 
     def _add_background(self) -> None:
         self.background = make_background(self)
@@ -451,6 +455,38 @@ class RunEngine(OwningEngine):
         """Reset the latch of an action on offer; otherwise as `trigger_action`."""
         self.board.change(name, False)
 
+    # -- changes ------------------------------------------------------------------------------
+
+    def between_messages(self, function: Callable[[], Any]) -> EngineFuture[Any]:
+        """Have something done on the engine's loop between two messages of the running plan.
+
+        Without a running plan, while it is paused, and while it waits for an action, it is done
+        at once. A safe way to change the exposure time of a live view::
+
+            RE.between_messages(lambda: camera.exposure.set(0.1))
+
+        Parameters
+        ----------
+        function : callable
+            A function or coroutine function without arguments. What it returns is awaited if it
+            can be; the plan waits for that. A function that blocks holds up the whole engine.
+
+        Returns
+        -------
+        EngineFuture
+            Done with what it returned, or raised: which does not reach the plan. `cancel` takes
+            it back if it has not begun. A stop, an abort or a halt does not wait for it.
+
+        Raises
+        ------
+        TypeError
+            For something that cannot be called without arguments.
+        EngineClosedError, ForkedProcessError
+            If this engine cannot do anything any more.
+        """
+        self._check_usable()
+        return self.between.put(function)
+
     # -- services ---------------------------------------------------------------------------------
 
     def adopt(
@@ -551,6 +587,7 @@ class RunEngine(OwningEngine):
 
     def snapshot(self) -> EngineSnapshot:
         """Return a picture of the engine at this moment, taken under one lock."""
+        progress = self.progress.picture()  # has a lock of its own
         with self._state_lock:
             call = self._call
             return EngineSnapshot(
@@ -561,7 +598,7 @@ class RunEngine(OwningEngine):
                 background=self.background.running,
                 claims=self.claims.by_name(),
                 actions=frozenset(self.board.pending()),
-                progress=(),
+                progress=progress,
             )
 
     def __repr__(self) -> str:
@@ -663,12 +700,10 @@ class RunEngine(OwningEngine):
 
     def _close_background(self, timeout: float) -> None:
         self.services.begin_close()
+        if not self._th.is_alive():
+            return  # the loop has ended, by an earlier call or by the hand of who gave it
         closing = self.background.close(self.services.lives, timeout)
-        try:
-            closed = asyncio.run_coroutine_threadsafe(closing, self._loop)
-        except RuntimeError:  # the loop is closed
-            closing.close()
-            return
+        closed = asyncio.run_coroutine_threadsafe(closing, self._loop)
         try:
             closed.result(timeout + 2)
         except TimeoutError:
