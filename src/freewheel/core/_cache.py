@@ -291,6 +291,7 @@ class _Ring:
         self._first = 0  # where the oldest is; not 0 only when the ring is full
         self._infos: deque[dict[str, Any]] = deque()  # readings without their values
         self._data: NDArray[Any] = np.empty((0, *shape), dtype)
+        # What nobody else refers to has this many references.
         self._references = self._count_references()
 
     @property
@@ -325,7 +326,7 @@ class _Ring:
         wider._infos = self._infos
         data = self.stack().astype(wider.dtype)
         keep = min(len(data), room // wider.cost)
-        wider._replace(data[len(data) - keep :].copy())
+        wider._data = data[len(data) - keep :].copy()
         while len(wider._infos) > keep:
             wider._infos.popleft()
         return wider
@@ -348,7 +349,7 @@ class _Ring:
         if self._is_shared():
             fresh = np.empty((capacity, *self.shape), self.dtype)
             fresh[: self.count - drop] = self._data[drop : self.count]
-            self._replace(fresh)
+            self._data = fresh
         else:
             if drop:
                 _move_down(self._data, drop, self.count)
@@ -380,7 +381,7 @@ class _Ring:
         if not self._first:
             return
         if self._is_shared() or self._data.nbytes <= _COPY_AT_MOST:
-            self._replace(np.roll(self._data, -self._first, axis=0))
+            self._data = np.roll(self._data, -self._first, axis=0)
         else:
             _rotate(self._data, self._first)
         self._first = 0
@@ -388,11 +389,7 @@ class _Ring:
     def _own(self) -> None:
         """Make sure that nobody sees it when the values are overwritten."""
         if self._is_shared():
-            self._replace(self._data.copy())
-
-    def _replace(self, data: NDArray[Any]) -> None:
-        self._data = data
-        self._references = self._count_references()
+            self._data = self._data.copy()
 
     def _is_shared(self) -> bool:
         # Every view, and every view of a view, refers to the array that owns the memory.
