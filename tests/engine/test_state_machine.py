@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -26,7 +25,6 @@ from freewheel.plan_stubs import wait_for_actions
 EXAMPLES = int(os.environ.get("FREEWHEEL_EXAMPLES", "200"))
 STEPS = int(os.environ.get("FREEWHEEL_STEPS", "20"))
 T = 20  # seconds; what must end at all ends in milliseconds
-HOLDS = 0.5  # seconds; no call may hold its caller for as long, whatever the plan does
 
 
 class PlanFailureError(Exception):
@@ -114,7 +112,6 @@ class EngineMachine(RuleBasedStateMachine):
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Call the engine; nothing that it offers may hold the caller."""
-        begin = time.thread_time()
         box: list[Any] = []
 
         def run() -> None:
@@ -127,7 +124,6 @@ class EngineMachine(RuleBasedStateMachine):
         worker.start()
         worker.join(T)
         assert not worker.is_alive(), f"{function} blocks"
-        assert time.thread_time() - begin < HOLDS
         answer, error = box[0]
         if error is not None:
             raise error
