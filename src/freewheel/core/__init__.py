@@ -14,6 +14,7 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._latch import LatchCallback, SRLatch
+from ._progress import Progress, ProgressScope
 from ._protocols import HasCache
 from ._status import AndStatus, Status, StatusCallback
 
@@ -29,6 +30,8 @@ __all__ = [
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",
+    "Progress",
+    "ProgressScope",
     "ReadingCache",
     "ResourceConflictError",
     "SRLatch",

@@ -416,7 +416,8 @@ class ChildEngine(OwningEngine):
     """Runs one background plan at a time, on the loop of the engine that it belongs to.
 
     It shares that engine's metadata, scan ids, commands and subscribers. Its own temporary
-    subscriptions see its own documents alone. Preprocessors are the foreground's.
+    subscriptions see its own documents alone. Of the preprocessors it has those that say
+    that they are for the background too, with an attribute ``in_background``.
     """
 
     def __init__(self, parent: RunEngine) -> None:
@@ -436,10 +437,15 @@ class ChildEngine(OwningEngine):
         self.register_unrepeated_command("stash", Stash(self))
         self.register_unrepeated_command("clear_cache", ClearCache(self))
         self.plan_tasks = self._tasks = add_task_commands(self, parent.background)
+        self._progress = parent.progress.attach(self, self._task_name)
         for name, reason in _REFUSED.items():
             self.register_command(name, _refuse(name, reason))
         self._plain = self.all_commands()
         self._taken: Mapping[str, Any] | None = None
+
+    def _task_name(self) -> str:
+        task = self._tasks.task
+        return self.plan_name if task is None else task.name
 
     def _take_after_parent(self) -> None:
         """Adopt what may have changed on the parent since the last plan."""
@@ -448,6 +454,9 @@ class ChildEngine(OwningEngine):
         self.scan_id_source = parent.scan_id_source
         self.md_validator, self.md_normalizer = parent.md_validator, parent.md_normalizer
         self.record_interruptions = parent.record_interruptions
+        self.preprocessors = [
+            each for each in parent.preprocessors if getattr(each, "in_background", False)
+        ]
         self.max_cached_messages = parent.max_cached_messages
         if parent.extra_commands is not self._taken:
             self._take_commands(parent.extra_commands)

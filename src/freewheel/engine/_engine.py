@@ -20,7 +20,6 @@ from freewheel.core import EngineClosedError, ForkedProcessError
 
 from ._actions import ActionBoard, WaitForActions
 from ._background import ForegroundClaims, add_task_commands, make_background, make_services
-from ._between import BetweenMessages
 from ._bluesky import OwningEngine, PlanEnd, StateName, loop_threads
 from ._caches import ClearCache, Stash
 from ._calls import Call, check_plan
@@ -123,7 +122,6 @@ class RunEngine(OwningEngine):
         self.extra_commands: Mapping[str, Any] = MappingProxyType({})
         self._register_commands()
         self._add_background()
-        self.between = BetweenMessages(self)
         self._own_loop = own_loop
         self._release: Callable[[], object] | None = None
         if self._loop_thread is not None:
@@ -420,6 +418,7 @@ class RunEngine(OwningEngine):
                     self._claim_locked(self._queue.popleft())
         self._cancel_waiting(cancelled, f"plan {call.name!r} {_how(end)}")
         self.announce_states()
+        self.between.kick()
         value = end.result if self._call_returns_result else end.result.run_start_uids
         call.settle(end.result, end.error, value, self.pause_msg)
         emit_safely(self.events.plan_ended, call.future)
@@ -702,6 +701,7 @@ class RunEngine(OwningEngine):
         self.services.begin_close()
         if not self._th.is_alive():
             return  # the loop has ended, by an earlier call or by the hand of who gave it
+        self.call_on_loop(self.between.close)
         closing = self.background.close(self.services.lives, timeout)
         closed = asyncio.run_coroutine_threadsafe(closing, self._loop)
         try:

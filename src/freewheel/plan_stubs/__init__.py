@@ -28,6 +28,7 @@ from ._messages import (
 )
 from ._moves import mv, rd, set_property
 from ._pace import Pacer, Tick, pace
+from ._progress import declare_progress, monitor_progress, run_progress, update_progress
 
 __all__ = [
     "Pacer",
@@ -42,9 +43,11 @@ __all__ = [
     "claim_wrapper",
     "clear_cache",
     "create",
+    "declare_progress",
     "describe",
     "describe_collect",
     "drop",
+    "monitor_progress",
     "mv",
     "null",
     "pace",
@@ -53,12 +56,14 @@ __all__ = [
     "read_and_stash",
     "read_while_waiting",
     "release",
+    "run_progress",
     "save",
     "set_property",
     "sleep",
     "stash",
     "trigger",
     "trigger_and_read",
+    "update_progress",
     "wait",
     "wait_any",
     "wait_for_actions",

@@ -428,15 +428,13 @@ class LeanCommands:
             return await engine._wait(msg)
         statuses = engine._status_objs.pop(group)
         try:
-            if engine.waiting_hook is not None:
-                engine.waiting_hook(statuses)
+            engine._call_waiting_hook(statuses)
             if not await self._statuses.wait_for(list(pendings), kwargs.get("timeout")):
                 # The plan may wait for the group again.
                 engine._groups[group], engine._status_objs[group] = pendings, statuses
                 await self._raise_time_out(pendings)
         finally:
-            if engine.waiting_hook is not None:
-                engine.waiting_hook(None)
+            engine._call_waiting_hook(None)
         return True
 
     async def _raise_time_out(self, pendings: Any) -> None:

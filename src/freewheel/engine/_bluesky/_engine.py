@@ -12,6 +12,7 @@ import bluesky.run_engine as bluesky_run_engine
 from bluesky.run_engine import RunEngineResult, TransitionError, default_scan_id_source
 from bluesky.utils import DuringTask, Msg, PlanHalt
 
+from freewheel.engine._between import BetweenMessages
 from freewheel.engine._pacing import Pace
 
 from ._bundler import LeanRunBundler
@@ -157,6 +158,11 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._warned_of_cache = False
         self.plan_name = ""
         self.end_callbacks: list[Callable[[], None]] = []  # called when a plan has ended
+        # Called with the statuses that the plan waits for, and with None when it does no more.
+        self.waiting_observers: list[Callable[[Any], None]] = []
+        #: The hook of bluesky's coming feature, the user's: open progress scopes, or ``None``.
+        self.progress_hook: Callable[[Any], Any] | None = None
+        self.between = BetweenMessages(self, thread)
         self.waits_safely = 0  # commands under way in which a deferred pause may take effect
         self._waiting_commands: set[str] = set()
         self._uncacheable = frozenset(self._UNCACHEABLE_COMMANDS)
@@ -222,6 +228,25 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             self._interrupted = self._rest_asked = self._attention = True
         self.announce_states()
         return True
+
+    def _call_waiting_hook(self, *args: Any, **kwargs: Any) -> None:
+        super()._call_waiting_hook(*args, **kwargs)
+        for observer in self.waiting_observers:
+            observer(*args)
+
+    @property
+    def went_well(self) -> bool:
+        """Whether the plan has completed, or goes on, without having been asked to end."""
+        return bool(self._exit_status == "success") and not self._interrupted
+
+    def is_between_messages(self) -> bool:
+        """Tell whether no message is under way, or one that may be taken for none."""
+        return self.current_state in ("idle", "paused") or self.waits_safely > 0
+
+    def attend_before_next_message(self) -> None:
+        """Have the message loop see to changes that are to be made. On the loop's thread."""
+        if self.current_state != "idle":
+            self._attention = True
 
     async def _checkpoint(self, msg: Msg) -> None:
         requested, self._deferred_pause_requested = self._deferred_pause_requested, False
@@ -504,7 +529,8 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         """Begin a plan. On the loop's thread; the state is ``"running"`` or more already."""
         self._clear_call_cache()
         self._clear_run_cache()
-        self._attention = False  # a request that came already is applied after this
+        # A request that came already is applied after this.
+        self._attention = self.between is not None and self.between.pending
         self._exit_request = None
         self._exit_asked = self._ended = False
         self._suspensions.clear()

@@ -210,6 +210,8 @@ class MessageLoop:
     async def _carry_out_requests(self: Any) -> None:
         # By what was applied on this thread, not by the state, which may be ahead of it: another
         # thread may have changed it for a request that this one has yet to hear of.
+        if self.between is not None and self.between.pending:
+            await self._make_changes()
         if self._suspend_asked:
             self._suspend_asked = False
             self._begin_suspension()
@@ -219,6 +221,13 @@ class MessageLoop:
         await self._restore_monitors()  # a pause may have been given up half-way
         if self._exit_request is not None:
             await self._before_exit()
+
+    async def _make_changes(self: Any) -> None:
+        """Make the changes that are to be made between two messages."""
+        if self._exit_request is None:
+            await self.between.settle()  # a request that cuts this short leaves them going on
+        else:
+            self.between.give_up()
 
     async def _before_exit(self: Any) -> None:
         """Do what must be done before the plan hears that it is to end: a hook."""
