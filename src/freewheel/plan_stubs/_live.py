@@ -65,6 +65,10 @@ def acquire(
       not), see one message that they do not know;
     - an engine without this command refuses the plan with ``InvalidCommand``.
 
+    Devices that say of themselves that they must not be rewound are taken step by step. If the
+    whole plan is not rewindable, a pause in the middle costs the event, and this returns no
+    readings.
+
     ``waiting_hook`` and tracing are served as by the single steps: with either in use the engine
     takes them one by one.
 
@@ -110,20 +114,17 @@ class Shot:
 
     def take(self) -> MsgGenerator[dict[str, Reading[Any]]]:
         """Take one event, message by message."""
-        return self._rewindable(self._steps())
-
-    def take_at_once(self) -> MsgGenerator[dict[str, Reading[Any]]]:
-        """Take one event in one message."""
-        return self._rewindable(self._one_step())
-
-    def _rewindable(
-        self, steps: MsgGenerator[dict[str, Reading[Any]]]
-    ) -> MsgGenerator[dict[str, Reading[Any]]]:
         # Asked each time, for a device may change its mind.
         if all_safe_rewind(self._devices):
-            return steps
-        guarded: MsgGenerator[dict[str, Reading[Any]]] = rewindable_wrapper(steps, False)
+            return self._steps()
+        guarded: MsgGenerator[dict[str, Reading[Any]]] = rewindable_wrapper(self._steps(), False)
         return guarded
+
+    def take_at_once(self) -> MsgGenerator[dict[str, Reading[Any]]]:
+        """Take one event in one message; of devices that must not be rewound in steps."""
+        if all_safe_rewind(self._devices):
+            return self._one_step()
+        return self.take()
 
     def _steps(self) -> MsgGenerator[dict[str, Reading[Any]]]:
         if self._triggerables:
