@@ -40,6 +40,11 @@ class Entry(NamedTuple):
 COMMANDS: Final[dict[str, Entry]] = {
     "demo": Entry("Run a live view on a simulated camera.", "._demo", "demo"),
     "gui": Entry("Open an acquisition window on the simulated microscope.", "._gui", "gui", "qt"),
+    "record": Entry(
+        "Record a plan on the simulated microscope.", "._record", "record", "recording"
+    ),
+    "replay": Entry("Emit recorded documents again.", "._replay", "replay", "recording"),
+    "tiled": Entry("Run a Tiled server on this machine.", "._tiled", "tiled", "tiled"),
 }
 
 

@@ -245,7 +245,8 @@ class Session:
         """Return the index of the row that would answer; `None` if there is none."""
         used = self._used.get(record.name, {})
         following: int = self._next.get(record.name, 0)
-        order = [*range(following, len(record.rows)), *range(following)]
+        count = len(record.rows)
+        order: list[int] = [*range(following, count), *range(following)]
         for index in order:
             if used.get(index) != self._moves and self._is_here(record.rows[index]):
                 return index

@@ -1,3 +1,19 @@
-"""What users need to test their own plans."""
+"""What users need to test their own plans.
 
-__all__: list[str] = []
+`freewheel.testing.plugin` is a pytest plugin with the fixtures ``RE``, ``documents``, ``clock``
+and ``leak_check``; the rest works without pytest.
+"""
+
+from ._clock import VirtualClock, VirtualTimeLoop
+from ._documents import DocumentLog, assert_emitted, assert_events, assert_valid
+from ._leaks import no_leaks
+
+__all__ = [
+    "DocumentLog",
+    "VirtualClock",
+    "VirtualTimeLoop",
+    "assert_emitted",
+    "assert_events",
+    "assert_valid",
+    "no_leaks",
+]
