@@ -99,13 +99,17 @@ def _from_text(source: str | Path, devices: Mapping[str, Any]) -> Iterator[PlanE
                 yield from _from_file(file, devices)
     elif path.is_file():
         yield from _from_file(path, devices)
-    elif isinstance(source, Path) or path.suffix == ".py" or len(path.parts) > 1:
+    elif isinstance(source, Path) or path.suffix == ".py" or not _is_name(source):
         msg = f"there is no file or folder {str(path)!r} to take plans from"
         raise FileNotFoundError(msg)
     else:
         yield from _load(
             str(source), str(source), lambda: importlib.import_module(str(source)), devices
         )
+
+
+def _is_name(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def _from_file(path: Path, devices: Mapping[str, Any]) -> Iterator[PlanEntry]:

@@ -9,7 +9,7 @@ from freewheel.core import MissingExtraError
 
 try:
     # Before pyqtgraph, which otherwise picks a binding of its own.
-    import qtpy.QtWidgets  # isort: skip
+    import qtpy.QtWidgets  # noqa: F401 # isort: skip
     import magicgui as _magicgui  # noqa: F401
     import pyqtgraph as _pyqtgraph  # noqa: F401
 except ImportError as error:

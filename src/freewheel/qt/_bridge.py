@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.run_engine import TransitionError
 from bluesky.utils import RunEngineInterrupted
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 from freewheel.qt._feed import Feed, check_window_thread
@@ -96,8 +97,8 @@ class EngineBridge(QObject):
         feed = Feed(lambda kind, arguments: _emit(me, feed, kind, arguments))
         self._feed = feed
         self._links = _Links(engine, feed)
-        self._finalizer = weakref.finalize(self, self._links.cut)
-        self.destroyed.connect(self._links.cut)
+        # Not Qt's `destroyed`: it hands Python an object that is half gone.
+        weakref.finalize(self, self._links.cut).atexit = False
 
     @property
     def engine(self) -> RunEngine:
@@ -221,14 +222,10 @@ def _emit(
     target = bridge()
     if target is None:
         feed.close()
-        return
-    try:
-        signal = getattr(target, _SIGNALS[kind])
-        emit = signal.emit
-    except RuntimeError:  # Qt's half of the bridge is deleted
-        feed.close()
-        return
-    emit(*arguments)
+    elif not isalive(target):  # Qt's half of it is deleted, with its parent
+        target.close()
+    else:
+        getattr(target, _SIGNALS[kind]).emit(*arguments)
 
 
 def failure_of(future: Future[Any]) -> BaseException | None:

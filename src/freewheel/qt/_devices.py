@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import inspect
+import weakref
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
@@ -62,15 +64,17 @@ class _Row(QWidget):
         layout.setSpacing(1)
         layout.addLayout(self._line)
         layout.addWidget(self._status)
-        feed = self._feed = Feed(self._receive)
-        self.destroyed.connect(lambda *_: feed.close())
+        me = weakref.ref(self)
+        self._feed = Feed(lambda kind, arguments: _hand_over(me, kind, arguments))
+        weakref.finalize(self, self._feed.close).atexit = False
 
     @property
     def problem(self) -> str:
         """What went wrong with the last request; empty if nothing did."""
         return str(self._status.text())
 
-    def _receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
+    def receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
+        """Show what came back from the engine's loop."""
         if kind == "reading":
             self._show_value(arguments[0])
         elif kind == "failed":
@@ -121,7 +125,7 @@ class _Row(QWidget):
                 loop.call_soon_threadsafe(clear, changed)
 
         engine = self._bridge.engine
-        self.destroyed.connect(stop)
+        weakref.finalize(self, stop).atexit = False
         self._on_loop(start)
 
 
@@ -331,6 +335,12 @@ class DevicePanel(QWidget):
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:
         self.rows[name] = row
         layout.addWidget(row)
+
+
+def _hand_over(row: weakref.ref[_Row], kind: str, arguments: tuple[Any, ...]) -> None:
+    target = row()
+    if target is not None and isalive(target):
+        target.receive(kind, arguments)
 
 
 async def _finished(status: Any) -> None:

@@ -60,7 +60,6 @@ class LiveImage(QWidget):
         self._waiting: dict[str, Any] | None = None  # the newest event, not yet painted
         self._shown: dict[str, Any] | None = None
         self._picture: Picture | None = None
-        self._step = 1
         self._streams: dict[str, str] = {}
         self._acquired, self._painted = RateMeter(), RateMeter()
         self._next_histogram = self._next_status = 0.0
@@ -197,12 +196,21 @@ class LiveImage(QWidget):
             levels = _levels_of(part)
         elif self._item.levels is not None:
             levels = self._item.levels
-        self._step = step
+        if part.dtype.kind == "f" and not picture.is_colour:
+            part = self._finite(part, levels)
         self._item.setImage(part, autoLevels=False, levels=levels, autoDownsample=False)
         shown = QRectF(columns.start, rows.start, part.shape[1] * step, part.shape[0] * step)
         self._item.setRect(shown)
 
     _item_shape: tuple[int, int] = (0, 0)
+
+    def _finite(self, part: npt.NDArray[Any], levels: Any) -> npt.NDArray[Any]:
+        """Paint what is not finite black or white, and say that it is there."""
+        if np.isfinite(part).all():
+            return part
+        self._message.setText("some values are not finite")
+        low, high = levels if levels is not None and np.ndim(levels) == 1 else (0.0, 1.0)
+        return np.nan_to_num(part, nan=low, posinf=high, neginf=low)
 
     def _part_in_sight(self, height: int, width: int) -> tuple[slice, slice, int]:
         (left, right), (top, bottom) = self._view.viewRange()

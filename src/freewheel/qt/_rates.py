@@ -38,9 +38,9 @@ class RateMeter:
     def count_to(self, source: str, number: int, now: float) -> None:
         """Note that a source has reached a number, and so all the numbers in between.
 
-        A number that goes back, as after a rewind, counts once.
+        A number that goes back, as after a rewind, counts once, and so does a source's first.
         """
-        before = self._last.get(source, 0)
+        before = self._last.get(source, number)
         self._last[source] = number
         self.count(now, number - before if number > before else 1)
 

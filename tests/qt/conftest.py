@@ -1,0 +1,56 @@
+"""An offscreen window, an engine and a microscope for each test that asks for them.
+
+``PYTEST_QT_API=pyside6`` or ``pyqt6`` chooses the binding.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+HAS_QT = all(importlib.util.find_spec(name) for name in ("pytestqt", "qtpy", "pyqtgraph"))
+
+if HAS_QT:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if "PYTEST_QT_API" in os.environ:
+        os.environ["QT_API"] = os.environ["PYTEST_QT_API"]
+    os.environ.setdefault("QT_API", "pyside6")
+    os.environ.setdefault("PYTEST_QT_API", os.environ["QT_API"])
+else:
+    collect_ignore_glob = ["*"]
+
+
+@pytest.fixture(name="scope")
+def _scope() -> Any:
+    from freewheel.sim import microscope
+
+    return microscope(shape=(64, 64), instant=True)
+
+
+@pytest.fixture(name="engine")
+def _engine(qapp: Any) -> Iterator[Any]:
+    from freewheel.engine import RunEngine
+
+    with RunEngine() as engine:
+        yield engine
+
+
+@pytest.fixture(name="bridge")
+def _bridge(engine: Any) -> Iterator[Any]:
+    from freewheel.qt import EngineBridge
+
+    bridge = EngineBridge(engine)
+    yield bridge
+    bridge.close()
+
+
+@pytest.fixture(name="soon")
+def _soon(qtbot: Any) -> Callable[[Callable[[], Any]], None]:
+    """Wait, with the window alive, until something is true."""
+
+    def soon(condition: Callable[[], Any]) -> None:
+        qtbot.waitUntil(lambda: bool(condition()), timeout=10_000)
+
+    return soon

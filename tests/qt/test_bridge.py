@@ -1,0 +1,219 @@
+"""What the engine tells reaches the window's thread, in order, and floods nobody."""
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import numpy as np
+import pytest
+from bluesky.preprocessors import run_decorator
+from qtpy.QtCore import QObject, QThread
+
+import freewheel.qt
+from freewheel.core import Action
+from freewheel.plan_stubs import wait_for_actions
+from freewheel.qt import EngineBridge, responsive
+from freewheel.qt._feed import Feed
+
+GO = Action(name="go")
+
+
+def waiting() -> Any:
+    yield from wait_for_actions(GO.event_map, timeout=None)
+    GO.event_map["go"].reset()
+
+
+def test_everything_arrives_on_the_windows_thread_and_in_order(
+    bridge: Any, scope: Any, soon: Any
+) -> None:
+    seen: list[Any] = []
+    threads = set()
+
+    def note(kind: str) -> Any:
+        def slot(*args: Any) -> None:
+            threads.add(QThread.currentThread())
+            seen.append((kind, *args))
+
+        return slot
+
+    bridge.stateChanged.connect(note("state"))
+    bridge.planStarted.connect(note("started"))
+    bridge.planEnded.connect(note("ended"))
+    bridge.documentReceived.connect(note("document"))
+    future = bridge.run(bp.count([scope.temperature], 3))
+    soon(lambda: any(kind == "ended" for kind, *_ in seen))
+    soon(lambda: seen[-1][:2] == ("state", "idle") or ("state", "idle", "running") in seen)
+    assert threads == {QThread.currentThread()}
+    documents = [item[1] for item in seen if item[0] == "document"]
+    assert documents == ["start", "descriptor", "event", "event", "event", "stop"]
+    order = [item[0] for item in seen]
+    assert order.index("started") < order.index("document")
+    last_document = len(order) - 1 - order[::-1].index("document")
+    assert last_document < order.index("ended")
+    assert ("ended", future) in seen
+
+
+def test_documents_are_passed_on_as_they_are(bridge: Any, scope: Any, soon: Any) -> None:
+    events: list[Any] = []
+    inline: list[Any] = []
+    bridge.engine.subscribe(lambda _, doc: inline.append(doc), "event")
+    bridge.documentReceived.connect(lambda n, doc: events.append(doc) if n == "event" else None)
+    bridge.run(bp.count([scope.camera]))
+    soon(lambda: events)
+    assert events[0] is inline[0]
+
+
+def test_actions_and_claims_are_told(bridge: Any, scope: Any, soon: Any) -> None:
+    offered: list[Any] = []
+    claims: list[Any] = []
+    bridge.actionsChanged.connect(offered.append)
+    bridge.claimsChanged.connect(claims.append)
+    bridge.run(waiting())
+    soon(lambda: frozenset({"go"}) in offered)
+    bridge.trigger_action("go")
+    soon(lambda: offered[-1] == frozenset())
+    with bridge.engine.claims.hold(scope.focus):
+        soon(lambda: {"focus": "manual move"} in claims)
+    soon(lambda: claims[-1] == {})
+
+
+def test_pause_resume_stop_and_abort(bridge: Any, soon: Any) -> None:
+    states: list[str] = []
+    bridge.stateChanged.connect(lambda new, _: states.append(new))
+    future = bridge.run(bps.sleep(60))
+    soon(lambda: states[-1:] == ["running"])
+    bridge.pause()
+    soon(lambda: states[-1:] == ["paused"])
+    bridge.resume()
+    soon(lambda: states[-1:] == ["running"])
+    bridge.stop()
+    soon(lambda: states[-1:] == ["idle"])
+    assert future.outcome.result().exit_status == "success"
+    future = bridge.run(bps.sleep(60))
+    soon(lambda: states[-1:] == ["running"])
+    bridge.abort("enough")
+    soon(lambda: states[-1:] == ["idle"])
+    assert future.outcome.result().reason == "enough"
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda b: b.resume(), lambda b: b.run(None), lambda b: b.trigger_action("nothing")]
+)
+def test_what_cannot_be_is_told_and_not_raised(bridge: Any, ask: Any) -> None:
+    refused: list[Any] = []
+    bridge.requestRefused.connect(lambda what, error: refused.append((what, error)))
+    assert ask(bridge) is None
+    assert len(refused) == 1
+    assert isinstance(refused[0][1], Exception)
+
+
+def test_the_engine_does_not_keep_the_bridge(engine: Any, soon: Any) -> None:
+    @run_decorator()
+    def many_events() -> Any:
+        for number in range(300):
+            yield from bps.create()
+            yield from bps.read(READER)
+            yield from bps.save()
+            if number == 20:
+                started.set()
+
+    started = threading.Event()
+    bridge = EngineBridge(engine)
+    gone = weakref.ref(bridge)
+    future = bridge.run(many_events())
+    assert started.wait(10)
+    del bridge
+    gc.collect()
+    assert gone() is None
+    assert future.outcome.result(10).exit_status == "success"
+    assert not engine.dispatcher.cb_registry.callbacks.get("event")
+
+
+def test_a_bridge_deleted_by_its_parent_is_left_alone(engine: Any, soon: Any, scope: Any) -> None:
+    parent = QObject()
+    bridge = EngineBridge(engine, parent)
+    ended = []
+    parent.destroyed.connect(lambda: ended.append(True))
+    future = bridge.run(bp.count([scope.camera], 50))
+    parent.deleteLater()
+    soon(lambda: ended)
+    assert future.outcome.result(10).exit_status == "success"
+
+
+def test_of_a_flood_of_frames_the_newest_alone_waits(qapp: Any, soon: Any) -> None:
+    got: list[Any] = []
+    feed = Feed(lambda kind, arguments: got.append((kind, *arguments)))
+    frame = np.zeros((200, 200), np.uint16)
+
+    def event(descriptor: str, number: int) -> dict[str, Any]:
+        return {"descriptor": descriptor, "seq_num": number, "data": {"image": frame}}
+
+    def flood() -> None:
+        feed.put("state", "running", "idle")
+        for number in range(1000):
+            feed.put_document("event", event("a", number))
+            feed.put_document("event", {"descriptor": "t", "seq_num": number, "data": {"t": 1.0}})
+        feed.put("ended", None)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    thread.join()
+    soon(lambda: got and got[-1][0] == "ended")
+    frames = [
+        item[2]["seq_num"] for item in got if item[0] == "document" and "image" in item[2]["data"]
+    ]
+    scalars = [
+        item[2]["seq_num"] for item in got if item[0] == "document" and "t" in item[2]["data"]
+    ]
+    assert frames == [999]
+    assert scalars == list(range(1000))
+
+
+def test_a_bridge_on_another_thread_is_refused(engine: Any) -> None:
+    errors: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            EngineBridge(engine)
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    assert "window's thread" in str(errors[0])
+
+
+def test_responsive_is_undone() -> None:
+    import sys
+
+    before = (gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count())
+    with responsive(switch_interval=0.001):
+        assert sys.getswitchinterval() == pytest.approx(0.001)
+        frozen = gc.get_freeze_count()
+        with responsive():
+            assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() == frozen > 0
+    assert (gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()) == before
+
+
+def test_all_that_is_exported_exists() -> None:
+    for name in freewheel.qt.__all__:
+        assert hasattr(freewheel.qt, name)
+
+
+class _Reader:
+    name = "reader"
+    parent = None
+
+    def read(self) -> Any:
+        return {"reader": {"value": 1.0, "timestamp": 0.0}}
+
+    def describe(self) -> Any:
+        return {"reader": {"source": "test", "dtype": "number", "shape": []}}
+
+
+READER = _Reader()

@@ -1,0 +1,452 @@
+"""Each widget by itself, driven as a person would."""
+
+import enum
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import numpy as np
+import pytest
+from annotated_types import Ge, Gt, Unit
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton
+
+from freewheel.core import Action
+from freewheel.forms import InvalidArgumentsError, create_plan_spec, find_plans
+from freewheel.plan_stubs import wait_for_actions
+from freewheel.qt import (
+    ActionBar,
+    ClaimGuard,
+    ClaimsView,
+    DevicePanel,
+    EngineControls,
+    LiveImage,
+    LivePlot,
+    MotorRow,
+    PlanChooser,
+    PlanForm,
+    PlanLog,
+    ProgressPanel,
+    SettingRow,
+)
+from freewheel.qt._frames import UnshowableFrameError, prepare
+from freewheel.qt._rates import RateMeter
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+def every_kind(
+    detectors: Sequence[Readable],
+    motor: Movable,
+    colour: Colour = Colour.BLUE,
+    speed: Literal["slow", "fast"] = "fast",
+    exposure: Annotated[float, Gt(0), Unit("s")] = 0.25,
+    num: Annotated[int, Ge(1)] = 3,
+    title: str = "run",
+    save: bool = True,
+    limits: tuple[float, float] = (0.0, 2.5),
+    offset: float | None = None,
+    snap: Action = Action(name="snap"),  # noqa: B008
+) -> MsgGenerator[None]:
+    """Use each kind of field.
+
+    Parameters
+    ----------
+    exposure
+        How long the shutter is open.
+    """
+    yield from bps.null()
+
+
+def enabled(controls: EngineControls) -> set[str]:
+    return {name for name, button in controls.buttons.items() if button.isEnabled()}
+
+
+# -- controls -------------------------------------------------------------------------------
+
+
+def test_buttons_are_enabled_exactly_when_they_can_be_used(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    controls = EngineControls(bridge, lambda: bps.sleep(60))
+    qtbot.addWidget(controls)
+    assert enabled(controls) == {"run"}
+    qtbot.mouseClick(controls.buttons["run"], LEFT)
+    soon(lambda: enabled(controls) == {"run", "pause", "stop", "abort", "halt"})
+    qtbot.mouseClick(controls.buttons["pause"], LEFT)
+    soon(lambda: enabled(controls) == {"run", "resume", "stop", "abort", "halt"})
+    qtbot.mouseClick(controls.buttons["resume"], LEFT)
+    soon(lambda: "pause" in enabled(controls))
+    qtbot.mouseClick(controls.buttons["stop"], LEFT)
+    soon(lambda: enabled(controls) == {"run"})
+
+
+def test_a_plan_that_may_not_be_paused_has_no_pause(bridge: Any, qtbot: Any, soon: Any) -> None:
+    controls = EngineControls(bridge)
+    qtbot.addWidget(controls)
+    assert enabled(controls) == set()
+    controls.set_plan(lambda: bps.sleep(60), pausable=False)
+    controls.run()
+    soon(lambda: "stop" in enabled(controls))
+    assert "pause" not in enabled(controls)
+    bridge.stop()
+    soon(lambda: enabled(controls) == {"run"})
+
+
+def test_plans_that_wait_can_be_removed(bridge: Any, qtbot: Any, soon: Any) -> None:
+    controls = EngineControls(bridge, lambda: bps.sleep(60))
+    qtbot.addWidget(controls)
+    controls.show()
+    controls.run()
+    soon(lambda: "stop" in enabled(controls))
+    waits = controls.run()
+    soon(lambda: controls.findChild(QPushButton, "remove") is not None)
+    qtbot.mouseClick(controls.findChild(QPushButton, "remove"), LEFT)
+    soon(lambda: waits.cancelled())
+    assert bridge.engine.queued == ()
+    assert "sleep" in controls.findChild(QLabel, "elapsed").text()
+
+
+# -- forms ----------------------------------------------------------------------------------
+
+
+def test_what_is_filled_in_reaches_the_plan(scope: Any, qtbot: Any) -> None:
+    form = PlanForm(create_plan_spec(every_kind, scope), scope)
+    qtbot.addWidget(form)
+    assert set(form.problems()) == {"detectors"}
+    form.set_values(
+        {"detectors": ["camera"], "motor": "stage.y", "colour": Colour.RED, "num": 7, "offset": 1.5}
+    )
+    assert form.is_valid
+    args, kwargs = form.arguments()
+    assert kwargs == {}
+    assert args[:9] == (
+        [scope.camera],
+        scope.stage.y,
+        Colour.RED,
+        "fast",
+        0.25,
+        7,
+        "run",
+        True,
+        (0.0, 2.5),
+    )
+    assert args[9] == 1.5
+
+
+def test_bad_values_are_marked_where_they_were_typed(scope: Any, qtbot: Any) -> None:
+    form = PlanForm(create_plan_spec(every_kind, scope), scope)
+    qtbot.addWidget(form)
+    form.show()
+    form.set_values({"detectors": ["camera"]})
+    with qtbot.waitSignal(form.validityChanged) as blocked:
+        line = form.fields["exposure"].editor.lineEdit()
+        line.selectAll()
+        qtbot.keyClicks(line, "-3")
+    assert blocked.args == [False]
+    assert "greater than 0" in form.fields["exposure"].problem
+    assert form.fields["num"].problem == ""
+    with pytest.raises(InvalidArgumentsError, match="exposure"):
+        form.arguments()
+    line.selectAll()
+    qtbot.keyClicks(line, "fast")
+    assert "number" in form.fields["exposure"].problem
+    line.selectAll()
+    qtbot.keyClicks(line, "1e-3")
+    assert form.is_valid
+    assert form.values()["exposure"] == 0.001
+    assert form.fields["exposure"].toolTip() == "How long the shutter is open."
+
+
+def test_arrows_step_within_the_limits(scope: Any, qtbot: Any) -> None:
+    form = PlanForm(create_plan_spec(every_kind, scope), scope)
+    qtbot.addWidget(form)
+    number = form.fields["num"].editor
+    qtbot.keyClick(number, Qt.Key.Key_Up)
+    assert number.value() == 4
+    for _ in range(6):
+        qtbot.keyClick(number, Qt.Key.Key_Down)
+    assert number.value() == 1
+
+
+def test_an_unavailable_plan_is_listed_with_its_reason(
+    scope: Any, qtbot: Any, tmp_path: Any
+) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    chooser = PlanChooser(find_plans([every_kind, bp.scan, str(tmp_path)], scope), scope)
+    qtbot.addWidget(chooser)
+    assert chooser.form is not None
+    assert chooser.choose("scan") is None
+    assert "*args" in chooser.findChild(QLabel, "reason").text()
+    assert chooser.choose("broken") is None
+    texts = [w.toPlainText() for w in chooser.findChildren(object, "traceback")]
+    assert any("ZeroDivisionError" in text for text in texts)
+    with pytest.raises(KeyError, match="every_kind"):
+        chooser.choose("nothing")
+
+
+# -- actions --------------------------------------------------------------------------------
+
+
+def test_buttons_come_and_go_with_the_waits(bridge: Any, qtbot: Any, soon: Any) -> None:
+    snap = Action(name="snap", description="Take one")
+    lamp = Action(name="lamp", togglable=True, toggle_states=("Lit", "Dark"))
+    seen: list[Any] = []
+
+    def offers() -> Any:
+        seen.append((yield from wait_for_actions(snap.event_map, timeout=None)))
+        seen.append((yield from wait_for_actions(lamp.event_map, timeout=None)))
+        seen.append((yield from wait_for_actions(lamp.event_map, timeout=None, wait_for="reset")))
+
+    bar = ActionBar(bridge)
+    qtbot.addWidget(bar)
+    bridge.run(offers())
+    soon(lambda: "snap" in bar.buttons)
+    assert bar.buttons["snap"].toolTip() == "Take one"
+    qtbot.mouseClick(bar.buttons["snap"], LEFT)
+    soon(lambda: set(bar.buttons) == {"lamp"})
+    assert bar.buttons["lamp"].text() == "Lamp: Dark"
+    qtbot.mouseClick(bar.buttons["lamp"], LEFT)
+    soon(lambda: len(seen) == 2)
+    assert bar.buttons["lamp"].text() == "Lamp: Lit"
+    qtbot.mouseClick(bar.buttons["lamp"], LEFT)
+    soon(lambda: bar.buttons == {})
+    assert [name for name, _ in seen] == ["snap", "lamp", "lamp"]
+
+
+# -- pictures -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.arange(600, dtype=np.uint16).reshape(20, 30),
+        np.full((20, 30), np.nan),
+        np.where(np.eye(20, 30), np.inf, 1.0),
+        np.ones((20, 30), np.complex64),
+        np.zeros((20, 30, 3), np.uint8),
+        np.random.default_rng(1).random((20, 30, 4)),
+        np.eye(20, 30, dtype=bool),
+        np.zeros((5, 20, 30), np.float32),
+        np.zeros((1, 20, 30), np.int64),
+        np.ones((20, 30), np.float16),
+    ],
+    ids=lambda f: f"{f.dtype}{f.shape}",
+)
+def test_frames_of_any_kind_are_shown(bridge: Any, qtbot: Any, frame: Any) -> None:
+    image = LiveImage(bridge)
+    qtbot.addWidget(image)
+    image.show()
+    with qtbot.waitSignal(image.frameShown):
+        bridge.documentReceived.emit("event", event_of(frame))
+    assert image.frame.shape[:2] == (20, 30)
+    if frame.dtype.kind == "c":
+        assert "magnitude" in image.message
+
+
+@pytest.mark.parametrize(
+    "value", [np.zeros(5), np.zeros((0, 3)), np.array([["a"]]), 3.0, np.empty((2, 2), object)]
+)
+def test_what_is_no_picture_is_refused_with_a_message(value: Any) -> None:
+    with pytest.raises(UnshowableFrameError):
+        prepare(value)
+
+
+def test_a_refused_frame_leaves_the_next_one_be(bridge: Any, qtbot: Any) -> None:
+    image = LiveImage(bridge, key="image")
+    qtbot.addWidget(image)
+    with qtbot.waitSignal(image.frameShown):
+        bridge.documentReceived.emit("event", event_of(np.zeros(5)))
+    assert "two dimensions" in image.message
+    with qtbot.waitSignal(image.frameShown):
+        bridge.documentReceived.emit("event", event_of(np.zeros((5, 5))))
+    assert image.message == ""
+
+
+def test_a_large_frame_is_thinned_and_the_cursor_reads_it_whole(bridge: Any, qtbot: Any) -> None:
+    image = LiveImage(bridge)
+    qtbot.addWidget(image)
+    image.resize(400, 400)
+    image.show()
+    frame = np.arange(2048 * 2048, dtype=np.uint32).reshape(2048, 2048)
+    for _ in range(2):
+        with qtbot.waitSignal(image.frameShown):
+            bridge.documentReceived.emit("event", event_of(frame))
+    assert image._item.image.size < 1_000_000
+    image._cursor = (7, 2001)
+    image._say_value()
+    assert str(frame[2001, 7]) in image.findChild(QLabel, "cursor").text()
+
+
+def event_of(value: Any, number: int = 1, key: str = "image") -> dict[str, Any]:
+    return {"descriptor": "d", "seq_num": number, "time": float(number), "data": {key: value}}
+
+
+def test_rates_count_the_frames_that_never_came() -> None:
+    meter = RateMeter()
+    for number in (1, 11, 21):
+        meter.count_to("d", number, number / 100)
+    assert meter.rate == pytest.approx(100)
+
+
+# -- plots ----------------------------------------------------------------------------------
+
+
+def test_a_scan_is_plotted_against_its_motor(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    plot = LivePlot(bridge, y="temperature-readback", x="focus")
+    keys: list[str] = []
+    bridge.documentReceived.connect(
+        lambda n, doc: keys.extend(doc["data_keys"]) if n == "descriptor" else None
+    )
+    qtbot.addWidget(plot)
+    plot.set_keys(next(iter(scan_keys(bridge, scope, soon, keys))), "focus")
+    bridge.run(bp.scan([scope.temperature], scope.focus, 0, 4, 5))
+    soon(lambda: plot.points.shape == (2, 5))
+    assert plot.points[0].tolist() == [0, 1, 2, 3, 4]
+
+
+def scan_keys(bridge: Any, scope: Any, soon: Any, keys: list[str]) -> list[str]:
+    bridge.run(bp.count([scope.temperature]))
+    soon(lambda: keys)
+    return keys
+
+
+def test_what_is_no_number_is_said(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> None:
+    plot = LivePlot(bridge, y="camera-image")
+    qtbot.addWidget(plot)
+    keys: list[str] = []
+    bridge.documentReceived.connect(
+        lambda n, doc: keys.extend(doc["data_keys"]) if n == "descriptor" else None
+    )
+    bridge.run(bp.count([scope.camera]))
+    soon(lambda: keys)
+    plot.set_keys(next(key for key in keys if "image" in key or key == "camera"))
+    bridge.run(bp.count([scope.camera]))
+    soon(lambda: "image" in plot.message)
+    assert plot.points.shape == (2, 0)
+
+
+# -- progress, claims, devices, log -----------------------------------------------------------
+
+
+class Scope:
+    def __init__(self, name: str, current: float, total: float | None) -> None:
+        self.name, self.current, self.total = name, current, total
+
+
+def test_scopes_have_bars(bridge: Any, qtbot: Any) -> None:
+    panel = ProgressPanel(bridge)
+    qtbot.addWidget(panel)
+    bridge.progressChanged.emit((Scope("rows", 1, 4), Scope("wait", 3, None)))
+    assert panel.bars[0].value() == 250
+    assert panel.bars[1].maximum() == 0
+    bridge.progressChanged.emit(())
+    assert panel.bars == ()
+
+
+def test_tasks_can_be_paused_and_stopped(bridge: Any, qtbot: Any, soon: Any) -> None:
+    panel = ProgressPanel(bridge)
+    qtbot.addWidget(panel)
+    task = bridge.engine.background.launch(bps.sleep(60), name="nap")
+    soon(lambda: panel.task_names == ("nap",) and task.status.value == "running")
+    row = panel.findChild(object, "task:nap")
+    qtbot.mouseClick(row.findChild(QPushButton, "pause"), LEFT)
+    soon(lambda: task.status.value == "paused")
+    soon(lambda: row.findChild(QPushButton, "pause").text() == "Resume")
+    qtbot.mouseClick(row.findChild(QPushButton, "cancel"), LEFT)
+    soon(lambda: panel.task_names == ())
+
+
+def test_a_held_device_is_greyed_out_with_its_holder(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    row = MotorRow(bridge, scope.stage.x, "x")
+    view = ClaimsView(bridge)
+    free = QPushButton("free")
+    for widget in (row, view, free):
+        qtbot.addWidget(widget)
+    guard = ClaimGuard(bridge, scope.focus, free)
+    with bridge.engine.claims.hold(scope.stage, holder="alignment"):
+        soon(lambda: not row.findChild(QPushButton, "go").isEnabled())
+        assert row.guard.holder == "alignment"
+        assert row._parts.toolTip() == "held by alignment"
+        soon(lambda: view.rowCount() == 1)
+        assert view.item(0, 1).text() == "alignment"
+        assert guard.holder is None
+        assert free.isEnabled()
+    soon(lambda: row.findChild(QPushButton, "go").isEnabled())
+
+
+def test_a_motor_is_moved_by_hand_with_the_claim(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    row = MotorRow(bridge, scope.focus)
+    qtbot.addWidget(row)
+    claims: list[Any] = []
+    bridge.claimsChanged.connect(claims.append)
+    target = row.findChild(object, "target").lineEdit()
+    qtbot.keyClicks(target, "2.5")
+    qtbot.keyClick(target, Qt.Key.Key_Return)
+    soon(lambda: row.findChild(QLabel, "readback").text() == "2.5")
+    soon(lambda: {"focus": "manual move"} in claims)
+    assert row._parts.isEnabled()
+    target.setText("far")
+    qtbot.keyClick(target, Qt.Key.Key_Return)
+    assert "no position" in row.problem
+
+
+def test_a_move_that_a_plan_is_in_the_way_of_says_so(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    row = MotorRow(bridge, scope.focus)
+    qtbot.addWidget(row)
+    row.set_target(1.0)
+    with bridge.engine.claims.hold(scope.focus, holder="somebody"):
+        row.move()
+        soon(lambda: "somebody" in row.problem)
+
+
+def test_a_setting_is_changed_by_hand(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> None:
+    row = SettingRow(bridge, scope.camera.exposure, "exposure")
+    qtbot.addWidget(row)
+    soon(lambda: row.findChild(object, "value").value() == 0.005)
+    row.set_value(0.02)
+    qtbot.mouseClick(row.findChild(QPushButton, "set"), LEFT)
+    soon(lambda: row.findChild(QLabel, "readback").text() == "0.02")
+    row.set_value(-1)
+    row.apply()
+    soon(lambda: row.problem)
+
+
+def test_devices_that_did_not_connect_are_shown(bridge: Any, scope: Any, qtbot: Any) -> None:
+    panel = DevicePanel(bridge, {**scope, "pump": ConnectionError("no answer from the pump")})
+    qtbot.addWidget(panel)
+    assert "no answer from the pump" in panel.rows["pump"].text()
+    assert {"stage.x", "focus", "camera.exposure", "shutter"} <= set(panel.rows)
+
+
+def test_a_failure_is_shown_and_can_be_copied(bridge: Any, qtbot: Any, soon: Any) -> None:
+    def breaks() -> Any:
+        yield from bps.null()
+        raise ValueError("the sample is upside down")
+
+    log = PlanLog(bridge)
+    qtbot.addWidget(log)
+    with qtbot.waitSignal(log.failed) as blocked:
+        bridge.run(breaks())
+    assert "upside down" in blocked.args[0]
+    assert "in breaks" in log.text
+    qtbot.mouseClick(log.findChild(QPushButton, "copy"), LEFT)
+    assert "upside down" in QApplication.clipboard().text()
+    bridge.resume()
+    assert "resume is not possible" in log.text
