@@ -262,16 +262,17 @@ class ReadingCache:
         left = (self._max_bytes - max(share, ring.cost)) // len(others)
         for other in sorted(others, key=lambda one: -one.nbytes):
             if self._max_bytes - self._allocated() >= max(share - ring.nbytes, ring.cost):
-                return
+                break
             other.resize(min(other.capacity, left // other.cost))
+        self._rings = {key: one for key, one in self._rings.items() if one.count or one is ring}
 
     def _allocated(self) -> int:
         return sum(ring.nbytes for ring in self._rings.values())
 
     def _ring(self, key: str) -> _Ring:
         ring = self._rings.get(key)
-        if ring is None or not ring.count:
-            known = ", ".join(sorted(repr(one) for one, ring in self._rings.items() if ring.count))
+        if ring is None:
+            known = ", ".join(sorted(map(repr, self._rings)))
             raise KeyError(f"{self._name} has no readings of {key!r}; it has {known or 'none'}")
         return ring
 
