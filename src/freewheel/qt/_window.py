@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -141,6 +142,7 @@ class AcquisitionWindow(QMainWindow):
         self.resizeDocks([docks["Plan"], docks["Devices"]], [400, 370], Qt.Orientation.Horizontal)
         self.resize(1400, 860)
         self.statusBar()
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Quit), self, self.close)
 
     def _dock(self, title: str, widget: QWidget, area: Any) -> None:
         dock = QDockWidget(title)
