@@ -410,7 +410,11 @@ class Background(Mapping[str, BackgroundTask]):
     # -- children -----------------------------------------------------------------------------
 
     def _borrow_child(self) -> ChildEngine:
-        return self._spare.pop() if self._spare else self._make_child()
+        while self._spare:
+            child = self._spare.pop()
+            if child.is_current():
+                return child
+        return self._make_child()
 
     def _give_child(self, child: ChildEngine) -> None:
         if len(self._spare) < SPARE_CHILDREN and not self._closing:

@@ -36,6 +36,10 @@ class Outcome:
 class ChildEngine(Protocol):
     """An engine for one plan at a time, on a loop that runs. All on that loop's thread."""
 
+    def is_current(self) -> bool:
+        """Tell whether it may be used again; else it is thrown away."""
+        ...
+
     def run(self, plan: Any, task: Any, metadata: dict[str, Any]) -> Awaitable[Outcome]:
         """Begin ``plan`` for ``task``, which holds its claims; done after the clean-up."""
         ...

@@ -390,23 +390,31 @@ class ForegroundClaims:
         return checked
 
 
-def _task_checked(
-    plain: Callable[[Msg], Any], claims: ClaimsLedger, tasks: OwnedTasks
-) -> Callable[[Msg], Any]:
-    """Return a command that claims its device for the task before it uses it."""
+class _TaskChecked:
+    """A command that claims its device for the task before it uses it.
 
-    @wraps(plain)
-    async def checked(msg: Msg) -> Any:
-        task = tasks.task
+    An object, for there are eleven of them for each task, and a closure takes ten times as much.
+    """
+
+    __slots__ = ("_claims", "_plain", "_tasks")
+
+    def __init__(
+        self, plain: Callable[[Msg], Any], claims: ClaimsLedger, tasks: OwnedTasks
+    ) -> None:
+        self._plain = plain
+        self._claims = claims
+        self._tasks = tasks
+
+    async def __call__(self, msg: Msg) -> Any:
+        """Carry out the command with the device claimed."""
+        task = self._tasks.task
         assert task is not None
         for device in _devices_of(msg):
-            if msg.command in ("unstage", "stop") and claims.lends(task, device):
+            if msg.command in ("unstage", "stop") and self._claims.lends(task, device):
                 # Lent to the foreground, and unstaged for it: there is nothing to undo.
                 return [] if msg.command == "unstage" else None
-            claims.touch(task, device)
-        return await plain(msg)
-
-    return checked
+            self._claims.touch(task, device)
+        return await self._plain(msg)
 
 
 # -- child engines --------------------------------------------------------------------------------
@@ -430,6 +438,7 @@ class ChildEngine(OwningEngine):
             md_normalizer=parent.md_normalizer,
             scan_id_source=parent.scan_id_source,
         )
+        self.slim()
         self._outcome: asyncio.Future[Outcome] | None = None
         self._paused: asyncio.Future[bool] | None = None
         self._asked_to_end = False
@@ -440,8 +449,8 @@ class ChildEngine(OwningEngine):
         self._progress = parent.progress.attach(self, self._task_name)
         for name, reason in _REFUSED.items():
             self.register_command(name, _refuse(name, reason))
-        self._plain = self.all_commands()
-        self._taken: Mapping[str, Any] | None = None
+        self._extra = parent.extra_commands
+        self._take_commands()
 
     def _task_name(self) -> str:
         task = self._tasks.task
@@ -458,20 +467,22 @@ class ChildEngine(OwningEngine):
             each for each in parent.preprocessors if getattr(each, "in_background", False)
         ]
         self.max_cached_messages = parent.max_cached_messages
-        if parent.extra_commands is not self._taken:
-            self._take_commands(parent.extra_commands)
 
-    def _take_commands(self, extra: Mapping[str, Any]) -> None:
+    def is_current(self) -> bool:
+        """Tell whether the parent's commands are those that it had when this was made."""
+        return self._extra is self._parent.extra_commands
+
+    def _take_commands(self) -> None:
         """Have one's own commands and the parent's extra ones, all checked for claims."""
         parent, claims = self._parent, self._parent.background.claims
-        self._taken = extra
-        commands = {**self._plain, **extra}
-        for name in set(commands) - set(parent.commands):
-            del commands[name]  # unregistered there
-        for name in CHECKED:
-            if name in commands:
-                commands[name] = _task_checked(commands[name], claims, self._tasks)
-        self.take_commands(commands, parent)
+        self.take_commands(self._extra, parent)
+        self.swap_commands(
+            {
+                name: _TaskChecked(func, claims, self._tasks)
+                for name in CHECKED
+                if (func := self.command(name)) is not None
+            }
+        )
 
     # -- what the task asks for ---------------------------------------------------------------
 

@@ -207,6 +207,10 @@ class _Statuses:
         latest = self._latest.copy()
         return [obj for obj, pending in latest.items() if pending.uses_device()]
 
+    def slim(self, queue: Any) -> None:
+        """Use ``queue``, empty and smaller than a ``deque``, for statuses of other threads."""
+        self._ended = queue
+
     def forget(self) -> None:
         """Forget the devices of a plan that has ended."""
         self._latest.clear()

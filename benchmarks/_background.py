@@ -1,0 +1,286 @@
+"""Background plans: what a start costs, and what they cost others.
+
+``python -m benchmarks --only background`` prints the table. No peer has background plans: the
+figures are compared with the same engine without them, in the same process and in turns.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import threading
+import time
+import tracemalloc
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from bluesky.utils import Msg
+
+from benchmarks._rows import Row, interleave, make_row
+from freewheel import RunEngine, SRLatch
+from freewheel.plan_stubs import background, checkpoint, pace, sleep, wait_for_actions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["rows"]
+
+STARTS = 200
+MESSAGES = 20_000
+PACED = 120  # turns at 60 Hz
+TASKS = 16
+
+
+def rows() -> Iterable[Row]:
+    """Return the rows of this module."""
+    with RunEngine() as engine:
+        yield start_row(engine)
+        yield cost_of_check_row(engine)
+        yield from beside_others_rows(engine)
+        yield from throughput_rows(engine)
+        yield from memory_rows(engine)
+
+
+# -- starting --------------------------------------------------------------------------------------
+
+
+def start_row(engine: RunEngine) -> Row:
+    """From the ``background`` message until the task's first message, and an empty plan."""
+
+    def empty() -> float:
+        began = time.perf_counter()
+        for _ in range(STARTS):
+            engine([]).result(10)
+        return (time.perf_counter() - began) / STARTS * 1e6
+
+    def start() -> float:
+        times: list[float] = []
+
+        def task(began: float) -> Any:
+            times.append(time.perf_counter() - began)
+            yield Msg("null")
+
+        def plan() -> Any:
+            for _ in range(STARTS):
+                began = time.perf_counter()
+                yield from background(task(began), name="task")
+                yield Msg("wait_for_background", None, "task")
+
+        engine(plan()).result(60)
+        return statistics.median(times) * 1e6
+
+    figures = interleave({"start": start, "empty plan": empty})
+    return make_row(
+        "start of a background plan until its first message",
+        figures,
+        ours="start",
+        peer="empty plan",
+        unit="µs",
+        must_reach=">= 0.5",
+    )
+
+
+# -- the claim check -------------------------------------------------------------------------------
+
+
+class Nothing:
+    """A device that does nothing when it is configured."""
+
+    name = "nothing"
+    parent = None
+
+    def configure(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Answer at once."""
+        return {}, {}
+
+
+def cost_of_check_row(engine: RunEngine) -> Row:
+    """Messages that need a device, with no task: with the claim check there, and without it.
+
+    Without it means: the engine's own command called in place of what the engine has.
+    """
+    device = Nothing()
+    original = type(engine)._configure
+
+    def rate() -> float:
+        messages = [Msg("configure", device)] * MESSAGES
+        began = time.perf_counter()
+        engine(messages).result(60)
+        return MESSAGES / (time.perf_counter() - began)
+
+    def without() -> float:
+        installed = engine.swap_commands({"configure": original.__get__(engine)})
+        try:
+            return rate()
+        finally:
+            engine.swap_commands(installed)
+
+    figures = interleave({"no task": rate, "no check": without}, repeats=11)
+    return make_row(
+        "foreground messages that need a device, no task running",
+        figures,
+        ours="no task",
+        peer="no check",
+        unit="1/s",
+        more_is_better=True,
+        must_reach=">= 0.98",
+    )
+
+
+# -- beside others ---------------------------------------------------------------------------------
+
+
+def at_50_hz() -> Any:
+    """A background plan that does a little 50 times a second."""
+    while True:
+        yield from checkpoint()
+        yield Msg("null")
+        yield from pace(1 / 50)
+
+
+def with_tasks(engine: RunEngine, measure: Callable[[], float]) -> Callable[[], float]:
+    """Measure while 16 background plans run at 50 Hz."""
+
+    def measured() -> float:
+        tasks = [engine.background.launch(at_50_hz()) for _ in range(TASKS)]
+        try:
+            return measure()
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                task.result(10)
+
+    return measured
+
+
+def beside_others_rows(engine: RunEngine) -> Iterable[Row]:
+    """Pacing and latch wake-up of the foreground, alone and beside 16 plans at 50 Hz."""
+
+    def pacing_error() -> float:
+        ticks: list[float] = []
+
+        def plan() -> Any:
+            for _ in range(PACED):
+                yield from checkpoint()
+                yield from pace(1 / 60)
+                ticks.append(time.perf_counter())
+
+        engine(plan()).result(60)
+        turns = [late - early for early, late in pairwise(ticks)]
+        return statistics.median(abs(turn - 1 / 60) for turn in turns) * 1e3
+
+    def latch_wake_up() -> float:
+        latch, ready, times = SRLatch(), threading.Event(), []
+
+        def plan() -> Any:
+            for _ in range(100):
+                ready.set()
+                yield from wait_for_actions({"go": latch}, timeout=None)
+                times.append(time.perf_counter() - began[0])
+                latch.reset()
+
+        began = [0.0]
+        future = engine(plan())
+        for _ in range(100):
+            ready.wait(10)
+            ready.clear()
+            time.sleep(0.002)  # until the plan waits, and others have had their turns
+            began[0] = time.perf_counter()
+            latch.set()
+        future.result(60)
+        return statistics.median(times) * 1e6
+
+    cases: tuple[tuple[str, Callable[[], float], str, str], ...] = (
+        ("error of a 60 Hz loop (median)", pacing_error, "ms", "<= 0.5 ms"),
+        ("latch set in a thread until the plan goes on", latch_wake_up, "µs", ">= 0.5"),
+    )
+    for name, measure, unit, limit in cases:
+        figures = interleave(
+            {"beside 16 at 50 Hz": with_tasks(engine, measure), "alone": measure}, repeats=3
+        )
+        yield make_row(
+            f"{name}, beside 16 background plans at 50 Hz",
+            figures,
+            ours="beside 16 at 50 Hz",
+            peer="alone",
+            unit=unit,
+            must_reach=limit,
+        )
+
+
+# -- throughput ------------------------------------------------------------------------------------
+
+
+def throughput_rows(engine: RunEngine) -> Iterable[Row]:
+    """Messages per second of 1, 4 and 16 plans together, and of the foreground alone."""
+
+    def flat_out(messages: int) -> Any:
+        for _ in range(messages // 100):
+            yield Msg("checkpoint")
+            for _ in range(99):
+                yield Msg("null")
+
+    def alone() -> float:
+        began = time.perf_counter()
+        engine(flat_out(MESSAGES)).result(60)
+        return MESSAGES / (time.perf_counter() - began)
+
+    def together(number: int) -> Callable[[], float]:
+        def measure() -> float:
+            began = time.perf_counter()
+            tasks = [engine.background.launch(flat_out(MESSAGES // number)) for _ in range(number)]
+            for task in tasks:
+                task.result(60)
+            return MESSAGES // number * number / (time.perf_counter() - began)
+
+        return measure
+
+    figures = interleave(
+        {"foreground": alone, **{str(n): together(n) for n in (1, 4, 16)}}, repeats=5
+    )
+    for number in (1, 4, 16):
+        yield make_row(
+            f"messages of {number} flat-out background plans together",
+            figures,
+            ours=str(number),
+            peer="foreground",
+            unit="1/s",
+            more_is_better=True,
+            must_reach=">= 0.95",
+        )
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def memory_rows(engine: RunEngine) -> Iterable[Row]:
+    """Memory and threads of 200 background plans."""
+
+    def idle() -> Any:
+        yield from checkpoint()
+        yield from sleep(600)
+
+    def settle() -> None:
+        engine.execute(_nothing)
+        gc.collect()
+
+    settle()
+    threads = threading.active_count()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tasks = [engine.background.launch(idle()) for _ in range(200)]
+    settle()
+    each = (tracemalloc.get_traced_memory()[0] - before) / 200 / 1000
+    tracemalloc.stop()
+    more = threading.active_count() - threads
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        task.result(20)
+    yield Row("memory of one of 200 background plans", each, None, "", None, "kB", "<= 20 kB")
+    yield Row("threads that 200 background plans take", more, None, "", None, "", "<= 0 threads")
+
+
+async def _nothing() -> None:
+    """Return at once, from the engine's loop."""
