@@ -88,19 +88,38 @@ def _nothing(status: object) -> None:
 
 
 # Each kind in a process of its own: memory that another one gave back would hide what it takes.
+# Memory that the process had to spare hides it as well, so what Python allocates counts too, where
+# that can be looked at without another ten thousand threads.
 _OUTSTANDING = """
-import gc, resource, sys, threading
+import gc, resource, sys, threading, tracemalloc
+from pathlib import Path
 from {module} import Status
-first = Status(timeout=60)  # the shared thread, and what is made once
-first.set_finished()
+
+def resident():
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def make():
+    return [Status(timeout=60) for _ in range({count})]
+
+def finish(statuses):
+    for status in statuses:
+        status.set_finished()
+
+finish([Status(timeout=60)])  # the shared thread, and what is made once
 gc.collect()
-unit = 1 if sys.platform == "darwin" else 1024
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-statuses = [Status(timeout=60) for _ in range({count})]
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(threading.active_count(), (after - before) * unit / 1e6)
-for status in statuses:
-    status.set_finished()
+before = resident()
+statuses = make()
+memory, threads = resident() - before, threading.active_count()
+finish(statuses)
+if threads < 100:
+    tracemalloc.start()
+    statuses = make()
+    memory = max(memory, tracemalloc.get_traced_memory()[0])
+    finish(statuses)
+print(threads, memory / 1e6)
 """
 _MODULES = {"freewheel": "freewheel.core", "ophyd": "ophyd.status"}
 
@@ -127,8 +146,14 @@ def _outstanding(module: str) -> tuple[float, float]:
 
 
 def blocking(peers: dict[str, Callable[..., Any]]) -> Iterator[Row]:
-    """How long a status's callback waits while that of another one blocks."""
-    figures = interleave({name: lambda kind=kind: _delay(kind) for name, kind in peers.items()})
+    """How long a status's callback waits while those of others block, one more in each round."""
+    release = threading.Event()
+    try:
+        figures = interleave(
+            {name: lambda kind=kind: _delay(kind, release) for name, kind in peers.items()}
+        )
+    finally:
+        release.set()
     yield make_row(
         "callback of a status while another's blocks: delay",
         figures,
@@ -138,8 +163,8 @@ def blocking(peers: dict[str, Callable[..., Any]]) -> Iterator[Row]:
     )
 
 
-def _delay(kind: Callable[..., Any]) -> float:
-    release, blocked, called = threading.Event(), threading.Event(), threading.Event()
+def _delay(kind: Callable[..., Any], release: threading.Event) -> float:
+    blocked, called = threading.Event(), threading.Event()
     heard: list[float] = []
 
     def block(_: object) -> None:
@@ -158,5 +183,4 @@ def _delay(kind: Callable[..., Any]) -> float:
     began = time.perf_counter()
     second.set_finished()
     called.wait()
-    release.set()
     return (heard[0] - began) * 1e3

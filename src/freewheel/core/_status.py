@@ -10,7 +10,7 @@ import time
 import weakref
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ._callbacks import helpers
 from ._errors import (
@@ -20,7 +20,7 @@ from ._errors import (
     UnknownStatusFailure,
     WaitTimeoutError,
 )
-from ._timers import generation, timers
+from ._timers import timers
 from ._wakeups import new_waiter, wake
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ _lock = threading.RLock()
 # Timers know a status weakly, so that one that nobody holds goes at once, and not at its time-out
 # in an hour. Those here have somebody to tell: a callback, a hook, a waiter. Guarded by _lock.
 _kept: dict[int, Status] = {}
+
+# How many forks lie between this process and the one that imported freewheel first.
+_generation = 0
 
 # The states. A status goes through them in this order, and never back.
 _PENDING = 0
@@ -112,21 +115,17 @@ class Status:
         self._exception: Exception | type[Exception] | None = None
         self._callbacks: deque[StatusCallback] | None = None
         self._wakeups: list[Callable[[], object]] | None = None  # one for each who waits
-        self._generation = generation()
+        self._generation = _generation
         self._settle_time = _checked_time(settle_time, "settle_time") if settle_time else 0.0
         self._timeout = timeout
         self._deadline = math.inf
         if timeout is not None:
             self._timeout = timeout = _checked_time(timeout, "timeout")
-            self._start_clock(timeout + self._settle_time)
-
-    def _start_clock(self, limit: float) -> None:
-        """Have it fail after a number of seconds, which may be inf."""
-        self._deadline = time.monotonic() + limit
-        if self._deadline < math.inf:
-            if type(self) is not Status and self._has_hook("_settled", "_handle_failure"):
-                self._keep()
-            timers.call_at(self._deadline, Status._time_out, weakref.ref(self))
+            self._deadline = deadline = time.monotonic() + timeout + self._settle_time
+            if deadline < math.inf:
+                if type(self) is not Status and self._has_hook("_settled", "_handle_failure"):
+                    self._keep()
+                timers.call_at(deadline, Status._time_out, weakref.ref(self))
 
     # -- what it was made with, and what has become of it ---------------------------------------
 
@@ -171,18 +170,15 @@ class Status:
             If `set_finished` or `set_exception` was called before.
         """
         with _lock:
-            self._initiate()
+            if self._initiated:
+                self._refuse()
+            self._initiated = True
             if self._state != _PENDING:
                 return
-            if not self._settle_time:
+            if self._settle_time:
+                self._start_settling()
+            else:
                 self._decide(None)
-                return
-            self._settling = True
-            if self._is_wanted():
-                self._keep()
-            settled = time.monotonic() + self._settle_time
-            if settled < math.inf:
-                timers.call_at(settled, Status._settle, weakref.ref(self))
 
     def set_exception(self, exc: Exception | type[Exception]) -> None:
         """Say that the thing failed, and why. After a time-out the call is ignored, once.
@@ -212,7 +208,9 @@ class Status:
                 "failed; use TimeoutError or another subclass of it"
             )
         with _lock:
-            self._initiate()
+            if self._initiated:
+                self._refuse()
+            self._initiated = True
             if self._state == _PENDING:
                 self._decide(exc)
 
@@ -354,14 +352,21 @@ class Status:
 
     # -- from pending to done -------------------------------------------------------------------
 
-    def _initiate(self) -> None:
-        """Take the one right to call a setter. With _lock held."""
-        if self._initiated:
-            raise InvalidState(
-                f"set_finished() or set_exception() was called before on {self!r}; "
-                "call one of them, once"
-            )
-        self._initiated = True
+    def _refuse(self) -> NoReturn:
+        """Raise for a second call of a setter."""
+        raise InvalidState(
+            f"set_finished() or set_exception() was called before on {self!r}; "
+            "call one of them, once"
+        )
+
+    def _start_settling(self) -> None:
+        """Have it succeed after the settle time. With _lock held."""
+        self._settling = True
+        if self._is_wanted():
+            self._keep()
+        settled = time.monotonic() + self._settle_time
+        if settled < math.inf:
+            timers.call_at(settled, Status._settle, weakref.ref(self))
 
     def _time_out(self) -> None:
         """Fail, for the time-out has expired. On the timer thread."""
@@ -459,7 +464,7 @@ class Status:
             raise WaitTimeoutError(f"{self!r} was not done after a wait of {timeout:g} s")
 
     def _check_process(self) -> None:
-        if self._generation != generation():
+        if self._generation != _generation:
             raise ForkedProcessError(
                 f"{self!r} was made before a fork, and only the parent process can finish it; "
                 "make devices and their statuses in the process that uses them"
@@ -563,8 +568,9 @@ def _log_failed_callback(callback: object, status: Status) -> None:
 
 def _start_anew_after_fork() -> None:
     # Another thread of the parent may have held the lock; and nothing is timed here any more.
-    global _lock
+    global _lock, _generation
     _lock = threading.RLock()
+    _generation += 1
     _kept.clear()
 
 

@@ -10,12 +10,13 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IDLE_SECONDS", "Timed", "Timers", "generation", "timers"]
+__all__ = ["IDLE_SECONDS", "Timed", "Timers", "timers"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ IDLE_SECONDS = 5.0
 
 # How many functions are called between two looks at the heap: bounds how long the lock is held.
 _BATCH = 256
+# How many new entries are gathered before they are sorted in.
+_NEW_AT_MOST = 1024
 # The heap is swept when it has this many entries, and twice what the last sweep left.
 _FIRST_SWEEP = 1024
 
@@ -45,29 +48,37 @@ class Timers:
     """Calls functions at their times, on one shared daemon thread.
 
     There is no way to cancel: an entry whose owner is done or was collected is passed over when
-    its time comes, and swept out earlier when such entries may be half of all. So a cancelled
-    entry costs nothing but a bounded share of memory.
+    its time comes, and thrown out earlier, with all of its kind, when they grow many. So a
+    cancelled entry costs nothing but a bounded share of memory; and most entries are over before
+    they would have been sorted in.
 
     The thread starts with the first entry and ends when there has been none for `IDLE_SECONDS`.
     """
 
     def __init__(self) -> None:
+        # New entries, in the order in which they came. Anybody appends, without the lock; who
+        # takes them out holds it.
+        self._new: deque[_Entry] = deque()
+        self._numbers = itertools.count()  # entries of the same time keep their order
         # Guards all below. Re-entrant: a finalizer or a signal handler may schedule something
         # in the middle of a call that the same thread makes.
         self._lock = threading.RLock()
         self._heap: list[_Entry] = []
-        self._numbers = itertools.count()  # entries of the same time keep their order
         self._sweep_at = _FIRST_SWEEP
+        self._sorting = False
+        # Written under the lock, read without by those who have appended an entry before:
+        # - whether the thread runs: it looks at the new entries once more after saying no;
+        # - when it will wake by itself: -inf while it is awake, inf from before it takes the
+        #   new entries until it knows when to wake. So an entry that it does not see finds inf,
+        #   or a time with which to compare its own.
         self._running = False
-        # When the thread will wake by itself; -inf while it is awake, or about to be. It looks
-        # at the heap before it sleeps again, so that only an earlier entry has to wake it.
         self._wakes_at = -math.inf
         # Unlike a Condition, a SimpleQueue may be put to from a finalizer or a signal handler.
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def __len__(self) -> int:
         """Return the number of entries, those that are passed over included."""
-        return len(self._heap)
+        return len(self._new) + len(self._heap)
 
     def call_at(
         self, when: float, func: Callable[[Any], None], owner: Callable[[], Timed | None]
@@ -83,16 +94,43 @@ class Timers:
         owner : callable
             Returns the owner, or ``None`` when it is gone: a weak reference, mostly.
         """
-        entry = (when, next(self._numbers), func, owner)
+        self._new.append((when, next(self._numbers), func, owner))
+        if not self._running or when < self._wakes_at or len(self._new) > _NEW_AT_MOST:
+            self._attend(when)
+
+    def _attend(self, when: float) -> None:
+        """Do what a new entry needs: a thread that runs, and wakes in time, and order."""
         with self._lock:
-            heapq.heappush(self._heap, entry)
-            if len(self._heap) >= self._sweep_at:
-                self._sweep()
+            if len(self._new) > _NEW_AT_MOST:
+                self._sort_in()
             if not self._running:
                 self._start()
             elif when < self._wakes_at:
                 self._wakes_at = -math.inf
                 self._bell.put(None)
+
+    def _sort_in(self) -> None:
+        """Move the new entries that are still needed into the heap. With the lock held."""
+        if self._sorting:
+            # A finalizer, in the middle of it: its entry is seen by the loop below, or else it
+            # has rung the bell.
+            return
+        self._sorting = True
+        try:
+            while self._new:
+                entry = self._new.popleft()
+                if _is_needed(entry):
+                    heapq.heappush(self._heap, entry)
+            if len(self._heap) >= self._sweep_at:
+                self._sweep()
+        finally:
+            self._sorting = False
+
+    def _sweep(self) -> None:
+        """Drop the entries that are not needed any more. With the lock held."""
+        self._heap = [entry for entry in self._heap if _is_needed(entry)]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._heap))
 
     def _start(self) -> None:
         """Start the thread. With the lock held."""
@@ -107,13 +145,6 @@ class Timers:
             self._running = False
             _log.warning("Time-outs are not watched for now: %s", error)
 
-    def _sweep(self) -> None:
-        """Drop the entries that are not needed any more. With the lock held."""
-        kept = [entry for entry in self._heap if _is_needed(entry)]
-        heapq.heapify(kept)
-        self._heap = kept
-        self._sweep_at = max(_FIRST_SWEEP, 2 * len(kept))
-
     def _run(self) -> None:
         """Work until there has been nothing to do for a while. The thread's own function."""
         while True:
@@ -127,15 +158,18 @@ class Timers:
                 self._bell.get(timeout=sleep)
             except queue.Empty:
                 with self._lock:
-                    if not self._heap:
-                        self._running = False
+                    self._running = False
+                    if not self._new and not self._heap:
                         return
+                    self._running = True
 
     def _take_due(self) -> tuple[list[_Entry], float]:
         """Take what is due now off the heap; return it, and how long to sleep if it is nothing."""
         due: list[_Entry] = []
         now = time.monotonic()
         with self._lock:
+            self._wakes_at = math.inf
+            self._sort_in()
             heap = self._heap
             while heap and heap[0][0] <= now and len(due) < _BATCH:
                 due.append(heapq.heappop(heap))
@@ -168,18 +202,9 @@ def _call(due: list[_Entry]) -> None:
 timers = Timers()
 """The one of this process."""
 
-_generation = 0
-
-
-def generation() -> int:
-    """Return how many forks lie between this process and the one that imported freewheel first."""
-    return _generation
-
 
 def _start_anew_after_fork() -> None:
     # Threads don't survive a fork, and what was timed is the parent's, which times it still.
-    global _generation
-    _generation += 1
     timers.__init__()
 
 
