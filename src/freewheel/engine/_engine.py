@@ -226,6 +226,7 @@ class RunEngine(OwningEngine):
         """Give the engine to a call. With _state_lock held, and nothing running."""
         self._call = call
         call.claim(self._state_text)
+        call.future.follow(self.progress.foreground.picture)
         self._requests.clear()
         self._set_state_locked("running")
         self.call_on_loop(self._start, call)

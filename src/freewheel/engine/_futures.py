@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from freewheel.core import ForkedProcessError
 
+from ._cards import plan_card
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from bluesky.run_engine import RunEngineResult
+
+    from freewheel.core import Progress
 
 __all__ = ["EngineFuture", "PlanFuture"]
 
@@ -40,6 +44,9 @@ class EngineFuture(Future[T]):
         self._what = what
         self._thread = thread
         self._pid = os.getpid()
+        # One entry for each who waits: appended and popped by any thread, each in one step.
+        self._listeners: list[None] = []
+        self._observed = False  # only ever set, by any thread
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the result and return it; from any thread but the engine's own.
@@ -57,12 +64,29 @@ class EngineFuture(Future[T]):
             If it is not done in time.
         """
         self._check_wait()
-        return super().result(timeout)
+        with self._waited_for():
+            return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
         self._check_wait()
-        return super().exception(timeout)
+        with self._waited_for():
+            return super().exception(timeout)
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody waits for it, or has learnt how it ended."""
+        return self._observed or bool(self._listeners)
+
+    @contextlib.contextmanager
+    def _waited_for(self) -> Iterator[None]:
+        self._listeners.append(None)
+        try:
+            yield
+        finally:
+            if self.done():
+                self._observed = True
+            self._listeners.pop()
 
     def _check_wait(self) -> None:
         if self.done():
@@ -88,7 +112,8 @@ class EngineFuture(Future[T]):
                 loop.call_soon_threadsafe(_finish, waiter)
 
         self.add_done_callback(tell)
-        yield from waiter
+        with self._waited_for():
+            yield from waiter
         return super().result(0)
 
     def __repr__(self) -> str:
@@ -177,6 +202,11 @@ class PlanFuture(_Withdrawable[Any]):
         self._started_at: float | None = None
         self._ended_at: float | None = None
         self._state_of: Callable[[], str] | None = None
+        self._progress_of: Callable[[], Sequence[Progress]] | None = None
+
+    def follow(self, progress_of: Callable[[], Sequence[Progress]]) -> None:
+        """Show the plan's progress, as `progress_of` tells it, while it is under way."""
+        self._progress_of = progress_of
 
     def start(self, state_of: Callable[[], str], since: float | None = None) -> None:
         """Mark the plan as under way, ``since`` now or the time of `time.monotonic` given."""
@@ -187,14 +217,15 @@ class PlanFuture(_Withdrawable[Any]):
     def end(self) -> None:
         """Note the time of the plan's end, and let go of the engine."""
         self._ended_at = time.monotonic()
-        self._state_of = None
+        self._state_of = self._progress_of = None
 
     def successor(self) -> PlanFuture:
         """Return the future of the resumed plan, with the same outcome."""
         new = PlanFuture(self.plan_name, self._thread, self.outcome)
         if self._state_of is not None:
             new.start(self._state_of, self._started_at)
-        self._state_of = None
+        new._progress_of = self._progress_of
+        self._state_of = self._progress_of = None
         return new
 
     @property
@@ -212,9 +243,10 @@ class PlanFuture(_Withdrawable[Any]):
         if self.outcome.done():
             if self.outcome.cancelled():
                 return "cancelled"
-            if (error := self.outcome.exception()) is not None:
+            # Asked of the base class: a look at the status is not what `observed` counts.
+            if (error := Future.exception(self.outcome)) is not None:
                 return f"failed: {type(error).__name__}"
-            result = self.outcome.result()
+            result = Future.result(self.outcome)
             if not result.interrupted:
                 return "completed"
             return "stopped" if result.exit_status == "success" else "aborted"
@@ -224,7 +256,18 @@ class PlanFuture(_Withdrawable[Any]):
             return "paused, then resumed or ended" if self._state_of is None else "paused"
         return self._state_of() if self._state_of is not None else "running"
 
+    @property
+    def progress(self) -> tuple[Progress, ...]:
+        """How far the plan, and the moves that it waits for, have come; empty when it has ended."""
+        return () if self._progress_of is None else tuple(self._progress_of())
+
     def __repr__(self) -> str:
         elapsed = self.elapsed
         took = "" if elapsed is None else f", {elapsed:.1f} s"
-        return f"<PlanFuture {self.plan_name}: {self.status}{took}>"
+        fraction = next((p.fraction for p in self.progress if p.fraction is not None), None)
+        come = "" if fraction is None else f", {fraction:.0%}"
+        return f"<PlanFuture {self.plan_name}: {self.status}{took}{come}>"
+
+    def _repr_html_(self) -> str:
+        """Return a small card, for notebooks."""
+        return plan_card(self.plan_name, self.status, self.elapsed, self.progress)

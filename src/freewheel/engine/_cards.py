@@ -1,0 +1,74 @@
+"""Small pieces of HTML that notebooks show."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from freewheel.core import Progress
+
+__all__ = ["amount_of", "plan_card", "progress_bars"]
+
+_COLOURS = (("failed", "#b3261e"), ("running", "#1b6e3c"), ("completed", "#1b6e3c"))
+_OTHER = "#8a6100"
+_CARD = (
+    "display:inline-block;border:1px solid #8888;border-left:4px solid {colour};"
+    "border-radius:4px;padding:.3em .8em;font-family:sans-serif;font-size:90%"
+)
+
+
+def plan_card(
+    name: str, status: str, elapsed: float | None, progress: Iterable[Progress] = ()
+) -> str:
+    """Return a card about a plan.
+
+    Parameters
+    ----------
+    name : str
+        The plan.
+    status : str
+        What it does, or how it ended.
+    elapsed : float or None
+        Seconds since its start.
+    progress : iterable of Progress
+        How far it has come.
+    """
+    colour = next((code for word, code in _COLOURS if status.startswith(word)), _OTHER)
+    took = "" if elapsed is None else f" · {elapsed:.1f} s"
+    return (
+        f'<div class="freewheel-card" style="{_CARD.format(colour=colour)}">'
+        f'<b>{escape(name)}</b> <span style="color:{colour}">{escape(status)}</span>{took}'
+        f"{progress_bars(progress)}</div>"
+    )
+
+
+def progress_bars(progress: Iterable[Progress]) -> str:
+    """Return bars, one below the other."""
+    return "".join(_bar(each) for each in progress)
+
+
+def _bar(each: Progress) -> str:
+    name = escape(f"{each.owner}: {each.name}" if each.background else each.name)
+    value = "" if each.fraction is None else f' value="{each.fraction:.4f}"'
+    text = amount_of(each)
+    return (
+        f'<div style="padding-left:{each.depth}em"><progress max="1"{value}></progress> '
+        f"{name} <small>{escape(text)}</small></div>"
+    )
+
+
+def amount_of(each: Progress) -> str:
+    """Return how far it is, in words: ``"60% 3/5 points"``."""
+    parts = [] if each.fraction is None else [f"{each.fraction:.0%}"]
+    if each.current is not None and each.target is not None:
+        parts.append(f"{_short(each.current)}/{_short(each.target)} {each.unit}".strip())
+    elif each.current is not None:
+        parts.append(f"{_short(each.current)} {each.unit}".strip())
+    return " ".join(parts)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
