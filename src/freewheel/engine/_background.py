@@ -627,6 +627,6 @@ def make_services(engine: RunEngine) -> ServiceKeeper:
 
     def failed(error: ServiceFailedError) -> None:
         with suppress(TransitionError):  # nothing runs
-            engine.abort(str(error))
+            engine.request_end("abort", str(error))
 
     return ServiceKeeper(engine.background, failed)

@@ -335,7 +335,7 @@ class RunEngine(OwningEngine):
         TransitionError
             If the engine is idle.
         """
-        return self._request_end("stop")
+        return self.request_end("stop")
 
     def abort(self, reason: str = "") -> EngineFuture[Any]:
         """Stop the plan, with its clean-up, and mark it as aborted; otherwise as `stop`.
@@ -345,16 +345,20 @@ class RunEngine(OwningEngine):
         reason : str, optional
             For the stop document.
         """
-        return self._request_end("abort", reason)
+        return self.request_end("abort", reason)
 
     def halt(self) -> EngineFuture[Any]:
         """End the plan without its own clean-up; otherwise as `stop`.
 
         The engine still stops and unstages the devices; a second call cuts short what hangs there.
         """
-        return self._request_end("halt")
+        return self.request_end("halt")
 
-    def _request_end(self, kind: str, argument: Any = None) -> EngineFuture[Any]:
+    def request_end(self, kind: str, argument: Any = None) -> EngineFuture[Any]:
+        """Request a ``"stop"``, ``"abort"`` or ``"halt"``; what those methods do.
+
+        For use inside of freewheel: subclasses may make the methods themselves wait.
+        """
         self._check_usable()
         with self._state_lock:
             future: EngineFuture[Any] = self._future(f"the {kind}")
