@@ -187,17 +187,18 @@ def test_a_bridge_on_another_thread_is_refused(engine: Any) -> None:
     assert "window's thread" in str(errors[0])
 
 
-def test_responsive_is_undone() -> None:
+def test_responsive_is_undone(qapp: Any) -> None:
     import sys
 
-    before = (gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count())
+    before = (gc.isenabled(), sys.getswitchinterval(), gc.get_freeze_count())
     with responsive(switch_interval=0.001):
         assert sys.getswitchinterval() == pytest.approx(0.001)
         frozen = gc.get_freeze_count()
+        assert not gc.isenabled()
         with responsive():
             assert gc.get_freeze_count() == frozen
         assert gc.get_freeze_count() == frozen > 0
-    assert (gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()) == before
+    assert (gc.isenabled(), sys.getswitchinterval(), gc.get_freeze_count()) == before
 
 
 def test_all_that_is_exported_exists() -> None:
