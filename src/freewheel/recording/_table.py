@@ -306,7 +306,7 @@ class Session:
         return total
 
     def _not_recorded(self, record: DeviceRecord) -> NotRecordedError:
-        here = ", ".join(f"{key} = {position!r}" for key, position in self.positions.items())
+        here = ", ".join(f"{key} = {position}" for key, position in self.positions.items())
         if record.rows and any(self._is_here(row) for row in record.rows):
             where = f" at {here}" if here else ""
             count = sum(1 for row in record.rows if self._is_here(row))
@@ -323,7 +323,7 @@ class Session:
         if not record.rows:
             return ""
         row = min(record.rows, key=self._distance)
-        there = ", ".join(f"{key} = {row.data[key]!r}" for key in self.positions if key in row.data)
+        there = ", ".join(f"{key} = {row.data[key]}" for key in self.positions if key in row.data)
         return f" (the closest is {there})" if there else ""
 
 

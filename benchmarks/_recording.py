@@ -1,0 +1,282 @@
+"""Recording and replaying: how fast, how evenly, and what a plan notices of it.
+
+``python -m benchmarks --only recording`` prints the table. The peers of writing are h5py and
+zarr, writing the same frames by themselves, in the same process and in turns with ours.
+``FREEWHEEL_BENCH_SECONDS`` says for how long time is kept (20 s; the limits are for 60),
+``FREEWHEEL_BENCH_DIR`` where frames are written (a temporary directory).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+import event_model
+import h5py
+import numpy as np
+
+from benchmarks._rows import Row, interleave, make_row
+from freewheel import RunEngine
+from freewheel.plan_stubs import pace, trigger_and_read
+from freewheel.recording import MemoryRun, Recorder, replay, replay_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["rows"]
+
+SECONDS = float(os.environ.get("FREEWHEEL_BENCH_SECONDS", "20"))
+SHAPE = (2048, 2048)
+MEGABYTES = SHAPE[0] * SHAPE[1] * 2 / 1e6
+FRAMES = 40
+COMPRESSED_FRAMES = 6
+RATE = 60.0
+
+
+def rows() -> Iterable[Row]:
+    """Measure, and yield the lines of the table."""
+    yield from _writing()
+    yield from _slow_down()
+    yield from _spacing()
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def _frames() -> list[np.ndarray]:
+    """Return frames as a camera's are: shot noise on a smooth background, in 12 bits."""
+    rng = np.random.default_rng(0)
+    mean = 200 + 100 * np.sin(np.linspace(0, 9, SHAPE[1]))
+    return [rng.poisson(mean, SHAPE).astype("u2") for _ in range(4)]
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(dir=os.environ.get("FREEWHEEL_BENCH_DIR")))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _documents(frames: Iterable[Any], period: float = 0.0, key: str = "camera") -> Iterator[Any]:
+    run = event_model.compose_run()
+    yield "start", run.start_doc
+    began = run.start_doc["time"]
+    stream = None
+    for number, frame in enumerate(frames):
+        if stream is None:
+            about: dict[str, Any] = {"source": "sim", "dtype": "number", "shape": []}
+            if isinstance(frame, np.ndarray):
+                about |= {"dtype": "array", "shape": [*frame.shape], "dtype_numpy": frame.dtype.str}
+            stream = run.compose_descriptor(name="primary", data_keys={key: about}, time=began)
+            yield "descriptor", stream.descriptor_doc
+        when = began + number * period
+        yield (
+            "event",
+            stream.compose_event(
+                data={key: frame}, timestamps={key: when}, time=when, validate=False
+            ),
+        )
+    yield "stop", run.compose_stop()
+
+
+def _rate(write: Callable[[Path, Iterable[np.ndarray]], None], count: int) -> Callable[[], float]:
+    frames = _frames()
+
+    def measure() -> float:
+        with _folder() as folder:
+            began = time.perf_counter()
+            write(folder, itertools.islice(itertools.cycle(frames), count))
+            return count * MEGABYTES / (time.perf_counter() - began)
+
+    return measure
+
+
+def _with_recorder(compression: str | None) -> Callable[[Path, Iterable[np.ndarray]], None]:
+    def write(folder: Path, frames: Iterable[np.ndarray]) -> None:
+        with Recorder(folder, compression=compression) as recorder:
+            for name, doc in _documents(frames):
+                recorder(name, doc)
+
+    return write
+
+
+def _with_h5py(compression: str | None) -> Callable[[Path, Iterable[np.ndarray]], None]:
+    def write(folder: Path, frames: Iterable[np.ndarray]) -> None:
+        filters = {"compression": compression, "shuffle": True} if compression else {}
+        with h5py.File(folder / "plain.h5", "w") as file:
+            data = file.create_dataset(
+                "data", (0, *SHAPE), "u2", maxshape=(None, *SHAPE), chunks=(1, *SHAPE), **filters
+            )
+            for number, frame in enumerate(frames):
+                data.resize(number + 1, axis=0)
+                data[number] = frame
+
+    return write
+
+
+def _with_zarr(compression: str | None) -> Callable[[Path, Iterable[np.ndarray]], None]:
+    import zarr
+
+    def write(folder: Path, frames: Iterable[np.ndarray]) -> None:
+        codecs = zarr.codecs.GzipCodec(level=4) if compression else None
+        data = zarr.create_array(
+            folder / "plain.zarr",
+            shape=(0, *SHAPE),
+            chunks=(1, *SHAPE),
+            dtype="u2",
+            compressors=codecs,
+        )
+        for number, frame in enumerate(frames):
+            data.resize((number + 1, *SHAPE))
+            data[number] = frame
+
+    return write
+
+
+def _writing() -> Iterable[Row]:
+    for compression, count, repeats in ((None, FRAMES, 5), ("gzip", COMPRESSED_FRAMES, 3)):
+        cases = {
+            "freewheel": _rate(_with_recorder(compression), count),
+            "h5py": _rate(_with_h5py(compression), count),
+        }
+        with contextlib.suppress(ImportError):
+            cases["zarr"] = _rate(_with_zarr(compression), count)
+        figures = interleave(cases, repeats=repeats)
+        for peer in [name for name in cases if name != "freewheel"]:
+            yield make_row(
+                f"recording 2048 x 2048 uint16 frames, {compression or 'no compression'}",
+                figures,
+                peer=peer,
+                unit="MB/s",
+                more_is_better=True,
+                must_reach=">= 0.8",
+            )
+
+
+# -- what a plan notices ------------------------------------------------------------------------
+
+
+class _Camera:
+    """A device that has a frame ready always."""
+
+    name = "camera"
+    parent = None
+
+    def __init__(self) -> None:
+        self._frames = itertools.cycle(_frames())
+
+    def read(self) -> dict[str, Any]:
+        return {"camera": {"value": next(self._frames), "timestamp": time.time()}}
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "camera": {
+                "source": "sim",
+                "dtype": "array",
+                "shape": [*SHAPE],
+                "dtype_numpy": "<u2",
+            }
+        }
+
+    def read_configuration(self) -> dict[str, Any]:
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        return {}
+
+
+def _live(recorded: bool, turns: int) -> tuple[float, float]:
+    """Return the rate that a paced live loop keeps, and the seconds until all is on disk."""
+
+    @bpp.run_decorator()
+    def plan() -> Any:
+        camera = _Camera()
+        for _ in range(turns):
+            yield from pace(1 / RATE)
+            yield from bps.checkpoint()
+            yield from trigger_and_read([camera])
+        ended.append(time.perf_counter())
+
+    ended: list[float] = []
+    times: list[float] = []
+    with _folder() as folder, RunEngine() as engine:
+        engine.subscribe(lambda *_: times.append(time.perf_counter()), "event")
+        with Recorder(folder) as recorder:
+            if recorded:
+                engine.subscribe(recorder, delivery="queued")
+            engine(plan()).result()
+            drained = time.perf_counter() - ended[0]
+    return (len(times) - 1) / (times[-1] - times[0]), drained
+
+
+def _slow_down() -> Iterable[Row]:
+    turns = int(RATE * min(SECONDS, 5))
+    drains = []
+
+    def recorded() -> float:
+        rate, drain = _live(True, turns)
+        drains.append(drain)
+        return rate
+
+    figures = interleave(
+        {"freewheel": recorded, "not recorded": lambda: _live(False, turns)[0]},
+        repeats=3,
+        warm_up=0,
+    )
+    yield make_row(
+        "60 Hz live loop of 2048 x 2048 frames, recorded (500 MB/s)",
+        figures,
+        peer="not recorded",
+        unit="1/s",
+        more_is_better=True,
+        must_reach=">= 0.99",
+    )
+    yield Row(
+        f"the same: until the last of {turns} frames is on disk",
+        statistics.median(drains),
+        None,
+        "",
+        None,
+        "s",
+    )
+
+
+# -- spacing ------------------------------------------------------------------------------------
+
+
+def _errors(times: list[float], period: float) -> tuple[float, float]:
+    """Return median and 99th percentile of how late events are, in ms."""
+    errors = [abs(t - times[0] - i * period) * 1e3 for i, t in enumerate(times)]
+    return statistics.median(errors), statistics.quantiles(errors, n=100)[98]
+
+
+def _spacing() -> Iterable[Row]:
+    for speed in (1.0, 10.0):
+        count = int(RATE * speed * SECONDS)
+        run = MemoryRun(_documents(range(count), 1 / RATE, "x"))
+        times = [time.perf_counter() for name, _ in replay(run, speed=speed) if name == "event"]
+        yield from _spacing_rows("iterator", speed, _errors(times, 1 / RATE / speed), 1.0)
+        times = []
+        with RunEngine() as engine:
+            engine.subscribe(lambda *_, t=times: t.append(time.perf_counter()), "event")
+            engine(replay_plan(run, speed=speed)).result()
+        yield from _spacing_rows("plan", speed, _errors(times, 1 / RATE / speed), 2.0)
+
+
+def _spacing_rows(
+    way: str, speed: float, errors: tuple[float, float], limit: float
+) -> Iterable[Row]:
+    title = f"replay of 60 Hz at {speed:g} x, as {way}, {SECONDS:g} s: off by"
+    yield Row(f"{title} (median)", errors[0], None, "", None, "ms", f"<= {limit:g} ms")
+    yield Row(f"{title} (99th percentile)", errors[1], None, "", None, "ms", "<= 5 ms")
