@@ -525,9 +525,10 @@ class Background(Mapping[str, BackgroundTask]):
         """Refuse new tasks and cancel all; on the loop's thread. Those given up are logged."""
         with self._lock:
             self._closing = True
+        patience = self.grace if grace is None else min(self.grace, grace)
         while lives := (*self.lives(), *more()):
             for life in lives:
-                life.cancel("abort", "the engine was closed", grace)
+                life.cancel("abort", "the engine was closed", patience)
             await asyncio.wait([life.end for life in lives])
         self._spare.clear()
 
