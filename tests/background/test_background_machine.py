@@ -171,7 +171,7 @@ class Machine(BackgroundMachine):
 
 TestBackgroundMachine = Machine.TestCase
 TestBackgroundMachine.settings = settings(
-    max_examples=15,
+    max_examples=8,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
