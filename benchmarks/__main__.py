@@ -37,7 +37,7 @@ def modules() -> list[str]:
 def shown(figure: float | None) -> str:
     """Write a figure with three digits that mean something."""
     if figure is None:
-        return "–"
+        return "-"
     if abs(figure) >= 100:
         return f"{figure:,.0f}"
     return f"{figure:.3g}"
@@ -50,9 +50,9 @@ def add(table: Table, row: Row) -> None:
     table.add_row(
         row.name,
         shown(row.ours),
-        f"{shown(row.peer)} {row.peer_name}" if row.peer_name else "–",
+        f"{shown(row.peer)} {row.peer_name}" if row.peer_name else "-",
         row.unit,
-        f"{shown(row.ratio)} x" if row.ratio is not None else "–",
+        f"{shown(row.ratio)} x" if row.ratio is not None else "-",
         row.must_reach,
         mark,
     )

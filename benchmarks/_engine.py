@@ -131,6 +131,10 @@ def _there_and_back(engines: Engines) -> Iterable[Row]:
         yield make_row(f"{name}, uvloop", figures, peer="redsun", unit="µs", ours="uvloop")
 
 
+def _wait_for_ever(latches: Any) -> Any:
+    return wait_for_actions(latches, timeout=None)
+
+
 def _latches(engines: Engines) -> Iterable[Row]:
     def wake_up(engine: Any, latch_type: Any, stub: Any) -> Callable[[], float]:
         def measure() -> float:
@@ -142,7 +146,7 @@ def _latches(engines: Engines) -> Iterable[Row]:
             def plan() -> Any:
                 for _ in range(LATCHES):
                     engine.loop.call_later(0.0005, ready.release)  # when the plan waits
-                    yield from stub({"go": latch}, timeout=None)
+                    yield from stub({"go": latch})
                     times.append(clock() - set_at[0])
                     latch.reset()
 
@@ -156,9 +160,9 @@ def _latches(engines: Engines) -> Iterable[Row]:
 
         return measure
 
-    cases = {"freewheel": wake_up(engines.freewheel, SRLatch, wait_for_actions)}
+    cases = {"freewheel": wake_up(engines.freewheel, SRLatch, _wait_for_ever)}
     if engines.uvloop is not None:
-        cases["uvloop"] = wake_up(engines.uvloop, SRLatch, wait_for_actions)
+        cases["uvloop"] = wake_up(engines.uvloop, SRLatch, _wait_for_ever)
     if engines.redsun is not None:
         from redsun.engine import actions, plan_stubs
 
