@@ -218,3 +218,14 @@ class _Reader:
 
 
 READER = _Reader()
+
+
+def test_the_binding_loses_no_reference_to_none(qapp: Any) -> None:
+    # PySide6 6.12 does on Python 3.11, one in each call, and the program dies within minutes.
+    import sys
+
+    holder = QObject()
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        holder.setObjectName("a")
+    assert sys.getrefcount(None) > before - 500

@@ -1,0 +1,88 @@
+"""Make the pictures of the docs: ``python docs/make_pictures.py`` writes them to docs/_static.
+
+Needs the extra ``qt``; runs without a display, unless QT_QPA_PLATFORM says otherwise.
+"""
+
+import os
+import runpy
+import time
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+import freewheel.plans
+from freewheel import RunEngine
+from freewheel.forms import find_plans
+from freewheel.qt import AcquisitionWindow, _demo_plans
+from freewheel.sim import microscope
+
+HERE = Path(__file__).parent
+TARGET = HERE / "_static"
+
+
+def wait(seconds):
+    """Let the window live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(int(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def settle(engine):
+    """Stop what runs, and wait until it is over."""
+    if engine.state != "idle":
+        engine.stop()
+    end = time.monotonic() + 10
+    while engine.state != "idle" and time.monotonic() < end:
+        wait(0.05)
+
+
+def picture_of_the_window():
+    """The whole window, with a live view that gives way to a scan."""
+    scope = microscope(shape=(1024, 1024))
+    with RunEngine() as engine:
+        window = AcquisitionWindow(
+            engine, dict(scope), find_plans([freewheel.plans, _demo_plans], scope)
+        )
+        window.show()
+        window.chooser.choose("live_view").set_values({"detectors": ["camera"]})
+        window.run_in_background()
+        wait(1.5)
+        window.grab().save(str(TARGET / "window-live.png"))
+        form = window.chooser.choose("scan")
+        form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 200})
+        window.controls.run()
+        wait(1.5)
+        window.grab().save(str(TARGET / "window-scan.png"))
+        settle(engine)
+        window.stop_and_close()
+        wait(0.5)
+
+
+def pictures_of_the_tutorial():
+    """Each step of the tutorial, while a live view runs."""
+    for step in sorted((HERE / "tutorials/window").glob("step[123].py")):
+        scope = microscope(shape=(512, 512))
+        with RunEngine() as engine:
+            window, bridge = runpy.run_path(str(step))["build"](engine, scope)
+            window.show()
+            if engine.state == "idle":
+                bridge.run(freewheel.plans.live_view([scope.camera]))
+            wait(1.5)
+            window.grab().save(str(TARGET / f"tutorial-{step.stem}.png"))
+            settle(engine)
+            bridge.close()
+            window.hide()
+            KEPT.append(window)
+
+
+KEPT = []  # windows that are over: let them live until the end, which is near
+
+if __name__ == "__main__":
+    app = QApplication([])
+    app.setStyle("Fusion")
+    TARGET.mkdir(exist_ok=True)
+    picture_of_the_window()
+    pictures_of_the_tutorial()

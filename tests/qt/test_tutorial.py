@@ -1,0 +1,35 @@
+"""Each step of the tutorial shows a frame."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS = sorted((Path(__file__).parents[2] / "docs/tutorials/window").glob("step*.py"))
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda path: path.stem)
+def test_a_step_shows_a_live_view(
+    step: Path, engine: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    from freewheel.plans import live_view
+    from freewheel.qt import EngineControls, LiveImage
+
+    window, bridge = runpy.run_path(str(step))["build"](engine, scope)
+    qtbot.addWidget(window, before_close_func=lambda _: bridge.close())
+    window.show()
+    image = window if isinstance(window, LiveImage) else window.findChild(LiveImage)
+    controls = window.findChild(EngineControls)
+    if step.stem == "step4":
+        bridge.run(live_view([scope.camera]))
+    elif controls is not None:
+        controls.buttons["run"].click()
+    soon(lambda: image.frame is not None)
+    bridge.stop()
+    soon(lambda: bridge.snapshot().plan_name is None)
+    assert image.frame.shape == (64, 64)
+
+
+def test_there_are_steps() -> None:
+    assert [path.stem for path in STEPS] == ["step1", "step2", "step3", "step4"]
