@@ -6,7 +6,7 @@ from importlib.metadata import version as _version
 
 project = "freewheel"
 author = "The freewheel developers"
-copyright = "The freewheel developers"  # noqa: A001 - the name that Sphinx asks for
+copyright = "The freewheel developers"
 release = version = _version("freewheel")
 
 extensions = [

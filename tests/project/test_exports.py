@@ -24,6 +24,10 @@ PACKAGES = ["freewheel"] + [
 ]
 
 
+# What guards the import of an extra, and the two names that IPython looks for.
+HOOKS = {"MissingExtraError", "load_ipython_extension", "unload_ipython_extension"}
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_what_a_package_exports_is_what_it_says(name: str) -> None:
     if name.removeprefix("freewheel.") in OPTIONAL:
@@ -39,7 +43,7 @@ def test_what_a_package_exports_is_what_it_says(name: str) -> None:
         if not attribute.startswith("_")
         and not inspect.ismodule(value)
         and str(getattr(value, "__module__", "")).startswith("freewheel")
-        and attribute != "MissingExtraError"  # what guards the import of an extra
+        and attribute not in HOOKS
     }
     assert public <= set(exported), public - set(exported)
 
