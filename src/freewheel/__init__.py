@@ -17,7 +17,7 @@ from .engine import (
     register_bound_command,
 )
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *_core,
     "BackgroundTask",
     "BlockingRunEngine",
@@ -33,3 +33,17 @@ __all__ = [  # noqa: PLE0604
     "__version__",
     "register_bound_command",
 ]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Load magics, prompt and notices into IPython; ``%load_ext freewheel`` calls this."""
+    from .ipython import load_ipython_extension as load
+
+    load(shell)  # type: ignore[arg-type]
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """Take all that back; ``%unload_ext freewheel`` calls this."""
+    from .ipython import unload_ipython_extension as unload
+
+    unload(shell)  # type: ignore[arg-type]

@@ -3,9 +3,11 @@
 from ._blocking import BlockingRunEngine
 from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
+from ._cards import amount_of, plan_card
 from ._engine import RunEngine, register_bound_command
 from ._events import EngineEvents, EngineSnapshot
 from ._futures import EngineFuture, PlanFuture
+from ._lifetime import close_all_engines
 
 __all__ = [
     "BlockingRunEngine",
@@ -15,6 +17,9 @@ __all__ = [
     "ExhaustedPlanError",
     "PlanFuture",
     "RunEngine",
+    "amount_of",
+    "close_all_engines",
+    "plan_card",
     "register_bound_command",
     "remember_call_sites",
 ]

@@ -257,6 +257,13 @@ class PlanFuture(_Withdrawable[Any]):
         return self._state_of() if self._state_of is not None else "running"
 
     @property
+    def failure(self) -> BaseException | None:
+        """What the plan failed with; ``None`` if it did not, or has not ended. Never waits."""
+        if not self.outcome.done() or self.outcome.cancelled():
+            return None
+        return Future.exception(self.outcome)
+
+    @property
     def progress(self) -> tuple[Progress, ...]:
         """How far the plan, and the moves that it waits for, have come; empty when it has ended."""
         return () if self._progress_of is None else tuple(self._progress_of())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._engine import RunEngine
     from ._loop_thread import LoopThread
 
-__all__ = ["close_at_exit", "release_loop"]
+__all__ = ["close_all_engines", "close_at_exit", "release_loop"]
 
 #: Seconds that all engines together have for their clean-up when the interpreter exits.
 EXIT_GRACE: Final = 10.0
@@ -39,7 +39,18 @@ def close_at_exit(engine: RunEngine) -> None:
 
 
 def _close_all() -> None:
-    deadline = time.monotonic() + EXIT_GRACE
+    close_all_engines(EXIT_GRACE)
+
+
+def close_all_engines(grace: float) -> None:
+    """Close all engines of the process, with the clean-up of what they run.
+
+    Parameters
+    ----------
+    grace : float
+        Seconds for all of them together; what has not cleaned up by then is halted.
+    """
+    deadline = time.monotonic() + grace
     engines = [engine for engine in _engines if not engine.closed and not engine.forked]
     for engine in engines:
         engine.begin_close("the interpreter exits")

@@ -1,0 +1,194 @@
+"""Loads magics, prompt and notices into a shell, and takes them out again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from typing import Any
+
+from ._bluesky_magics import bluesky_magics
+from ._jobs import Jobs
+from ._magics import JobMagics
+from ._prompt import JobPrompts, PromptRefresher
+from ._signals import EndSignals
+
+__all__ = ["Extension", "load", "unload"]
+
+_KEY = "_freewheel_extension"
+_LOGGERS = ("bluesky", "freewheel")
+
+
+class _Lines(logging.Handler):
+    """Writes records as single lines to whatever the standard error is at that moment.
+
+    What a plan failed with is told by a notice; where, by ``%freewheel traceback``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        if record.getMessage() == "Run aborted":
+            return  # a notice says so
+        with contextlib.suppress(Exception):  # the terminal is gone
+            sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
+            sys.stderr.flush()
+
+
+class Extension:
+    """What was loaded into one shell.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.notebook = hasattr(shell, "kernel")
+        self.jobs = Jobs(shell, self._refresh)
+        self._refresher: PromptRefresher | None = None
+        self._prompts: JobPrompts | None = None
+        self._lines = _Lines()
+        self._quiet: list[logging.Logger] = []
+        self._signals = EndSignals(self._finish)
+        self._terminal = _Terminal()
+        self._magics = [
+            JobMagics(shell, self.jobs, notebook=self.notebook),
+            bluesky_magics(shell, self.jobs, notebook=self.notebook),
+        ]
+
+    def load(self) -> None:
+        """Load everything."""
+        shell = self.shell
+        for magics in self._magics:
+            shell.register_magics(magics)
+        shell.set_hook("complete_command", self._complete_actions, re_key=r"\s*%?action\b")
+        shell.set_hook("complete_command", self._complete_engines, re_key=r"\s*%?freewheel\b")
+        shell.events.register("pre_run_cell", self.jobs.cell_begins)
+        shell.events.register("post_run_cell", self.jobs.cell_ended)
+        shell.events.register("post_run_cell", self._follow_matplotlib)
+        self._load_prompt()
+        for name in _LOGGERS:
+            logger = logging.getLogger(name)
+            if not logger.hasHandlers():
+                logger.addHandler(self._lines)
+                self._quiet.append(logger)
+        self._signals.install()
+        self.jobs.look()
+
+    def _load_prompt(self) -> None:
+        if self.notebook or not hasattr(self.shell, "prompts"):
+            return
+        self._prompts = JobPrompts(self.shell.prompts, self.jobs)
+        self.shell.prompts = self._prompts
+        if getattr(self.shell, "pt_app", None) is not None:
+            self._refresher = PromptRefresher(self.shell, self._prompts)
+
+    def unload(self) -> None:
+        """Take everything out again, but for the magics' names."""
+        events = self.shell.events
+        for name, callback in (
+            ("pre_run_cell", self.jobs.cell_begins),
+            ("post_run_cell", self.jobs.cell_ended),
+            ("post_run_cell", self._follow_matplotlib),
+        ):
+            with contextlib.suppress(ValueError):
+                events.unregister(name, callback)
+        if self._refresher is not None:
+            self._refresher.stop()
+        if self._prompts is not None and self.shell.prompts is self._prompts:
+            self.shell.prompts = self._prompts.inner
+        for logger in self._quiet:
+            logger.removeHandler(self._lines)
+        self._signals.uninstall()
+        self.jobs.forget()
+        for magics in self._magics:
+            for names in magics.magics.values():
+                for name in names:
+                    self.shell.magics_manager.magics["line"].pop(name, None)
+
+    def _refresh(self) -> None:
+        if self._refresher is not None:
+            self._refresher.refresh()
+
+    # -- completion ---------------------------------------------------------------------------
+
+    def _complete_actions(self, shell: Any, event: Any) -> list[str]:
+        engine = self.jobs.peek()
+        return [] if engine is None else sorted(engine.pending_actions)
+
+    def _complete_engines(self, shell: Any, event: Any) -> list[str]:
+        if "use" in event.line.split():
+            return list(self.jobs.engines())
+        return ["use", "traceback"]
+
+    # -- live plots ---------------------------------------------------------------------------
+
+    def _follow_matplotlib(self, *_: Any) -> None:
+        """Have bluesky's plots draw on the main thread, once matplotlib draws with Qt."""
+        matplotlib = sys.modules.get("matplotlib")
+        if matplotlib is None or "matplotlib.pyplot" not in sys.modules:
+            return
+        if "qt" not in str(matplotlib.get_backend()).lower():
+            return
+        if threading.current_thread() is threading.main_thread():
+            from bluesky.callbacks.mpl_plotting import initialize_qt_teleporter
+
+            initialize_qt_teleporter()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def _finish(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            self._terminal.restore()
+        self.shell.atexit_operations()
+
+
+class _Terminal:
+    """Remembers how the terminal was before a prompt took it."""
+
+    def __init__(self) -> None:
+        self._settings: Any = None
+        try:
+            import termios
+
+            self._settings = termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]
+        except (ImportError, OSError, ValueError, TypeError):
+            return  # Windows, or no terminal
+        except Exception as error:  # termios.error has no other base
+            logging.getLogger("freewheel").debug("No terminal: %s", error)
+
+    def restore(self) -> None:
+        """Give it back as it was."""
+        if self._settings is None:
+            return
+        import termios
+
+        with contextlib.suppress(Exception):  # it is gone
+            termios.tcsetattr(sys.__stdin__, termios.TCSADRAIN, self._settings)  # type: ignore[arg-type]
+            sys.__stdout__.write("\x1b[?2004l\r\n")  # type: ignore[union-attr]
+            sys.__stdout__.flush()  # type: ignore[union-attr]
+
+
+def load(shell: Any) -> Extension:
+    """Load the extension, unless it is loaded."""
+    extension = getattr(shell, _KEY, None)
+    if extension is None:
+        extension = Extension(shell)
+        extension.load()
+        setattr(shell, _KEY, extension)
+    return extension
+
+
+def unload(shell: Any) -> None:
+    """Unload the extension, if it is loaded."""
+    extension = getattr(shell, _KEY, None)
+    if extension is not None:
+        delattr(shell, _KEY)
+        extension.unload()

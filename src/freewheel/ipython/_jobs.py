@@ -1,0 +1,198 @@
+"""Which engine the prompt is about, and news of its plans."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from bluesky.run_engine import RunEngine as BlueskyRunEngine
+from IPython.core.error import UsageError
+
+from freewheel.engine import BlockingRunEngine, RunEngine
+from freewheel.plan_stubs import run_progress
+
+from ._display import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from freewheel.engine import PlanFuture
+
+__all__ = ["Jobs"]
+
+
+class Jobs:
+    """The engines of a shell's namespace, and news of plans that nobody waits for.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The shell.
+    refresh : callable
+        Called, from any thread, when the prompt has something new to show.
+    """
+
+    def __init__(self, shell: InteractiveShell, refresh: Callable[[], None]) -> None:
+        self.shell = shell
+        self._refresh = refresh
+        self.chosen: str | None = None
+        # Of the main thread alone: the engines that tell of their plans.
+        self._known: list[RunEngine] = []
+        # Guards the rest: engines' threads bring news, the main thread prints them.
+        self._lock = threading.Lock()
+        self._busy = True  # a cell runs: news wait for its end
+        self._news: list[PlanFuture] = []
+        self.last_failed: PlanFuture | None = None
+
+    # -- engines ------------------------------------------------------------------------------
+
+    def engines(self) -> Mapping[str, RunEngine]:
+        """Return the engines of the namespace by name; each once."""
+        found: dict[str, RunEngine] = {}
+        for name, value in list(self.shell.user_ns.items()):
+            if (
+                isinstance(value, RunEngine)
+                and not name.startswith("_")
+                and not value.closed
+                and not any(value is known for known in found.values())
+            ):
+                found[name] = value
+        return found
+
+    def name(self) -> str:
+        """Return the name of the engine that is used.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or it is not clear which.
+        """
+        engines = self.engines()
+        if self.chosen is not None:
+            if isinstance(self.shell.user_ns.get(self.chosen), RunEngine):
+                return self.chosen
+            raise UsageError(
+                f"There is no run engine {self.chosen!r} any more. %freewheel use NAME chooses "
+                f"another; there are: {', '.join(engines) or 'none'}."
+            )
+        if "RE" in engines:
+            return "RE"
+        if len(engines) == 1:
+            return next(iter(engines))
+        if engines:
+            raise UsageError(
+                f"There are several run engines, and none is called RE: {', '.join(engines)}. "
+                "Choose one with %freewheel use NAME."
+            )
+        other = self.shell.user_ns.get("RE")
+        if isinstance(other, BlueskyRunEngine) and not isinstance(other, RunEngine):
+            raise UsageError(
+                "RE is bluesky's own run engine, whose calls block. Make one whose calls do not: "
+                "from freewheel import RunEngine; RE = RunEngine()."
+            )
+        raise UsageError(
+            "There is no run engine. Make one: from freewheel import RunEngine; RE = RunEngine()."
+        )
+
+    def engine(self) -> RunEngine:
+        """Return the engine that is used; raises as `name` does."""
+        engine: RunEngine = self.shell.user_ns[self.name()]
+        return engine
+
+    def peek(self) -> RunEngine | None:
+        """Return the engine that is used, or ``None``."""
+        try:
+            return self.engine()
+        except UsageError:
+            return None
+
+    def use(self, name: str) -> None:
+        """Choose an engine by its name in the namespace.
+
+        Raises
+        ------
+        UsageError
+            If that is no engine of freewheel's.
+        """
+        if not isinstance(self.shell.user_ns.get(name), RunEngine):
+            raise UsageError(
+                f"{name!r} is no run engine of freewheel's. There are: "
+                f"{', '.join(self.engines()) or 'none'}."
+            )
+        self.chosen = name
+        self.look()
+
+    def look(self) -> None:
+        """Follow the engines that are new; on the main thread."""
+        for engine in self.engines().values():
+            if any(engine is known for known in self._known):
+                continue
+            self._known = [known for known in self._known if not known.closed]
+            self._known.append(engine)
+            if run_progress not in engine.preprocessors:
+                engine.preprocessors.append(run_progress)
+            if not isinstance(engine, BlockingRunEngine):
+                engine.events.plan_ended.connect(self._plan_ended)
+            engine.events.state_changed.connect(self._state_changed)
+
+    def forget(self) -> None:
+        """Follow no engine any more."""
+        for engine in self._known:
+            engine.events.plan_ended.disconnect(self._plan_ended, missing_ok=True)
+            engine.events.state_changed.disconnect(self._state_changed, missing_ok=True)
+        self._known.clear()
+
+    # -- news ---------------------------------------------------------------------------------
+
+    def _state_changed(self, new: str, old: str) -> None:
+        self._refresh()
+
+    def _plan_ended(self, future: PlanFuture) -> None:
+        # On the engine's thread.
+        with self._lock:
+            self._news.append(future)
+            if self._busy:
+                return
+        self._print_news()
+        self._refresh()
+
+    def cell_begins(self, *_: Any) -> None:
+        """Keep news back from now on: their lines would stand in the cell's own output."""
+        with self._lock:
+            self._busy = True
+
+    def cell_ended(self, *_: Any) -> None:
+        """Print what was kept back, and look for new engines."""
+        self.look()
+        with self._lock:
+            self._busy = False
+        self._print_news()
+
+    def _print_news(self) -> None:
+        with self._lock:
+            news, self._news = self._news, []
+        lines = [self._line(future) for future in news if not _is_looked_after(future)]
+        if lines:
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
+
+    def _line(self, future: PlanFuture) -> str:
+        took = duration(future.elapsed)
+        error = future.failure
+        if error is None:
+            return f"[{future.plan_name}] {future.status} after {took}."
+        self.last_failed = future
+        text = " ".join(str(error).split())
+        if len(text) > 100:
+            text = f"{text[:99]}…"
+        return (
+            f"[{future.plan_name}] failed after {took}: {type(error).__name__}: {text} "
+            "(%freewheel traceback shows where)"
+        )
+
+
+def _is_looked_after(future: PlanFuture) -> bool:
+    return future.observed or future.outcome.observed
