@@ -95,6 +95,7 @@ def _rate(write: Callable[[Path, Iterable[np.ndarray]], None], count: int) -> Ca
 
     def measure() -> float:
         with _folder() as folder:
+            os.sync()  # else each pays for what the one before it left to be written
             began = time.perf_counter()
             write(folder, itertools.islice(itertools.cycle(frames), count))
             return count * MEGABYTES / (time.perf_counter() - began)

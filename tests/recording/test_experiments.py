@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -14,7 +15,7 @@ from ophyd_async.core import TriggerInfo
 
 from freewheel import SRLatch
 from freewheel.plan_stubs import read_while_waiting, wait_for_actions
-from freewheel.recording import RecordedRun, replay, replay_devices, replay_plan
+from freewheel.recording import RecordedRun, read_runs, replay, replay_devices, replay_plan
 
 
 def count(d):
@@ -193,3 +194,17 @@ def test_runs_side_by_side(engine, parts, record, equal_documents):
             if run.uid in (doc["uid"], doc.get("run_start")) or doc.get("descriptor") in descriptors
         ]
         equal_documents(run.documents(), own)
+
+
+def test_recording_of_the_repository(engine):
+    """The recording that comes with the source is readable, and its scan can be run again."""
+    scan_run, count_run = read_runs(Path(__file__).parent / "data" / "microscope")
+    assert [run.start["plan_name"] for run in (scan_run, count_run)] == ["scan", "count"]
+    assert scan_run.complete
+    recorded = list(scan_run.documents())
+    again = []
+    engine.subscribe(lambda name, doc: again.append((name, doc)))
+    devices = replay_devices(scan_run, speed=math.inf)
+    detectors = [devices["camera"], devices["temperature"]]
+    engine(bp.scan(detectors, devices["stage-x"], -10, 10, 5)).result(20)
+    assert_same_data(again, recorded)
