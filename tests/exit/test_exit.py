@@ -50,7 +50,6 @@ PRELUDE = """
             yield Msg("stage", device)
             yield Msg("checkpoint")
             note("running")
-            print("running", flush=True)
             yield Msg("sleep", None, 600)
             yield Msg("close_run")
         finally:
@@ -71,6 +70,7 @@ PRELUDE = """
         future = RE(plan(**kwargs))
         while "running" not in Path(sys.argv[1]).read_text():
             threading.Event().wait(0.01)  # the script's own business: nothing is tested here
+        print("running", flush=True)
         return future
 """
 
