@@ -52,9 +52,7 @@ class Driver:
             self.seen = json.loads(line)
 
     def do(self, *arguments: object) -> None:
-        subprocess.run(
-            ["xdotool", *map(str, arguments)], env=self._env, check=True, timeout=10
-        )
+        subprocess.run(["xdotool", *map(str, arguments)], env=self._env, check=True, timeout=10)
 
     def click(self, name: str, *, at: tuple[int, int] = (0, 0)) -> None:
         self.wait(lambda seen: name in seen["places"])

@@ -14,7 +14,7 @@ from bluesky.utils import MsgGenerator
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton
 
-from freewheel.core import Action
+from freewheel.core import Action, Progress
 from freewheel.forms import InvalidArgumentsError, create_plan_spec, find_plans
 from freewheel.plan_stubs import wait_for_actions
 from freewheel.qt import (
@@ -339,17 +339,13 @@ def test_what_is_no_number_is_said(bridge: Any, scope: Any, qtbot: Any, soon: An
 # -- progress, claims, devices, log -----------------------------------------------------------
 
 
-class Scope:
-    def __init__(self, name: str, current: float, total: float | None) -> None:
-        self.name, self.current, self.total = name, current, total
-
-
 def test_scopes_have_bars(bridge: Any, qtbot: Any) -> None:
     panel = ProgressPanel(bridge)
     qtbot.addWidget(panel)
-    bridge.progressChanged.emit((Scope("rows", 1, 4), Scope("wait", 3, None)))
-    assert panel.bars[0].value() == 250
-    assert panel.bars[1].maximum() == 0
+    rows, wait = Progress("rows", fraction=0.25), Progress("wait", elapsed=3.0)
+    bridge.progressChanged.emit((rows, wait, Progress("over", fraction=1.0, done=True)))
+    assert [bar.value() for bar in panel.bars] == [250, 0]
+    assert "3 s" in panel.bars[1].text()
     bridge.progressChanged.emit(())
     assert panel.bars == ()
 

@@ -148,7 +148,8 @@ class EngineBridge(QObject):
 
     def pause(self, defer: bool = False) -> Future[None] | None:
         """Pause the plan; at its next checkpoint if ``defer``."""
-        return self._ask("pause", self._engine.request_pause, defer)
+        future: Future[Any] | None = self._ask("pause", self._engine.request_pause, defer)
+        return future
 
     def resume(self, *_: Any) -> PlanFuture | None:
         """Go on with a paused plan."""
@@ -157,15 +158,20 @@ class EngineBridge(QObject):
 
     def stop(self, *_: Any) -> Future[Any] | None:
         """Stop the plan with clean-up; its runs count as successes."""
-        return self._ask("stop", self._engine.stop)
+        future: Future[Any] | None = self._ask("stop", self._engine.stop)
+        return future
 
     def abort(self, reason: object = "") -> Future[Any] | None:
         """Abort the plan with clean-up; its runs count as aborted."""
-        return self._ask("abort", self._engine.abort, reason if isinstance(reason, str) else "")
+        future: Future[Any] | None = self._ask(
+            "abort", self._engine.abort, reason if isinstance(reason, str) else ""
+        )
+        return future
 
     def halt(self, *_: Any) -> Future[Any] | None:
         """End the plan at once, without its clean-up."""
-        return self._ask("halt", self._engine.halt)
+        future: Future[Any] | None = self._ask("halt", self._engine.halt)
+        return future
 
     def trigger_action(self, name: str) -> None:
         """Set the latch of an action on offer."""
@@ -190,7 +196,7 @@ class _Links:
         self._feed = feed
         self._engine = weakref.ref(engine)
         events = engine.events
-        self._slots = [
+        self._slots: list[tuple[Any, Callable[..., None]]] = [
             (events.state_changed, lambda new, old: feed.put("state", new, old)),
             (events.plan_started, lambda future: feed.put("started", future)),
             (events.plan_ended, lambda future: feed.put("ended", future)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence  # noqa: TC003 - a form reads the annotations
-from typing import Annotated
+from typing import Annotated, Any
 
 import bluesky.plans as bp
 from annotated_types import Ge
@@ -14,8 +14,8 @@ __all__ = ["count", "grid_scan", "scan"]
 
 
 def scan(
-    detectors: Sequence[Readable],
-    motor: Movable,
+    detectors: Sequence[Readable[Any]],
+    motor: Movable[Any],
     start: float = -10.0,
     stop: float = 10.0,
     num: Annotated[int, Ge(1)] = 11,
@@ -37,9 +37,9 @@ def scan(
 
 
 def grid_scan(
-    detectors: Sequence[Readable],
-    slow_motor: Movable,
-    fast_motor: Movable,
+    detectors: Sequence[Readable[Any]],
+    slow_motor: Movable[Any],
+    fast_motor: Movable[Any],
     slow_start: float = -10.0,
     slow_stop: float = 10.0,
     slow_num: Annotated[int, Ge(1)] = 5,
@@ -77,7 +77,7 @@ def grid_scan(
 
 
 def count(
-    detectors: Sequence[Readable],
+    detectors: Sequence[Readable[Any]],
     num: Annotated[int, Ge(1)] = 10,
     delay: Annotated[float, Ge(0)] = 0.0,
 ) -> MsgGenerator[str]:

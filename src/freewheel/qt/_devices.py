@@ -209,7 +209,7 @@ class SettingRow(_Row):
     """A setting of a device, such as an exposure time, changed by hand.
 
     It may be changed while a plan uses the device: the engine changes it between two messages of
-    the plan, where the engine can do that.
+    the plan.
 
     Parameters
     ----------
@@ -254,16 +254,12 @@ class SettingRow(_Row):
             self._say(f"{value!r} is no number" if value else "give a value")
             return
         engine = self._bridge.engine
-        between = getattr(engine, "between_messages", None)
 
         async def change() -> None:
             await _finished(signal.set(value))
 
-        if between is None:
-            self._on_loop(change)
-            return
         feed = self._feed
-        future = between(change)
+        future = engine.between_messages(change)
 
         def tell(done: Any) -> None:
             error = None if done.cancelled() else done.exception()

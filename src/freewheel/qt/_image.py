@@ -210,7 +210,8 @@ class LiveImage(QWidget):
             return part
         self._message.setText("some values are not finite")
         low, high = levels if levels is not None and np.ndim(levels) == 1 else (0.0, 1.0)
-        return np.nan_to_num(part, nan=low, posinf=high, neginf=low)
+        finite: npt.NDArray[Any] = np.nan_to_num(part, nan=low, posinf=high, neginf=low)
+        return finite
 
     def _part_in_sight(self, height: int, width: int) -> tuple[slice, slice, int]:
         (left, right), (top, bottom) = self._view.viewRange()

@@ -131,7 +131,12 @@ class LivePlot(QWidget):
     def _add(self, doc: dict[str, Any]) -> None:
         data, run = doc["data"], self._runs.get(doc["descriptor"])
         y_key = self._y or next((k for k, v in data.items() if np.ndim(v) == 0), None)
-        if run is None or y_key not in data or (self._x is not None and self._x not in data):
+        if (
+            run is None
+            or y_key is None
+            or y_key not in data
+            or (self._x is not None and self._x not in data)
+        ):
             return
         x = data[self._x] if self._x else doc["time"] - self._starts.get(run, doc["time"])
         try:

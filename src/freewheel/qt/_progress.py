@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from freewheel.background import BackgroundTask
+    from freewheel.core import Progress
     from freewheel.qt._bridge import EngineBridge
 
 __all__ = ["ProgressPanel"]
@@ -57,7 +58,9 @@ class ProgressPanel(QWidget):
         """The names of the tasks that are shown."""
         return tuple(task.name for task in self._tasks)
 
-    def _show_progress(self, scopes: tuple[Any, ...]) -> None:
+    def _show_progress(self, told: tuple[Progress, ...]) -> None:
+        # A task as a whole has a row of its own, below.
+        scopes = [p for p in told if not p.done and (p.kind != "task" or p.fraction is not None)]
         while len(self._bars) < len(scopes):
             bar = QProgressBar()
             self._bars.append(bar)
@@ -68,10 +71,9 @@ class ProgressPanel(QWidget):
             bar.hide()
             bar.deleteLater()
         for bar, scope in zip(self._bars, scopes, strict=True):
-            fraction = fraction_of(scope)
-            bar.setRange(0, 0 if fraction is None else _PARTS)  # 0, 0: busy, no end in sight
-            bar.setValue(round(_PARTS * (fraction or 0)))
-            bar.setFormat(f"{_name_of(scope)}  %p %")
+            bar.setRange(0, _PARTS)
+            bar.setValue(round(_PARTS * (scope.fraction or 0)))
+            bar.setFormat(_text_of(scope))
         self._say_nothing()
 
     def _show_task(self, task: BackgroundTask) -> None:
@@ -93,23 +95,11 @@ class ProgressPanel(QWidget):
         self._nothing.setVisible(not self._bars and not self._tasks)
 
 
-def fraction_of(scope: Any) -> float | None:
-    """Return how far a scope is, from 0 to 1; `None` if it has no end."""
-    fraction = getattr(scope, "fraction", None)
-    if fraction is None:
-        done, total = getattr(scope, "current", None), getattr(scope, "total", None)
-        if done is None or not total:
-            return None
-        fraction = done / total
-    return min(1.0, max(0.0, float(fraction)))
-
-
-def _name_of(scope: Any) -> str:
-    for attribute in ("description", "name", "label"):
-        text = getattr(scope, attribute, None)
-        if text:
-            return str(text)
-    return "progress"
+def _text_of(scope: Progress) -> str:
+    if scope.fraction is None:  # no end is known
+        return f"{scope.name}  {scope.elapsed:.0f} s"
+    left = "" if scope.remaining is None else f"  {scope.remaining:.0f} s left"
+    return f"{scope.name}  %p %{left}"
 
 
 class _TaskRow(QWidget):
