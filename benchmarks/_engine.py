@@ -217,7 +217,7 @@ def _statuses() -> Iterable[Row]:
             called = threading.Semaphore(0)
             begin = clock()
             for _ in range(count):
-                status = kind()
+                status = kind(timeout=60)
                 if callback:
                     status.add_callback(lambda _: called.release())
                 status.set_finished()
@@ -231,7 +231,7 @@ def _statuses() -> Iterable[Row]:
 
     peer = _ophyd_status()
     for callback, name, limit in (
-        (False, "Status made, finished, waited for", ">= 60"),
+        (False, "Status(timeout=60) made, finished, waited for", ">= 60"),
         (True, "the same, with a callback", ">= 25"),
     ):
         cases = {"freewheel": rate(Status, 100 * STATUSES, callback=callback)}
