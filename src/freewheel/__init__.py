@@ -1,5 +1,7 @@
 """A Bluesky run engine that never blocks."""
 
+from importlib import import_module
+
 from bluesky.run_engine import RunEngineResult
 
 from ._version import __version__
@@ -37,13 +39,10 @@ __all__ = [
 
 def load_ipython_extension(shell: object) -> None:
     """Load magics, prompt and notices into IPython; ``%load_ext freewheel`` calls this."""
-    from .ipython import load_ipython_extension as load
-
-    load(shell)  # type: ignore[arg-type]
+    # By name: no layer below the prompt depends on it.
+    import_module("freewheel.ipython").load_ipython_extension(shell)
 
 
 def unload_ipython_extension(shell: object) -> None:
     """Take all that back; ``%unload_ext freewheel`` calls this."""
-    from .ipython import unload_ipython_extension as unload
-
-    unload(shell)  # type: ignore[arg-type]
+    import_module("freewheel.ipython").unload_ipython_extension(shell)
