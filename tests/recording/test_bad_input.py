@@ -166,7 +166,7 @@ def test_subscribed_in_the_middle(tmp_path, caplog):
     for pair in list(documents())[1:]:
         recorder(*pair)
     assert read_runs(tmp_path) == []
-    assert caplog.text.count("whose start was not seen") == 1 or "not recorded in" in caplog.text
+    assert "whose start was not seen" in caplog.text
 
 
 @pytest.mark.parametrize("speed", [0, -1, math.nan])

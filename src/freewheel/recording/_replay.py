@@ -132,7 +132,9 @@ def replay_plan(run: RecordedRun, *, speed: float = 1.0) -> MsgGenerator[str]:
     RecordingError
         When the recording is damaged, at that document.
     """
-    return _replay_plan(run, check_speed(speed))
+    plan = _replay_plan(run, check_speed(speed))
+    plan.__name__ = "replay_plan"  # as prompts and windows show it
+    return plan
 
 
 def _replay_plan(run: RecordedRun, speed: float) -> MsgGenerator[str]:
