@@ -1,0 +1,47 @@
+"""Plans that the tests run at a prompt."""
+
+import bluesky.plan_stubs as bps
+from bluesky.preprocessors import run_decorator
+
+from freewheel.plan_stubs import declare_progress, update_progress
+
+
+def long():
+    """Reaches no checkpoint for a minute."""
+    yield from bps.checkpoint()
+    yield from bps.sleep(60)
+
+
+def bad():
+    """Fails while nobody looks."""
+    yield from bps.sleep(0.3)
+    raise ValueError("no light")
+
+
+@run_decorator(md={})
+def guarded(path):
+    """Writes to a file when it is cleaned up."""
+    try:
+        yield from bps.sleep(60)
+    finally:
+        with open(path, "a") as file:
+            file.write("cleaned up\n")
+
+
+def nested(outer=3, inner=4):
+    """Two loops, each with progress."""
+    yield from declare_progress("tiles")
+    for tile in range(outer):
+        yield from declare_progress("lines", parent="tiles")
+        for line in range(inner):
+            yield from bps.null()
+            yield from update_progress("lines", current=line + 1, target=inner, unit="lines")
+        yield from update_progress("lines", done=True)
+        yield from update_progress("tiles", current=tile + 1, target=outer, unit="tiles")
+    yield from update_progress("tiles", done=True)
+
+
+def add(number: int, scale: float = 1.0):
+    """Return a number, as a plan."""
+    yield from bps.null()
+    return number * scale

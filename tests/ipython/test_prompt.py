@@ -1,0 +1,179 @@
+"""Plans as jobs in a real IPython on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def idle(ipython: Any) -> Iterator[None]:
+    """Each test begins and ends with an engine that runs nothing."""
+    yield
+    ipython.send("\x15")
+    ipython.run("RE.state == 'idle' or RE.halt().exception(10)")
+
+
+def test_magics_without_a_plan_say_what_to_write(ipython: Any) -> None:
+    for magic in ("fg", "pause", "resume", "stop", "abort", "halt"):
+        text = ipython.run(f"%{magic}", "UsageError: No plan is running. Start one: RE")
+        assert "Traceback" not in text
+    ipython.run("%jobs", "foreground  nothing")
+    ipython.run("%action", "No action is on offer")
+    ipython.run("%action snap", "UsageError: No plan waits for the action 'snap'")
+
+
+def test_the_prompt_shows_what_runs_and_leaves_what_is_typed_alone(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.send("1 + 4")
+    ipython.wait(rf"\[live_view 2 s\] In \[{ipython.cells + 1}\]: 1 \+ 4")
+    ipython.cells += 1
+    ipython.send("1\r")
+    ipython.prompt()
+    assert re.search(r"Out\[\d+\]: 42|42", ipython.output(ipython.cells)) or "15" in ipython.text()
+    ipython.run("f", r"<PlanFuture live_view: running, \d+\.\d s")
+    ipython.run("%stop", r"live_view stopped after \d+ s")
+
+
+def test_control_of_a_live_view(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.run("%action", "snap  Record one frame")
+    ipython.prompt()
+    ipython.send("%action sn\t")
+    ipython.wait(rf"In \[{ipython.cells + 1}\]: %action snap")
+    ipython.cells += 1
+    ipython.send("\r")
+    ipython.run("%action nope", r"On offer: 'snap'")
+    ipython.run("%jobs", r"foreground  live_view: running")
+    ipython.run("%pause", "live_view is paused")
+    ipython.wait(rf"\[live_view paused \d+ s\] In \[{ipython.cells + 1}\]")
+    ipython.run("%resume", "live_view goes on")
+    ipython.run("%abort for a test", "live_view aborted")
+    ipython.run("f.outcome.result().reason", "for a test")
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.run("%halt", "live_view aborted")
+
+
+def test_ctrl_c_once_detaches(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.start("%fg")
+    ipython.wait("Ctrl-C detaches")
+    ipython.wait("live_view running 0 s|live_view running 1 s")
+    ipython.interrupt()
+    ipython.wait("Detached: live_view goes on")
+    ipython.run("RE.state", "running")
+
+
+def test_ctrl_c_twice_pauses_at_a_checkpoint(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.start("%fg")
+    ipython.wait("live_view running")
+    ipython.interrupt()
+    ipython.wait("Detaching. Again within 1 s")
+    ipython.interrupt()
+    ipython.wait("Deferred pause requested")
+    ipython.prompt()
+    assert "live_view is paused" in ipython.output(ipython.cells)
+    ipython.run("RE.state", "paused")
+
+
+def test_ctrl_c_three_times_pauses_at_once(ipython: Any) -> None:
+    # It reaches no checkpoint: a deferred pause alone would not pause it.
+    ipython.run("f = RE(long())")
+    ipython.start("%fg")
+    ipython.wait("long running")
+    ipython.interrupt()
+    ipython.wait("Detaching. Again")
+    ipython.interrupt()
+    ipython.wait("Deferred pause requested. Again: pause now")
+    ipython.interrupt()
+    ipython.wait("Pausing now")
+    ipython.prompt()
+    assert "long is paused" in ipython.output(ipython.cells)
+    ipython.run("%abort", "long aborted")
+
+
+def test_progress_is_shown_and_leaves_no_bar(ipython: Any) -> None:
+    ipython.run("f = RE(bp.count([scope.temperature], 20, delay=0.1))")
+    ipython.start("%fg")
+    ipython.wait(r"count\s+━+.*\d+% \d+/20 points")
+    ipython.prompt()
+    text = ipython.output(ipython.cells)
+    assert "count completed after" in text
+    assert "━" not in text
+
+
+def test_output_of_plans_does_not_garble_the_line(ipython: Any) -> None:
+    ipython.run("from bluesky.callbacks import LiveTable")
+    cell = "f = RE(bp.count([scope.temperature], 5, delay=0.1), LiveTable(['temperature']))"
+    ipython.run(cell)
+    ipython.send("half a li")
+    ipython.wait(r"\[count\] completed after \d+ s\.")
+    ipython.send("ne")
+    ipython.wait(rf"In \[{ipython.cells + 1}\]: half a line$")
+    text = ipython.output(ipython.cells)
+    assert len(re.findall(r"^\|\s+[1-5] \|", ipython.text(), re.MULTILINE)) >= 5, text
+    assert not re.search(r"half a li\S*\|", ipython.text())
+
+
+def test_a_plan_that_fails_unseen_is_told_of(ipython: Any) -> None:
+    ipython.run("f = RE(bad())")
+    ipython.wait(r"\[bad\] failed after 0 s: ValueError: no light \(%freewheel traceback")
+    ipython.run("%freewheel traceback", "ValueError.*no light", "raise ValueError")
+    assert "Run aborted" not in ipython.text()
+
+
+def test_a_plan_that_is_awaited_is_not_told_of(ipython: Any) -> None:
+    ipython.run("x = await RE(bp.count([scope.temperature]))")
+    ipython.run("x.exit_status", "success")
+    text = ipython.run("RE(bp.count([scope.temperature])).result().exit_status", "success")
+    assert "[count]" not in text
+
+
+def test_ctrl_c_in_an_await_leaves_the_plan_alone(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.start("await f")
+    ipython.wait(rf"In \[{ipython.cells}\]: await f\s")
+    ipython.interrupt()
+    ipython.prompt()
+    ipython.run("RE.state", "running")
+
+
+def test_bluesky_magics_wait_and_ctrl_c_pauses(ipython: Any) -> None:
+    ipython.run("slow = microscope()")
+    ipython.run("%mov scope.stage.x 3")
+    ipython.run("await scope.stage.x.user_readback.get_value()", "3.0")
+    ipython.run("%movr scope.stage.x -1")
+    ipython.run("await scope.stage.x.user_readback.get_value()", "2.0")
+    ipython.run("_ = await slow.stage.x.velocity.set(0.5)")
+    ipython.start("%mov slow.stage.x 100")
+    ipython.wait("mv running")
+    ipython.interrupt()
+    ipython.prompt()
+    ipython.run("RE.state", "paused")
+    ipython.run("%abort", "mv aborted")
+    ipython.run("%wa", "stage-x")
+    ipython.run("%ct", "temperature|camera|no")
+
+
+def test_plans_are_listed(ipython: Any) -> None:
+    ipython.run("%plans live", r"live_view\(detectors, \*, rate=30\.0")
+    ipython.run("%plans bp.count", r"bp\.count\(detectors, num=1")
+    ipython.run("%plans no_such", "No plan in the namespace")
+
+
+def test_two_engines(ipython: Any) -> None:
+    ipython.run("other = RunEngine()")
+    ipython.run("%freewheel", "RE: idle .used.", "other: idle")
+    ipython.run("%freewheel use other")
+    ipython.run("f = other(live_view([scope.camera]))")
+    ipython.run("%stop", "live_view stopped")
+    ipython.run("%freewheel use nothing", "UsageError: 'nothing' is no run engine")
+    ipython.run("%freewheel use RE")
+    ipython.run("other.close()")
+    ipython.run("%freewheel", "RE: idle .used.")
