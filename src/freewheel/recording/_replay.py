@@ -133,7 +133,8 @@ def replay_plan(run: RecordedRun, *, speed: float = 1.0) -> MsgGenerator[str]:
         When the recording is damaged, at that document.
     """
     plan = _replay_plan(run, check_speed(speed))
-    plan.__name__ = "replay_plan"  # as prompts and windows show it
+    # As prompts and windows show it; a generator has a name, which its type does not tell.
+    plan.__name__ = "replay_plan"  # type: ignore[attr-defined]
     return plan
 
 
