@@ -66,7 +66,9 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     called = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, entry in COMMANDS.items():
         function = load(name) if name == called else _placeholder()
-        app.command(name, short_help=entry.summary)(function)
+        # A command that takes the arguments of something else says so with this attribute.
+        settings = getattr(function, "context_settings", None)
+        app.command(name, short_help=entry.summary, context_settings=settings)(function)
     return app
 
 

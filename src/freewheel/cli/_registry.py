@@ -44,6 +44,13 @@ COMMANDS: Final[dict[str, Entry]] = {
         "Record a plan on the simulated microscope.", "._record", "record", "recording"
     ),
     "replay": Entry("Emit recorded documents again.", "._replay", "replay", "recording"),
+    "run": Entry("Run a plan of a file, with progress.", "._run", "run"),
+    "shell": Entry(
+        "Start IPython on the simulated microscope.",
+        "._shell",
+        "shell",
+        "ipython",
+    ),
     "tiled": Entry("Run a Tiled server on this machine.", "._tiled", "tiled", "tiled"),
 }
 

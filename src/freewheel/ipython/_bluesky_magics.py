@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import bluesky.run_engine
+from bluesky.plans import count
+from bluesky.utils import maybe_await
+from IPython.core.error import UsageError
 
-from ._attach import Attachment, PauseFirst
+from ._attach import Attachment, PauseFirst, wait_for
 from ._magics import how_it_stands, say
 
 if TYPE_CHECKING:
     from ._jobs import Jobs
 
 __all__ = ["bluesky_magics"]
+
+
+#: Seconds that devices have to say where they are.
+_PATIENCE = 10.0
 
 
 class _WaitingEngine:
@@ -54,10 +62,96 @@ def bluesky_magics(shell: Any, jobs: Jobs, *, notebook: bool) -> Any:
         def _ensure_idle(self) -> None:
             """Leave a paused plan alone: here it can be resumed."""
 
+        def wa(self, line: str) -> None:
+            """List where everything is; without labelled devices, all that can be located."""
+            if type(self).positioners or _labelled(self.shell.user_ns):
+                super().wa(line)
+            else:
+                _where(jobs.engine(), _chosen(line, self.shell.user_ns, "locate"))
+
+        def ct(self, line: str) -> None:
+            """Count labelled devices; or those that are named, such as ``%ct scope.camera``."""
+            if type(self).detectors or _labelled(self.shell.user_ns):
+                super().ct(line)
+            else:
+                _count(self.RE, _chosen(line, self.shell.user_ns, "read") if line.strip() else [])
+
     # IPython's registry is kept by the base class; a subclass has what it inherits.
     WaitingMagics.magics = magics_class.magics
     WaitingMagics.registered = True
     return WaitingMagics(shell)
+
+
+def _labelled(namespace: dict[str, Any]) -> bool:
+    from bluesky.magics import get_labeled_devices
+
+    return bool(get_labeled_devices(user_ns=namespace))
+
+
+def _chosen(line: str, namespace: dict[str, Any], method: str) -> list[Any]:
+    """Return the devices that are named in ``line``, or all of the namespace, with a method."""
+    if words := line.split():
+        devices = [_evaluated(word, namespace) for word in words]
+        for word, device in zip(words, devices, strict=True):
+            if not hasattr(device, method):
+                raise UsageError(f"{word} has no {method}().")
+        return devices
+    found: dict[int, Any] = {}
+    for name, value in list(namespace.items()):
+        if not name.startswith("_"):
+            for device in value.values() if isinstance(value, Mapping) else [value]:
+                _collect(device, method, found)
+    return sorted(found.values(), key=lambda device: str(device.name))
+
+
+def _evaluated(word: str, namespace: dict[str, Any]) -> Any:
+    try:
+        return eval(word, namespace)
+    except Exception as error:
+        raise UsageError(f"{word}: {error}") from None
+
+
+def _collect(device: Any, method: str, found: dict[int, Any], depth: int = 3) -> None:
+    if not isinstance(getattr(device, "name", None), str) or isinstance(device, type):
+        return
+    if callable(getattr(device, method, None)):
+        found[id(device)] = device
+    children = getattr(device, "children", None)
+    if depth and callable(children):
+        for _, child in children():
+            if hasattr(child, "children") and not hasattr(child, "source"):
+                _collect(child, method, found, depth - 1)
+
+
+def _where(engine: Any, devices: list[Any]) -> None:
+    """Print where devices are; asked on the engine's loop, between two messages of its plan."""
+
+    async def ask() -> list[Any]:
+        return [await maybe_await(device.locate()) for device in devices]
+
+    asked = engine.between_messages(ask)
+    if not wait_for(asked, _PATIENCE):
+        asked.cancel()
+        raise UsageError("The devices did not answer, or the plan is in a long message.")
+    say(f"{'Device':<30} {'Readback':<14} {'Setpoint':<14}")
+    for device, location in zip(devices, asked.result(0), strict=True):
+        where, wanted = location["readback"], location["setpoint"]
+        say(f"{device.name:<30} {where!s:<14.14} {wanted!s:<14.14}")
+
+
+def _count(run: _WaitingEngine, devices: list[Any]) -> None:
+    """Read devices once, and print what they say; nothing is saved."""
+    if not devices:
+        raise UsageError("No device is labelled as a detector. Name some: %ct scope.camera")
+
+    def show(name: str, doc: dict[str, Any]) -> None:
+        if name == "event":
+            for key, value in doc["data"].items():
+                shape = getattr(value, "shape", ())
+                say(f"{key:<30} {f'array {shape}' if shape else value}")
+
+    say("[This data will not be saved. Use the RunEngine to collect data.]")
+    run(count(devices), show)
 
 
 def _import() -> Any:

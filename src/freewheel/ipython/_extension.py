@@ -7,36 +7,21 @@ import logging
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._bluesky_magics import bluesky_magics
 from ._jobs import Jobs
+from ._logging import log_as_lines
 from ._magics import JobMagics
 from ._prompt import JobPrompts, PromptRefresher
 from ._signals import EndSignals
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["Extension", "load", "unload"]
 
 _KEY = "_freewheel_extension"
-_LOGGERS = ("bluesky", "freewheel")
-
-
-class _Lines(logging.Handler):
-    """Writes records as single lines to whatever the standard error is at that moment.
-
-    What a plan failed with is told by a notice; where, by ``%freewheel traceback``.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        if record.getMessage() == "Run aborted":
-            return  # a notice says so
-        with contextlib.suppress(Exception):  # the terminal is gone
-            sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
-            sys.stderr.flush()
 
 
 class Extension:
@@ -54,8 +39,7 @@ class Extension:
         self.jobs = Jobs(shell, self._refresh)
         self._refresher: PromptRefresher | None = None
         self._prompts: JobPrompts | None = None
-        self._lines = _Lines()
-        self._quiet: list[logging.Logger] = []
+        self._restore_logging: Callable[[], None] = lambda: None
         self._signals = EndSignals(self._finish)
         self._terminal = _Terminal()
         self._magics = [
@@ -74,11 +58,7 @@ class Extension:
         shell.events.register("post_run_cell", self.jobs.cell_ended)
         shell.events.register("post_run_cell", self._follow_matplotlib)
         self._load_prompt()
-        for name in _LOGGERS:
-            logger = logging.getLogger(name)
-            if not logger.hasHandlers():
-                logger.addHandler(self._lines)
-                self._quiet.append(logger)
+        self._restore_logging = log_as_lines()
         self._signals.install()
         self.jobs.look()
 
@@ -104,8 +84,7 @@ class Extension:
             self._refresher.stop()
         if self._prompts is not None and self.shell.prompts is self._prompts:
             self.shell.prompts = self._prompts.inner
-        for logger in self._quiet:
-            logger.removeHandler(self._lines)
+        self._restore_logging()
         self._signals.uninstall()
         self.jobs.forget()
         for magics in self._magics:

@@ -19,7 +19,7 @@ def bad():
 
 
 @run_decorator(md={})
-def guarded(path):
+def guarded(path: str):
     """Writes to a file when it is cleaned up."""
     try:
         yield from bps.sleep(60)
@@ -28,7 +28,7 @@ def guarded(path):
             file.write("cleaned up\n")
 
 
-def nested(outer=3, inner=4):
+def nested(outer: int = 3, inner: int = 4):
     """Two loops, each with progress."""
     yield from declare_progress("tiles")
     for tile in range(outer):
