@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def _load() -> Any:
     name = "freewheel_tests_terminal"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("_terminal.py"))
+        spec = importlib.util.spec_from_file_location(
+            name, Path(__file__).with_name("_terminal.py")
+        )
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -44,7 +46,9 @@ def new_terminal(tmp_path: Path) -> Iterator[Any]:
     made: list[Any] = []
 
     def start(*arguments: str, **environment: str) -> Any:
-        terminal = module.Terminal(list(arguments), tmp_path / "ipython", PYTHONPATH=PLANS, **environment)
+        terminal = module.Terminal(
+            list(arguments), tmp_path / "ipython", PYTHONPATH=PLANS, **environment
+        )
         made.append(terminal)
         return terminal
 

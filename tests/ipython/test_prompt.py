@@ -159,7 +159,9 @@ def test_bluesky_magics_wait_and_ctrl_c_pauses(ipython: Any) -> None:
     ipython.run("%abort", "mv aborted")
     ipython.run("%wa", "stage-x")
     ipython.run("%ct", "UsageError: No device is labelled")
-    ipython.run("%ct scope.temperature scope.camera", r"temperature\s+\d", r"camera-image\s+array \(")
+    ipython.run(
+        "%ct scope.temperature scope.camera", r"temperature\s+\d", r"camera-image\s+array \("
+    )
 
 
 def test_plans_are_listed(ipython: Any) -> None:
