@@ -501,3 +501,15 @@ def test_closing_the_engine_ends_what_no_plan_owns(log: Log) -> None:
         log.wait_for("task begins")
     assert task.status is TaskStatus.CANCELLED
     assert log.entries == ["task begins", "task ends"]
+
+
+def test_a_cancel_right_after_the_launch_is_never_lost(engine: RunEngine) -> None:
+    async def coroutine() -> None:
+        await asyncio.Event().wait()
+
+    for _ in range(100):
+        for payload in (endless(), coroutine):
+            task = engine.background.launch(payload)
+            assert task.cancel()
+            assert task.result(20) is None
+            assert task.status is TaskStatus.CANCELLED

@@ -174,6 +174,9 @@ class Life:
 
     async def _live(self) -> None:
         assert self._runner is not None
+        if self._cancel_asked:  # after it was started, before the runner had anything to cancel
+            self._discard()
+            return
         try:
             value = await self._runner.run(self.task)
         except asyncio.CancelledError:
