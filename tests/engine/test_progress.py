@@ -192,9 +192,9 @@ def test_misuse_is_refused_with_the_names(RE: RunEngine) -> None:  # noqa: N803
 
     with pytest.raises(IllegalMessageSequence, match="'part' of plan 'twice' is already open"):
         RE(twice()).result(10)
-    with pytest.raises(IllegalMessageSequence, match="No progress status named 'other'.*none"):
+    with pytest.raises(IllegalMessageSequence, match=r"No progress status named 'other'.*none"):
         RE(unknown()).result(10)
-    with pytest.raises(IllegalMessageSequence, match="'other'.*does not exist"):
+    with pytest.raises(IllegalMessageSequence, match=r"'other'.*does not exist"):
         RE(orphan()).result(10)
     with pytest.raises(TypeError, match="no percent"):
         RE(wrong()).result(10)

@@ -1,7 +1,9 @@
 """Plans that the tests run at a prompt."""
 
 import bluesky.plan_stubs as bps
+from bluesky.plans import count
 from bluesky.preprocessors import run_decorator
+from bluesky.protocols import Readable
 
 from freewheel.plan_stubs import declare_progress, update_progress
 
@@ -45,3 +47,8 @@ def add(number: int, scale: float = 1.0):
     """Return a number, as a plan."""
     yield from bps.null()
     return number * scale
+
+
+def slow(camera: Readable):
+    """Take as long as a person needs to see it."""
+    return (yield from count([camera], 15, delay=0.1))
