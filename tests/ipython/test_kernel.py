@@ -1,0 +1,110 @@
+"""Plans in a real Jupyter kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLANS = str(Path(__file__).with_name("plans_at_the_prompt"))
+PATIENCE = 60
+
+
+class Kernel:
+    """Runs cells, and collects what they show."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def run(self, code: str) -> dict[str, list[Any]]:
+        """Run a cell; return its text, its data and its errors."""
+        shown: dict[str, list[Any]] = {"text": [], "data": [], "error": []}
+        self.client.execute_interactive(
+            code, timeout=PATIENCE, output_hook=lambda msg: _sort(msg, shown), store_history=True
+        )
+        return shown
+
+
+def _sort(msg: dict[str, Any], shown: dict[str, list[Any]]) -> None:
+    kind, content = msg["msg_type"], msg["content"]
+    if kind == "stream":
+        shown["text"].append(content["text"])
+    elif kind in ("display_data", "update_display_data", "execute_result"):
+        shown["data"].append(content["data"])
+    elif kind == "error":
+        shown["error"].append(f"{content['ename']}: {content['evalue']}")
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel with freewheel loaded."""
+    manager_module = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipykernel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        patch.setenv("PYTHONPATH", PLANS)
+        manager, client = manager_module.start_new_kernel(startup_timeout=PATIENCE)
+    made = Kernel(client)
+    made.run("%load_ext freewheel")
+    made.run("from freewheel import RunEngine; import bluesky.plans as bp")
+    made.run("from freewheel.sim import microscope; from prompt_plans import nested, bad")
+    made.run("RE = RunEngine(); scope = microscope(shape=(16, 16), instant=True)")
+    yield made
+    client.stop_channels()
+    manager.shutdown_kernel()
+    client.context.destroy()
+
+
+pytestmark = [
+    pytest.mark.leaks("jupyter_client keeps its threads and loops"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+def test_a_plan_is_awaited(kernel: Kernel) -> None:
+    shown = kernel.run("(await RE(bp.count([scope.temperature], 3))).exit_status")
+    assert not shown["error"]
+    assert shown["data"][-1]["text/plain"] == "'success'"
+
+
+def test_a_future_is_a_card(kernel: Kernel) -> None:
+    shown = kernel.run("f = RE(bp.count([scope.temperature], 3)); await f; f")
+    (data,) = shown["data"]
+    assert "freewheel-card" in data["text/html"]
+    assert "completed" in data["text/html"]
+    assert data["text/plain"].startswith("<PlanFuture count: completed")
+
+
+def test_fg_shows_a_card_with_progress(kernel: Kernel) -> None:
+    kernel.run("f = RE(bp.count([scope.temperature], 8, delay=0.1))")
+    shown = kernel.run("%fg")
+    assert not shown["error"]
+    cards = [data["text/html"] for data in shown["data"]]
+    assert any("<progress" in card and "/8 points" in card for card in cards)
+    assert "completed" in cards[-1]
+    assert "<progress" not in cards[-1]
+    assert "count completed after" in "".join(shown["text"])
+
+
+def test_magics_and_a_failing_plan(kernel: Kernel) -> None:
+    assert "UsageError: No plan is running" in "".join(kernel.run("%stop")["text"])
+    shown = kernel.run("await RE(bad())")
+    assert shown["error"] == ["ValueError: no light"]
+    assert "foreground  nothing" in "".join(kernel.run("%jobs")["text"])
+
+
+def test_an_interrupt_of_fg_detaches(kernel: Kernel) -> None:
+    kernel.run("from prompt_plans import long; f = RE(long())")
+    kernel.run("import threading, signal, os, time")
+    # The kernel is interrupted as the notebook's stop button does it, when %fg is under way.
+    kernel.run(
+        "t = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)); t.start()\n%fg"
+    )
+    shown = kernel.run("RE.state")
+    assert shown["data"][-1]["text/plain"] == "'running'"
+    shown = kernel.run("%abort done with it")
+    assert "long aborted" in "".join(shown["text"])

@@ -1,0 +1,68 @@
+"""``freewheel shell`` and ``freewheel run``, as processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLANS = Path(__file__).with_name("plans_at_the_prompt") / "prompt_plans.py"
+
+
+def test_the_shell_has_a_banner_and_ends_a_plan_on_exit(new_terminal: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.txt"
+    shell = new_terminal("-m", "freewheel", "shell", "--instant")
+    shell.wait("Five things to try first")
+    shell.run("from prompt_plans import guarded")
+    shell.run(f"f = RE(guarded({str(kept)!r}))")
+    shell.wait(r"\[guarded 1 s\]")
+    shell.interrupt()  # while idle: nothing but an empty line
+    shell.run("%jobs", "foreground  guarded: running")
+    shell.start("exit")
+    assert shell.end() == 0
+    assert kept.read_text() == "cleaned up\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_closed_terminal_cleans_up(new_terminal: Any, tmp_path: Path, number: int) -> None:
+    kept = tmp_path / "kept.txt"
+    shell = new_terminal("-m", "freewheel", "shell", "--instant")
+    shell.run("from prompt_plans import guarded")
+    shell.run(f"f = RE(guarded({str(kept)!r}))")
+    shell.wait(r"\[guarded 1 s\]")
+    os.kill(shell.child.pid, number)
+    assert shell.end() == -number
+    assert kept.read_text() == "cleaned up\n"
+
+
+def test_a_plan_of_a_file_is_run_with_progress(new_terminal: Any) -> None:
+    run = new_terminal("-m", "freewheel", "run", f"{PLANS}:add", "--number", "4", "--scale=2.5")
+    run.wait(r"^10\.0")
+    run.wait("add completed after")
+    assert run.end() == 0
+
+
+def test_a_run_shows_progress(new_terminal: Any) -> None:
+    run = new_terminal("-m", "freewheel", "run", f"{PLANS}:slow", "--sim", "--camera", "camera")
+    run.wait(r"slow running")
+    run.wait(r"count\s+━+.*%\s+\d+/15 points")
+    assert run.end() == 0
+    assert "━" not in run.text()
+
+
+def test_exit_codes(new_terminal: Any, tmp_path: Path) -> None:
+    failing = new_terminal("-m", "freewheel", "run", f"{PLANS}:bad")
+    assert failing.end() == 1
+    assert "ValueError: no light" in failing.text()
+    missing = new_terminal("-m", "freewheel", "run", f"{PLANS}:nothing")
+    assert missing.end() == 2
+    assert "has no plan" in missing.text()
+    kept = tmp_path / "kept.txt"
+    stopped = new_terminal("-m", "freewheel", "run", f"{PLANS}:guarded", "--path", str(kept))
+    stopped.wait("guarded running 0 s|guarded running 1 s")
+    stopped.interrupt()
+    assert stopped.end() == 130
+    assert kept.read_text() == "cleaned up\n"
