@@ -99,6 +99,11 @@ def deselected() -> dict[str, str]:
     return reasons
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave whole files unread: one may need what is not installed."""
+    return True if collection_path.name in deselected() else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what ``deselected.txt`` lists."""
     left_out = deselected()
