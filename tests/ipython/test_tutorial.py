@@ -27,9 +27,7 @@ def without_numbers(line: str) -> str:
 
 
 def test_the_tutorial_prints_what_it_says(new_terminal: Any) -> None:
-    terminal = new_terminal(
-        "-m", "IPython", "--no-banner", "--no-confirm-exit", "--colors=nocolor"
-    )
+    terminal = new_terminal("-m", "IPython", "--no-banner", "--no-confirm-exit", "--colors=nocolor")
     for cell, lines in cells():
         terminal.start(cell)
         for line in lines:

@@ -1,8 +1,9 @@
 """The tutorials run as they stand, and print what they say that they print.
 
 Each ``python`` block of a page in ``docs/tutorials`` runs after the ones before it; a ``text``
-block that follows one is what it prints. The ``pycon`` blocks of a page are a doctest. A page whose blocks are for a prompt or a window of
-their own says so with a comment ``<!-- not run: why -->`` and is left to tests of its own.
+block that follows one is what it prints. The ``pycon`` blocks of a page are a doctest. A page whose
+blocks are for a prompt or a window of their own says so with a comment ``<!-- not run: why -->`` and
+is left to tests of its own.
 """
 
 from __future__ import annotations
