@@ -2,6 +2,10 @@
 
 ``python tests/conformance/run_suite.py [pytest's options]``; with
 ``CONFORMANCE_ENGINE=bluesky`` the same tests run on bluesky's own engine, which is the baseline.
+
+Several of these tests allow 0.05 or 0.1 s between what they time and what they expect, which a
+busy machine takes from any engine. What fails in parallel is therefore run once more, one test
+at a time, and said to have been; a test that fails then has failed.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
+FAILED = 1  # pytest's exit code: tests ran, and some failed
 
 
 def command(options: list[str]) -> list[str]:
@@ -21,7 +26,7 @@ def command(options: list[str]) -> list[str]:
     parallel = ["-n", "2"] if find_spec("xdist") and "-n" not in options else []
     return [
         *(sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini")),
-        *("-p", "resolved_engine", "-p", "no:cacheprovider", "-q", "--no-header"),
+        *("-p", "resolved_engine", "-q", "--no-header"),
         *("-W", "ignore", "--disable-warnings", "--pyargs"),
         *parallel,
         *(options or []),
@@ -29,8 +34,8 @@ def command(options: list[str]) -> list[str]:
     ]
 
 
-def run(options: list[str], **kwargs: object) -> subprocess.CompletedProcess[str]:
-    """Run the suite in a fresh process, in a directory of its own."""
+def run(options: list[str]) -> int:
+    """Run the suite in a fresh process, in a directory of its own, and return its exit code."""
     environment = {
         **os.environ,
         "MPLBACKEND": "Agg",
@@ -38,10 +43,18 @@ def run(options: list[str], **kwargs: object) -> subprocess.CompletedProcess[str
         "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
     }
     with tempfile.TemporaryDirectory() as folder:
-        return subprocess.run(
-            command(options), cwd=folder, env=environment, check=False, text=True, **kwargs
-        )
+        options = [*options, "-o", f"cache_dir={folder}"]
+
+        def once(more: list[str]) -> int:
+            arguments = command([*options, *more])
+            return subprocess.run(arguments, cwd=folder, env=environment, check=False).returncode
+
+        code = once([])
+        if code == FAILED and "-n" not in options:
+            print("\nOnce more what has failed, one at a time:", flush=True)
+            code = once(["--last-failed", "--last-failed-no-failures=none", "-n", "0"])
+        return code
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]).returncode)
+    sys.exit(run(sys.argv[1:]))

@@ -47,7 +47,39 @@ def check_doctest(text: str, folder: Path) -> None:
     assert "Test passed." in answer.stdout
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def is_session(page: Path) -> bool:
+    return "```python\n>>> " in page.read_text() or "```pycon\n" in page.read_text()
+
+
+SESSION = """
+import doctest, re, sys
+text = open(sys.argv[1]).read()
+blocks = re.findall(r"^```(?:python|pycon)\\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+source = "\\n".join(block + "\\n" for block in blocks if ">>>" in block)
+test = doctest.DocTestParser().get_doctest(source, {}, sys.argv[1], sys.argv[1], 0)
+flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+sys.exit(doctest.DocTestRunner(optionflags=flags).run(test).failed)
+"""
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if is_session(page)], ids=lambda page: page.stem
+)
+def test_a_session_prints_what_it_says(page: Path, tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", SESSION, str(page)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if not is_session(page)], ids=lambda page: page.stem
+)
 def test_a_tutorial_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text())
     if any(kind == "pycon" for kind, _ in blocks):
@@ -59,7 +91,7 @@ def test_a_tutorial_prints_what_it_says(page: Path, tmp_path: Path) -> None:
             following = blocks[number + 1] if number + 1 < len(blocks) else ("", "")
             said.append(following[1] if following[0] == "text" else None)
     answer = subprocess.run(
-        [sys.executable, "-c", "".join(code)],
+        [sys.executable, "-c", "".join(code)],  # a session of its own: nothing leaks into another
         capture_output=True,
         text=True,
         timeout=100,
