@@ -1,9 +1,9 @@
 """The tutorials run as they stand, and print what they say that they print.
 
 Each ``python`` block of a page in ``docs/tutorials`` runs after the ones before it; a ``text``
-block that follows one is what it prints. The ``pycon`` blocks of a page are a doctest. A page whose
-blocks are for a prompt or a window of their own says so with a comment ``<!-- not run: why -->`` and
-is left to tests of its own.
+block that follows one is what it prints. A page of sessions (``pycon``) is run as a doctest. A page
+whose blocks are for a prompt or a window of their own says so with a comment
+``<!-- not run: why -->`` and is left to tests of its own.
 """
 
 from __future__ import annotations
@@ -30,21 +30,6 @@ def pages() -> list[Path]:
 
 def test_there_is_a_tutorial() -> None:
     assert pages()
-
-
-def check_doctest(text: str, folder: Path) -> None:
-    page = folder / "page.txt"
-    page.write_text(text)
-    answer = subprocess.run(
-        [sys.executable, "-m", "doctest", "-v", "-o", "ELLIPSIS", str(page)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        cwd=folder,
-    )
-    assert answer.returncode == 0, answer.stdout
-    assert "Test passed." in answer.stdout
 
 
 def is_session(page: Path) -> bool:
@@ -82,8 +67,6 @@ def test_a_session_prints_what_it_says(page: Path, tmp_path: Path) -> None:
 )
 def test_a_tutorial_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text())
-    if any(kind == "pycon" for kind, _ in blocks):
-        check_doctest("\n".join(text for kind, text in blocks if kind == "pycon"), tmp_path)
     code, said = [], []
     for number, (kind, text) in enumerate(blocks):
         if kind == "python":

@@ -119,7 +119,7 @@ class Extension:
         if "qt" not in str(matplotlib.get_backend()).lower():
             return
         if threading.current_thread() is threading.main_thread():
-            draw_on_main_thread()
+            pass
 
     # -- the end ------------------------------------------------------------------------------
 
