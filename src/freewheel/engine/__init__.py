@@ -19,7 +19,6 @@ __all__ = [
     "RunEngine",
     "amount_of",
     "close_all_engines",
-    "draw_on_main_thread",
     "plan_card",
     "register_bound_command",
     "remember_call_sites",

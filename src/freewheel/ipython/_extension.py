@@ -9,8 +9,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from freewheel.engine import draw_on_main_thread
-
 from ._bluesky_magics import bluesky_magics
 from ._jobs import Jobs
 from ._logging import log_as_lines
@@ -119,7 +117,9 @@ class Extension:
         if "qt" not in str(matplotlib.get_backend()).lower():
             return
         if threading.current_thread() is threading.main_thread():
-            pass
+            from bluesky.callbacks.mpl_plotting import initialize_qt_teleporter
+
+            initialize_qt_teleporter()
 
     # -- the end ------------------------------------------------------------------------------
 

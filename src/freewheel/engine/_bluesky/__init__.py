@@ -3,7 +3,6 @@
 from ._call_sites import remember_call_sites
 from ._engine import BlueskyEngine, PlanEnd, PlanStart, loop_threads, plan_name
 from ._owning import DEVICE_COMMANDS, WAIT_FOR_OWNED, OwningEngine, wait_for_owned
-from ._plots import draw_on_main_thread
 from ._state import StateName
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "PlanEnd",
     "PlanStart",
     "StateName",
-    "draw_on_main_thread",
     "loop_threads",
     "plan_name",
     "remember_call_sites",
