@@ -1,7 +1,7 @@
 """The run engine, plan futures, the queue, commands and document delivery."""
 
 from ._blocking import BlockingRunEngine
-from ._bluesky import draw_on_main_thread, remember_call_sites
+from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
 from ._cards import amount_of, plan_card
 from ._engine import RunEngine, register_bound_command
