@@ -49,7 +49,7 @@ class ProgressBoard:
 
     def __init__(self, engine: RunEngine) -> None:
         self._engine = weakref.ref(engine)
-        # Guards the scopes of all plans.
+        # Guards the set of plans, and the scopes of all of them.
         self.lock = threading.Lock()
         self._plans: weakref.WeakSet[PlanProgress] = weakref.WeakSet()
         self._numbers = itertools.count()
@@ -65,12 +65,14 @@ class ProgressBoard:
     ) -> PlanProgress:
         """Give an engine the commands, and follow its plans. Returns what does that."""
         plan = PlanProgress(self, engine, owner, background, next(self._numbers))
-        self._plans.add(plan)
+        with self.lock:
+            self._plans.add(plan)
         return plan
 
     def picture(self) -> tuple[Progress, ...]:
         """Return how everything stands at this moment; from any thread."""
-        plans = sorted(self._plans, key=lambda plan: plan.number)
+        with self.lock:
+            plans = sorted(self._plans, key=lambda plan: plan.number)
         pictures = [picture for plan in plans for picture in plan.picture()]
         pictures.extend(self._bare_tasks({picture.owner for picture in pictures}))
         return tuple(pictures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from bluesky.run_engine import RunEngine as BlueskyRunEngine
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from freewheel.engine import PlanFuture
 
 __all__ = ["Jobs"]
+
+
+#: How many lines are kept for the end of a cell; older ones give way.
+_MAX_NEWS = 100
 
 
 class Jobs:
@@ -44,7 +49,7 @@ class Jobs:
         # Guards the rest: engines' threads bring news, the main thread prints them.
         self._lock = threading.Lock()
         self._busy = True  # a cell runs: news wait for its end
-        self._news: list[PlanFuture] = []
+        self._news: deque[PlanFuture] = deque(maxlen=_MAX_NEWS)
         self.last_failed: PlanFuture | None = None
 
     # -- engines ------------------------------------------------------------------------------
@@ -173,7 +178,8 @@ class Jobs:
 
     def _print_news(self) -> None:
         with self._lock:
-            news, self._news = self._news, []
+            news = list(self._news)
+            self._news.clear()
         lines = [self._line(future) for future in news if not _is_looked_after(future)]
         if lines:
             sys.stdout.write("".join(f"{line}\n" for line in lines))
