@@ -220,9 +220,8 @@ def test_ctrl_c_in_a_program_that_does_not_catch_it(start: Start, waits_in: str)
 
 def test_ctrl_c_that_is_caught_leaves_the_plan_running(start: Start) -> None:
     script = """
-        future = start()
         try:
-            future.result()
+            start().result()
         except KeyboardInterrupt:
             note("caught", RE.state)
         RE.stop().result(10)
