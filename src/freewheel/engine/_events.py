@@ -52,6 +52,8 @@ class EngineEvents:
 
 def emit_safely(signal: SignalInstance, *args: Any) -> None:
     """Emit a signal; log what a slot raises."""
+    if not len(signal):
+        return  # nobody listens
     try:
         signal.emit(*args)
     except BaseException as error:

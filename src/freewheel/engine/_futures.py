@@ -15,7 +15,7 @@ from freewheel.core import ForkedProcessError
 from ._cards import plan_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from bluesky.run_engine import RunEngineResult
 
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 __all__ = ["EngineFuture", "PlanFuture"]
 
 T = TypeVar("T")
+
+
+@final
+class _Wait:
+    """One wait for a future. A class, for contextlib's generators take a microsecond."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: EngineFuture[Any]) -> None:
+        self._future = future
+
+    def __enter__(self) -> None:
+        self._future.begin_wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._future.end_wait()
 
 
 class EngineFuture(Future[T]):
@@ -78,15 +94,18 @@ class EngineFuture(Future[T]):
         """Whether somebody waits for it, or has learnt how it ended."""
         return self._observed or bool(self._listeners)
 
-    @contextlib.contextmanager
-    def _waited_for(self) -> Iterator[None]:
+    def _waited_for(self) -> _Wait:
+        return _Wait(self)
+
+    def begin_wait(self) -> None:
+        """Note that somebody waits; from any thread."""
         self._listeners.append(None)
-        try:
-            yield
-        finally:
-            if self.done():
-                self._observed = True
-            self._listeners.pop()
+
+    def end_wait(self) -> None:
+        """Note that one wait is over; from any thread."""
+        if self.done():
+            self._observed = True
+        self._listeners.pop()
 
     def _check_wait(self) -> None:
         if self.done():
