@@ -19,7 +19,7 @@ from ._messages import _close_plan
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-__all__ = ["CleanUp", "ExplainedFailedStatus", "reason_of"]
+__all__ = ["CleanUp", "ExplainedFailedStatus"]
 
 #: Seconds that a step of the clean-up may take when the plan was halted.
 HALT_GRACE: Final = 5.0
@@ -36,11 +36,6 @@ class ExplainedFailedStatus(FailedStatus):
         if cause is None:
             return status
         return f"{type(cause).__name__}: {cause} ({status})"
-
-
-def reason_of(error: BaseException) -> str:
-    """Return the reason that the stop document of a failed run gives."""
-    return str(error)
 
 
 class CleanUp:

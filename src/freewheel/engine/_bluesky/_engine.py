@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import bluesky.run_engine as bluesky_run_engine
 from bluesky.run_engine import RunEngineResult, TransitionError, default_scan_id_source
-from bluesky.utils import DuringTask, Msg, PlanHalt
+from bluesky.utils import DuringTask, Msg, PlanHalt, single_gen
 
 from freewheel.engine._between import BetweenMessages
 from freewheel.engine._pacing import Pace
 
 from ._bundler import LeanRunBundler
-from ._cleanup import CleanUp, ExplainedFailedStatus, reason_of
+from ._cleanup import CleanUp, ExplainedFailedStatus
 from ._commands import install_lean_commands
 from ._dispatch import FairDispatcher
 from ._messages import EXIT_REQUESTS, MessageLoop, start_of
@@ -588,7 +588,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
                 futures.extend(waits)
                 self.log.warning("The plan %r waits: %s", self.plan_name, justification)
         if futures:
-            self._plan_stack.append(iter_message(Msg("wait_for", None, futures)))
+            self._plan_stack.append(single_gen(Msg("wait_for", None, futures)))
             self._response_stack.append(None)
 
     def _judge(self, raised: BaseException) -> tuple[BaseException | None, str]:
@@ -614,7 +614,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             error = ValueError(f"The plan {self.plan_name!r} raised {raised!r}.")
             error.__cause__ = raised
             return error, str(raised)
-        return raised, reason_of(raised)
+        return raised, str(raised)
 
     async def _settle_documents(self) -> BaseException | None:
         """Wait until every document has been delivered; return the first failure. A hook."""
@@ -694,11 +694,6 @@ def plan_name(plan: Any) -> str:
     if name is None and hasattr(plan, "_iter"):  # bluesky's decorated plans
         name = getattr(plan._iter, "__name__", None)
     return str(name or type(plan).__name__)
-
-
-def iter_message(msg: Msg) -> Iterable[Msg]:
-    """Return a plan of the one message."""
-    return start_of(msg, [])  # type: ignore[no-any-return]
 
 
 def _joined(errors: list[BaseException]) -> BaseException | None:
