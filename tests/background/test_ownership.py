@@ -421,6 +421,35 @@ def test_commands_registered_by_a_user_work_in_tasks(engine: RunEngine) -> None:
     assert "shout" in str(engine.background.launch(task()).exception(10))
 
 
+def test_what_is_unregistered_on_the_engine_is_unknown_in_tasks_too(engine: RunEngine) -> None:
+    def task() -> Any:
+        yield Msg("checkpoint")
+        yield Msg("null")
+
+    assert engine.background.launch(task()).exception(10) is None
+    engine.unregister_command("null")
+    told = str(engine.background.launch(task()).exception(10))
+    assert "'null' is no command" in told
+    listed = told.rpartition("the commands are: ")[2].strip('."').split(", ")
+    assert "null" not in listed
+    assert {"set", "trigger", "open_run", "wait_for_background", "sleep"} <= set(listed)
+
+
+def test_a_task_uses_the_command_that_replaces_one_of_bluesky(engine: RunEngine) -> None:
+    used: list[str] = []
+
+    async def null(msg: Msg) -> None:
+        used.append(msg.command)
+
+    def task() -> Any:
+        yield Msg("null")
+
+    engine.background.launch(task()).result(10)
+    engine.register_command("null", null)
+    engine.background.launch(task()).result(10)
+    assert used == ["null"]
+
+
 def test_a_status_that_fails_late_in_a_task_does_not_reach_the_foreground(
     engine: RunEngine,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg
 
-from freewheel import RunEngine
+from freewheel import BackgroundTask, RunEngine
 from freewheel.plan_stubs import background, checkpoint, wait_for_background
 
 from ._parts import Device, endless, on_loop
@@ -79,6 +79,29 @@ def test_two_thousand_tasks_in_one_plan_leave_nothing_behind(engine: RunEngine) 
     # 1,200 tasks later: less than 100 B each, of which a dictionary may have been resized.
     assert memory2 - memory < 120_000
     assert not engine.claims
+
+
+def test_two_hundred_plans_at_once_take_less_than_twenty_kilobytes_each(engine: RunEngine) -> None:
+    def launch(number: int) -> list[BackgroundTask]:
+        return [engine.background.launch(endless()) for _ in range(number)]
+
+    def settled() -> int:
+        on_loop(engine, lambda: None)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tasks = launch(1)  # what the first one loads or caches is not of each
+    tracemalloc.start()
+    try:
+        before = settled()
+        tasks += launch(200)
+        assert (settled() - before) / 200 < 20_000
+    finally:
+        tracemalloc.stop()
+        for one in tasks:
+            one.cancel()
+        for one in tasks:
+            one.result(20)
 
 
 def test_two_hundred_plans_at_once_take_no_threads(engine: RunEngine) -> None:

@@ -447,8 +447,8 @@ class ChildEngine(OwningEngine):
         self.register_unrepeated_command("clear_cache", ClearCache(self))
         self.plan_tasks = self._tasks = add_task_commands(self, parent.background)
         self._progress = parent.progress.attach(self, self._task_name)
-        for name, reason in _REFUSED.items():
-            self.register_command(name, _refuse(name, reason))
+        for name, refusal in _REFUSALS.items():
+            self.register_command(name, refusal)
         self._extra = parent.extra_commands
         self._take_commands()
 
@@ -474,15 +474,22 @@ class ChildEngine(OwningEngine):
 
     def _take_commands(self) -> None:
         """Have one's own commands and the parent's extra ones, all checked for claims."""
-        parent, claims = self._parent, self._parent.background.claims
-        self.take_commands(self._extra, parent)
+        self.take_commands(self._extra, self._parent)
         self.swap_commands(
             {
-                name: _TaskChecked(func, claims, self._tasks)
+                name: self._checked(func)
                 for name in CHECKED
                 if (func := self.command(name)) is not None
             }
         )
+
+    def make_command(self, name: str, function: Callable[..., Any]) -> Any:
+        """Bind a command when it is first used, and have it checked."""
+        command = super().make_command(name, function)
+        return self._checked(command) if name in CHECKED else command
+
+    def _checked(self, command: Callable[[Msg], Any]) -> _TaskChecked:
+        return _TaskChecked(command, self._parent.background.claims, self._tasks)
 
     # -- what the task asks for ---------------------------------------------------------------
 
@@ -579,6 +586,9 @@ def _refuse(command: str, reason: str) -> Callable[[Msg], Any]:
 
     refused.__doc__ = f"Refuse ``{command}``: {reason}"
     return refused
+
+
+_REFUSALS: Final = {name: _refuse(name, reason) for name, reason in _REFUSED.items()}
 
 
 # -- for the run engine ---------------------------------------------------------------------------

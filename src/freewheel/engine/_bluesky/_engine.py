@@ -12,7 +12,6 @@ import bluesky.run_engine as bluesky_run_engine
 from bluesky.run_engine import RunEngineResult, TransitionError, default_scan_id_source
 from bluesky.utils import DuringTask, Msg, PlanHalt, single_gen
 
-from freewheel.engine._between import BetweenMessages
 from freewheel.engine._pacing import Pace
 
 from ._bundler import LeanRunBundler
@@ -25,7 +24,17 @@ from ._state import STATES, StateDescriptor, StateName
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from freewheel.engine._between import BetweenMessages
+
 __all__ = ["BlueskyEngine", "PlanEnd"]
+
+
+_ALIASES = (
+    "subscribe_lossless",
+    "unsubscribe_lossless",
+    "_subscribe_lossless",
+    "_unsubscribe_lossless",
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,21 @@ class PlanStart:
     plan: Any
     subs: dict[str, list[Callable[..., Any]]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class _Flag:
+    """What bluesky asks of the event that it tells late statuses with that nobody minds."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
 
 
 class _LoopFacade:
@@ -99,6 +123,14 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
     RunBundler = LeanRunBundler
     #: Messages that are kept for a rewind, at most, where a plan takes no checkpoints.
     max_cached_messages: int = 50_000
+    #: Changes that a person wants made between two messages, of an engine that takes them.
+    between: BetweenMessages | None = None
+    # The user's hooks; an engine without them need not have them itself.
+    msg_hook: Callable[[Msg], Any] | None = None
+    state_hook: Callable[[str, str], Any] | None = None
+    waiting_hook: Callable[[Any], Any] | None = None
+    #: The hook of bluesky's coming feature: called with open progress scopes, or ``None``.
+    progress_hook: Callable[[Any], Any] | None = None
 
     def __init__(
         self,
@@ -130,8 +162,8 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self._thread_ident = thread.ident
         self.pause_msg = ""
         self.dispatcher = FairDispatcher()
-        self.subscribe_lossless = self._subscribe_lossless = self.dispatcher.subscribe
-        self.unsubscribe_lossless = self._unsubscribe_lossless = self.dispatcher.unsubscribe
+        for name in _ALIASES:
+            delattr(self, name)  # of the dispatcher that this one replaces
 
         # Under _state_lock: the state, and what was requested but not yet taken up.
         self.current_state: StateName = STATES["idle"]
@@ -160,9 +192,6 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self.end_callbacks: list[Callable[[], None]] = []  # called when a plan has ended
         # Called with the statuses that the plan waits for, and with None when it does no more.
         self.waiting_observers: list[Callable[[Any], None]] = []
-        #: The hook of bluesky's coming feature, the user's: open progress scopes, or ``None``.
-        self.progress_hook: Callable[[Any], Any] | None = None
-        self.between = BetweenMessages(self, thread)
         self.waits_safely = 0  # commands under way in which a deferred pause may take effect
         self._waiting_commands: set[str] = set()
         self._uncacheable = frozenset(self._UNCACHEABLE_COMMANDS)
@@ -525,6 +554,14 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
 
     # -- the life of a plan -------------------------------------------------------------------
 
+    def _clear_call_cache(self) -> None:
+        super()._clear_call_cache()
+        # What is hardly ever filled is small: there may be hundreds of engines, and an empty
+        # deque has 0.7 kB, an event one inside.
+        self._plan_stack, self._response_stack = [], []
+        self._msg_cache = []
+        self._pardon_failures = _Flag()
+
     def begin(self, start: PlanStart) -> None:
         """Begin a plan. On the loop's thread; the state is ``"running"`` or more already."""
         self._clear_call_cache()
@@ -655,6 +692,17 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self.set_state("idle")
 
     # -- documents ----------------------------------------------------------------------------
+
+    def subscribe_lossless(self, func: Callable[..., Any], name: str = "all") -> Any:
+        """Subscribe, as bluesky's old name for it has it."""
+        return self.dispatcher.subscribe(func, name)
+
+    def unsubscribe_lossless(self, token: Any) -> None:
+        """Unsubscribe, as bluesky's old name for it has it."""
+        self.dispatcher.unsubscribe(token)
+
+    _subscribe_lossless = subscribe_lossless
+    _unsubscribe_lossless = unsubscribe_lossless
 
     def emit_sync(self, name: Any, doc: Any) -> None:
         """Emit a document to the subscribers; on the loop's thread, whoever calls."""

@@ -15,7 +15,6 @@ import asyncio
 import logging
 import sys
 import types
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.bundlers import maybe_await
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["MessageLoop"]
 
 _msg_log = logging.getLogger("bluesky.RE.msg")
-_UNKNOWN: Final = object()
 
 
 @types.coroutine
@@ -48,9 +46,9 @@ class MessageLoop:
     """Mixin: the way of one plan through the engine. All of it runs on the engine's loop."""
 
     # What each attribute holds is said where the engine makes it, in `_engine.py`.
-    _plan_stack: deque[Any]
-    _response_stack: deque[Any]
-    _msg_cache: deque[Msg] | None
+    _plan_stack: list[Any]
+    _response_stack: list[Any]
+    _msg_cache: list[Msg] | None
     _exit_request: type[BaseException] | None
     _cut_short: tuple[Msg, int] | None
     _exception: BaseException | None
@@ -79,9 +77,10 @@ class MessageLoop:
             command = msg.command
             if self._msg_cache is not None and self._rewindable_flag and command not in uncacheable:
                 self._remember(msg)
-            handler = registry.get(command, _UNKNOWN)
             response: Any
-            if handler is _UNKNOWN:
+            try:
+                handler = registry[command]
+            except KeyError:
                 response = self._unknown_command(msg)
             else:
                 try:
@@ -89,12 +88,16 @@ class MessageLoop:
                 except asyncio.CancelledError as error:
                     thrown = self._cut_short_by(msg, error)
                     response = None
-                except KeyboardInterrupt:
-                    self._halt_from_inside()
-                    response = None
                 except BaseException as error:
-                    response = error
+                    response = self._answer_to(error)
             self._response_stack.append(response)
+
+    def _answer_to(self: Any, error: BaseException) -> BaseException | None:
+        """Return what the plan is told of what its message has raised."""
+        if isinstance(error, KeyboardInterrupt):
+            self._halt_from_inside()
+            return None
+        return error
 
     def _show(self: Any, msg: Msg) -> None:
         if self.msg_hook is not None:
@@ -102,10 +105,11 @@ class MessageLoop:
         _log_message(msg)
 
     def _unknown_command(self: Any, msg: Msg) -> InvalidCommand:
+        known = sorted(name for name in self.commands if not name.startswith("_"))
         return InvalidCommand(
             f"{msg.command!r} is no command of this engine (in a message of plan "
             f"{self.plan_name!r}). Register it with register_command; the commands are: "
-            f"{', '.join(sorted(self._command_registry))}."
+            f"{', '.join(known)}."
         )
 
     # -- the plan -----------------------------------------------------------------------------
@@ -348,7 +352,14 @@ class MessageLoop:
         if len(cache) > self.max_cached_messages:
             self._take_checkpoint_for(cache)
 
-    def _take_checkpoint_for(self: Any, cache: deque[Msg]) -> None:
+    def _reset_checkpoint_state_meth(self: Any) -> None:
+        # A list, for it only grows: an empty one has a tenth of the memory of bluesky's deque.
+        if self._msg_cache is not None:
+            self._msg_cache = []
+            for run in self._run_bundlers.values():
+                run.reset_checkpoint_state()
+
+    def _take_checkpoint_for(self: Any, cache: list[Msg]) -> None:
         """Bound the cache of a plan that takes no checkpoints, where nothing is under way."""
         if any(run.bundling for run in self._run_bundlers.values()):
             return
@@ -375,7 +386,7 @@ class MessageLoop:
         again if it was cut short.
         """
         messages = list(self._msg_cache or ())
-        self._msg_cache = deque()
+        self._msg_cache = []
         if messages:
             for run in self._run_bundlers.values():
                 run.rewind()
