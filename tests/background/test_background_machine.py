@@ -1,10 +1,14 @@
-"""A property-based state machine over tasks, claims and control, in any order."""
+"""A property-based state machine over tasks, claims and control, in any order.
+
+``FREEWHEEL_EXAMPLES`` and ``FREEWHEEL_STEPS`` set how much is tried, as for the engine's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
+import os
 import warnings
 from collections import Counter
 from typing import Any
@@ -171,9 +175,9 @@ class Machine(BackgroundMachine):
 
 TestBackgroundMachine = Machine.TestCase
 TestBackgroundMachine.settings = settings(
-    max_examples=8,
-    stateful_step_count=25,
+    max_examples=max(1, int(os.environ.get("FREEWHEEL_EXAMPLES", "200")) // 8),
+    stateful_step_count=int(os.environ.get("FREEWHEEL_STEPS", "20")),
     deadline=None,
-    derandomize=True,
+    print_blob=True,
     suppress_health_check=list(HealthCheck),
 )

@@ -25,7 +25,7 @@ from freewheel.plan_stubs import (
     wait_for_background,
 )
 
-from ._parts import Device, Log, endless, on_loop
+from ._parts import Device, Finished, Log, endless, on_loop
 
 
 def run(engine: RunEngine, plan: Any) -> Any:
@@ -170,6 +170,75 @@ def test_a_task_that_is_cancelled_while_it_gives_way_leaves_the_device_alone(
             yield from sleep(0.001)
 
     assert run(engine, plan()) == (True, TaskStatus.CANCELLED)
+
+
+def staging(log: Log, camera: Device) -> Any:
+    """Stage the camera, and unstage it however that ends."""
+    yield Msg("stage", camera)
+    try:
+        yield from using(log, camera)
+    finally:
+        yield Msg("unstage", camera)
+
+
+def test_what_was_given_back_and_not_staged_again_is_not_unstaged(
+    engine: RunEngine, log: Log
+) -> None:
+    camera = Device("camera")
+    task = engine.background.launch(staging(log, camera), name="live", on_conflict="pause")
+    log.wait_for("task turns")
+
+    def plan() -> Any:
+        yield from claim(camera)
+        task.pause()  # it is to stay where it is when the camera is given back
+        yield from release(camera)
+
+    run(engine, plan())
+    assert task.status is TaskStatus.PAUSED
+    task.cancel()
+    task.result(10)
+    assert camera.did.count("stage") == camera.did.count("unstage") == 1
+    assert camera.staged == 0
+
+
+class SlowlyStaged(Device):
+    """A device whose staging, after the first, takes until the test ends it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.staging = Finished()
+        self.slow = threading.Event()
+
+    def stage(self) -> Any:
+        super().stage()
+        if "unstage" in self.did:
+            self.staging = Finished(done=False)
+            self.slow.set()
+        return self.staging
+
+    def unstage(self) -> Any:
+        assert self.staging.done, "unstaged while it was being staged"
+        return super().unstage()
+
+
+def test_a_task_that_is_cancelled_while_it_takes_back_its_device_waits_for_that(
+    engine: RunEngine, log: Log
+) -> None:
+    camera = SlowlyStaged("camera")
+    task = engine.background.launch(staging(log, camera), name="live", on_conflict="pause")
+    log.wait_for("task turns")
+
+    def plan() -> Any:
+        yield from claim(camera)
+        yield from release(camera)
+
+    run(engine, plan())
+    assert camera.slow.wait(10)
+    task.cancel()
+    assert on_loop(engine, lambda: task.done) is False
+    camera.staging.finish()
+    task.result(10)
+    assert camera.did.count("stage") == camera.did.count("unstage") == 2
 
 
 def test_with_error_the_foreground_message_is_refused(engine: RunEngine, log: Log) -> None:

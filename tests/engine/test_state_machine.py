@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from freewheel import Action, RunEngine
-from freewheel.plan_stubs import wait_for_actions
+from freewheel.plan_stubs import background, wait_any, wait_for_actions, wait_for_background
 
 EXAMPLES = int(os.environ.get("FREEWHEEL_EXAMPLES", "200"))
 STEPS = int(os.environ.get("FREEWHEEL_STEPS", "20"))
@@ -31,11 +31,38 @@ class PlanFailureError(Exception):
     """What a plan of this machine raises when it is told to."""
 
 
+class Task:
+    """A background plan that takes runs of its own, and everything that was seen of it."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.starts = self.clean_ups = 0
+        self.handle: Any = None
+
+    def plan(self) -> Any:
+        self.starts += 1
+        try:
+            for _ in range(2):
+                yield Msg("open_run")
+                yield Msg("checkpoint")
+                yield Msg("sleep", None, 600 if self.kind == "endless" else 0.0005)
+                if self.kind == "failing":
+                    raise PlanFailureError
+                yield Msg("checkpoint")
+                yield Msg("close_run")
+        finally:
+            self.clean_ups += 1
+
+
+TASKS = st.sampled_from(["short", "endless", "failing"])
+
+
 class Turn:
     """One plan that was given to the engine, and everything that was seen of it."""
 
-    def __init__(self, kind: str, action: Action) -> None:
+    def __init__(self, kind: str, action: Action, tasks: list[Task] | None = None) -> None:
         self.kind = kind
+        self.tasks = tasks or []
         self.action = action
         self.starts = self.ends = self.clean_ups = 0
         self.futures: list[Any] = []
@@ -82,6 +109,21 @@ class Turn:
 
         yield from finalize_wrapper(single_gen(Msg("sleep", None, 0.001)), clean_up)
 
+    def _owning(self) -> Any:
+        for task in self.tasks:
+            task.handle = yield from background(task.plan())
+        yield Msg("checkpoint")
+        if any(task.kind == "short" for task in self.tasks):
+            handles = [task.handle for task in self.tasks]
+            first = yield from wait_any(*handles)
+            assert first in handles
+            assert first.done
+        for task in self.tasks:
+            if task.kind != "endless":
+                yield from wait_for_background(task.handle)
+            else:
+                yield Msg("cancel_background", None, task.handle.name)
+
     def _no_checkpoint(self) -> Any:
         yield Msg("clear_checkpoint")
         yield Msg("sleep", None, 0.002)
@@ -106,6 +148,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine = RunEngine(loop=self.loop)
         self.action = Action(name="go")
         self.turns: list[Turn] = []
+        self.tasks: list[Task] = []
         self.controls: list[Any] = []
         self.documents: list[str] = []
         self.engine.subscribe(lambda name, doc: self.documents.append(name))
@@ -146,6 +189,28 @@ class EngineMachine(RuleBasedStateMachine):
     def start_at_once(self, kinds: list[str]) -> None:
         for kind in kinds:
             self.start(kind)
+
+    @rule(kinds=st.lists(TASKS, min_size=1, max_size=4))
+    def start_with_tasks(self, kinds: list[str]) -> None:
+        tasks = [Task(kind) for kind in kinds]
+        self.tasks += tasks
+        turn = Turn("owning", self.action, tasks)
+        future = self.call(self.engine, turn.plan())
+        turn.futures.append(future)
+        turn.outcome = future.outcome
+        self.turns.append(turn)
+
+    @rule(kind=TASKS)
+    def launch(self, kind: str) -> None:
+        task = Task(kind)
+        self.tasks.append(task)
+        task.handle = self.call(self.engine.background.launch, task.plan())
+
+    @rule(how=st.sampled_from(["cancel", "pause", "resume"]), which=st.integers(0, 5))
+    def tell_a_task(self, how: str, which: int) -> None:
+        running = self.call(lambda: self.engine.background.running)
+        if running:
+            self.call(getattr(running[which % len(running)], how))
 
     @rule(defer=st.booleans())
     def pause(self, defer: bool) -> None:
@@ -226,6 +291,19 @@ class EngineMachine(RuleBasedStateMachine):
             except TransitionError:
                 for turn in pending:
                     assert self.is_over(turn)
+        for task in self.engine.background.running:
+            task.cancel()
+            task.exception(T)
+
+    def check_tasks(self) -> None:
+        assert self.engine.background.running == ()
+        assert not self.engine.claims
+        for task in self.tasks:
+            assert task.starts == task.clean_ups <= 1
+            if task.handle is not None:
+                assert task.handle.done
+                error = task.handle.exception(0)
+                assert error is None or isinstance(error, PlanFailureError), repr(error)
 
     def check(self) -> None:
         for turn in self.turns:
@@ -258,6 +336,7 @@ class EngineMachine(RuleBasedStateMachine):
         try:
             self.settle()
             self.check()
+            self.check_tasks()
             assert self.engine.state == "idle"
             assert self.engine.queued == ()
             assert dict(self.engine.pending_actions) == {}

@@ -334,12 +334,19 @@ class Life:
 
     # -- conflicts ----------------------------------------------------------------------------
 
+    async def _give_way(self, device: Any) -> None:
+        async with self._switch:
+            if self.rests and self._runner is not None:
+                await self._runner.give_way(device)
+
     async def yield_device(self, borrower: Holder, device: Any) -> bool:
         """Rest, and lend ``device`` to the foreground; return whether it is free for it now."""
         try:
             await self.hold("conflict")
-            if self.rests and self._runner is not None:
-                await self._runner.give_way(device)
+            # Shielded, for a device is not to be left half unstaged.
+            await asyncio.shield(
+                self._spawner.spawn(self._give_way(device), f"have {self.task.name!r} give way")
+            )
         except BaseException:
             # The foreground plan was paused or stopped while it waited for this.
             if not self._ledger.lends(self.task, device):

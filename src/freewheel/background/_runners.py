@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bluesky.utils import ensure_generator
@@ -80,6 +80,9 @@ class PlanRunner:
         self._give = give
         self._child: ChildEngine | None = None
         self._gave_way = False
+        # While devices are unstaged or staged for somebody else, an end waits until they are.
+        self._moves_devices = False
+        self._asked_to_end: tuple[How, str] | None = None
 
     async def run(self, task: Any) -> Any:
         self._child = child = self._borrow()
@@ -94,8 +97,20 @@ class PlanRunner:
         return outcome.value
 
     def cancel(self, how: How, reason: str) -> None:
-        if self._child is not None:
+        if self._moves_devices:
+            self._asked_to_end = how, reason
+        elif self._child is not None:
             self._child.end("abort" if how == "halt" else how, reason)
+
+    @contextlib.contextmanager
+    def _moving_devices(self) -> Iterator[None]:
+        self._moves_devices = True
+        try:
+            yield
+        finally:
+            self._moves_devices = False
+            if self._asked_to_end is not None:
+                self.cancel(*self._asked_to_end)
 
     def kill(self) -> None:
         if self._child is not None:
@@ -116,7 +131,8 @@ class PlanRunner:
         if self._gave_way:
             self._gave_way = False
             try:
-                await self._child.take_back()
+                with self._moving_devices():
+                    await self._child.take_back()
             except Exception as error:
                 # The plan is told, in its place, as if it had staged the device itself.
                 self._child.fail(error)
@@ -130,7 +146,8 @@ class PlanRunner:
     async def give_way(self, device: Any) -> None:
         if self._child is not None:
             self._gave_way = True
-            await self._child.give_way(device)
+            with self._moving_devices():
+                await self._child.give_way(device)
 
 
 class CoroutineRunner:

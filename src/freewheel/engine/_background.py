@@ -147,6 +147,10 @@ class OwnedTasks:
         if (failure := supervisor.take_failures()) is not None:
             raise failure
 
+    def has_given_up(self, device: Any) -> bool:
+        """Tell whether the plan has given a device up, and not taken it back."""
+        return self._engine.has_given_up(device)
+
     def plan_over(self) -> BaseException | None:
         """Note the end of the plan; return the failures that nobody was told of."""
         supervisor, self._supervisor = self._supervisor, None
@@ -410,11 +414,15 @@ class _TaskChecked:
         task = self._tasks.task
         assert task is not None
         for device in _devices_of(msg):
-            if msg.command in ("unstage", "stop") and self._claims.lends(task, device):
-                # Lent to the foreground, and unstaged for it: there is nothing to undo.
+            if msg.command in ("unstage", "stop") and self._is_away(task, device):
+                # Lent to the foreground and unstaged for it, or not staged again since it was
+                # given back: there is nothing to undo.
                 return [] if msg.command == "unstage" else None
             self._claims.touch(task, device)
         return await self._plain(msg)
+
+    def _is_away(self, task: BackgroundTask, device: Any) -> bool:
+        return self._claims.lends(task, device) or self._tasks.has_given_up(device)
 
 
 # -- child engines --------------------------------------------------------------------------------

@@ -188,11 +188,14 @@ class OwningEngine(BlueskyEngine):
             if staged and isinstance(device, Stageable):
                 await _completion_of(device.unstage())
 
+    def has_given_up(self, device: Any) -> bool:
+        """Tell whether ``device`` was unstaged for somebody else, and not staged again."""
+        return any(given is device for given, _, _ in self._gave_up)
+
     async def take_back(self) -> None:
         """Stage again what `give_up` unstaged."""
-        gave_up = list(self._gave_up)
-        self._gave_up.clear()
-        for device, staged, moved in gave_up:
+        while self._gave_up:
+            device, staged, moved = self._gave_up.pop(0)
             if moved:
                 self._movable_objs_touched.add(device)
             if staged:
