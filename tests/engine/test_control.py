@@ -13,6 +13,8 @@ import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from freewheel import Status
+
 T = 10
 ENDS = ["stop", "abort", "halt"]
 
@@ -454,3 +456,50 @@ def test_a_suspender_suspends_and_releases(RE: Any) -> None:
     signal.put(0)
     assert future.result(T).plan_result == "end"
     RE.remove_suspender(RE.suspenders[0])
+
+
+class Slow:
+    """A cache, and a device to stage, whose work the test ends by hand."""
+
+    name = "slow"
+    parent = None
+
+    def __init__(self) -> None:
+        self.status = Status()
+        self.begun = 0
+
+    def stash(self, values: Any) -> Status:
+        self.begun += 1
+        return self.status
+
+    def clear(self) -> Status:
+        return self.stash({})
+
+    def stage(self) -> Status:
+        return self.stash({})
+
+    def unstage(self) -> list[Any]:
+        return [self]
+
+
+@pytest.mark.parametrize("command", ["stash", "clear_cache", "stage"])
+def test_what_a_resume_does_not_repeat_is_waited_for_again(RE: Any, command: str) -> None:
+    slow = Slow()
+    waits = threading.Semaphore(0)
+    RE.waiting_hook = lambda statuses: waits.release() if statuses else None
+
+    def plan() -> Any:
+        yield Msg("checkpoint")
+        yield Msg(command, slow, *([{}] if command == "stash" else []), group="slow")
+        yield Msg("wait", None, group="slow")
+        return slow.status.done
+
+    RE(plan())
+    for turn in range(3):
+        assert waits.acquire(timeout=T), turn
+        RE.request_pause().result(T)
+        future = RE.resume()
+    assert waits.acquire(timeout=T)
+    slow.status.set_finished()
+    assert future.result(T).plan_result is True
+    assert slow.begun == 1

@@ -32,7 +32,7 @@ from freewheel.plan_stubs._groups import fresh_group
 from ._bundler import LeanRunBundler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from bluesky.protocols import Status
 
@@ -158,6 +158,11 @@ class _Pending:
         """Have a countdown told of the end; with ``None`` have it told no more."""
         self._countdown = countdown
 
+    @property
+    def action(self) -> str:
+        """The command that the status is of."""
+        return self._action
+
     def uses_device(self) -> bool:
         """Tell whether the device is under way, or kicked off and not yet completed."""
         return not self.status.done or (self._action == "kickoff" and self._failure is None)
@@ -269,6 +274,18 @@ class _Statuses:
                 done = [p for p in pendings if type(p) is _Pending and p.done()]
                 pendings.difference_update(done)
                 statuses[group].difference_update([p.status for p in done])
+
+    def put_back(self, group: Hashable, pendings: Iterable[_Pending]) -> None:
+        """Have the replay of a ``wait`` that was cut short wait for what is not done again.
+
+        A ``set`` is repeated, and its new status is waited for. A ``stage`` or a ``stash`` with
+        the group is not, and may still be under way.
+        """
+        engine = self.engine
+        for pending in pendings:
+            if pending.action in engine._uncacheable and not pending.done():
+                engine._groups[group].add(pending)
+                engine._status_objs[group].add(pending.status)
 
     async def wait_for(self, pendings: Sequence[_Pending], at_most: float | None) -> bool:
         """Wait until all have ended, or one has failed, or `at_most` seconds are over.
@@ -437,6 +454,9 @@ class LeanCommands:
                 # The plan may wait for the group again.
                 engine._groups[group], engine._status_objs[group] = pendings, statuses
                 await self._raise_time_out(pendings)
+        except asyncio.CancelledError:
+            self._statuses.put_back(group, pendings)
+            raise
         finally:
             engine._call_waiting_hook(None)
         return True
