@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 import freewheel.plans
 from freewheel import RunEngine
 from freewheel.forms import find_plans
+from freewheel.plan_stubs import run_progress
 from freewheel.qt import AcquisitionWindow, _demo_plans
 from freewheel.sim import microscope
 
@@ -43,12 +44,13 @@ def picture_of_the_window():
     """The whole window, with a live view that gives way to a scan."""
     scope = microscope(shape=(1024, 1024))
     with RunEngine() as engine:
+        engine.preprocessors.append(run_progress)
         window = AcquisitionWindow(
             engine, dict(scope), find_plans([freewheel.plans, _demo_plans], scope)
         )
         window.show()
         window.chooser.choose("live_view").set_values({"detectors": ["camera"]})
-        window.run_in_background()
+        window.controls.run()
         wait(1.5)
         window.grab().save(str(TARGET / "window-live.png"))
         form = window.chooser.choose("scan")

@@ -212,7 +212,12 @@ def test_decorated_partial_and_bound_plans_are_read() -> None:
             yield from ()
 
     spec = create_plan_spec(live, {})
-    assert (spec.togglable, spec.pausable) == (True, True)
+    assert (spec.continuous, spec.togglable, spec.pausable) == (True, True, True)
+    partial = create_plan_spec(functools.partial(live, rate=2.0), {})
+    assert (partial.continuous, partial.togglable, partial.pausable) == (True, True, True)
+    once = create_plan_spec(continuous(togglable=False)(lambda: (yield)), {})
+    assert (once.continuous, once.togglable, once.pausable) == (True, False, False)
+    assert not create_plan_spec(many, {}).continuous
     assert [p.name for p in create_plan_spec(functools.partial(live, rate=2.0), {}).parameters] == [
         "num"
     ]

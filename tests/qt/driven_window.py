@@ -9,12 +9,12 @@ import sys
 from typing import Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QMessageBox, QPushButton, QWidget
 
 import freewheel.plans
 from freewheel.engine import RunEngine
 from freewheel.forms import find_plans
-from freewheel.qt import AcquisitionWindow, responsive
+from freewheel.qt import AcquisitionWindow, _demo_plans, responsive
 from freewheel.sim import microscope
 
 
@@ -25,17 +25,25 @@ def place(widget: QWidget) -> list[int]:
 
 def picture_of(window: AcquisitionWindow, snapshots: list[Any]) -> dict[str, Any]:
     widgets: dict[str, QWidget] = dict(window.controls.buttons)
+    widgets["plans"] = window.chooser.findChild(QComboBox, "plans")
     widgets["detectors"] = window.chooser.form.fields["detectors"].editor.viewport()
     exposure = window.devices.rows["camera.exposure"]
     widgets["exposure"] = exposure.findChild(QWidget, "value")
     widgets["set"] = exposure.findChild(QPushButton, "set")
     widgets.update({f"action:{n}": b for n, b in window.actions.buttons.items()})
+    row = window.progress.findChild(QWidget, "task:live_view")
+    if row is not None:
+        for name in ("pause", "cancel"):
+            widgets[f"live:{name}"] = row.findChild(QPushButton, name)
     for box in window.findChildren(QMessageBox):
         if box.isVisible():
             widgets["yes"] = box.button(QMessageBox.StandardButton.Yes)
     return {
         "places": {n: place(w) for n, w in widgets.items() if w.isVisible() and w.isEnabled()},
         "state": window.bridge.snapshot().state,
+        "plan": window.chooser.form.spec.name,
+        "live": "" if row is None else row.findChild(QLabel, "status").text(),
+        "log": window.log.text.splitlines(),
         "shown": window.image.frame is not None,
         "snapshots": len(snapshots),
         "exposure": exposure.findChild(QWidget, "readback").text(),
@@ -56,9 +64,11 @@ def main() -> None:
             snapshots.append(doc)
 
     with RunEngine() as engine:
-        plans = find_plans([freewheel.plans], scope)
-        plans.sort(key=lambda entry: entry.name != "live_view")
-        window = AcquisitionWindow(engine, {"camera": scope.camera}, plans)
+        plans = find_plans([freewheel.plans.live_view, _demo_plans.scan], scope)
+        devices = {"camera": scope.camera, "stage": scope.stage}
+        window = AcquisitionWindow(engine, devices, plans)
+        window.chooser.choose("scan").set_values({"motor": "stage.x", "num": 30, "stop": -5.0})
+        window.chooser.choose("live_view")
         window.bridge.documentReceived.connect(note)
         window.move(0, 0)
         window.show()

@@ -5,10 +5,13 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import pytest
 from bluesky.preprocessors import finalize_wrapper
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 
 import freewheel.plans
+from freewheel.background import BackgroundWarning
+from freewheel.core import Action, continuous
 from freewheel.forms import find_plans
+from freewheel.plan_stubs import wait_for_actions
 from freewheel.qt import AcquisitionWindow, _demo_plans
 
 
@@ -21,8 +24,16 @@ def _window(engine: Any, scope: Any, qtbot: Any) -> Any:
     return window
 
 
-def start_live(window: Any) -> None:
+def choose_live(window: Any) -> None:
     window.chooser.choose("live_view").set_values({"detectors": ["camera"], "rate": 50})
+
+
+def button(window: Any, name: str) -> QPushButton:
+    return window.findChild(QPushButton, name)
+
+
+def row_of(window: Any, task: str) -> Any:
+    return window.progress.findChild(object, f"task:{task}")
 
 
 def test_live_view_with_snapshot_pause_and_exposure(window: Any, soon: Any, qtbot: Any) -> None:
@@ -36,22 +47,27 @@ def test_live_view_with_snapshot_pause_and_exposure(window: Any, soon: Any, qtbo
             snapshots.append(doc)
 
     window.bridge.documentReceived.connect(note)
-    start_live(window)
-    window.controls.buttons["run"].click()
+    choose_live(window)
+    button(window, "run").click()
     soon(lambda: window.image.frame is not None and "snap" in window.actions.buttons)
+    assert window.bridge.snapshot().state == "idle"  # the foreground is free
+    assert "live_view" in window.controls.findChild(QLabel, "elapsed").text()
     window.actions.buttons["snap"].click()
     soon(lambda: snapshots)
-    window.controls.buttons["pause"].click()
-    soon(lambda: window.bridge.snapshot().state == "paused")
-    soon(lambda: window.controls.buttons["resume"].isEnabled())
-    window.controls.buttons["resume"].click()
-    soon(lambda: window.controls.buttons["pause"].isEnabled())
-    row = window.devices.rows["camera.exposure"]
-    row.set_value(0.05)
-    row.apply()
-    soon(lambda: row._readback.text() == "0.05")
-    window.controls.buttons["stop"].click()
+    row = row_of(window, "live_view")
+    pause = row.findChild(QPushButton, "pause")
+    pause.click()
+    soon(lambda: "paused" in row.findChild(QLabel, "status").text())
+    assert pause.text() == "Resume"
+    pause.click()
+    soon(lambda: "running" in row.findChild(QLabel, "status").text())
+    setting = window.devices.rows["camera.exposure"]
+    setting.set_value(0.05)
+    setting.apply()
+    soon(lambda: setting._readback.text() == "0.05")
+    row.findChild(QPushButton, "cancel").click()
     soon(lambda: not window.busy)
+    soon(lambda: window.progress.task_names == ())
 
 
 def test_a_scan_takes_the_camera_and_the_live_view_comes_back(window: Any, soon: Any) -> None:
@@ -62,8 +78,8 @@ def test_a_scan_takes_the_camera_and_the_live_view_comes_back(window: Any, soon:
         said.append(task.status.value)
 
     window.bridge.engine.events.background_changed.connect(note)
-    start_live(window)
-    window.run_in_background()
+    choose_live(window)
+    button(window, "run").click()
     soon(lambda: window.image.frame is not None)
     assert window.progress.task_names == ("live_view",)
     form = window.chooser.choose("scan")
@@ -77,6 +93,76 @@ def test_a_scan_takes_the_camera_and_the_live_view_comes_back(window: Any, soon:
     soon(lambda: "scan completed" in window.log.text)
     window.stop_and_close()
     soon(lambda: not window.isVisible())
+
+
+def test_the_window_says_to_whom_the_live_view_gives_way(
+    window: Any, scope: Any, soon: Any
+) -> None:
+    go_on = Action(name="go_on")
+
+    def takes_the_camera() -> Any:
+        yield from bps.trigger(scope.camera, wait=True)
+        yield from wait_for_actions(go_on.event_map, timeout=None)
+
+    choose_live(window)
+    window.controls.run()
+    soon(lambda: window.image.frame is not None)
+    window.bridge.run(takes_the_camera())
+    row = row_of(window, "live_view")
+    status, pause = row.findChild(QLabel, "status"), row.findChild(QPushButton, "pause")
+    soon(lambda: "gives way to takes_the_camera" in status.text())
+    assert not pause.isEnabled()
+    assert "comes back" in pause.toolTip()
+    assert window.claims.item(0, 1).text() == "takes_the_camera"
+    soon(lambda: "go_on" in window.actions.buttons)
+    window.actions.buttons["go_on"].click()
+    soon(lambda: "running" in status.text() and pause.isEnabled())
+    soon(lambda: window.claims.item(0, 1).text() == "live_view")
+
+
+def test_a_continuous_plan_can_be_run_in_the_foreground(window: Any, soon: Any) -> None:
+    choose_live(window)
+    assert button(window, "runOtherwise").text() == "Run in foreground"
+    button(window, "runOtherwise").click()
+    soon(lambda: window.image.frame is not None and window.bridge.snapshot().state == "running")
+    assert window.progress.task_names == ()
+    window.chooser.choose("scan").set_values({"detectors": ["camera"], "motor": "stage.x"})
+    assert button(window, "run").text() == "Queue"
+    assert button(window, "runOtherwise").text() == "Run in background, gives way"
+    button(window, "run").click()
+    soon(lambda: window.bridge.snapshot().queue == ("scan",))
+    button(window, "stop").click()
+    soon(lambda: not window.busy)
+
+
+def test_two_live_views_of_one_camera_are_one_too_many(window: Any, soon: Any) -> None:
+    choose_live(window)
+    window.controls.run()
+    soon(lambda: window.image.frame is not None)
+    window.controls.run()
+    soon(lambda: "live_view-2 failed: ResourceConflictError" in window.log.text)
+    soon(lambda: window.progress.task_names == ("live_view",))
+
+
+def test_a_continuous_plan_that_may_not_be_paused_is_stopped_for_another(
+    engine: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    stay = Action(name="stay")
+
+    @continuous
+    def strict() -> Any:
+        yield from bps.trigger(scope.camera, wait=True)
+        yield from wait_for_actions(stay.event_map, timeout=None)
+
+    window = AcquisitionWindow(engine, dict(scope), find_plans([strict], scope))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    task = window.controls.run()
+    soon(lambda: "stay" in window.actions.buttons)
+    assert not row_of(window, "strict").findChild(QPushButton, "pause").isEnabled()
+    with pytest.warns(BackgroundWarning, match="strict"):  # noqa: PT031 - it comes on the loop
+        future = window.bridge.run(bps.trigger(scope.camera, wait=True))
+        soon(lambda: future.outcome.done() and task.done)
+    assert task.status.value == "cancelled"
 
 
 def test_a_window_with_nothing_under_way_closes(window: Any) -> None:

@@ -32,6 +32,7 @@ def gui(
     import freewheel.plans
     from freewheel.engine import RunEngine
     from freewheel.forms import find_plans
+    from freewheel.plan_stubs import run_progress
     from freewheel.qt import AcquisitionWindow, _demo_plans, responsive
     from freewheel.sim import microscope
 
@@ -42,6 +43,7 @@ def gui(
     except FileNotFoundError as error:
         raise typer.BadParameter(str(error)) from error
     with RunEngine() as engine:
+        engine.preprocessors.append(run_progress)
         window = AcquisitionWindow(engine, dict(devices), entries)
         window.show()
         with responsive():

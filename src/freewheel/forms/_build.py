@@ -93,18 +93,24 @@ def create_plan_spec(
         name,
         docstring,
         parameters,
-        togglable=bool(getattr(plan, "__togglable__", getattr(function, "__togglable__", False))),
-        pausable=bool(getattr(plan, "__pausable__", getattr(function, "__pausable__", False))),
+        togglable=bool(_mark(plan, "__togglable__")),
+        pausable=bool(_mark(plan, "__pausable__")),
         plan=plan,
+        continuous=_mark(plan, "__togglable__") is not None,
     )
     _refuse_repeated_actions(spec)
     return spec
 
 
+def _mark(plan: Any, mark: str) -> bool | None:
+    """Return what `freewheel.continuous` left on a plan function, if it did."""
+    found: bool | None = getattr(_whole_of(plan), mark, getattr(_function_of(plan), mark, None))
+    return found
+
+
 def plan_name(plan: Any) -> str:
     """Return what a plan function is called, also if it is a partial or a callable object."""
-    while isinstance(plan, functools.partial):
-        plan = plan.func
+    plan = _whole_of(plan)
     return str(getattr(plan, "__name__", type(plan).__name__))
 
 
@@ -121,9 +127,14 @@ def is_plan_function(plan: Any) -> bool:
     return (get_origin(returned) or returned) is cabc.Generator
 
 
-def _function_of(plan: Any) -> Any:
+def _whole_of(plan: Any) -> Any:
     while isinstance(plan, functools.partial):
         plan = plan.func
+    return plan
+
+
+def _function_of(plan: Any) -> Any:
+    plan = _whole_of(plan)
     if not inspect.isroutine(plan) and not hasattr(plan, "__wrapped__"):
         plan = type(plan).__call__
     return inspect.unwrap(getattr(plan, "__func__", plan))

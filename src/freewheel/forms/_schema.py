@@ -41,7 +41,7 @@ def plan_schema(spec: PlanSpec) -> dict[str, Any]:
         A schema of an object with one property a parameter; what fits it is what
         `freewheel.forms.resolve_arguments` takes. Devices are strings with the names on offer,
         under ``x-device``; ``x-unit`` gives a number's unit, ``x-actions`` the plan's actions,
-        ``x-togglable`` and ``x-pausable`` the marks of a continuous plan.
+        ``x-continuous``, ``x-togglable`` and ``x-pausable`` the marks of a continuous plan.
     """
     shown = [p for p in spec.parameters if not p.hidden and p.actions is None]
     schema: dict[str, Any] = {
@@ -52,6 +52,7 @@ def plan_schema(spec: PlanSpec) -> dict[str, Any]:
         "properties": {p.name: _property(p) for p in shown},
         "required": [p.name for p in shown if p.required],
         "additionalProperties": any(p.kind is ParamKind.VAR_KEYWORD for p in spec.parameters),
+        "x-continuous": spec.continuous,
         "x-togglable": spec.togglable,
         "x-pausable": spec.pausable,
     }

@@ -173,6 +173,8 @@ class PlanSpec:
         As `freewheel.continuous` marked it; `False` for a plan that ends by itself.
     plan
         The plan function itself; `None` in a description that came from elsewhere.
+    continuous
+        Whether `freewheel.continuous` marked it: it runs until somebody stops it.
     """
 
     name: str
@@ -181,6 +183,7 @@ class PlanSpec:
     togglable: bool = False
     pausable: bool = False
     plan: Callable[..., Any] | None = dataclasses.field(default=None, repr=False, compare=False)
+    continuous: bool = False
 
     def __getitem__(self, name: str) -> ParamDescription:
         """Return the parameter of that name."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
+    from freewheel.background import BackgroundTask, OnConflict
     from freewheel.core import SRLatch
     from freewheel.engine import EngineSnapshot, PlanFuture, RunEngine
 
@@ -92,6 +93,7 @@ class EngineBridge(QObject):
         check_window_thread("an EngineBridge")
         super().__init__(parent)
         self._engine = engine
+        self._unpausable: weakref.WeakSet[BackgroundTask] = weakref.WeakSet()
         # Through a weak reference: the feed must not keep the bridge, nor the bridge need the feed.
         me = weakref.ref(self)
         feed = Feed(lambda kind, arguments: _emit(me, feed, kind, arguments))
@@ -145,6 +147,53 @@ class EngineBridge(QObject):
         """
         future: PlanFuture | None = self._ask("run", self._engine, plan, subs, **metadata)
         return future
+
+    def launch(
+        self,
+        plan: Any,
+        *,
+        name: str | None = None,
+        on_conflict: OnConflict = "cancel",
+        pausable: bool = True,
+        **metadata: Any,
+    ) -> BackgroundTask | None:
+        """Run a plan in the background, beside others.
+
+        Parameters
+        ----------
+        plan
+            A plan that was made by calling a plan function; or a coroutine function, or a
+            function, as ``engine.background.launch`` takes them.
+        name
+            What the task is called; by default as the plan is.
+        on_conflict : {"cancel", "pause", "error"}
+            What becomes of it when a plan in the foreground needs a device that it holds.
+            ``"pause"``: it gives way, and comes back.
+        pausable
+            Whether windows offer to pause it; see `may_pause`.
+        metadata
+            Metadata of its runs.
+
+        Returns
+        -------
+        BackgroundTask or None
+            `None` if the engine refused; see ``requestRefused``.
+        """
+        task: BackgroundTask | None = self._ask(
+            "run in background",
+            self._engine.background.launch,
+            plan,
+            name=name,
+            on_conflict=on_conflict,
+            **metadata,
+        )
+        if task is not None and not pausable:
+            self._unpausable.add(task)
+        return task
+
+    def may_pause(self, task: BackgroundTask) -> bool:
+        """Whether a background task may be paused by hand, as far as `launch` was told."""
+        return task not in self._unpausable
 
     def pause(self, defer: bool = False) -> Future[None] | None:
         """Pause the plan; at its next checkpoint if ``defer``."""

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from freewheel.background import BackgroundTask, OnConflict
     from freewheel.engine import PlanFuture
     from freewheel.qt._bridge import EngineBridge
 
@@ -42,6 +43,7 @@ _TEXTS = {
     "abort": ("Abort", "End the plan, with its clean-up; its data are marked as aborted"),
     "halt": ("Halt", "End the plan at once, WITHOUT clean-up: shutters stay open, motors moving"),
 }
+_BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
 _CLOCK_MS = 200
 
 
@@ -75,6 +77,7 @@ class EngineControls(QWidget):
         self._bridge = bridge
         self._factory: Callable[[], Any] | None = None
         self._factory_pausable = True
+        self._beside = False
         self._unpausable: set[PlanFuture] = set()
         self._may_pause = True
         self._state = bridge.snapshot().state
@@ -86,10 +89,17 @@ class EngineControls(QWidget):
         bridge.stateChanged.connect(self._state_changed)
         bridge.planStarted.connect(self._plan_started)
         bridge.planEnded.connect(self._plan_ended)
+        bridge.backgroundChanged.connect(self._show_time)
         self.set_plan(plan_factory)
         self._state_changed(self._state, "")
 
-    def set_plan(self, factory: Callable[[], Any] | None, *, pausable: bool = True) -> None:
+    def set_plan(
+        self,
+        factory: Callable[[], Any] | None,
+        *,
+        pausable: bool = True,
+        background: bool = False,
+    ) -> None:
         """Set what the Run button runs.
 
         Parameters
@@ -98,25 +108,55 @@ class EngineControls(QWidget):
             Called for each run, on the window's thread; `None` disables the button.
         pausable
             Whether these plans may be paused; if not, the Pause button is off while one runs.
+        background
+            Whether the button runs them in the background, as continuous plans are best run: see
+            `run_in_background`.
         """
         self._factory = factory
         self._factory_pausable = pausable
+        self._beside = background
         self._enable()
 
-    def run(self) -> PlanFuture | None:
-        """Run the plan of the factory, as the Run button does."""
-        if self._factory is None:
-            return None
-        try:
-            plan = self._factory()
-        except Exception as error:  # the factory is the program's: a form with a bad value, say
-            self._bridge.requestRefused.emit("run", error)
-            return None
-        future = self._bridge.run(plan)
+    def run(self) -> PlanFuture | BackgroundTask | None:
+        """Run the plan of the factory, as the Run button does.
+
+        Returns
+        -------
+        PlanFuture or BackgroundTask or None
+            The plan's future; its task, if the button runs it in the background; `None` if it was
+            refused.
+        """
+        return self.run_in_background() if self._beside else self.run_in_foreground()
+
+    def run_in_foreground(self) -> PlanFuture | None:
+        """Run the plan of the factory, or have it queue behind the plan that runs."""
+        plan = self._make_plan("run")
+        future = None if plan is None else self._bridge.run(plan)
         if future is not None and not self._factory_pausable:
             self._unpausable.add(future)
         self._show_queue()
         return future
+
+    def run_in_background(self) -> BackgroundTask | None:
+        """Run the plan of the factory beside others.
+
+        It gives way to a plan in the foreground that needs one of its devices, and comes back
+        when that is over. One that may not be paused is stopped, with its clean-up.
+        """
+        plan = self._make_plan("run in background")
+        if plan is None:
+            return None
+        on_conflict: OnConflict = "pause" if self._factory_pausable else "cancel"
+        return self._bridge.launch(plan, on_conflict=on_conflict, pausable=self._factory_pausable)
+
+    def _make_plan(self, what: str) -> Any:
+        if self._factory is None:
+            return None
+        try:
+            return self._factory()
+        except Exception as error:  # the factory is the program's: a form with a bad value, say
+            self._bridge.requestRefused.emit(what, error)
+            return None
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -189,18 +229,31 @@ class EngineControls(QWidget):
         possible = _POSSIBLE.get(self._state, frozenset())
         for name, button in self.buttons.items():
             button.setEnabled(name in possible)
-        if self._factory is None:
-            self.buttons["run"].setEnabled(False)
         if not self._may_pause:
             self.buttons["pause"].setEnabled(False)
-        self.buttons["run"].setText("Run" if self._state == "idle" else "Queue")
+        self._enable_run(possible)
 
-    def _show_time(self) -> None:
+    def _enable_run(self, possible: frozenset[str]) -> None:
+        run = self.buttons["run"]
+        if self._beside:  # which the state of the foreground is not in the way of
+            then = "and comes back" if self._factory_pausable else "and is stopped then"
+            run.setEnabled(self._factory is not None and self._state in _POSSIBLE)
+            run.setText("Run")
+            run.setToolTip(_BESIDE.format(then=then))
+            return
+        run.setEnabled(self._factory is not None and "run" in possible)
+        run.setText("Run" if self._state == "idle" else "Queue")
+        run.setToolTip(_TEXTS["run"][1])
+
+    def _show_time(self, *_: Any) -> None:
         snapshot = self._bridge.snapshot()
-        if snapshot.plan_name is None:
-            self._time_label.setText("")
+        if snapshot.plan_name is not None:
+            text = f"{snapshot.plan_name}   {_clock_text(snapshot.elapsed)}"
+        elif snapshot.background:
+            text = ", ".join(task.name for task in snapshot.background) + " in the background"
         else:
-            self._time_label.setText(f"{snapshot.plan_name}   {_clock_text(snapshot.elapsed)}")
+            text = ""
+        self._time_label.setText(text)
         self._show_queue()
 
     def _show_queue(self) -> None:

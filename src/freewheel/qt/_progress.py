@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import html
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from freewheel.background import TaskStatus
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from freewheel.background import BackgroundTask
     from freewheel.core import Progress
     from freewheel.qt._bridge import EngineBridge
@@ -19,6 +24,9 @@ _PARTS = 1000  # of a progress bar
 class ProgressPanel(QWidget):
     """Progress of the plan's scopes and device moves, and the background tasks with buttons.
 
+    Each background task has one row, with its own progress below it. The row of a task that a
+    plan has taken a device from names that plan.
+
     Parameters
     ----------
     bridge
@@ -29,29 +37,32 @@ class ProgressPanel(QWidget):
 
     def __init__(self, bridge: EngineBridge, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._bars: list[QProgressBar] = []
+        self._bridge = bridge
         self._tasks: dict[BackgroundTask, _TaskRow] = {}
-        self._scopes = QVBoxLayout()
+        self._scopes = _Bars()
         self._rows = QVBoxLayout()
         self._nothing = QLabel("nothing under way")
         self._nothing.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._nothing)
-        layout.addLayout(self._scopes)
+        # First, for bars come and go with each move, and buttons are not to jump.
         layout.addLayout(self._rows)
+        layout.addWidget(self._scopes)
         layout.addStretch(1)
         bridge.progressChanged.connect(self._show_progress)
         bridge.backgroundChanged.connect(self._show_task)
+        bridge.claimsChanged.connect(self._update_rows)
         snapshot = bridge.snapshot()
-        self._show_progress(snapshot.progress)
         for task in snapshot.background:
             self._show_task(task)
+        self._show_progress(snapshot.progress)
 
     @property
     def bars(self) -> tuple[QProgressBar, ...]:
-        """The progress bars that are shown."""
-        return tuple(self._bars)
+        """The progress bars that are shown, those of the plan in the foreground first."""
+        rows = (bar for row in self._tasks.values() for bar in row.bars.shown)
+        return (*self._scopes.shown, *rows)
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -59,21 +70,17 @@ class ProgressPanel(QWidget):
         return tuple(task.name for task in self._tasks)
 
     def _show_progress(self, told: tuple[Progress, ...]) -> None:
-        # A task as a whole has a row of its own, below.
-        scopes = [p for p in told if not p.done and (p.kind != "task" or p.fraction is not None)]
-        while len(self._bars) < len(scopes):
-            bar = QProgressBar()
-            self._bars.append(bar)
-            self._scopes.addWidget(bar)
-        while len(self._bars) > len(scopes):
-            bar = self._bars.pop()
-            self._scopes.removeWidget(bar)
-            bar.hide()
-            bar.deleteLater()
-        for bar, scope in zip(self._bars, scopes, strict=True):
-            bar.setRange(0, _PARTS)
-            bar.setValue(round(_PARTS * (scope.fraction or 0)))
-            bar.setFormat(_text_of(scope))
+        # A task as a whole is its row. Of two of one name the newer one answers to it.
+        rows = {task.name: row for task, row in self._tasks.items()}
+        scopes = [p for p in told if not p.done and p.kind != "task"]
+        foreground: list[Progress] = []
+        of_rows: dict[str, list[Progress]] = {name: [] for name in rows}
+        for scope in scopes:
+            mine = of_rows.get(scope.owner) if scope.background else None
+            (foreground if mine is None else mine).append(scope)
+        self._scopes.show_scopes(foreground)
+        for name, row in rows.items():
+            row.bars.show_scopes(of_rows[name])
         self._say_nothing()
 
     def _show_task(self, task: BackgroundTask) -> None:
@@ -85,14 +92,47 @@ class ProgressPanel(QWidget):
                 row.hide()
                 row.deleteLater()
         elif row is None:
-            row = self._tasks[task] = _TaskRow(task)
+            row = self._tasks[task] = _TaskRow(task, self._bridge)
             self._rows.addWidget(row)
         else:
             row.update_status()
         self._say_nothing()
 
+    def _update_rows(self, *_: Any) -> None:
+        for row in self._tasks.values():
+            row.update_status()
+
     def _say_nothing(self) -> None:
-        self._nothing.setVisible(not self._bars and not self._tasks)
+        self._nothing.setVisible(not self._scopes.shown and not self._tasks)
+
+
+class _Bars(QWidget):
+    """Progress bars, one below the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[QProgressBar] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(2)
+        self.hide()
+
+    def show_scopes(self, scopes: Sequence[Progress]) -> None:
+        """Show these, and no others."""
+        while len(self.shown) < len(scopes):
+            bar = QProgressBar()
+            self.shown.append(bar)
+            self._column.addWidget(bar)
+        while len(self.shown) > len(scopes):
+            bar = self.shown.pop()
+            self._column.removeWidget(bar)
+            bar.hide()
+            bar.deleteLater()
+        for bar, scope in zip(self.shown, scopes, strict=True):
+            bar.setRange(0, _PARTS)
+            bar.setValue(round(_PARTS * (scope.fraction or 0)))
+            bar.setFormat(_text_of(scope))
+        self.setVisible(bool(scopes))
 
 
 def _text_of(scope: Progress) -> str:
@@ -103,13 +143,14 @@ def _text_of(scope: Progress) -> str:
 
 
 class _TaskRow(QWidget):
-    """One background task."""
+    """One background task, and its progress."""
 
-    def __init__(self, task: BackgroundTask) -> None:
+    def __init__(self, task: BackgroundTask, bridge: EngineBridge) -> None:
         super().__init__()
-        self._task = task
+        self._task, self._bridge = task, bridge
         self.setObjectName(f"task:{task.name}")
         self._label = QLabel()
+        self._label.setObjectName("status")
         self._pause = QPushButton("Pause")
         self._pause.setObjectName("pause")
         self._pause.clicked.connect(self._pause_or_resume)
@@ -117,24 +158,51 @@ class _TaskRow(QWidget):
         cancel.setObjectName("cancel")
         cancel.setToolTip("End the task, with its clean-up")
         cancel.clicked.connect(lambda: task.cancel("stopped in the window"))
-        layout = QHBoxLayout(self)
+        self.bars = _Bars()
+        line = QHBoxLayout()
+        line.addWidget(self._label, 1)
+        line.addWidget(self._pause)
+        line.addWidget(cancel)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._label, 1)
-        layout.addWidget(self._pause)
-        layout.addWidget(cancel)
+        layout.setSpacing(2)
+        layout.addLayout(line)
+        layout.addWidget(self.bars)
         self.update_status()
 
     @property
     def _paused(self) -> bool:
-        return "pause" in self._task.status.name.lower()
+        return self._task.status is TaskStatus.PAUSED
+
+    @property
+    def _gives_way_to(self) -> str | None:
+        """The plan that uses a device of the task meanwhile, if there is one."""
+        claims = self._bridge.engine.claims
+        for device in claims:
+            if claims.lends(self._task, device):
+                return claims.get(device)
+        return None
 
     def update_status(self) -> None:
         """Show what the task is doing now."""
-        self._label.setText(f"{self._task.name}   <b>{self._task.status.name.lower()}</b>")
-        self._pause.setText("Resume" if self._paused else "Pause")
+        taker = self._gives_way_to if self._paused else None
+        status = self._task.status.value if taker is None else f"gives way to {taker}"
+        self._label.setText(f"{html.escape(self._task.name)}   <b>{html.escape(status)}</b>")
+        self._pause.setText("Resume" if self._paused and taker is None else "Pause")
+        if taker is not None:
+            enabled, tip = False, f"It comes back by itself when {taker} is over"
+        elif not self._bridge.may_pause(self._task):
+            enabled, tip = False, "This plan may not be paused"
+        else:
+            enabled, tip = True, "Rest from the last checkpoint on, until Resume"
+        self._pause.setEnabled(enabled)
+        self._pause.setToolTip(tip)
 
     def _pause_or_resume(self) -> None:
         if self._paused:
             self._task.resume()
-        else:
+            return
+        try:
             self._task.pause()
+        except RuntimeError as error:  # a function that could not be told
+            self._bridge.requestRefused.emit("pause", error)

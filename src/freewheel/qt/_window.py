@@ -32,6 +32,7 @@ from freewheel.qt._progress import ProgressPanel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from freewheel.background import BackgroundTask
     from freewheel.engine import RunEngine
     from freewheel.forms import PlanEntry
     from freewheel.qt._form import PlanForm
@@ -40,6 +41,16 @@ __all__ = ["AcquisitionWindow"]
 
 # How long a clean-up may take before the window offers to halt it [ms].
 _PATIENCE_MS = 10_000
+# What the button below the form says: the way of running a plan that the Run button is not.
+_FOREGROUND = (
+    "Run in foreground",
+    "Run the plan by itself: other plans queue behind it until it is stopped.",
+)
+_BACKGROUND = (
+    "Run in background, gives way",
+    "Run the plan beside others. It pauses while a plan in the foreground needs one of its "
+    "devices, and comes back afterwards.",
+)
 
 
 class AcquisitionWindow(QMainWindow):
@@ -73,6 +84,7 @@ class AcquisitionWindow(QMainWindow):
         super().__init__(parent)
         self.setWindowTitle("freewheel")
         self._closing = False
+        self._continuous = False  # whether the chosen plan is
         self._question: QMessageBox | None = None
         self.bridge = bridge = EngineBridge(engine, self)
         usable = {n: d for n, d in devices.items() if not isinstance(d, BaseException)}
@@ -85,13 +97,9 @@ class AcquisitionWindow(QMainWindow):
         self.claims = ClaimsView(bridge)
         self.devices = DevicePanel(bridge, devices)
         self.log = PlanLog(bridge)
-        self._background = QPushButton("Run in background, gives way")
-        self._background.setObjectName("runInBackground")
-        self._background.setToolTip(
-            "Run the plan beside others. It pauses while a plan that is run with Run needs one of "
-            "its devices, and comes back afterwards."
-        )
-        self._background.clicked.connect(self.run_in_background)
+        self._otherwise = QPushButton()
+        self._otherwise.setObjectName("runOtherwise")
+        self._otherwise.clicked.connect(self._run_otherwise)
         self._lay_out()
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -115,30 +123,28 @@ class AcquisitionWindow(QMainWindow):
         plan = QWidget()
         column = QVBoxLayout(plan)
         column.addWidget(self.controls)
+        column.addWidget(_heading("Under way"))
+        column.addWidget(self.progress)
         column.addWidget(_heading("Actions"))
         column.addWidget(self.actions)
         column.addWidget(_heading("Plan"))
         column.addWidget(self.chooser, 1)
-        column.addWidget(self._background)
+        column.addWidget(self._otherwise)
+        # Room for a task, a plan and its move: what is below does not jump when they appear.
+        self.progress.setMinimumHeight(3 * self._otherwise.sizeHint().height() + 10)
         self._dock("Plan", plan, Qt.DockWidgetArea.LeftDockWidgetArea)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self.devices)
         self._dock("Devices", scroll, Qt.DockWidgetArea.RightDockWidgetArea)
-        under_way = QWidget()
-        rows = QVBoxLayout(under_way)
-        rows.addWidget(self.progress)
-        rows.addWidget(self.claims, 1)
-        self._dock("Under way", under_way, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
         self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
-        self.resizeDocks(
-            [docks["Devices"], docks["Under way"]], [420, 180], Qt.Orientation.Vertical
-        )
+        self.resizeDocks([docks["Devices"], docks["Claims"]], [460, 140], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Plan"], docks["Devices"]], [400, 370], Qt.Orientation.Horizontal)
         self.resize(1400, 860)
         self.statusBar()
@@ -155,24 +161,31 @@ class AcquisitionWindow(QMainWindow):
     # -- plans --------------------------------------------------------------------------------
 
     def _plan_chosen(self, form: PlanForm | None) -> None:
-        self._background.setEnabled(form is not None)
+        self._otherwise.setEnabled(form is not None)
         if form is None:
             self.controls.set_plan(None)
             return
-        pausable = bool(getattr(form.spec.plan, "__pausable__", True))
-        self.controls.set_plan(form.make_plan, pausable=pausable)
+        spec = form.spec
+        self._continuous = spec.continuous
+        self.controls.set_plan(
+            form.make_plan,
+            pausable=spec.pausable or not spec.continuous,
+            background=spec.continuous,
+        )
+        text, tip = _FOREGROUND if spec.continuous else _BACKGROUND
+        self._otherwise.setText(text)
+        self._otherwise.setToolTip(tip)
 
-    def run_in_background(self, *_: Any) -> None:
+    def run_in_background(self, *_: Any) -> BackgroundTask | None:
         """Run the chosen plan beside others, giving way to the foreground."""
-        form = self.chooser.form
-        if form is None:
-            return
-        try:
-            self.bridge.engine.background.launch(
-                form.make_plan(), name=form.spec.name, on_conflict="pause"
-            )
-        except (TypeError, ValueError, RuntimeError) as error:
-            self.bridge.requestRefused.emit("run in background", error)
+        return self.controls.run_in_background()
+
+    def _run_otherwise(self) -> None:
+        """Run the chosen plan in the way that the Run button does not."""
+        if self._continuous:
+            self.controls.run_in_foreground()
+        else:
+            self.controls.run_in_background()
 
     def _show_failure(self, line: str) -> None:
         self.statusBar().showMessage(line, 15_000)
