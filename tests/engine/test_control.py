@@ -9,11 +9,13 @@ import gc
 import threading
 from typing import Any
 
+import bluesky.plan_stubs as bps
 import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg, RunEngineInterrupted
 
 from freewheel import Status
+from freewheel.plan_stubs import acquire
 
 T = 10
 ENDS = ["stop", "abort", "halt"]
@@ -503,3 +505,73 @@ def test_what_a_resume_does_not_repeat_is_waited_for_again(RE: Any, command: str
     slow.status.set_finished()
     assert future.result(T).plan_result is True
     assert slow.begun == 1
+
+
+class Detector:
+    """A detector that notes how often it is triggered."""
+
+    name = "detector"
+    parent = None
+
+    def __init__(self) -> None:
+        self.triggered = 0
+
+    def trigger(self) -> Status:
+        self.triggered += 1
+        status = Status()
+        status.set_finished()
+        return status
+
+    def read(self) -> dict[str, Any]:
+        return {self.name: {"value": 1.0, "timestamp": 1.0}}
+
+    def describe(self) -> dict[str, Any]:
+        return {self.name: {"source": "test", "dtype": "number", "shape": []}}
+
+    def read_configuration(self) -> dict[str, Any]:
+        return {}
+
+    describe_configuration = read_configuration
+
+
+@pytest.mark.parametrize("take", [bps.trigger_and_read, acquire])
+def test_a_pause_after_a_run_was_closed_repeats_nothing_of_it(RE: Any, take: Any) -> None:
+    detector = Detector()
+    documents: list[str] = []
+    RE.subscribe(lambda name, _: documents.append(name))
+
+    def plan() -> Any:
+        yield Msg("open_run")
+        yield Msg("checkpoint")
+        yield from take([detector])
+        yield Msg("close_run")
+        yield Msg("pause")
+        return "over"
+
+    assert isinstance(RE(plan()).exception(T), RunEngineInterrupted)
+    assert RE.resume().result(T).plan_result == "over"
+    assert detector.triggered == 1
+    assert documents == ["start", "descriptor", "event", "stop"]
+
+
+def test_a_pause_after_a_run_repeats_what_has_nothing_to_do_with_runs(RE: Any) -> None:
+    went: list[int] = []
+    RE.register_command("go", _noting(went))
+
+    def plan() -> Any:
+        yield Msg("checkpoint")
+        yield Msg("go", None, 1)
+        yield Msg("open_run")
+        yield Msg("close_run")
+        yield Msg("pause")
+
+    assert isinstance(RE(plan()).exception(T), RunEngineInterrupted)
+    RE.resume().result(T)
+    assert went == [1, 1]
+
+
+def _noting(went: list[int]) -> Any:
+    async def go(msg: Msg) -> None:
+        went.append(msg.args[0])
+
+    return go

@@ -285,6 +285,11 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             self._deferred_pause_requested = requested
         self.pause_at_checkpoint()
 
+    async def _close_run(self, msg: Msg) -> Any:
+        answer = await super()._close_run(msg)
+        self._forget_run(msg.run)
+        return answer
+
     async def _wait_for(self, msg: Msg) -> list[asyncio.Future[Any]]:
         """Wait for what the factories in the message give; the futures are the answer.
 

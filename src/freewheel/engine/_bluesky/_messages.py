@@ -35,6 +35,11 @@ __all__ = ["MessageLoop"]
 
 _msg_log = logging.getLogger("bluesky.RE.msg")
 
+#: The commands that are of use only while their run is open.
+_OF_A_RUN: Final = frozenset(
+    "acquire collect complete create declare_stream drop kickoff prepare read save trigger".split()
+)
+
 
 @types.coroutine
 def _turn() -> Generator[None, None, None]:
@@ -377,6 +382,19 @@ class MessageLoop:
         last = cache.pop()
         self._reset_checkpoint_state_meth()
         self._msg_cache.append(last)
+
+    def _forget_run(self: Any, run: Any) -> None:
+        """Repeat nothing of a run that is closed.
+
+        bluesky would trigger again, and fail where it saves an event of that run.
+        """
+        if self._msg_cache:
+            busy = {id(device) for device in self.lean_statuses.in_use()}
+            self._msg_cache = [
+                msg
+                for msg in self._msg_cache
+                if msg.run != run or msg.command not in _OF_A_RUN or id(msg.obj) in busy
+            ]
 
     def _rewind(self: Any) -> Iterator[Msg]:
         """Return a plan of the messages since the last checkpoint, which are to be repeated.
