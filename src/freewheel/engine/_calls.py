@@ -86,17 +86,17 @@ class Call:
     def claim(self, state_of: Callable[[], str]) -> None:
         """Mark the call as the one that runs."""
         self.future.start(state_of)
-        self.future.outcome.begin()
+        self.future.life.begin()
 
     def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
         """Mark the call as one that waits, and may be withdrawn."""
         self.future.make_withdrawable(withdraw)
-        self.future.outcome.make_withdrawable(withdraw)
+        self.future.life.make_withdrawable(withdraw)
 
     def cancel(self) -> None:
         """End the futures of a call that was withdrawn, and its plan, which never ran."""
         self.future.mark_cancelled()
-        self.future.outcome.mark_cancelled()
+        self.future.life.settle()
         close = getattr(self.start.plan, "close", None)
         if close is not None:
             close()
@@ -121,10 +121,10 @@ class Call:
         future = self.future
         future.end()
         if error is not None:
-            future.outcome.settle(error=error)
+            future.life.settle(error=error)
             future.settle(error=error)
         else:
-            future.outcome.settle(result)
+            future.life.settle(result)
             if result.interrupted:
                 future.settle(error=RunEngineInterrupted(message))
             else:
