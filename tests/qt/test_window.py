@@ -1,5 +1,6 @@
 """The whole window: live view, snapshot, a scan that takes the camera, closing."""
 
+import threading
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -9,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 
 import freewheel.plans
 from freewheel.background import BackgroundWarning
-from freewheel.core import Action, continuous
+from freewheel.core import Action, Status, continuous
 from freewheel.forms import find_plans
 from freewheel.plan_stubs import wait_for_actions
 from freewheel.qt import AcquisitionWindow, _demo_plans
@@ -200,6 +201,108 @@ def test_closing_while_a_plan_runs_asks_and_then_cleans_up(
     boxes[0].button(QMessageBox.StandardButton.Yes).click()
     soon(lambda: not window.isVisible())
     assert cleaned == [True]
+
+
+class Stuck:
+    """A device whose clean-up does not end before it is told to."""
+
+    name = "stuck"
+    parent = None
+
+    def __init__(self, blocks: bool) -> None:
+        self.blocks = blocks  # the engine's thread, instead of a status that is never done
+        self.staged = threading.Event()
+        self._let_go = threading.Event()
+        self._status = Status()
+
+    def let_go(self) -> None:
+        self._let_go.set()
+        if not self._status.done:
+            self._status.set_finished()
+
+    def stage(self) -> list[Any]:
+        self.staged.set()
+        return [self]
+
+    def unstage(self) -> Any:
+        if self.blocks:
+            self._let_go.wait()
+        return self._status
+
+    def never_cleaned(self) -> Any:
+        def clean_up() -> Any:
+            yield from bps.unstage_all(self)
+
+        def wait() -> Any:
+            yield from bps.stage_all(self)
+            yield from bps.sleep(60)
+
+        yield from finalize_wrapper(wait(), clean_up)
+
+
+@pytest.fixture(params=[False, True], ids=["waits", "blocks"])
+def stuck(request: Any) -> Any:
+    device = Stuck(request.param)
+    yield device
+    device.let_go()
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["foreground", "background"])
+def test_a_clean_up_that_hangs_can_be_halted(
+    stuck: Any, background: bool, engine: Any, qtbot: Any, soon: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("freewheel.qt._window._HALT_MS", 200)
+    engine.background.grace = 60  # the engine is not to be the one that gives it up
+    window = AcquisitionWindow(engine, {}, [], patience=0.2)
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    window.show()
+    (window.bridge.launch if background else window.bridge.run)(stuck.never_cleaned())
+    soon(stuck.staged.is_set)
+    assert not window.close()
+    press(window, "Stop and close", soon)
+    press(window, "Wait", soon)
+    assert window.isVisible()
+    press(window, "Halt and close", soon)
+    soon(lambda: not window.isVisible())
+    assert window.halted
+    assert "not possible" not in window.log.text
+    stuck.let_go()
+    soon(lambda: not window.busy)
+
+
+def press(window: Any, text: str, soon: Any) -> None:
+    def there() -> list[Any]:
+        boxes = [box for box in window.findChildren(QMessageBox) if box.isVisible()]
+        return [b for box in boxes for b in box.buttons() if b.text() == text]
+
+    soon(there)
+    there()[0].click()
+
+
+def test_a_clean_up_that_ends_after_all_closes_the_window(
+    engine: Any, qtbot: Any, soon: Any
+) -> None:
+    begun = threading.Event()
+    go_on = Action(name="go_on")
+
+    def long() -> Any:
+        def wait() -> Any:
+            begun.set()
+            yield from bps.sleep(60)
+
+        yield from finalize_wrapper(wait(), wait_for_actions(go_on.event_map, timeout=None))
+
+    window = AcquisitionWindow(engine, {}, [], patience=0.2)
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    window.show()
+    window.bridge.run(long())
+    soon(begun.is_set)
+    window.stop_and_close()
+    soon(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
+    window.bridge.trigger_action("go_on")
+    soon(lambda: not window.isVisible())
+    assert not window.halted
+    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
 
 
 def test_a_bad_value_refuses_to_run_and_says_why(window: Any, soon: Any) -> None:

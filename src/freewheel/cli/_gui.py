@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
+
+# How long the process may take to end when the user has chosen to halt [s].
+_EXIT_LIMIT = 8.0
 
 
 def gui(
@@ -54,3 +59,22 @@ def gui(
                 app.exec()
         window.close()
         sys.stdout.flush()
+        if window.halted:
+            _end_soon()
+            engine.close(timeout=1)
+
+
+def _end_soon() -> None:
+    """End the process though a device hangs; after a halt that the user has chosen.
+
+    The interpreter waits at its exit for each thread of an executor, and a device that blocks one
+    for ever would keep the process.
+    """
+
+    def end() -> None:
+        typer.echo("A device did not let its thread go; the process is ended.", err=True)
+        os._exit(1)
+
+    limit = threading.Timer(_EXIT_LIMIT, end)
+    limit.daemon = True  # ends with the process, if that ends by itself
+    limit.start()

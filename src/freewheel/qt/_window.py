@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AcquisitionWindow"]
 
-# How long a clean-up may take before the window offers to halt it [ms].
-_PATIENCE_MS = 10_000
+# How long a halt may take before the window closes without waiting for it any more [ms].
+_HALT_MS = 2_000
 # What the button below the form says: the way of running a plan that the Run button is not.
 _FOREGROUND = (
     "Run in foreground",
@@ -57,7 +57,8 @@ class AcquisitionWindow(QMainWindow):
     """An engine, its devices and its plans in one window; made to be used, and to be copied from.
 
     Closing it while a plan or a task runs asks first, then stops with clean-up, and closes when
-    the clean-up is over. The engine is not closed: it belongs to whoever made it.
+    the clean-up is over. If that takes too long the window offers to halt, and closes then whatever
+    the devices do. The engine is not closed: it belongs to whoever made it.
 
     Parameters
     ----------
@@ -67,6 +68,10 @@ class AcquisitionWindow(QMainWindow):
         The devices by name; an exception in place of one that did not connect.
     plans
         The plans, as `freewheel.forms.find_plans` returns them.
+    parent
+        The widget's parent.
+    patience
+        How long a clean-up may take before the window that waits for it offers to halt [s].
 
     Attributes
     ----------
@@ -80,10 +85,14 @@ class AcquisitionWindow(QMainWindow):
         devices: Mapping[str, Any],
         plans: Sequence[PlanEntry],
         parent: QWidget | None = None,
+        *,
+        patience: float = 10.0,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("freewheel")
         self._closing = False
+        self._halted = False
+        self._given_up = False  # closing whatever is under way
         self._continuous = False  # whether the chosen plan is
         self._question: QMessageBox | None = None
         self.bridge = bridge = EngineBridge(engine, self)
@@ -103,7 +112,7 @@ class AcquisitionWindow(QMainWindow):
         self._lay_out()
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
-        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.setInterval(round(1000 * patience))
         self._patience.timeout.connect(self._offer_halt)
         self.chooser.chosen.connect(self._plan_chosen)
         self._plan_chosen(self.chooser.form)
@@ -205,7 +214,7 @@ class AcquisitionWindow(QMainWindow):
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
         """Close, if nothing is under way; otherwise ask."""
-        if not self.busy:
+        if self._given_up or not self.busy:
             self._patience.stop()
             if self._question is not None:
                 self._question.close()
@@ -253,6 +262,11 @@ class AcquisitionWindow(QMainWindow):
         self._patience.start()
         self._close_when_over()
 
+    @property
+    def halted(self) -> bool:
+        """Whether *Halt and close* was chosen: a device may never let its thread go then."""
+        return self._halted
+
     def _close_when_over(self, *_: Any) -> None:
         if self._closing and not self.busy:
             QTimer.singleShot(0, self.close)
@@ -274,10 +288,27 @@ class AcquisitionWindow(QMainWindow):
 
     def _halt_or_wait(self, answer: int) -> None:
         self._question = None
-        if answer == int(QMessageBox.StandardButton.Abort.value) and self.busy:
-            self.bridge.halt()
-        self._patience.start()
+        if answer != int(QMessageBox.StandardButton.Abort.value):
+            self._patience.start()
+            self._close_when_over()
+            return
+        self._halted = True
+        self._halt()
+        self.statusBar().showMessage("Halting; the window closes")
+        QTimer.singleShot(_HALT_MS, self._give_up)
         self._close_when_over()
+
+    def _halt(self) -> None:
+        # Background tasks were cancelled: those that do not end the engine kills by itself.
+        if self.bridge.snapshot().plan_name is not None:
+            self.bridge.halt()
+
+    def _give_up(self) -> None:
+        """Close, even if a device does not let go of the engine."""
+        if self.isVisible():
+            self._halt()  # a second one cuts short a device that swallowed the first
+            self._given_up = True
+            self.close()
 
 
 def _heading(text: str) -> QLabel:
