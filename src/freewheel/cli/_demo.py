@@ -7,21 +7,21 @@ import queue
 import re
 import signal
 import tempfile
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from bluesky.utils import TransitionError
 
+from ._options import positive
+from ._signals import say, signals
 from ._snapshots import DOCUMENTS, SnapshotWriter
 from ._status_line import FrameCounter, StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+    from collections.abc import Callable
 
     from freewheel import PlanFuture, RunEngine
     from freewheel.sim import SimCamera
@@ -29,16 +29,6 @@ if TYPE_CHECKING:
 _REFRESH = 0.1  # s between two looks at the engine
 _LIVE, _SNAPSHOT = "live", "snapshot"  # streams
 _ENDED = object()
-
-
-def _positive(unit: str, limit: float) -> Callable[[float], float]:
-    def check(value: float) -> float:
-        if not 0 < value <= limit:  # false for NaN
-            msg = f"must be above 0 and at most {limit:g} {unit}, not {value}"
-            raise typer.BadParameter(msg)
-        return value
-
-    return check
 
 
 def _shape(text: str) -> str:
@@ -51,10 +41,10 @@ def _shape(text: str) -> str:
 
 def demo(
     seconds: Annotated[
-        float, typer.Option(help="How long to run [s].", callback=_positive("s", 1e6))
+        float, typer.Option(help="How long to run [s].", callback=positive("s", 1e6))
     ] = 5.0,
     rate: Annotated[
-        float, typer.Option(help="Frames per second.", callback=_positive("Hz", 10_000))
+        float, typer.Option(help="Frames per second.", callback=positive("Hz", 10_000))
     ] = 60.0,
     shape: Annotated[
         str, typer.Option(help="Height and width of the frames.", callback=_shape)
@@ -91,7 +81,7 @@ def demo(
         engine.subscribe(counter)
         engine.subscribe(writer, delivery="queued")
         run = _Run(engine, line, seconds)
-        with _signals(run.interrupt):
+        with signals(run.interrupt):
             plan = live_view([camera], rate=rate, stream=_LIVE, snap_stream=_SNAPSHOT)
             future = engine(plan)
             run.watch(future)
@@ -120,24 +110,6 @@ def _folder(output: Path | None) -> Path:
         msg = f"holds the documents of another run already: {output / DOCUMENTS}"
         raise typer.BadParameter(msg, param_hint="--output")
     return output
-
-
-@contextmanager
-def _signals(interrupt: Callable[[int], None]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM told, where that can be done, instead of acting at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        interrupt(number)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Run:
@@ -207,14 +179,15 @@ class _Run:
             what()
 
     def _end_early(self, number: int) -> None:
+        # Asked for first, told of then: with SIGHUP there may be nobody to tell.
         if self._signal is None:
             self._signal = number
             self._ending = True
-            typer.echo(f"\n{signal.Signals(number).name}: stopping the plan ...", err=True)
             self._request(self._engine.stop)
+            say(f"\n{signal.Signals(number).name}: stopping the plan ...")
         else:
-            typer.echo("Again: ending it without its clean-up.", err=True)
             self._request(self._engine.halt)
+            say("Again: ending it without its clean-up.")
 
 
 def _failed(future: PlanFuture) -> int:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+import traceback
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._job import Job
+from ._options import positive
+from ._plan_file import load, plan_function, split
+from ._signals import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_COMPRESSIONS = ("gzip", "lzf")
+
+
+def _compression(name: str | None) -> str | None:
+    if name is not None and name not in _COMPRESSIONS:
+        message = f"must be one of {', '.join(_COMPRESSIONS)}, not {name}"
+        raise typer.BadParameter(message)
+    return name
 
 
 def record(
@@ -25,38 +39,49 @@ def record(
     ] = "count",
     points: Annotated[int, typer.Option(help="How many points, in each direction.", min=1)] = 10,
     shape: Annotated[
-        int, typer.Option(help="Height and width of the camera's frames [pixels].", min=16)
+        int,
+        typer.Option(help="Height and width of the camera's frames [pixels].", min=16, max=8192),
     ] = 256,
-    exposure: Annotated[float, typer.Option(help="Exposure time [s].", min=1e-6)] = 0.01,
+    exposure: Annotated[
+        float, typer.Option(help="Exposure time [s].", callback=positive("s", 3600))
+    ] = 0.01,
     compression: Annotated[
-        str | None, typer.Option(help="gzip or lzf; slower, and smaller where there is no noise.")
+        str | None,
+        typer.Option(
+            help="gzip or lzf; slower, and smaller where there is no noise.", callback=_compression
+        ),
     ] = None,
 ) -> None:
-    """Run a plan on the simulated microscope, and record it."""
+    """Run a plan on the simulated microscope, and record it.
+
+    Prints the uid, the plan and the number of events of each run. Ctrl-C stops the plan with its
+    clean-up, and the recording is complete; a second one ends it without.
+
+    Exit code: 0 the plan completed, 1 it failed or could not be recorded, 2 bad usage, 130 it was
+    stopped with Ctrl-C, 129 and 143 likewise with SIGHUP and SIGTERM.
+    """
+    # Imported here, so that bad options are refused without delay.
     from freewheel import RunEngine
-    from freewheel.recording import Recorder, RecordingError, read_runs
+    from freewheel.ipython import log_as_lines
+    from freewheel.recording import Recorder, RecordingError
     from freewheel.sim import microscope
 
     make = _plan_function(plan, points)
-    devices = microscope(shape=(shape, shape), exposure=exposure)
+    made = _made(make, microscope(shape=(shape, shape), exposure=exposure), plan)
     uids: list[str] = []
+    restore_logging = log_as_lines()
     try:
         with RunEngine() as engine, Recorder(output, compression=compression) as recorder:
             engine.subscribe(recorder, delivery="queued")
             engine.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")
-            try:
-                engine(make(devices)).result()
-            except KeyboardInterrupt:
-                typer.echo("\nStopping the plan ...", err=True)
-                engine.stop().result()
-                raise typer.Exit(130) from None
-        runs = [run for run in read_runs(output) if run.uid in uids]
+            code = Job(engine, plain_errors=(RecordingError,)).run(made)
+        _list_runs(output, uids)
     except RecordingError as error:
-        typer.echo(f"freewheel record: {error}", err=True)
+        say(f"freewheel record: {error}")
         raise typer.Exit(1) from None
-    for run in runs:
-        events = sum(1 for name, _ in run.documents(fill=False) if name == "event")
-        typer.echo(f"{run.uid}  {run.start.get('plan_name', '?')}  {events} events")
+    finally:
+        restore_logging()
+    raise typer.Exit(code)
 
 
 def _plan_function(name: str, points: int) -> Callable[[Mapping[str, Any]], Any]:
@@ -71,18 +96,28 @@ def _plan_function(name: str, points: int) -> Callable[[Mapping[str, Any]], Any]
     }
     if name in plans:
         return plans[name]
-    file, _, function = name.rpartition(":")
-    path = Path(file)
-    if not function or not path.is_file():
+    if ":" not in name:
         message = f"{name!r} is none of {', '.join(plans)}, and no FILE.py:FUNCTION"
         raise typer.BadParameter(message)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not callable(getattr(module, function, None)):
-        message = f"{path} has no function {function!r}"
-        raise typer.BadParameter(message)
-    found: Callable[[Mapping[str, Any]], Any] = getattr(module, function)
+    path, function = split(name)
+    found: Callable[[Mapping[str, Any]], Any] = plan_function(load(path), function, path)
     return found
+
+
+def _made(make: Callable[[Any], Any], devices: Mapping[str, Any], name: str) -> Any:
+    """Call the plan function; its failure is told of as that of a plan."""
+    try:
+        return make(devices)
+    except Exception as error:
+        say(traceback.format_exc().rstrip())
+        say(f"freewheel record: {name} made no plan of the devices.")
+        raise typer.Exit(1) from error
+
+
+def _list_runs(output: Path, uids: list[str]) -> None:
+    from freewheel.recording import read_runs
+
+    runs = [run for run in read_runs(output) if run.uid in uids] if uids else []
+    for run in runs:
+        events = sum(1 for name, _ in run.documents(fill=False) if name == "event")
+        typer.echo(f"{run.uid}  {run.start.get('plan_name', '?')}  {events} events")

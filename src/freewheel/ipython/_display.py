@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -113,7 +114,8 @@ class _Bars:
         if not self._console.is_terminal:
             # Else rich would print what it has shown last, as the transcript of it.
             self._live.update("")
-        self._live.stop()
+        with contextlib.suppress(OSError):  # the terminal was closed
+            self._live.stop()
 
 
 def _table(

@@ -28,6 +28,7 @@ MANIFEST: Final = "recording.json"
 FORMAT_NAME: Final = "freewheel recording"
 NOTES_FILE: Final = "notes"
 
+_COMPRESSIONS: Final = ("gzip", "lzf")
 _NAMED_BY_DESCRIPTOR: Final = frozenset({"event", "event_page", "stream_datum", "bulk_events"})
 
 
@@ -92,6 +93,8 @@ class Recorder:
     ------
     RecordingError
         When the directory cannot be made or written to, or holds something else.
+    ValueError
+        When there is no such compression.
     """
 
     def __init__(
@@ -105,6 +108,12 @@ class Recorder:
         self.path = Path(path).absolute()
         self._inline_limit = inline_limit
         if isinstance(compression, str):
+            if compression not in _COMPRESSIONS:
+                message = (
+                    f"compression must be one of {', '.join(_COMPRESSIONS)}, or the keyword "
+                    f"arguments that choose another filter of h5py, not {compression!r}"
+                )
+                raise ValueError(message)
             compression = {"compression": compression, "shuffle": True}
         self._compression = dict(compression or {})
         self._durable = durable

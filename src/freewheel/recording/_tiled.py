@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import socket
 import threading
 import uuid
 from pathlib import Path
@@ -228,7 +229,7 @@ def tiled_server(
     port : int
         The port, or 0 for any free one.
     api_key : str, optional
-        The key that clients have to show; by default one is made.
+        The key that clients have to show, of letters and digits; by default one is made.
 
     Yields
     ------
@@ -240,19 +241,49 @@ def tiled_server(
     ------
     MissingExtraError
         When Tiled's server is not installed.
+    RecordingError
+        When the directory cannot be made, the port is taken, or the server does not start.
+    ValueError
+        When the key is not of letters and digits alone.
     """
+    if api_key is not None and not (api_key.isascii() and api_key.isalnum()):
+        message = f"a Tiled server's key is made of letters and digits alone, not {api_key!r}"
+        raise ValueError(message)
     try:
         from tiled.server import SimpleTiledServer
     except ImportError as error:
         raise MissingExtraError(_FEATURE, "tiled") from error
     folder = Path(directory).absolute()
     arrays = folder / "arrays"
-    arrays.mkdir(parents=True, exist_ok=True)
-    server = SimpleTiledServer(folder, api_key=api_key, port=port, readable_storage=[folder])
+    try:
+        arrays.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot keep a catalogue here: {error.strerror or error}"
+        raise RecordingError(message, file=folder) from error
+    _check_port(port)
+    try:
+        server = SimpleTiledServer(folder, api_key=api_key, port=port, readable_storage=[folder])
+    except Exception as error:  # of SQLite, of its migrations, of the network
+        first, *_ = str(error).splitlines() or [""]
+        message = f"the Tiled server did not start ({type(error).__name__}: {first}); see error.log"
+        raise RecordingError(message, file=folder) from error
     try:
         yield server
     finally:
         server.close()
+
+
+def _check_port(port: int) -> None:
+    """Refuse a port that is taken: the server itself would not say so, but wait for 20 s."""
+    with socket.socket() as probe:
+        # As the server does it: a port whose last connections still fade away counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            message = f"the server cannot listen at port {port}: {reason}. Choose another, or 0"
+            raise RecordingError(message) from error
 
 
 def read_tiled_runs(

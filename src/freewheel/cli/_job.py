@@ -1,0 +1,116 @@
+"""Running one plan to its end in the main thread's sight: progress, signals, exit code."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from bluesky.utils import TransitionError
+
+from ._signals import say, signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from freewheel import PlanFuture, RunEngine
+    from freewheel.ipython import LiveProgress
+
+__all__ = ["Job"]
+
+_REFRESH = 0.1  # s between two pictures of the progress
+_ENDED = object()
+
+
+class Job:
+    """The main thread's part: it shows the progress, and passes signals on.
+
+    Parameters
+    ----------
+    engine : RunEngine
+        Runs the plan.
+    plain_errors : tuple of exception classes
+        Those whose message says all there is to say: told of without a traceback.
+    """
+
+    def __init__(
+        self, engine: RunEngine, *, plain_errors: tuple[type[BaseException], ...] = ()
+    ) -> None:
+        self._engine = engine
+        self._plain_errors = plain_errors
+        # Put into by signal handlers and the engine's thread, which SimpleQueue allows.
+        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._signal: int | None = None
+        self.result: Any = None
+        """What the plan returned, once it has completed."""
+
+    def run(self, plan: Any) -> int:
+        """Run the plan.
+
+        Returns
+        -------
+        int
+            The exit code: 0 when it completed, 1 when it failed or was aborted, and what a shell
+            gives to a program that a signal has ended when one has ended it.
+        """
+        from freewheel.ipython import LiveProgress
+        from freewheel.plan_stubs import run_progress
+
+        if run_progress not in self._engine.preprocessors:
+            self._engine.preprocessors.append(run_progress)
+        with signals(self._news.put), LiveProgress() as display:
+            try:
+                future = self._engine(plan)
+            except TypeError as error:  # it is no plan
+                say(f"freewheel: {error}")
+                return 1
+            future.outcome.add_done_callback(lambda _: self._news.put(_ENDED))
+            while (news := self._next()) is not _ENDED:
+                if news is not None:
+                    self._end_early(news)
+                self._show(display, future)
+        return self._report(future)
+
+    def _next(self) -> Any:
+        try:
+            return self._news.get(timeout=_REFRESH)
+        except queue.Empty:
+            return None
+
+    def _show(self, display: LiveProgress, future: PlanFuture) -> None:
+        with suppress(OSError):  # the terminal was closed: the plan has its clean-up all the same
+            display.show(
+                future.plan_name, future.status, future.elapsed, self._engine.snapshot().progress
+            )
+
+    def _end_early(self, number: int) -> None:
+        again = self._signal is not None
+        request: Callable[[], object] = self._engine.halt if again else self._engine.stop
+        self._signal = self._signal or number
+        with suppress(TransitionError):  # it has just ended by itself
+            request()
+        if again:
+            say("Again: ending it without its clean-up.")
+        else:
+            say(f"{signal.Signals(number).name}: stopping the plan ...")
+
+    def _report(self, future: PlanFuture) -> int:
+        took = "" if future.elapsed is None else f" after {future.elapsed:.1f} s"
+        error = future.failure
+        if error is not None:
+            if not isinstance(error, self._plain_errors):
+                say("".join(traceback.format_exception(error)).rstrip())
+            text = f": {error}" if isinstance(error, self._plain_errors) else "."
+            say(f"{future.plan_name} failed{took}{text}")
+            return 1
+        say(f"{future.plan_name} {future.status}{took}.")
+        if self._signal is not None:
+            return 128 + self._signal
+        result = future.outcome.result()
+        if result.interrupted:
+            return 1
+        if result.plan_result is not self._engine.NO_PLAN_RETURN:
+            self.result = result.plan_result
+        return 0

@@ -1,0 +1,150 @@
+"""``freewheel run`` that a signal or a closed terminal ends: the plan has its clean-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
+PLANS = """\
+import json
+from pathlib import Path
+
+import bluesky.plan_stubs as bps
+from bluesky.preprocessors import run_decorator, stage_decorator
+from bluesky.utils import MsgGenerator
+
+from freewheel import RunEngine
+
+LOG = Path(__file__).with_name("log.jsonl")
+
+def note(*what):
+    with LOG.open("a") as file:
+        file.write(json.dumps(what) + "\\n")
+
+class Detector:
+    name, parent = "detector", None
+
+    def stage(self):
+        note("staged")
+        return [self]
+
+    def unstage(self):
+        note("unstaged")
+        return [self]
+
+detector = Detector()
+RE = RunEngine()
+RE.subscribe(lambda name, doc: note(name, doc.get("exit_status")))
+
+@stage_decorator([detector])
+@run_decorator(md={})
+def endless():
+    yield from bps.null()
+    print("it runs", flush=True)
+    yield from bps.sleep(600)
+
+@run_decorator(md={})
+def stubborn():
+    try:
+        print("it runs", flush=True)
+        yield from bps.sleep(600)
+    finally:
+        print("it cleans up", flush=True)
+        yield from bps.sleep(600)
+
+def nothing() -> MsgGenerator:
+    pass
+"""
+
+
+@pytest.fixture
+def plans(tmp_path: Path) -> Path:
+    path = tmp_path / "plans.py"
+    path.write_text(PLANS)
+    return path
+
+
+def noted(plans: Path) -> list[list[Any]]:
+    return [json.loads(line) for line in plans.with_name("log.jsonl").read_text().splitlines()]
+
+
+CLEANED_UP = [["staged"], ["start", None], ["stop", "success"], ["unstaged"]]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_stops_the_plan_with_its_clean_up(command: Any, plans: Path, name: str) -> None:
+    number = getattr(signal, name)
+    process = command.start("run", f"{plans}:endless")
+    command.read_until(process, "it runs")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[name]
+    assert err.startswith(f"{name}: stopping the plan ...\nendless stopped after ")
+    assert "Traceback" not in err
+    assert out == ""
+    assert noted(plans) == CLEANED_UP
+
+
+def test_a_second_signal_ends_it_without_the_clean_up(command: Any, plans: Path) -> None:
+    process = command.start("run", f"{plans}:stubborn")
+    command.read_until(process, "it runs")
+    process.send_signal(signal.SIGTERM)
+    command.read_until(process, "it cleans up")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143  # the first is what ended it
+    assert "Again: ending it without its clean-up." in err
+    assert noted(plans)[-1] == ["stop", "abort"]
+
+
+def test_a_closed_terminal_stops_the_plan_with_its_clean_up(plans: Path) -> None:
+    """The kernel sends SIGHUP, and nothing can be written to the terminal any more."""
+    script = 'exec "$1" -m freewheel run "$2" <"$3" >"$3" 2>&1'
+    ours, theirs = os.openpty()
+    # The first terminal that the leader of a session opens becomes the one that controls it.
+    process = subprocess.Popen(
+        ["sh", "-c", script, "sh", sys.executable, f"{plans}:endless", os.ttyname(theirs)],
+        env={**os.environ, "TERM": "linux"},
+        start_new_session=True,
+    )
+    try:
+        written = b""
+        while b"it runs" not in written:
+            written += os.read(ours, 4096)
+        os.close(theirs)
+        os.close(ours)
+        assert process.wait(30) == 129
+    finally:
+        process.kill()
+        process.wait()
+    assert noted(plans) == CLEANED_UP
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(command: Any, plans: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a process inherits
+    try:
+        process = command.start("run", f"{plans}:endless")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    command.read_until(process, "it runs")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "SIGHUP" not in err
+
+
+def test_no_plan(command: Any, plans: Path) -> None:
+    ran = command.run("run", f"{plans}:nothing")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("freewheel: None is no plan.")
+    assert "Traceback" not in ran.stderr
