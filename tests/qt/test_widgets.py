@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Unit
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QLabel, QPushButton
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton
 
 from freewheel.core import Action, Progress
 from freewheel.forms import InvalidArgumentsError, create_plan_spec, find_plans
@@ -334,6 +334,154 @@ def test_what_is_no_number_is_said(bridge: Any, scope: Any, qtbot: Any, soon: An
     bridge.run(bp.count([scope.camera]))
     soon(lambda: "image" in plot.message)
     assert plot.points.shape == (2, 0)
+
+
+class Runs:
+    """Documents of made-up runs, as a bridge passes them on."""
+
+    def __init__(self, bridge: Any) -> None:
+        self._emit = bridge.documentReceived.emit
+        self._keys: dict[str, list[str]] = {}
+
+    def start(self, run: str, *keys: str, stream: str = "primary") -> None:
+        self._emit("start", {"uid": run, "time": 100.0})
+        self.describe(run, *keys, stream=stream)
+
+    def describe(self, run: str, *keys: str, stream: str = "primary") -> None:
+        described = {key: {"dtype": "number", "shape": [], "units": "mm"} for key in keys}
+        described["image"] = {"dtype": "array", "shape": [4, 4]}
+        self._keys[f"{run} {stream}"] = list(keys)
+        descriptor = {"uid": f"{run} {stream}", "run_start": run, "name": stream, "time": 100.0}
+        self._emit("descriptor", {**descriptor, "data_keys": described})
+
+    def event(self, run: str, *values: Any, stream: str = "primary", time: float = 101.0) -> None:
+        keys = self._keys[f"{run} {stream}"]
+        data = {"image": np.zeros((4, 4)), **dict(zip(keys, values, strict=True))}
+        self._emit("event", {"descriptor": f"{run} {stream}", "time": time, "data": data})
+
+    def stop(self, run: str) -> None:
+        self._emit("stop", {"run_start": run})
+
+
+def test_axes_are_chosen_and_what_came_before_is_shown_with_them(bridge: Any, qtbot: Any) -> None:
+    plot, runs = LivePlot(bridge), Runs(bridge)
+    qtbot.addWidget(plot)
+    plot.show()
+    runs.start("a", "signal", "motor")
+    for number in range(3):
+        runs.event("a", 10.0 + number, float(number), time=101.0 + number)
+    assert plot.points.tolist() == [[1, 2, 3], [10, 11, 12]]
+    assert plot.choices == ("signal", "motor")
+    y, x = plot.findChild(QComboBox, "y"), plot.findChild(QComboBox, "x")
+    assert [x.itemText(i) for i in range(x.count())] == ["time", "signal", "motor"]
+    chosen: list[Any] = []
+    plot.keysChosen.connect(lambda *keys: chosen.append(keys))
+    choose(qtbot, x, "motor")
+    assert chosen[-1] == (None, "motor")
+    assert plot.points.tolist() == [[0, 1, 2], [10, 11, 12]]
+    choose(qtbot, y, "motor")
+    choose(qtbot, x, "signal")
+    assert plot.points.tolist() == [[10, 11, 12], [0, 1, 2]]
+    assert plot.keys == ("motor", "signal")
+    runs.event("a", 13.0, 3.0)
+    assert plot.points[:, -1].tolist() == [13, 3]
+
+
+def choose(qtbot: Any, box: QComboBox, text: str) -> None:
+    box.setFocus()
+    for _ in range(box.count()):
+        qtbot.keyClick(box, Qt.Key.Key_Up)
+    for _ in range(box.findText(text)):
+        qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert box.currentText() == text
+
+
+def test_a_choice_holds_for_the_next_runs_that_can_follow_it(bridge: Any, qtbot: Any) -> None:
+    plot, runs = LivePlot(bridge), Runs(bridge)
+    qtbot.addWidget(plot)
+    runs.start("a", "signal", "motor")
+    plot.choose("motor", "signal")
+    runs.event("a", 1.0, 2.0)
+    runs.stop("a")
+    runs.start("b", "current", "motor")  # has no signal: against time
+    runs.event("b", 5.0, 6.0)
+    assert plot.points.tolist() == [[1], [6]]
+    runs.stop("b")
+    runs.start("c", "current")  # has neither
+    runs.event("c", 7.0)
+    assert plot.points.tolist() == [[1], [7]]
+    runs.stop("c")
+    runs.start("d", "other", "signal", "motor")
+    runs.event("d", 0.0, 8.0, 9.0)
+    assert plot.points.tolist() == [[8], [9]]
+    assert plot.keys == ("motor", "signal")
+
+
+def test_a_live_view_beside_it_does_not_take_the_plot(bridge: Any, qtbot: Any) -> None:
+    plot, runs = LivePlot(bridge), Runs(bridge)
+    qtbot.addWidget(plot)
+    runs.start("live", "rate", stream="live")
+    runs.event("live", 30.0, stream="live")
+    assert plot.points.tolist() == [[1], [30]]
+    runs.start("scan", "signal", "motor")
+    runs.event("scan", 1.0, 2.0)
+    plot.choose("signal", "motor")
+    runs.stop("scan")
+    runs.event("live", 30.0, stream="live")
+    assert plot.points.tolist() == [[2], [1]]
+    plot.choose("rate")
+    assert plot.points.tolist() == [[1, 1], [30, 30]]
+
+
+def test_the_primary_stream_is_shown_rather_than_a_baseline(bridge: Any, qtbot: Any) -> None:
+    plot, runs = LivePlot(bridge), Runs(bridge)
+    qtbot.addWidget(plot)
+    runs.start("a", "room", stream="baseline")
+    runs.event("a", 20.0, stream="baseline")
+    runs.describe("a", "signal")
+    runs.event("a", 3.0)
+    assert plot.points.tolist() == [[1], [3]]
+    assert plot.choices == ("signal", "room")
+
+
+def test_keys_of_the_program_are_not_replaced_by_others(bridge: Any, qtbot: Any) -> None:
+    plot, runs = LivePlot(bridge, y="signal", x="motor"), Runs(bridge)
+    qtbot.addWidget(plot)
+    plot.show()
+    assert not plot.findChild(QComboBox, "y").isVisible()
+    runs.start("a", "current", "signal")
+    runs.event("a", 1.0, 2.0)
+    assert plot.points.shape == (2, 0)
+    runs.start("b", "signal", "motor")
+    runs.event("b", 1.0, "far")
+    assert "'far'" in plot.message
+    runs.event("b", 1.0, 2.0)
+    assert plot.points.tolist() == [[2], [1]]
+
+
+def test_earlier_runs_with_the_same_axes_stay(bridge: Any, qtbot: Any, soon: Any) -> None:
+    plot, runs = LivePlot(bridge), Runs(bridge)
+    qtbot.addWidget(plot)
+    for number in range(9):
+        runs.start(str(number), "signal")
+        runs.event(str(number), float(number))
+        runs.stop(str(number))
+    soon(lambda: len(plot._curves) == 5)
+    runs.start("other", "current")
+    runs.event("other", 1.0)
+    soon(lambda: len(plot._curves) == 1)
+    assert plot._plot.getAxis("left").labelText == "current [mm]"
+
+
+def test_of_many_points_the_newer_half_is_kept(bridge: Any, qtbot: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("freewheel.qt._tables._POINTS", 256)
+    plot, runs = LivePlot(bridge), Runs(bridge)
+    qtbot.addWidget(plot)
+    runs.start("a", "signal")
+    for number in range(600):
+        runs.event("a", float(number))
+    assert plot.points.shape[1] <= 256
+    assert plot.points[1, -1] == 599
 
 
 # -- progress, claims, devices, log -----------------------------------------------------------

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QSearchableComboBox
+
+from freewheel.qt._tables import Run, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy.typing as npt
 
     from freewheel.qt._bridge import EngineBridge
@@ -17,55 +22,44 @@ if TYPE_CHECKING:
 __all__ = ["LivePlot"]
 
 _PERIOD_MS = 40  # between two drawings
-_POINTS = 200_000  # of one curve; older ones are forgotten
-_KEPT_RUNS = 4
-
-
-class _Curve:
-    """One run's points, in arrays that grow; the window's thread alone."""
-
-    def __init__(self, item: pg.PlotDataItem) -> None:
-        self.item = item
-        self._values = np.empty((2, 256))
-        self.count = 0
-
-    def add(self, x: float, y: float) -> None:
-        if self.count == self._values.shape[1]:
-            kept = self._values
-            if self.count >= _POINTS:
-                kept = kept[:, self.count // 2 :]
-                self.count = kept.shape[1]
-            self._values = np.empty((2, 2 * self.count))
-            self._values[:, : self.count] = kept
-        self._values[:, self.count] = x, y
-        self.count += 1
-
-    @property
-    def points(self) -> npt.NDArray[Any]:
-        return self._values[:, : self.count]
-
-    def draw(self) -> None:
-        self.item.setData(*self.points.copy())
+_SYMBOLS = 2000  # points, up to which each has a symbol
+_KEPT_RUNS = 4  # besides the newest
+_NEWEST, _EARLIER = "#2a7fff", "#9a9a9a"
 
 
 class LivePlot(QWidget):
     """A scalar of the running plan against time, or against another scalar.
 
-    Every point is kept (of 200,000 and more, the newer half); drawing happens at most 25 times a
-    second. Earlier runs stay for comparison, greyed.
+    Every point is kept (of 200,000 and more, the newer half; fewer where an event has more than
+    ten scalars); drawing happens at most 25 times a second. Earlier runs with the same axes stay
+    for comparison, greyed.
+
+    Without `y`, a person chooses both axes among the scalars that the runs have: what was
+    received already is shown with the new axes at once. A choice holds for the next runs too. One
+    that does not have the chosen scalar is shown with its first one, against time if need be.
 
     Parameters
     ----------
     bridge
         The bridge to the engine.
     y
-        The data key to plot; `None` for the first scalar of each run.
+        The data key to plot; `None` for the first scalar of each run, or what is chosen.
     x
         The data key to plot it against, such as a motor's; `None` for the time since the run
-        began [s].
+        began [s], or what is chosen.
     parent
         The widget's parent.
+    chooser
+        Whether to show the boxes with which a person chooses the axes; by default if `y` is not
+        given.
+
+    Attributes
+    ----------
+    keysChosen : Signal(object, object)
+        A person has chosen y and x, each a data key or `None`.
     """
+
+    keysChosen = Signal(object, object)  # noqa: N815 - Qt's spelling
 
     def __init__(
         self,
@@ -73,25 +67,33 @@ class LivePlot(QWidget):
         y: str | None = None,
         x: str | None = None,
         parent: QWidget | None = None,
+        *,
+        chooser: bool | None = None,
     ) -> None:
         super().__init__(parent)
         self._y, self._x = y, x
-        self._curves: dict[str, _Curve] = {}  # by the run's uid, in order
-        self._starts: dict[str, float] = {}
-        self._runs: dict[str, str] = {}  # descriptor -> run
+        self._strict = y is not None or x is not None  # no other keys where these are missing
+        self._runs: dict[str, Run] = {}  # by uid, in the order of their starts
+        self._tables: dict[str, Table] = {}  # of open runs, by descriptor
+        self._curves: dict[str, pg.PlotDataItem] = {}  # by the run's uid
         self._plot = pg.PlotWidget()
         self._plot.showGrid(x=True, y=True, alpha=0.2)
         self._message = QLabel("")
         self._message.setObjectName("message")
         self._message.setStyleSheet("color: #b35900;")
+        self._boxes = _AxisBoxes()
+        self._boxes.setVisible(y is None if chooser is None else chooser)
+        self._boxes.offer((), y, x)
+        self._boxes.chosen.connect(self._chosen)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._boxes)
         layout.addWidget(self._plot, 1)
         layout.addWidget(self._message)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._draw)
-        self._label_axes({})
+        self._label_axes()
         bridge.documentReceived.connect(self._receive)
 
     @property
@@ -102,91 +104,186 @@ class LivePlot(QWidget):
     @property
     def points(self) -> npt.NDArray[Any]:
         """The points of the newest run that has some, shape (2, n): x and y."""
-        for curve in reversed(self._curves.values()):
-            return curve.points.copy()
-        return np.empty((2, 0))
+        newest = self._newest()
+        return np.empty((2, 0)) if newest is None else newest.points()
+
+    @property
+    def keys(self) -> tuple[str | None, str | None]:
+        """The keys y and x that were given or chosen; `None` for the first scalar, and for time."""
+        return self._y, self._x
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The data keys that can be chosen: the scalars of the latest runs."""
+        keys = (key for run in reversed(self._runs.values()) for key in run.scalars())
+        return tuple(dict.fromkeys(keys))
 
     def set_keys(self, y: str | None, x: str | None = None) -> None:
-        """Plot something else from the next event on, and forget what was plotted."""
+        """Plot something else, and only that: nothing of a run that does not have it."""
+        self._strict = y is not None or x is not None
+        self._show_keys(y, x)
+
+    def choose(self, y: str | None, x: str | None = None) -> None:
+        """Plot something else, as a person does who chooses it.
+
+        Parameters
+        ----------
+        y
+            The data key to plot; `None` for the first scalar of each run.
+        x
+            The data key to plot it against; `None` for time.
+        """
+        self._strict = False
+        self._show_keys(y, x)
+
+    def _chosen(self, y: str | None, x: str | None) -> None:
+        self.choose(y, x)
+        self.keysChosen.emit(y, x)
+
+    def _show_keys(self, y: str | None, x: str | None) -> None:
         self._y, self._x = y, x
-        for curve in self._curves.values():
-            self._plot.removeItem(curve.item)
-        self._curves.clear()
         self._message.setText("")
-        self._label_axes({})
+        for run in self._runs.values():
+            run.decided = False
+            run.lenient = False  # what does not have these is not what was asked for
+        self._boxes.offer(self.choices, y, x)
+        self._draw()
+
+    # -- documents ----------------------------------------------------------------------------
 
     def _receive(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
-            self._starts[doc["uid"]] = doc["time"]
+            self._forget_some()
+            self._runs[doc["uid"]] = Run(doc["time"])
         elif name == "descriptor":
-            self._runs[doc["uid"]] = doc["run_start"]
-            self._label_axes(doc["data_keys"])
+            self._add_stream(doc)
         elif name == "event":
-            self._add(doc)
-        elif name == "stop":
-            run = doc["run_start"]
-            self._starts.pop(run, None)
-            self._runs = {d: r for d, r in self._runs.items() if r != run}
+            self._add_event(doc)
+        elif name == "stop" and doc["run_start"] in self._runs:
+            run = self._runs[doc["run_start"]]
+            run.open = False
+            self._tables = {d: table for d, table in self._tables.items() if table.run is not run}
 
-    def _add(self, doc: dict[str, Any]) -> None:
-        data, run = doc["data"], self._runs.get(doc["descriptor"])
-        y_key = self._y or next((k for k, v in data.items() if np.ndim(v) == 0), None)
-        if (
-            run is None
-            or y_key is None
-            or y_key not in data
-            or (self._x is not None and self._x not in data)
-        ):
+    def _add_stream(self, doc: dict[str, Any]) -> None:
+        run = self._runs.get(doc["run_start"])
+        if run is None:  # it began before the plot
+            run = self._runs[doc["run_start"]] = Run(doc["time"])
+        wanted = [key for key in (self._y, self._x) if key is not None]
+        self._tables[doc["uid"]] = run.add_stream(doc, wanted)
+        self._boxes.offer(self.choices, self._y, self._x)
+
+    def _add_event(self, doc: dict[str, Any]) -> None:
+        table = self._tables.get(doc["descriptor"])
+        if table is None:
             return
-        x = data[self._x] if self._x else doc["time"] - self._starts.get(run, doc["time"])
+        shown = self._decide(table.run)
         try:
-            point = _number(self._x or "time", x), _number(y_key, data[y_key])
+            table.add(doc["time"], doc["data"], () if shown is None else shown[1:])
         except ValueError as error:
             self._message.setText(str(error))
             return
-        self._curve_of(run).add(*point)
-        if not self._timer.isActive():
+        if shown is not None and shown[0] is table and not self._timer.isActive():
             self._timer.start(_PERIOD_MS)
 
-    def _curve_of(self, run: str) -> _Curve:
-        if run not in self._curves:
-            for old in self._curves.values():
-                old.item.setPen(pg.mkPen("#9a9a9a"))
-                old.item.setSymbol(None)
-            while len(self._curves) > _KEPT_RUNS:
-                oldest = next(iter(self._curves))
-                self._plot.removeItem(self._curves.pop(oldest).item)
-            item = self._plot.plot(
-                pen=pg.mkPen("#2a7fff", width=2),
-                symbol="o",
-                symbolSize=4,
-                symbolPen=None,
-                symbolBrush="#2a7fff",
-                connect="finite",
-            )
-            self._curves[run] = _Curve(item)
-        return self._curves[run]
+    def _forget_some(self) -> None:
+        over = [uid for uid, run in self._runs.items() if not run.open]
+        for uid in over[: max(0, len(self._runs) - _KEPT_RUNS)]:
+            del self._runs[uid]
+            if uid in self._curves:
+                self._plot.removeItem(self._curves.pop(uid))
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def _decide(self, run: Run) -> tuple[Table, str, str | None] | None:
+        """Return the stream, y and x that are shown of a run."""
+        if not run.decided:
+            run.decided = True
+            lenient = run.lenient and not self._strict and not self._is_measured_by_other(run)
+            run.shown = run.pick(self._y, self._x, strict=self._strict, lenient=lenient)
+        return run.shown
+
+    def _is_measured_by_other(self, run: Run) -> bool:
+        """Whether another run that is under way has what was chosen."""
+        others = (other for other in self._runs.values() if other is not run and other.open)
+        return self._y is not None and any(self._y in other.scalars() for other in others)
+
+    def _newest(self) -> Run | None:
+        for run in reversed(self._runs.values()):
+            if self._decide(run) is not None and run.count:
+                return run
+        return None
+
+    def _drawn(self) -> Iterator[tuple[str, Run]]:
+        """Give the runs that have the axes of the newest one."""
+        newest = self._newest()
+        for uid, run in self._runs.items():
+            if newest is not None and run.keys == newest.keys and run.count:
+                yield uid, run
 
     def _draw(self) -> None:
-        for curve in reversed(self._curves.values()):
-            if curve.count > 2000:
-                curve.item.setSymbol(None)
-            curve.draw()
-            break  # earlier runs don't change
+        drawn = dict(self._drawn())
+        for uid in set(self._curves) - set(drawn):
+            self._plot.removeItem(self._curves.pop(uid))
+        for uid, run in drawn.items():
+            curve, points = self._curves.get(uid), run.points()
+            newest = uid == next(reversed(drawn))
+            if curve is None:
+                curve = self._curves[uid] = self._plot.plot(connect="finite")
+                curve.setSymbolBrush(_NEWEST)
+                curve.setSymbolPen(None)
+                curve.setSymbolSize(4)
+            curve.setPen(pg.mkPen(_NEWEST, width=2) if newest else pg.mkPen(_EARLIER))
+            curve.setSymbol("o" if newest and points.shape[1] <= _SYMBOLS else None)
+            curve.setData(*points)
+        self._label_axes()
 
-    def _label_axes(self, keys: dict[str, Any]) -> None:
-        for side, key in (("left", self._y), ("bottom", self._x)):
-            units = keys.get(key, {}).get("units") if key else None
-            text = key or ("time" if side == "bottom" else "")
-            self._plot.setLabel(side, f"{text} [{units or 's'}]" if units or not key else text)
+    def _label_axes(self) -> None:
+        newest = self._newest()
+        y, x = (self._y, self._x) if newest is None else newest.keys
+        units = {} if newest is None else newest.units()
+        self._plot.setLabel("left", _label(y, units) if y is not None else "")
+        self._plot.setLabel("bottom", _label(x, units) if x is not None else "time [s]")
 
 
-def _number(key: str, value: Any) -> float:
-    if np.ndim(value) != 0:
-        msg = f"{key} has the shape {np.shape(value)}: it can be shown as an image, not plotted"
-        raise ValueError(msg)
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        msg = f"{key} is {value!r}, which is no number"
-        raise ValueError(msg) from None
+def _label(key: str, units: dict[str, str]) -> str:
+    return f"{key} [{units[key]}]" if units.get(key) else key
+
+
+class _AxisBoxes(QWidget):
+    """Two boxes, in which y and x are chosen."""
+
+    chosen = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        line = QHBoxLayout(self)
+        line.setContentsMargins(4, 4, 4, 0)
+        self._boxes: dict[str, QSearchableComboBox] = {}
+        for name, text, tip in (
+            ("y", "Show", "What to plot; automatic: the first scalar of each run"),
+            ("x", "against", "What to plot it against, such as a motor"),
+        ):
+            box = self._boxes[name] = QSearchableComboBox()
+            box.setObjectName(name)
+            box.setToolTip(tip)
+            box.setMinimumContentsLength(16)
+            box.activated.connect(self._activated)
+            line.addWidget(QLabel(text))
+            line.addWidget(box, 1)
+
+    def offer(self, keys: Sequence[str], y: str | None, x: str | None) -> None:
+        """Offer these keys, and show what is chosen."""
+        for name, nothing, chosen in (("y", "automatic", y), ("x", "time", x)):
+            box = self._boxes[name]
+            wanted: list[str | None] = [None, *keys]
+            if chosen not in wanted:
+                wanted.append(chosen)
+            with QSignalBlocker(box):
+                if [box.itemData(index) for index in range(box.count())] != wanted:
+                    box.clear()
+                    for key in wanted:
+                        box.addItem(nothing if key is None else key, key)
+                box.setCurrentIndex(wanted.index(chosen))
+
+    def _activated(self, *_: Any) -> None:
+        self.chosen.emit(self._boxes["y"].currentData(), self._boxes["x"].currentData())

@@ -277,12 +277,15 @@ class AcquisitionWindow(QMainWindow):
             return
         box = self._question = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Close")
         box.setText("The clean-up has not come to its end yet.")
         box.setInformativeText("Halting leaves devices as they are, without clean-up.")
         buttons = QMessageBox.StandardButton
         box.setStandardButtons(buttons.Abort | buttons.Retry)
         box.button(buttons.Abort).setText("Halt and close")
         box.button(buttons.Retry).setText("Wait")
+        box.setDefaultButton(buttons.Retry)
+        box.setEscapeButton(buttons.Retry)
         box.finished.connect(self._halt_or_wait)
         box.open()
 
