@@ -165,7 +165,9 @@ class _Pending:
 
     def uses_device(self) -> bool:
         """Tell whether the device is under way, or kicked off and not yet completed."""
-        return not self.status.done or (self._action == "kickoff" and self._failure is None)
+        # Not every status that a device returns has `done`, and bluesky takes those too.
+        done = getattr(self.status, "done", self._done)
+        return not done or (self._action == "kickoff" and self._failure is None)
 
     # What `_status_object_completed` does to a future. --------------------------------------
 

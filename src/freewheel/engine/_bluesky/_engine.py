@@ -286,6 +286,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
         self.pause_at_checkpoint()
 
     async def _close_run(self, msg: Msg) -> Any:
+        """Close a run: ``Msg("close_run", None, exit_status=None, reason=None)``."""
         answer = await super()._close_run(msg)
         self._forget_run(msg.run)
         return answer
