@@ -148,3 +148,18 @@ def test_no_plan(command: Any, plans: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.startswith("freewheel: None is no plan.")
     assert "Traceback" not in ran.stderr
+
+
+def test_full_collections_do_not_hold_the_plan_up(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "frozen.py"
+    path.write_text(
+        "import gc\n"
+        "from bluesky.utils import Msg, MsgGenerator\n"
+        "def look() -> MsgGenerator:\n"
+        "    yield Msg('null')\n"
+        "    print(gc.get_freeze_count(), len(gc.get_objects()), flush=True)\n"
+    )
+    ran = command.run("run", f"{path}:look")
+    assert ran.returncode == 0, ran.stderr
+    frozen, looked_at = map(int, ran.stdout.split()[:2])
+    assert frozen > 10 * looked_at

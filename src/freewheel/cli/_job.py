@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import signal
 import traceback
@@ -60,6 +61,9 @@ class Job:
 
         if run_progress not in self._engine.preprocessors:
             self._engine.preprocessors.append(run_progress)
+        # One full collection holds a plan up for 50 ms. All that is there by now stays anyway.
+        gc.collect()
+        gc.freeze()
         with signals(self._news.put), LiveProgress() as display:
             try:
                 future = self._engine(plan)
