@@ -60,11 +60,20 @@ class Terminal:
         self._stream.feed(data)
         return True
 
+    def since_the_cell(self) -> str:
+        """What the screen shows from the input of the last cell that was started."""
+        text = self.text()
+        return text[max(0, text.rfind(f"In [{self.cells}]:")) :]
+
     def wait(self, pattern: str, patience: float = PATIENCE) -> re.Match[str]:
-        """Wait until the screen shows ``pattern``."""
+        """Wait until the screen shows ``pattern``, after the input of the last cell.
+
+        What earlier cells have left on the screen does not count: a test that went on for it would
+        be ahead of the child, and of two Ctrl-C that it sends at once the child sees but one.
+        """
         until = time.monotonic() + patience
         while True:
-            if match := re.search(pattern, self.text(), re.MULTILINE):
+            if match := re.search(pattern, self.since_the_cell(), re.MULTILINE):
                 return match
             if not self.read(until):
                 shown = "\n".join(line for line in self.lines() if line)

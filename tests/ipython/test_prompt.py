@@ -69,6 +69,15 @@ def test_ctrl_c_once_detaches(ipython: Any) -> None:
     ipython.run("RE.state", "running")
 
 
+@pytest.fixture
+def long_window(ipython: Any) -> Iterator[None]:
+    """Let a busy machine take longer than a second from one Ctrl-C to the next."""
+    ipython.run("import freewheel.ipython._attach as attach; attach.WINDOW = 60.0")
+    yield
+    ipython.run("attach.WINDOW = 1.0")
+
+
+@pytest.mark.usefixtures("long_window")
 def test_ctrl_c_twice_pauses_at_a_checkpoint(ipython: Any) -> None:
     ipython.run("f = RE(live_view([scope.camera]))")
     ipython.start("%fg")
@@ -82,6 +91,7 @@ def test_ctrl_c_twice_pauses_at_a_checkpoint(ipython: Any) -> None:
     ipython.run("RE.state", "paused")
 
 
+@pytest.mark.usefixtures("long_window")
 def test_ctrl_c_three_times_pauses_at_once(ipython: Any) -> None:
     # It reaches no checkpoint: a deferred pause alone would not pause it.
     ipython.run("f = RE(long())")

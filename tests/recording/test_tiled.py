@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import bluesky.plans as bp
@@ -11,6 +12,7 @@ import pytest
 from freewheel.recording import (
     NotARecordingError,
     Recorder,
+    RecordingError,
     TiledConnectionError,
     TiledRecorder,
     read_runs,
@@ -23,8 +25,6 @@ from freewheel.recording import (
 pytest.importorskip("tiled.server")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
@@ -43,13 +43,23 @@ def one_attempt():
     stamina.set_testing(False)
 
 
+@pytest.fixture
+def client(server):
+    """Tiled's own client."""
+    from tiled.client import from_uri
+
+    made = from_uri(server.uri)
+    yield made
+    made.context.close()
+
+
 def record_into(engine, server, plan):
     documents = []
     collector = engine.subscribe(lambda name, doc: documents.append((name, doc)))
-    recorder = TiledRecorder(server.uri, arrays=server.directory / "arrays")
-    token = engine.subscribe(recorder, delivery="queued")
-    engine(plan).result(30)
-    engine.unsubscribe(token)
+    with TiledRecorder(server.uri, arrays=server.directory / "arrays") as recorder:
+        token = engine.subscribe(recorder, delivery="queued")
+        engine(plan).result(30)
+        engine.unsubscribe(token)
     engine.unsubscribe(collector)
     uid = documents[0][1]["uid"]
     (run,) = [run for run in read_tiled_runs(server.uri) if run.uid == uid]
@@ -80,11 +90,9 @@ def test_record_and_read(engine, parts, server):
     assert_same_events(events_of(replay(run, speed=math.inf)), events_of(documents))
 
 
-def test_tiled_client_reads_the_arrays(engine, parts, server):
-    from tiled.client import from_uri
-
+def test_tiled_client_reads_the_arrays(engine, parts, server, client):
     run, documents = record_into(engine, server, bp.count([parts["camera"]], 4))
-    stream = from_uri(server.uri)[run.uid]["primary"].base
+    stream = client[run.uid]["primary"].base
     (key,) = events_of(documents)[0]["data"]
     frames = np.stack([event["data"][key] for event in events_of(documents)])
     read = stream[key].read()
@@ -113,10 +121,9 @@ def test_file_camera(engine, parts, server):
     assert names.count("event") == 3
 
 
-def test_recording_on_disk_goes_into_tiled(engine, parts, server, tmp_path):
+def test_recording_on_disk_goes_into_tiled(engine, parts, server, client):
     """What `Recorder` writes is what bluesky's own writer takes."""
     from bluesky.callbacks.tiled_writer import TiledWriter
-    from tiled.client import from_uri
 
     path = server.directory / "arrays" / "recording"
     documents = []
@@ -125,7 +132,6 @@ def test_recording_on_disk_goes_into_tiled(engine, parts, server, tmp_path):
         engine.subscribe(recorder, delivery="queued")
         engine(bp.count([parts["camera"]], 3)).result(20)
     (run,) = read_runs(path)
-    client = from_uri(server.uri)
     writer = TiledWriter(client)
     for name, doc in run.documents(fill=False):
         writer(name, doc)
@@ -140,13 +146,51 @@ def test_nobody_there():
 
 
 @pytest.mark.leaks("zarr keeps a thread with a loop")
-def test_something_else_there(server):
-    from tiled.client import from_uri
-
-    catalogue = from_uri(server.uri)
-    node = catalogue.write_array(np.arange(3))
+def test_something_else_there(client):
+    node = client.write_array(np.arange(3))
     with pytest.raises(NotARecordingError, match="neither"):
         read_tiled_runs(node)
+
+
+def test_connections_are_closed_with_the_last_that_needs_them(engine, parts, server, client):
+    from tiled.client.context import Context
+
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        init = Context.__init__
+
+        def noting(self, *args, **options):
+            init(self, *args, **options)
+            made.append(self)
+
+        patch.setattr(Context, "__init__", noting)
+        run, _ = record_into(engine, server, bp.count([parts["temperature"]], 1))
+    writing, reading = (context.http_client for context in made)
+    assert writing.is_closed
+    documents = run.documents()
+    del run  # what is being read keeps it open
+    assert next(documents)[0] == "start"
+    assert not reading.is_closed
+    documents.close()
+    del documents
+    gc.collect()
+    assert reading.is_closed
+    # A client that was given is its maker's.
+    runs = read_tiled_runs(client)
+    TiledRecorder(client, arrays=server.directory / "arrays").close()
+    del runs
+    gc.collect()
+    assert not client.context.http_client.is_closed
+
+
+def test_a_recorder_that_was_closed(server):
+    recorder = TiledRecorder(server.uri, arrays=server.directory / "arrays")
+    recorder("start", {"uid": "half", "time": 1.0})
+    recorder.close()
+    recorder.close()
+    recorder("stop", {"uid": "end", "run_start": "half", "time": 2.0})  # of no run of its own
+    with pytest.raises(RecordingError, match="was closed"):
+        recorder("start", {"uid": "next", "time": 3.0})
 
 
 def test_server_goes_away(engine, parts, server):
@@ -164,3 +208,4 @@ def test_server_goes_away(engine, parts, server):
     assert run.uid in str(caught.value)
     with pytest.raises(TiledConnectionError, match="cannot record a document"):
         engine(bp.count([parts["camera"]], 3)).result(30)
+    recorder.close()

@@ -30,6 +30,9 @@ _REFRESH: Final = 0.1
 _DONE: Final = "done"
 _PRESSED: Final = "pressed"
 
+#: What is told of: that a plan is done, or when Ctrl-C was pressed, in the rules' own seconds.
+_News = str | float
+
 
 @contextmanager
 def interrupts(told: Callable[[], object]) -> Iterator[None]:
@@ -75,12 +78,19 @@ class DetachFirst:
         self._presses = 0
         self._last = 0.0
 
-    def pressed(self) -> tuple[Literal["wait", "later", "now", "leave"], str]:
-        """Return what a Ctrl-C asks for, and what to say about it."""
-        now = self._clock()
-        if self._presses == 1 and now - self._last > WINDOW:
+    def now(self) -> float:
+        """Return the time in seconds, for `pressed`; from a signal handler, too."""
+        return self._clock()
+
+    def pressed(self, when: float) -> tuple[Literal["wait", "later", "now", "leave"], str]:
+        """Return what a Ctrl-C asks for, and what to say about it.
+
+        What counts is when it was pressed, which may be long before a slow terminal has shown
+        the answer to the one before it.
+        """
+        if self._presses == 1 and when - self._last > WINDOW:
             return "leave", ""
-        self._presses, self._last = self._presses + 1, now
+        self._presses, self._last = self._presses + 1, when
         if self._presses == 1:
             return "wait", "Detaching. Again within 1 s: pause at the next checkpoint."
         if self._presses == 2:
@@ -104,7 +114,11 @@ class PauseFirst:
     def __init__(self) -> None:
         self._presses = 0
 
-    def pressed(self) -> tuple[Literal["wait", "later", "now", "leave"], str]:
+    def now(self) -> float:
+        """Return 0: it does not matter here when a Ctrl-C is pressed."""
+        return 0.0
+
+    def pressed(self, when: float) -> tuple[Literal["wait", "later", "now", "leave"], str]:
         """Return what a Ctrl-C asks for, and what to say about it."""
         self._presses += 1
         return ("now", "Pausing.") if self._presses == 1 else ("leave", "")
@@ -146,12 +160,12 @@ class Attachment:
         self._say = say
         self._notebook = notebook
         # Put into by a signal handler and the engine's thread, which SimpleQueue allows.
-        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
 
     def stay(self) -> bool:
         """Stay; return whether the plan has ended or is paused, and not merely left."""
         with (
-            interrupts(lambda: self._news.put(_PRESSED)),
+            interrupts(lambda: self._news.put(self._rules.now())),
             LiveProgress(notebook=self._notebook) as display,
         ):
             self._future.add_done_callback(lambda _: self._news.put(_DONE))
@@ -161,10 +175,11 @@ class Attachment:
                 if news == _DONE:
                     self._show(display)
                     return True
-                if news == _PRESSED and not self._carry_out():
-                    return False
-                if self._rules.time_left() == 0:
-                    return False
+                if isinstance(news, float):
+                    if not self._carry_out(news):
+                        return False
+                elif self._rules.time_left() == 0:
+                    return False  # and nothing was pressed that is not taken up yet
 
     def _show(self, display: LiveProgress) -> None:
         future = self._future
@@ -172,16 +187,16 @@ class Attachment:
             future.plan_name, future.status, future.elapsed, self._engine.snapshot().progress
         )
 
-    def _next(self) -> str | None:
+    def _next(self) -> _News | None:
         left = self._rules.time_left()
         try:
             return self._news.get(timeout=_REFRESH if left is None else min(left, _REFRESH))
         except queue.Empty:
             return None
 
-    def _carry_out(self) -> bool:
+    def _carry_out(self, when: float) -> bool:
         """Do what a Ctrl-C asks for; return whether to stay."""
-        wish, text = self._rules.pressed()
+        wish, text = self._rules.pressed(when)
         if text:
             self._say(text)
         if wish == "leave":

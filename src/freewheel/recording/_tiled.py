@@ -7,8 +7,9 @@ import heapq
 import socket
 import threading
 import uuid
+import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 
@@ -58,15 +59,36 @@ def _reporting(what: str, address: str, run: str | None = None) -> Iterator[None
         raise TiledConnectionError(message, file=address, run=run) from error
 
 
-def _connect(target: Any, api_key: str | None) -> tuple[Any, str]:
-    """Return a client, and its address without any key."""
-    if not isinstance(target, str):
-        _imported()
-        return target, str(target.uri)
-    address = target.partition("?")[0]
-    with _reporting("cannot connect", address):
-        client = _imported().from_uri(target, **({"api_key": api_key} if api_key else {}))
-    return client, address
+@final
+class _Connection:
+    """A client of a server, and its address without any key.
+
+    A client that was made here is closed when the last that needs it has gone: whoever does,
+    refers to this object. One that was given stays open; it is its maker's.
+
+    Parameters
+    ----------
+    target : str or tiled client
+        The address, or a client.
+    api_key : str, optional
+        The server's API key, if it is not part of its address.
+    """
+
+    def __init__(self, target: Any, api_key: str | None) -> None:
+        tiled_client = _imported()
+        self.close: Callable[[], object] = lambda: None
+        if not isinstance(target, str):
+            self.client, self.address = target, str(target.uri)
+            return
+        from tiled.client.context import Context
+
+        self.address = target.partition("?")[0]
+        key = {"api_key": api_key} if api_key else {}
+        with _reporting("cannot connect", self.address):
+            context, parts = Context.from_any_uri(target, **key)
+            # It refers to the connections and not to this object, so that this can go. Idempotent.
+            self.close = weakref.finalize(self, context.close)
+            self.client = tiled_client.from_context(context, node_path_parts=parts)
 
 
 @final
@@ -77,7 +99,8 @@ class TiledRecorder:
     tables on the server; arrays into HDF5 files under ``arrays``, which the server must be able to
     read (`tiled_server` can read what is below its directory).
 
-    Runs may be interleaved. It may be called from any thread.
+    Runs may be interleaved. It may be called from any thread. `close` it, or use it in a ``with``
+    statement, when there are no more documents.
 
     Parameters
     ----------
@@ -103,18 +126,20 @@ class TiledRecorder:
         backup_directory: str | os.PathLike[str] | None = None,
         api_key: str | None = None,
     ) -> None:
-        client, self.address = _connect(target, api_key)
+        self._connection = connection = _Connection(target, api_key)
+        self.address = connection.address
         from bluesky.callbacks.tiled_writer import TiledWriter
 
         self._arrays = Path(arrays).absolute()
         self._make_writer: Callable[[], Any] = lambda: TiledWriter(
-            client,
+            connection.client,
             batch_size=batch_size,
             backup_directory=None if backup_directory is None else str(backup_directory),
         )
         self._lock = threading.Lock()  # held for each document; guards all below
         self._runs: dict[str, _TiledRunWriter] = {}
         self._owners: dict[str, str] = {}
+        self._closed = False
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Write one document.
@@ -127,6 +152,9 @@ class TiledRecorder:
             When the server refuses the document, or an array cannot be written.
         """
         with self._lock:
+            if name == "start" and self._closed:
+                message = "this recorder was closed; make another"
+                raise RecordingError(message, file=self.address, run=doc["uid"])
             if name == "start":
                 self._start(doc["uid"])
             uid = self._run_of(name, doc)
@@ -138,6 +166,27 @@ class TiledRecorder:
                 self._owners = {key: run for key, run in self._owners.items() if run != uid}
             with _reporting(f"cannot record a document ({name})", self.address, uid):
                 writer(name, doc)
+
+    def close(self) -> None:
+        """Close the files of runs that have not ended, which stay incomplete. Idempotent.
+
+        The connection is closed too, unless it is one of a client that was given.
+        """
+        with self._lock:
+            self._closed = True
+            for run in self._runs.values():
+                run.close()
+            self._runs.clear()
+            self._owners.clear()
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the recorder."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close it."""
+        self.close()
 
     def _start(self, uid: str) -> None:
         divider = ArrayDivider(self._arrays / uid, uid, 0, {})
@@ -174,7 +223,13 @@ class _TiledRunWriter:
             self._write(name, doc)
         except BaseException:
             self._failed = True
+            with contextlib.suppress(OSError):  # what went wrong first is what is told
+                self.close()
             raise
+
+    def close(self) -> None:
+        """Close the files of arrays."""
+        self._divider.close()
 
     def _write(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "stop":
@@ -312,15 +367,17 @@ def read_tiled_runs(
     NotARecordingError
         When there is something else at the address.
     """
-    client, address = _connect(target, api_key)
+    connection = _Connection(target, api_key)
+    client, address = connection.client, connection.address
     with _reporting("cannot list the runs", address):
         if _is_run(client):
-            return [TiledRun(client)]
+            return [TiledRun(client, connection)]
         if not hasattr(client, "values"):
             message = "this is neither a catalogue nor a run"
             raise NotARecordingError(message, file=address)
         nodes = client.values()
-        runs = [TiledRun(node) for node in (nodes[-limit:] if limit else nodes) if _is_run(node)]
+        last = nodes[-limit:] if limit else nodes
+        runs = [TiledRun(node, connection) for node in last if _is_run(node)]
     return sorted(runs, key=lambda run: run.start["time"])
 
 
@@ -340,9 +397,12 @@ class TiledRun(RecordedRun):
     ----------
     node : tiled client
         The run's container.
+    connection : object, optional
+        Kept for as long as the run is.
     """
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: Any, connection: object = None) -> None:
+        self._connection = connection
         self._node = node.include_data_sources()
         self.origin = str(node.uri)
         metadata = dict(node.metadata)
