@@ -118,6 +118,40 @@ def test_progress_is_shown_and_leaves_no_bar(ipython: Any) -> None:
     assert "━" not in text
 
 
+def test_nested_loops_in_the_background_and_the_foreground(ipython: Any) -> None:
+    ipython.run("from prompt_plans import beside; f = RE(beside())")
+    ipython.start("%fg")
+    for name in ("tiles", "behind: tiles"):
+        ipython.wait(rf"^ +{name} +━.* 33% 1/3 tiles")
+    for name in ("lines", "behind: lines"):
+        ipython.wait(rf"^ +{name} +━.* 50% 2/4 lines")
+    ipython.interrupt()
+    ipython.wait("Detached: beside goes on")
+    text = ipython.run("%jobs", "background  behind: running")
+    assert len(re.findall(r"tiles.*: .*1/3 tiles", text)) == 2
+    # The background first: its bars go, and those of the foreground stay.
+    ipython.run("task = RE.background.running[0]; RE.trigger_action('back')")
+    ipython.run("task.future.result(10)")
+    text = ipython.run("%jobs", "foreground  beside: running")
+    assert len(re.findall(r"tiles.*: .*1/3 tiles", text)) == 1
+    assert "behind" not in text
+    ipython.run("RE.trigger_action('front'); f.outcome.result(10).exit_status", "success")
+    assert "tiles" not in ipython.run("%jobs")
+
+
+def test_ctrl_c_while_the_extension_is_loaded(ipython: Any) -> None:
+    ipython.run("%unload_ext freewheel")
+    ipython.run("from freewheel.ipython._signals import EndSignals; install = EndSignals.install")
+    ipython.run("def interrupted(self): raise KeyboardInterrupt")
+    ipython.run("EndSignals.install = interrupted")
+    ipython.run("%load_ext freewheel", "KeyboardInterrupt")
+    ipython.run("%jobs", "Line magic function `%jobs` not found")
+    ipython.run("EndSignals.install = install")
+    ipython.run("%load_ext freewheel")
+    text = ipython.run("%jobs", "foreground  nothing")
+    assert text.count("foreground") == 1
+
+
 def test_output_of_plans_does_not_garble_the_line(ipython: Any) -> None:
     ipython.run("from bluesky.callbacks import LiveTable")
     cell = "f = RE(bp.count([scope.temperature], 5, delay=0.1), LiveTable(['temperature']))"

@@ -149,7 +149,8 @@ def test_recorded_replayed_and_run_again(experiment, engine, parts, record, equa
 
     again = []
     token = engine.subscribe(lambda name, doc: again.append((name, doc)))
-    engine(replay_plan(run, speed=math.inf)).result(10)
+    result = engine(replay_plan(run, speed=math.inf)).result(10)
+    assert result.plan_result == run.uid
     equal_documents(again, emitted)
 
     again.clear()

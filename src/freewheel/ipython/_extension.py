@@ -160,7 +160,11 @@ def load(shell: Any) -> Extension:
     extension = getattr(shell, _KEY, None)
     if extension is None:
         extension = Extension(shell)
-        extension.load()
+        try:
+            extension.load()
+        except BaseException:  # Ctrl-C, too: all of it or nothing, so that loading it again works
+            extension.unload()
+            raise
         setattr(shell, _KEY, extension)
     return extension
 

@@ -106,7 +106,10 @@ def replay_plan(run: RecordedRun, *, speed: float = 1.0) -> MsgGenerator[str]:
     no time of the run. A replay that ends before its run does, because it was stopped or because
     the recording ends there, closes the run with a stop document of its own.
 
-    Runs on every bluesky engine.
+    Runs on every bluesky engine. The uid of the run is the plan's result
+    (``RE(...).result().plan_result``); ``run_start_uids`` stays empty, since a bluesky engine
+    puts there the runs that it opens itself, under uids that it makes, and offers no other way
+    to add one.
 
     Parameters
     ----------

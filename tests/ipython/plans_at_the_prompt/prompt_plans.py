@@ -5,7 +5,13 @@ from bluesky.plans import count
 from bluesky.preprocessors import run_decorator
 from bluesky.protocols import Readable
 
-from freewheel.plan_stubs import declare_progress, update_progress
+from freewheel import Action
+from freewheel.plan_stubs import (
+    background,
+    declare_progress,
+    update_progress,
+    wait_for_actions,
+)
 
 
 def long():
@@ -52,3 +58,24 @@ def add(number: int, scale: float = 1.0):
 def slow(camera: Readable):
     """Take as long as a person needs to see it."""
     return (yield from count([camera], 15, delay=0.1))
+
+
+def held(name: str):
+    """Two loops that wait for an action in the second line of the second tile."""
+    action = Action(name=name)
+    yield from declare_progress("tiles")
+    for tile in range(3):
+        yield from declare_progress("lines", parent="tiles")
+        for line in range(4):
+            yield from update_progress("lines", current=line + 1, target=4, unit="lines")
+            if (tile, line) == (1, 1):
+                yield from wait_for_actions(action.event_map, timeout=None)
+        yield from update_progress("lines", done=True)
+        yield from update_progress("tiles", current=tile + 1, target=3, unit="tiles")
+    yield from update_progress("tiles", done=True)
+
+
+def beside():
+    """Nested loops in the background and in the foreground, both held."""
+    yield from background(held("back"), name="behind")
+    yield from held("front")
