@@ -9,6 +9,7 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Unit
+from bluesky.preprocessors import run_decorator
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 from qtpy.QtCore import Qt
@@ -16,7 +17,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton
 
 from freewheel.core import Action, Progress
 from freewheel.forms import InvalidArgumentsError, create_plan_spec, find_plans
-from freewheel.plan_stubs import wait_for_actions
+from freewheel.plan_stubs import run_progress, wait_for_actions
 from freewheel.qt import (
     ActionBar,
     ClaimGuard,
@@ -496,6 +497,33 @@ def test_scopes_have_bars(bridge: Any, qtbot: Any) -> None:
     assert "3 s" in panel.bars[1].text()
     bridge.progressChanged.emit(())
     assert panel.bars == ()
+
+
+def test_a_task_has_one_row_with_its_progress_in_it(bridge: Any, qtbot: Any, soon: Any) -> None:
+    panel = ProgressPanel(bridge)
+    qtbot.addWidget(panel)
+    bridge.engine.preprocessors.append(run_progress)
+    task = bridge.engine.background.launch(counts_and_waits(), name="count")
+    soon(lambda: [bar.value() for bar in panel.bars] == [500])
+    row = panel.findChild(object, "task:count")
+    assert panel.bars[0].parent().parent() is row
+    assert panel.bars[0].text().startswith("50 %")  # its name is above
+    told = bridge.snapshot().progress
+    bare = Progress("count", "count", kind="task", background=True)
+    rows = Progress("rows", "count", background=True, fraction=0.1)
+    plan = Progress("scan", "scan", fraction=0.2)
+    bridge.progressChanged.emit((*told, bare, rows, plan))
+    assert [bar.value() for bar in panel.bars] == [200, 500, 100]
+    assert panel.task_names == ("count",)
+    task.cancel()
+    soon(lambda: panel.task_names == ())
+
+
+@run_decorator(md={"num_points": 2, "plan_name": "count"})
+def counts_and_waits() -> Any:
+    yield from bps.create()
+    yield from bps.save()
+    yield from bps.sleep(60)
 
 
 def test_tasks_can_be_paused_and_stopped(bridge: Any, qtbot: Any, soon: Any) -> None:

@@ -1,14 +1,22 @@
-"""``freewheel gui``: the acquisition window on the simulated microscope."""
+"""``freewheel gui``: the acquisition window, on simulated devices or on those of a file."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
+import traceback
+from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from freewheel.engine import RunEngine
+    from freewheel.forms import PlanEntry
 
 # How long the process may take to end when the user has chosen to halt [s].
 _EXIT_LIMIT = 8.0
@@ -19,37 +27,62 @@ def gui(
         list[str] | None,
         typer.Argument(help="Folders, files or modules whose plans to offer too.", metavar="PLANS"),
     ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="A file or a module with devices of your own: its attributes, or what its "
+            "function devices() returns.",
+            metavar="FILE.py|MODULE",
+        ),
+    ] = None,
+    sim: Annotated[
+        bool,
+        typer.Option(
+            help="Offer the devices of the simulated microscope, too: camera, stage, ... "
+            "Without --devices they are offered anyway."
+        ),
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            help="How long a device of your own may take to connect, in seconds.", min=0.1
+        ),
+    ] = 10.0,
     shape: Annotated[
-        int, typer.Option(help="Height and width of the camera's frames [pixels].", min=16)
+        int,
+        typer.Option(help="Height and width of the simulated camera's frames, in pixels.", min=16),
     ] = 1024,
     screenshot: Annotated[
         Path | None,
         typer.Option(help="Write a picture of the window to this file, and quit.", hidden=True),
     ] = None,
 ) -> None:
-    """Open an acquisition window on the simulated microscope.
+    """Open an acquisition window, on the simulated microscope or on devices of your own.
 
-    It offers freewheel's own plans and those of any folder, file or module given, such as
-    ``freewheel gui plans/``. Closing it while a plan runs asks, then stops with clean-up.
+    It offers freewheel's own plans and those of any folder, file or module given:
+    ``freewheel gui plans/ --devices my_lab.py``. Devices are connected while the window is up; one
+    that fails is shown with the reason. If the file has a run engine RE, that one is used. Closing
+    the window while a plan runs asks, then stops with clean-up.
     """
     from qtpy.QtWidgets import QApplication
 
-    import freewheel.plans
     from freewheel.engine import RunEngine
-    from freewheel.forms import find_plans
     from freewheel.plan_stubs import run_progress
-    from freewheel.qt import AcquisitionWindow, _demo_plans, responsive
-    from freewheel.sim import microscope
+    from freewheel.qt import AcquisitionWindow, connect_devices, responsive
 
     app = QApplication.instance() or QApplication(["freewheel"])
-    devices = microscope(shape=(shape, shape))
+    engine = RunEngine()  # before the devices: some libraries ask for an engine as they are made
     try:
-        entries = find_plans([freewheel.plans, _demo_plans, *(plans or ())], devices)
-    except FileNotFoundError as error:
-        raise typer.BadParameter(str(error)) from error
-    with RunEngine() as engine:
-        engine.preprocessors.append(run_progress)
-        window = AcquisitionWindow(engine, dict(devices), entries)
+        own, engine = _own_devices(devices, engine)
+        _check(plans or ())
+        simulated = _simulated(shape) if sim or devices is None else {}
+        if run_progress not in engine.preprocessors:
+            engine.preprocessors.append(run_progress)
+        window = AcquisitionWindow(
+            engine,
+            {**simulated, **connect_devices(engine, own, timeout)},
+            partial(_entries, plans or ()),
+        )
         window.show()
         with responsive():
             if screenshot is not None:
@@ -62,6 +95,58 @@ def gui(
         if window.halted:
             _end_soon()
             engine.close(timeout=1)
+    finally:
+        engine.close()
+
+
+def _own_devices(source: str | None, engine: RunEngine) -> tuple[dict[str, Any], RunEngine]:
+    """Load devices; return them, and the engine that their file has, or else the one given."""
+    from freewheel.engine import RunEngine
+    from freewheel.forms import find_devices
+    from freewheel.forms._device_files import DeviceSourceError, load_module
+
+    if source is None:
+        return {}, engine
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # for a module, as `python -m` finds it
+    try:
+        module = load_module(source)
+        found = find_devices(module)
+    except (FileNotFoundError, DeviceSourceError) as error:
+        raise typer.BadParameter(str(error), param_hint="--devices") from error
+    except (Exception, SystemExit):
+        typer.echo(traceback.format_exc(), err=True)
+        message = f"{source} could not be loaded, see above"
+        raise typer.BadParameter(message, param_hint="--devices") from None
+    theirs = getattr(module, "RE", None)
+    if isinstance(theirs, RunEngine):
+        engine.close()
+        engine = theirs
+    return found, engine
+
+
+def _simulated(shape: int) -> dict[str, Any]:
+    from freewheel.sim import microscope
+
+    return dict(microscope(shape=(shape, shape)))
+
+
+def _entries(plans: Sequence[str], devices: Mapping[str, Any]) -> list[PlanEntry]:
+    import freewheel.plans
+    from freewheel.forms import find_plans
+    from freewheel.qt import _demo_plans
+
+    return find_plans([freewheel.plans, _demo_plans, *plans], devices)
+
+
+def _check(plans: Sequence[str]) -> None:
+    from freewheel.forms._catalogue import check_source
+
+    for source in plans:
+        try:
+            check_source(source)
+        except FileNotFoundError as error:
+            raise typer.BadParameter(str(error)) from error
 
 
 def _end_soon() -> None:

@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "demo": Entry("Run a live view on a simulated camera.", "._demo", "demo"),
-    "gui": Entry("Open an acquisition window on the simulated microscope.", "._gui", "gui", "qt"),
+    "gui": Entry("Open an acquisition window, simulated or not.", "._gui", "gui", "qt"),
     "record": Entry(
         "Record a plan on the simulated microscope.", "._record", "record", "recording"
     ),

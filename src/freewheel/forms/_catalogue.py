@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from freewheel.forms._spec import PlanSpec
 
-__all__ = ["PlanEntry", "find_plans"]
+__all__ = ["PlanEntry", "check_source", "find_plans", "import_file", "is_module_name"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def find_plans(
 
 
 def _from_text(source: str | Path, devices: Mapping[str, Any]) -> Iterator[PlanEntry]:
+    check_source(source)
     path = Path(source).expanduser()
     if path.is_dir():
         for file in sorted(path.glob("*.py")):
@@ -99,21 +100,28 @@ def _from_text(source: str | Path, devices: Mapping[str, Any]) -> Iterator[PlanE
                 yield from _from_file(file, devices)
     elif path.is_file():
         yield from _from_file(path, devices)
-    elif isinstance(source, Path) or path.suffix == ".py" or not _is_name(source):
-        msg = f"there is no file or folder {str(path)!r} to take plans from"
-        raise FileNotFoundError(msg)
     else:
         yield from _load(
             str(source), str(source), lambda: importlib.import_module(str(source)), devices
         )
 
 
-def _is_name(text: str) -> bool:
+def check_source(source: str | Path) -> None:
+    """Refuse what is neither a file or folder that exists nor the name of a module."""
+    path = Path(source).expanduser()
+    maybe_module = isinstance(source, str) and path.suffix != ".py" and is_module_name(source)
+    if not (path.is_dir() or path.is_file() or maybe_module):
+        msg = f"there is no file or folder {str(path)!r} to take plans from"
+        raise FileNotFoundError(msg)
+
+
+def is_module_name(text: str) -> bool:
+    """Whether a text may be the name of a module."""
     return all(part.isidentifier() for part in text.split("."))
 
 
 def _from_file(path: Path, devices: Mapping[str, Any]) -> Iterator[PlanEntry]:
-    return _load(path.stem, str(path), lambda: _import_file(path), devices)
+    return _load(path.stem, str(path), lambda: import_file(path), devices)
 
 
 def _load(
@@ -128,7 +136,8 @@ def _load(
     yield from _from_module(module, source, devices)
 
 
-def _import_file(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
+    """Run a file as a module; what lies beside it can be imported by it."""
     # A name of its own, so that a user's `scan.py` hides no module of that name.
     digest = hashlib.sha1(str(path.resolve()).encode(), usedforsecurity=False).hexdigest()[:8]
     name = f"_freewheel_plans_{path.stem}_{digest}"

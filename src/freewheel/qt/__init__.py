@@ -19,6 +19,7 @@ except ImportError as error:
 from freewheel.qt._action_bar import ActionBar, ActionButton
 from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimGuard, ClaimsView
+from freewheel.qt._connect import connect_devices
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel, MotorRow, SettingRow
 from freewheel.qt._form import PlanForm
@@ -47,5 +48,6 @@ __all__ = [
     "PlanLog",
     "ProgressPanel",
     "SettingRow",
+    "connect_devices",
     "responsive",
 ]

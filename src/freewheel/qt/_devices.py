@@ -6,6 +6,7 @@ import asyncio
 import enum
 import inspect
 import weakref
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
@@ -286,7 +287,7 @@ class DevicePanel(QWidget):
         The bridge to the engine.
     devices
         The devices by name. An exception in place of a device is shown as the reason why it is
-        not there.
+        not there, a future as a device that is being connected; see `set_device`.
 
     Attributes
     ----------
@@ -300,16 +301,37 @@ class DevicePanel(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self.rows: dict[str, QWidget] = {}
+        self._boxes: dict[str, QGroupBox] = {}
         layout = QVBoxLayout(self)
         for name, device in devices.items():
-            box = QGroupBox(name)
-            inside = QVBoxLayout(box)
-            self._fill(inside, name, device)
-            if inside.count():
-                layout.addWidget(box)
-            else:
-                box.deleteLater()
+            self._boxes[name] = QGroupBox(name)
+            layout.addWidget(self._boxes[name])
+            self._fill_box(name, device)
         layout.addStretch(1)
+
+    def set_device(self, name: str, device: Any) -> None:
+        """Show a device, or the reason why it is not there, in place of what is shown by its name.
+
+        Raises
+        ------
+        KeyError
+            For a name that the panel was made without.
+        """
+        old = self._boxes[name]
+        box = self._boxes[name] = QGroupBox(name)
+        layout = self.layout()
+        assert layout is not None
+        layout.replaceWidget(old, box)
+        old.hide()
+        old.deleteLater()
+        for row in [row for row in self.rows if row == name or row.startswith(f"{name}.")]:
+            del self.rows[row]
+        self._fill_box(name, device)
+
+    def _fill_box(self, name: str, device: Any) -> None:
+        inside = QVBoxLayout(self._boxes[name])
+        self._fill(inside, name, device)
+        self._boxes[name].setVisible(inside.count() > 0)  # nothing of it can be set
 
     def _fill(self, layout: QVBoxLayout, name: str, device: Any) -> None:
         if isinstance(device, BaseException):
@@ -318,6 +340,8 @@ class DevicePanel(QWidget):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._add(layout, name, label)
+        elif isinstance(device, Future):
+            self._add(layout, name, QLabel("connecting …"))
         elif _is_signal(device):
             if callable(getattr(device, "set", None)) and _can_edit(device):
                 self._add(layout, name, SettingRow(self._bridge, device, name.rpartition(".")[2]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QLabel,
@@ -57,29 +57,53 @@ class PlanChooser(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._entries = list(entries)
-        self._devices, self._bridge = devices, bridge
+        self._entries: list[PlanEntry] = []
+        self._devices: Mapping[str, Any] = {}
+        self._bridge = bridge
         self._pages: dict[int, QWidget] = {}  # made when they are first chosen
         self._list = QComboBox()
         self._list.setObjectName("plans")
         self._list.setMaxVisibleItems(30)
-        for entry in self._entries:
-            self._list.addItem(entry.name if entry.available else f"{entry.name}  (unavailable)")
-            index = self._list.count() - 1
-            tip = f"from {entry.source}"
-            if entry.reason:
-                tip = f"{entry.reason}\n{tip}"
-                grey = self.palette().placeholderText()
-                self._list.setItemData(index, grey, Qt.ItemDataRole.ForegroundRole)
-            self._list.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+        self._list.setPlaceholderText("no plans")
         self._stack = QStackedWidget()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._list)
         layout.addWidget(self._stack, 1)
         self._list.currentIndexChanged.connect(self._choose)
+        self.set_plans(entries, devices)
+
+    def set_plans(self, entries: Sequence[PlanEntry], devices: Mapping[str, Any]) -> None:
+        """Offer other plans and devices; what was filled in is forgotten."""
+        self._devices = devices
+        with QSignalBlocker(self._list):
+            self._list.clear()
+            for page in self._pages.values():
+                self._stack.removeWidget(page)
+                page.deleteLater()
+            self._pages.clear()
+            self._entries = list(entries)
+            for entry in self._entries:
+                self._add_entry(entry)
+            self._list.setCurrentIndex(0 if self._entries else -1)
         if self._entries:
             self._choose(0)
+        else:
+            self.chosen.emit(None)
+
+    def set_placeholder(self, text: str) -> None:
+        """Say something where the plan's name would be while there are none."""
+        self._list.setPlaceholderText(text)
+
+    def _add_entry(self, entry: PlanEntry) -> None:
+        self._list.addItem(entry.name if entry.available else f"{entry.name}  (unavailable)")
+        index = self._list.count() - 1
+        tip = f"from {entry.source}"
+        if entry.reason:
+            tip = f"{entry.reason}\n{tip}"
+            grey = self.palette().placeholderText()
+            self._list.setItemData(index, grey, Qt.ItemDataRole.ForegroundRole)
+        self._list.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
 
     @property
     def entries(self) -> Sequence[PlanEntry]:

@@ -78,6 +78,8 @@ class LivePlot(QWidget):
         self._curves: dict[str, pg.PlotDataItem] = {}  # by the run's uid
         self._plot = pg.PlotWidget()
         self._plot.showGrid(x=True, y=True, alpha=0.2)
+        for side in ("left", "bottom"):  # units are those of the devices, such as um
+            self._plot.getAxis(side).enableAutoSIPrefix(False)
         self._message = QLabel("")
         self._message.setObjectName("message")
         self._message.setStyleSheet("color: #b35900;")

@@ -80,7 +80,7 @@ class ProgressPanel(QWidget):
             (foreground if mine is None else mine).append(scope)
         self._scopes.show_scopes(foreground)
         for name, row in rows.items():
-            row.bars.show_scopes(of_rows[name])
+            row.bars.show_scopes(of_rows[name], name)
         self._say_nothing()
 
     def _show_task(self, task: BackgroundTask) -> None:
@@ -117,8 +117,8 @@ class _Bars(QWidget):
         self._column.setSpacing(2)
         self.hide()
 
-    def show_scopes(self, scopes: Sequence[Progress]) -> None:
-        """Show these, and no others."""
+    def show_scopes(self, scopes: Sequence[Progress], title: str = "") -> None:
+        """Show these, and no others; one of the name that stands above them without its name."""
         while len(self.shown) < len(scopes):
             bar = QProgressBar()
             self.shown.append(bar)
@@ -131,15 +131,16 @@ class _Bars(QWidget):
         for bar, scope in zip(self.shown, scopes, strict=True):
             bar.setRange(0, _PARTS)
             bar.setValue(round(_PARTS * (scope.fraction or 0)))
-            bar.setFormat(_text_of(scope))
+            bar.setFormat(_text_of(scope, title))
         self.setVisible(bool(scopes))
 
 
-def _text_of(scope: Progress) -> str:
+def _text_of(scope: Progress, title: str) -> str:
+    name = "" if scope.name == title else f"{scope.name}  "
     if scope.fraction is None:  # no end is known
-        return f"{scope.name}  {scope.elapsed:.0f} s"
+        return f"{name}{scope.elapsed:.0f} s"
     left = "" if scope.remaining is None else f"  {scope.remaining:.0f} s left"
-    return f"{scope.name}  %p %{left}"
+    return f"{name}%p %{left}"
 
 
 class _TaskRow(QWidget):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
+from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
@@ -23,6 +27,7 @@ from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimsView
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel
+from freewheel.qt._feed import Feed
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
 from freewheel.qt._plans import PlanChooser
@@ -30,7 +35,7 @@ from freewheel.qt._plot import LivePlot
 from freewheel.qt._progress import ProgressPanel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from freewheel.background import BackgroundTask
     from freewheel.engine import RunEngine
@@ -65,9 +70,12 @@ class AcquisitionWindow(QMainWindow):
     engine
         The engine.
     devices
-        The devices by name; an exception in place of one that did not connect.
+        The devices by name; an exception in place of one that did not connect. With the futures
+        of `connect_devices` the window shows which ones are being connected, and offers the plans
+        when all have come to an end.
     plans
-        The plans, as `freewheel.forms.find_plans` returns them.
+        The plans, as `freewheel.forms.find_plans` returns them; or a function that returns them,
+        called with the devices that are connected.
     parent
         The widget's parent.
     patience
@@ -83,7 +91,7 @@ class AcquisitionWindow(QMainWindow):
         self,
         engine: RunEngine,
         devices: Mapping[str, Any],
-        plans: Sequence[PlanEntry],
+        plans: Sequence[PlanEntry] | Callable[[Mapping[str, Any]], Sequence[PlanEntry]],
         parent: QWidget | None = None,
         *,
         patience: float = 10.0,
@@ -96,8 +104,9 @@ class AcquisitionWindow(QMainWindow):
         self._continuous = False  # whether the chosen plan is
         self._question: QMessageBox | None = None
         self.bridge = bridge = EngineBridge(engine, self)
-        usable = {n: d for n, d in devices.items() if not isinstance(d, BaseException)}
-        self.chooser = PlanChooser(plans, usable, bridge)
+        self._known = dict(devices)  # by name: a device, an exception, or a future of them
+        self._plans = plans
+        self.chooser = PlanChooser((), {}, bridge)
         self.controls = EngineControls(bridge)
         self.actions = ActionBar(bridge)
         self.image = LiveImage(bridge)
@@ -106,7 +115,7 @@ class AcquisitionWindow(QMainWindow):
         self.claims = ClaimsView(bridge)
         self.devices = DevicePanel(bridge, devices)
         self.log = PlanLog(bridge)
-        self._otherwise = QPushButton()
+        self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
         self._lay_out()
@@ -115,7 +124,8 @@ class AcquisitionWindow(QMainWindow):
         self._patience.setInterval(round(1000 * patience))
         self._patience.timeout.connect(self._offer_halt)
         self.chooser.chosen.connect(self._plan_chosen)
-        self._plan_chosen(self.chooser.form)
+        self._plan_chosen(None)
+        self._wait_for_devices()
         self.log.failed.connect(self._show_failure)
         bridge.planEnded.connect(self._close_when_over)
         bridge.stateChanged.connect(self._close_when_over)
@@ -166,6 +176,38 @@ class AcquisitionWindow(QMainWindow):
         features = QDockWidget.DockWidgetFeature
         dock.setFeatures(features.DockWidgetMovable | features.DockWidgetFloatable)
         self.addDockWidget(area, dock)
+
+    # -- devices ------------------------------------------------------------------------------
+
+    def _wait_for_devices(self) -> None:
+        me = weakref.ref(self)
+        self._feed = feed = Feed(lambda name, arguments: _hand_over(me, name, arguments[0]))
+        weakref.finalize(self, feed.close).atexit = False
+        pending = {n: f for n, f in self._known.items() if isinstance(f, Future)}
+        for name, future in pending.items():
+            future.add_done_callback(partial(feed.put, name))  # in the thread that ends it
+        if pending:
+            self.chooser.set_placeholder("the devices are being connected …")
+        else:
+            self._offer_plans()
+
+    def device_ended(self, name: str, future: Future[Any]) -> None:
+        """Show a device that has been connected, or why it has not."""
+        device: Any = CancelledError("the connection was cancelled")
+        if not future.cancelled():
+            device = future.exception() or future.result()
+        self._known[name] = device
+        self.devices.set_device(name, device)
+        if isinstance(device, BaseException):
+            self.log.note_failure(f"{name} is not connected", device)
+        if not any(isinstance(device, Future) for device in self._known.values()):
+            self._offer_plans()
+
+    def _offer_plans(self) -> None:
+        usable = {n: d for n, d in self._known.items() if not isinstance(d, BaseException)}
+        self.chooser.set_placeholder("no plans")
+        plans = self._plans(usable) if callable(self._plans) else self._plans
+        self.chooser.set_plans(plans, usable)
 
     # -- plans --------------------------------------------------------------------------------
 
@@ -218,6 +260,7 @@ class AcquisitionWindow(QMainWindow):
             self._patience.stop()
             if self._question is not None:
                 self._question.close()
+            self._feed.close()
             self.bridge.close()
             event.accept()
             return
@@ -312,6 +355,12 @@ class AcquisitionWindow(QMainWindow):
             self._halt()  # a second one cuts short a device that swallowed the first
             self._given_up = True
             self.close()
+
+
+def _hand_over(window: weakref.ref[AcquisitionWindow], name: str, future: Future[Any]) -> None:
+    target = window()
+    if target is not None and isalive(target):
+        target.device_ended(name, future)
 
 
 def _heading(text: str) -> QLabel:

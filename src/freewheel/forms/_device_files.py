@@ -1,0 +1,124 @@
+"""Find the devices of a module or file."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from freewheel.forms._annotations import is_device_type
+from freewheel.forms._catalogue import import_file, is_module_name
+
+__all__ = ["DeviceSourceError", "find_devices", "is_device", "load_module"]
+
+
+class DeviceSourceError(ValueError):
+    """A module has no devices, or its function `devices` returns something else."""
+
+
+def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
+    """Find the devices of a module or a file.
+
+    Runs the code of the file, on the calling thread. Devices are not connected.
+
+    Parameters
+    ----------
+    source
+        A Python file, a module or its name. If it has a function ``devices``, that is called
+        without arguments: it returns a mapping from names to devices, or several devices.
+        Otherwise the devices are its public attributes, of ophyd-async, ophyd, or with the
+        methods of bluesky's protocols.
+
+    Returns
+    -------
+    dict of str to object
+        The devices by name. Those of ophyd-async that have no name yet have got it.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a file or a module that does not exist.
+    ValueError
+        If there are no devices in it, or ``devices`` returns something else.
+    Exception
+        Whatever the code of the file raises.
+    """
+    module = source if isinstance(source, ModuleType) else load_module(source)
+    make = getattr(module, "devices", None)
+    if callable(make) and not is_device(make):
+        found = _named(make(), module)
+    else:
+        found = {
+            name: value
+            for name, value in vars(module).items()
+            if not name.startswith("_") and is_device(value)
+        }
+    if not found:
+        msg = (
+            f"{_where(module)} has no devices: make them attributes of the module, or write a "
+            "function devices() that returns a mapping from names to devices"
+        )
+        raise DeviceSourceError(msg)
+    for name, device in found.items():
+        if getattr(device, "name", None) == "" and callable(getattr(device, "set_name", None)):
+            device.set_name(name)
+    return found
+
+
+def is_device(thing: Any) -> bool:
+    """Whether something looks like a device: an instance, not a class."""
+    return (
+        not isinstance(thing, (type, ModuleType))
+        and hasattr(thing, "parent")
+        and hasattr(thing, "name")
+        and is_device_type(type(thing))
+    )
+
+
+def load_module(source: str | Path) -> ModuleType:
+    """Run a file as a module, or import a module by its name; see `find_devices`."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return import_file(path)
+    name = str(source)
+    if not isinstance(source, Path) and path.suffix != ".py" and is_module_name(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # The module itself is not there, or one that it imports.
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise
+    msg = f"there is no file or module {name!r} to take devices from"
+    raise FileNotFoundError(msg)
+
+
+def _named(made: Any, module: ModuleType) -> dict[str, Any]:
+    if is_device(made):
+        named = {str(made.name): made}
+    elif isinstance(made, Mapping):
+        named = {str(name): device for name, device in made.items()}
+    elif isinstance(made, Iterable) and not isinstance(made, (str, bytes)):
+        several = list(made)
+        named = {str(getattr(device, "name", "")): device for device in several}
+        if "" in named or len(named) < len(several):
+            msg = (
+                f"devices() of {_where(module)} returns devices without names, or several of one "
+                "name: return a mapping from names to devices"
+            )
+            raise DeviceSourceError(msg)
+    else:
+        named = {"": made}
+    for device in named.values():
+        if not is_device(device):
+            msg = (
+                f"devices() of {_where(module)} returns {device!r}, which is no device: return a "
+                "mapping from names to devices"
+            )
+            raise DeviceSourceError(msg)
+    return named
+
+
+def _where(module: ModuleType) -> str:
+    return str(getattr(module, "__file__", None) or module.__name__)

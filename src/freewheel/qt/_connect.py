@@ -1,0 +1,68 @@
+"""Connect devices on the engine's loop, with the window alive."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from freewheel.engine import RunEngine
+
+__all__ = ["connect_devices"]
+
+# What a device may take beyond its own time-out before it is given up [s].
+_SPARE = 1.0
+
+
+def connect_devices(
+    engine: RunEngine, devices: Mapping[str, Any], timeout: float = 10.0
+) -> dict[str, Future[Any]]:
+    """Begin to connect devices, all at once, on the engine's loop; from any thread, not waiting.
+
+    Devices of ophyd-async are connected, those of ophyd are waited for, others are ready.
+
+    Parameters
+    ----------
+    engine
+        The engine.
+    devices
+        The devices by name.
+    timeout
+        How long each may take [s].
+
+    Returns
+    -------
+    dict of str to Future
+        By name, in the same order. Done with the device, or with what kept it from connecting.
+        `AcquisitionWindow` takes this in place of the devices.
+    """
+    return {
+        name: asyncio.run_coroutine_threadsafe(_connected(name, device, timeout), engine.loop)
+        for name, device in devices.items()
+    }
+
+
+async def _connected(name: str, device: Any, limit: float) -> Any:
+    work = _connecting(device, limit)
+    if work is not None:
+        try:
+            await asyncio.wait_for(work, limit + _SPARE)
+        except TimeoutError as error:
+            msg = f"{name} did not connect within {limit:g} s"
+            raise TimeoutError(str(error) or msg) from error
+    return device
+
+
+def _connecting(device: Any, timeout: float) -> Any:
+    connect = getattr(device, "connect", None)
+    if connect is not None and inspect.iscoroutinefunction(connect):
+        takes_timeout = "timeout" in inspect.signature(connect).parameters
+        return connect(timeout=timeout) if takes_timeout else connect()
+    wait = getattr(device, "wait_for_connection", None)
+    if callable(wait):  # ophyd's, which blocks
+        return asyncio.to_thread(wait, timeout=timeout)
+    return None
