@@ -6,7 +6,7 @@ import gc
 import queue
 import signal
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import TransitionError
@@ -14,7 +14,7 @@ from bluesky.utils import TransitionError
 from ._signals import say, signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from freewheel import PlanFuture, RunEngine
     from freewheel.ipython import LiveProgress
@@ -23,6 +23,17 @@ __all__ = ["Job"]
 
 _REFRESH = 0.1  # s between two pictures of the progress
 _ENDED = object()
+
+
+@contextmanager
+def _no_full_collections() -> Iterator[None]:
+    """Have what is there by now not looked at: a full collection holds a plan up for 50 ms."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class Job:
@@ -61,10 +72,7 @@ class Job:
 
         if run_progress not in self._engine.preprocessors:
             self._engine.preprocessors.append(run_progress)
-        # One full collection holds a plan up for 50 ms. All that is there by now stays anyway.
-        gc.collect()
-        gc.freeze()
-        with signals(self._news.put), LiveProgress() as display:
+        with _no_full_collections(), signals(self._news.put), LiveProgress() as display:
             try:
                 future = self._engine(plan)
             except TypeError as error:  # it is no plan
