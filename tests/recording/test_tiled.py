@@ -145,6 +145,13 @@ def test_nobody_there():
         read_runs("http://127.0.0.1:9/api/v1")
 
 
+def test_no_catalogue_in_its_place(tmp_path):
+    (tmp_path / "catalog.db").write_text("not a database")
+    with pytest.raises(RecordingError, match="did not start") as caught, tiled_server(tmp_path):
+        pass
+    assert caught.value.file == tmp_path
+
+
 @pytest.mark.leaks("zarr keeps a thread with a loop")
 def test_something_else_there(client):
     node = client.write_array(np.arange(3))
