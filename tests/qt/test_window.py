@@ -114,7 +114,7 @@ def test_the_window_says_to_whom_the_live_view_gives_way(
     soon(lambda: "gives way to takes_the_camera" in status.text())
     assert not pause.isEnabled()
     assert "comes back" in pause.toolTip()
-    assert window.claims.item(0, 1).text() == "takes_the_camera"
+    soon(lambda: window.claims.item(0, 1).text() == "takes_the_camera")  # told by itself
     soon(lambda: "go_on" in window.actions.buttons)
     window.actions.buttons["go_on"].click()
     soon(lambda: "running" in status.text() and pause.isEnabled())
