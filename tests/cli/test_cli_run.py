@@ -61,6 +61,10 @@ def stubborn():
         print("it cleans up", flush=True)
         yield from bps.sleep(600)
 
+def pausing() -> MsgGenerator:
+    yield from bps.checkpoint()
+    yield from bps.pause()
+
 def nothing() -> MsgGenerator:
     pass
 """
@@ -141,6 +145,16 @@ def test_under_nohup_a_closed_terminal_changes_nothing(command: Any, plans: Path
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143
     assert "SIGHUP" not in err
+
+
+def test_a_plan_that_pauses_itself_says_so_and_can_be_stopped(command: Any, plans: Path) -> None:
+    process = command.start("run", f"{plans}:pausing")
+    assert process.stderr is not None
+    while "pausing has paused itself" not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
 
 
 def test_no_plan(command: Any, plans: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = ["Job"]
 
 _REFRESH = 0.1  # s between two pictures of the progress
 _ENDED = object()
+_PAUSED = object()
 
 
 @contextmanager
@@ -79,8 +80,14 @@ class Job:
                 say(f"freewheel: {error}")
                 return 1
             future.outcome.add_done_callback(lambda _: self._news.put(_ENDED))
+            future.add_done_callback(lambda _: self._news.put(_PAUSED))
             while (news := self._next()) is not _ENDED:
-                if news is not None:
+                if news is _PAUSED:
+                    say(
+                        f"{future.plan_name} has paused itself, and nobody can resume it here: "
+                        "Ctrl-C stops it. To look at it and go on, run it in freewheel shell."
+                    )
+                elif news is not None:
                     self._end_early(news)
                 self._show(display, future)
         return self._report(future)
