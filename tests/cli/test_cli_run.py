@@ -147,6 +147,28 @@ def test_under_nohup_a_closed_terminal_changes_nothing(command: Any, plans: Path
     assert "SIGHUP" not in err
 
 
+def test_a_file_with_dataclasses_and_paths_is_run(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "scan.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import KW_ONLY, dataclass\n"
+        "from pathlib import Path\n"
+        "from bluesky.utils import Msg, MsgGenerator\n"
+        "HERE = Path('.')\n"
+        "@dataclass\n"
+        "class Region:\n"
+        "    width: int\n"
+        "    _: KW_ONLY\n"
+        "    height: int\n"
+        "def look() -> MsgGenerator:\n"
+        "    yield Msg('null')\n"
+        "    print(Region(1, height=2), flush=True)\n"
+    )
+    ran = command.run("run", f"{path}:look")
+    assert ran.returncode == 0, ran.stderr
+    assert "Region(width=1, height=2)" in ran.stdout
+
+
 def test_a_plan_that_pauses_itself_says_so_and_can_be_stopped(command: Any, plans: Path) -> None:
     process = command.start("run", f"{plans}:pausing")
     assert process.stderr is not None

@@ -559,6 +559,19 @@ def test_a_held_device_is_greyed_out_with_its_holder(
     soon(lambda: row.findChild(QPushButton, "go").isEnabled())
 
 
+def test_a_row_names_the_unit(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> None:
+    motor = MotorRow(bridge, scope.focus)
+    setting = SettingRow(bridge, scope.camera.exposure, "exposure")
+    for row in (motor, setting):
+        qtbot.addWidget(row)
+
+    def labels(row: Any) -> list[str]:
+        return [label.text() for label in row.findChildren(QLabel)]
+
+    soon(lambda: "focus [um]" in labels(motor))
+    soon(lambda: "exposure [s]" in labels(setting))
+
+
 def test_a_motor_is_moved_by_hand_with_the_claim(
     bridge: Any, scope: Any, qtbot: Any, soon: Any
 ) -> None:

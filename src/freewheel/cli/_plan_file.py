@@ -45,19 +45,18 @@ def load(path: Path) -> ModuleType:
     typer.BadParameter
         If it is no Python file, or raises; its traceback is shown.
     """
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
+    from freewheel.forms import import_file
+
+    if importlib.util.spec_from_file_location(path.stem, path) is None:
         message = f"{path} is no Python file"
         raise typer.BadParameter(message)
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
+    sys.path.insert(0, str(path.parent))  # for good: a plan may import when it runs
     try:
-        spec.loader.exec_module(module)
+        return import_file(path)
     except Exception:
         say(traceback.format_exc())
         message = f"{path} could not be loaded, see above"
         raise typer.BadParameter(message) from None
-    return module
 
 
 def plan_function(module: ModuleType, name: str, path: Path) -> Any:

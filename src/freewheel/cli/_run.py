@@ -68,6 +68,8 @@ run.context_settings = {  # type: ignore[attr-defined]
 
 
 def _devices(module: ModuleType, sim: bool) -> dict[str, Any]:
+    from freewheel.forms._device_files import is_device
+
     devices: dict[str, Any] = {}
     if sim:
         from freewheel.sim import microscope
@@ -76,7 +78,7 @@ def _devices(module: ModuleType, sim: bool) -> dict[str, Any]:
     own = {
         name: value
         for name, value in vars(module).items()
-        if not name.startswith("_") and not isinstance(value, type) and hasattr(value, "parent")
+        if not name.startswith("_") and is_device(value)
     }
     return {**devices, **own}
 

@@ -7,7 +7,7 @@ clients that are no Python, and `find_plans` looks through modules and folders.
 
 from freewheel.forms._arguments import check_value, collect_arguments, resolve_arguments
 from freewheel.forms._build import create_plan_spec, device_choices, is_plan_function
-from freewheel.forms._catalogue import PlanEntry, find_plans
+from freewheel.forms._catalogue import PlanEntry, find_plans, import_file
 from freewheel.forms._device_files import find_devices
 from freewheel.forms._errors import InvalidArgumentsError, UnresolvableAnnotationError
 from freewheel.forms._schema import plan_schema
@@ -28,6 +28,7 @@ __all__ = [
     "device_choices",
     "find_devices",
     "find_plans",
+    "import_file",
     "is_plan_function",
     "plan_schema",
     "resolve_arguments",

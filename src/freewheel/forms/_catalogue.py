@@ -137,7 +137,25 @@ def _load(
 
 
 def import_file(path: Path) -> ModuleType:
-    """Run a file as a module; what lies beside it can be imported by it."""
+    """Run a file as a module; what lies beside it can be imported by it.
+
+    Parameters
+    ----------
+    path
+        A Python file. The module has a name of its own, so that it hides no other one.
+
+    Returns
+    -------
+    module
+        The module, which is in `sys.modules` too: dataclasses look there.
+
+    Raises
+    ------
+    ImportError
+        If it is no Python file.
+    Exception
+        Whatever the code of the file raises.
+    """
     # A name of its own, so that a user's `scan.py` hides no module of that name.
     digest = hashlib.sha1(str(path.resolve()).encode(), usedforsecurity=False).hexdigest()[:8]
     name = f"_freewheel_plans_{path.stem}_{digest}"

@@ -78,6 +78,8 @@ class _Row(QWidget):
         """Show what came back from the engine's loop."""
         if kind == "reading":
             self._show_value(arguments[0])
+        elif kind == "unit":
+            self._name.setText(f"{self._name.text()} [{arguments[0]}]")
         elif kind == "failed":
             self._say(f"{type(arguments[0]).__name__}: {arguments[0]}")
         elif kind == "done":
@@ -118,6 +120,12 @@ class _Row(QWidget):
 
         async def start() -> None:
             subscribe(changed)
+            # That of ophyd waits for the network where it stands, which the loop must not.
+            if inspect.iscoroutinefunction(describe := getattr(signal, "describe", None)):
+                for key in (await describe()).values():
+                    if unit := key.get("units"):
+                        feed.put("unit", unit)
+                    break
 
         def stop(*_: Any) -> None:
             clear = getattr(signal, "clear_sub", None)
