@@ -92,8 +92,14 @@ class _Row(QWidget):
     def _show_value(self, value: Any) -> None:
         self._readback.setText(f"{value:.4g}" if isinstance(value, float) else choice_text(value))
 
-    def _on_loop(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Run a coroutine function on the engine's loop, and say here how it ended."""
+    def _on_loop(
+        self, work: Callable[[], Coroutine[Any, Any, Any]], *, requested: bool = True
+    ) -> None:
+        """Run a coroutine function on the engine's loop, and say here how it ended.
+
+        What nobody has requested tells of its failure alone: its success is not to take what is
+        said of a request's failure away.
+        """
         feed = self._feed
 
         async def guarded() -> None:
@@ -102,7 +108,8 @@ class _Row(QWidget):
             except Exception as error:  # shown in the row, whatever the device raised
                 feed.put("failed", error)
             else:
-                feed.put("done")
+                if requested:
+                    feed.put("done")
 
         asyncio.run_coroutine_threadsafe(guarded(), self._bridge.engine.loop)
 
@@ -135,7 +142,7 @@ class _Row(QWidget):
 
         engine = self._bridge.engine
         weakref.finalize(self, stop).atexit = False
-        self._on_loop(start)
+        self._on_loop(start, requested=False)
 
 
 class MotorRow(_Row):
