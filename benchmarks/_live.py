@@ -15,7 +15,6 @@ import os
 import statistics
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import bluesky
@@ -29,10 +28,11 @@ from ophyd_async.core import AsyncStatus
 import freewheel.plan_stubs as fps
 from benchmarks._rows import Row, interleave, make_row
 from freewheel import RunEngine, Status
+from freewheel.cli._job import no_full_collections
 from freewheel.engine import remember_call_sites
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["growth", "rows"]
 
@@ -411,23 +411,12 @@ def slept(camera: SoftCamera, hertz: float, beats: Beats, turns: int) -> Any:
     yield from bps.close_run()
 
 
-@contextmanager
-def without_full_collections() -> Iterator[None]:
-    """Freeze what is there, as `freewheel run` does: else one collection is ten ticks of either."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def _pacing_rows(parts: int = 4) -> Iterable[Row]:
     camera = SoftCamera("camera")
     for hertz in (60, 200):
         mine, theirs = Beats(), Beats()
         turns = round(hertz * SECONDS / parts)
-        with Engines() as engines, without_full_collections():
+        with Engines() as engines, no_full_collections():
             ours = engines.uvloop or engines.asyncio
             for _ in range(parts):
                 ours(paced(camera, hertz, mine, turns)).result()

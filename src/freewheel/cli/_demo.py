@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import re
-import signal
 import tempfile
 import time
 from contextlib import suppress
@@ -16,13 +15,11 @@ import typer
 from bluesky.utils import TransitionError
 
 from ._options import positive
-from ._signals import say, signals
+from ._signals import end_early, signals
 from ._snapshots import DOCUMENTS, SnapshotWriter
 from ._status_line import FrameCounter, StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from freewheel import PlanFuture, RunEngine
     from freewheel.sim import SimCamera
 
@@ -171,23 +168,14 @@ class _Run:
                 self._snapped = True
         if elapsed >= self._seconds and not self._ending:
             self._ending = True
-            self._request(self._engine.stop)
-
-    @staticmethod
-    def _request(what: Callable[[], object]) -> None:
-        with suppress(TransitionError):  # the plan has just ended by itself
-            what()
+            with suppress(TransitionError):  # the plan has just ended by itself
+                self._engine.stop()
 
     def _end_early(self, number: int) -> None:
-        # Asked for first, told of then: with SIGHUP there may be nobody to tell.
-        if self._signal is None:
-            self._signal = number
-            self._ending = True
-            self._request(self._engine.stop)
-            say(f"\n{signal.Signals(number).name}: stopping the plan ...")
-        else:
-            self._request(self._engine.halt)
-            say("Again: ending it without its clean-up.")
+        again = self._signal is not None
+        self._signal = self._signal or number
+        self._ending = True
+        end_early(self._engine, number, again=again, before="\n")
 
 
 def _failed(future: PlanFuture) -> int:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import gc
 import queue
-import signal
 import traceback
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from bluesky.utils import TransitionError
-
-from ._signals import say, signals
+from ._signals import end_early, say, signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from freewheel import PlanFuture, RunEngine
     from freewheel.ipython import LiveProgress
 
-__all__ = ["Job"]
+__all__ = ["Job", "no_full_collections"]
 
 _REFRESH = 0.1  # s between two pictures of the progress
 _ENDED = object()
@@ -27,7 +24,7 @@ _PAUSED = object()
 
 
 @contextmanager
-def _no_full_collections() -> Iterator[None]:
+def no_full_collections() -> Iterator[None]:
     """Have what is there by now not looked at: a full collection holds a plan up for 50 ms."""
     gc.collect()
     gc.freeze()
@@ -73,7 +70,7 @@ class Job:
 
         if run_progress not in self._engine.preprocessors:
             self._engine.preprocessors.append(run_progress)
-        with _no_full_collections(), signals(self._news.put), LiveProgress() as display:
+        with no_full_collections(), signals(self._news.put), LiveProgress() as display:
             try:
                 future = self._engine(plan)
             except TypeError as error:  # it is no plan
@@ -106,14 +103,8 @@ class Job:
 
     def _end_early(self, number: int) -> None:
         again = self._signal is not None
-        request: Callable[[], object] = self._engine.halt if again else self._engine.stop
         self._signal = self._signal or number
-        with suppress(TransitionError):  # it has just ended by itself
-            request()
-        if again:
-            say("Again: ending it without its clean-up.")
-        else:
-            say(f"{signal.Signals(number).name}: stopping the plan ...")
+        end_early(self._engine, number, again=again)
 
     def _report(self, future: PlanFuture) -> int:
         took = "" if future.elapsed is None else f" after {future.elapsed:.1f} s"

@@ -68,19 +68,14 @@ run.context_settings = {  # type: ignore[attr-defined]
 
 
 def _devices(module: ModuleType, sim: bool) -> dict[str, Any]:
-    from freewheel.forms._device_files import is_device
+    from freewheel.forms._device_files import public_devices
 
     devices: dict[str, Any] = {}
     if sim:
         from freewheel.sim import microscope
 
         devices.update(microscope())
-    own = {
-        name: value
-        for name, value in vars(module).items()
-        if not name.startswith("_") and is_device(value)
-    }
-    return {**devices, **own}
+    return {**devices, **public_devices(module)}
 
 
 def _spec(function: Any, devices: Mapping[str, Any]) -> PlanSpec:

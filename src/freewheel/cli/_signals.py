@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["say", "signals"]
+    from freewheel import RunEngine
+
+__all__ = ["end_early", "say", "signals"]
 
 
 @contextmanager
@@ -37,6 +39,22 @@ def signals(told: Callable[[int], object]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_early(engine: RunEngine, number: int, *, again: bool, before: str = "") -> None:
+    """Stop the plan that runs for a signal, or halt it for one that comes ``again``; say so.
+
+    ``before`` is written before the first message, to leave a line that is overwritten.
+    """
+    from bluesky.utils import TransitionError  # commands without a plan start sooner
+
+    # Asked for first, told of then: with SIGHUP there may be nobody to tell.
+    with suppress(TransitionError):  # the plan has just ended by itself
+        (engine.halt if again else engine.stop)()
+    if again:
+        say("Again: ending it without its clean-up.")
+    else:
+        say(f"{before}{signal.Signals(number).name}: stopping the plan ...")
 
 
 def say(text: str) -> None:

@@ -84,6 +84,8 @@ class RunEngine(OwningEngine):
     `close` and `reset`.
     """
 
+    between: BetweenMessages
+
     def __init__(
         self,
         md: dict[str, Any] | None = None,
@@ -110,7 +112,7 @@ class RunEngine(OwningEngine):
             call_returns_result=call_returns_result,
         )
         bluesky.run_engine.set_bluesky_event_loop(loop)
-        self._between = self.between = BetweenMessages(self, thread)
+        self.between = BetweenMessages(self, thread)
         self.events = EngineEvents()
         # Under _state_lock. Invariant: whoever takes _call from None to a call has the engine, and
         # the state is "idle" exactly while it is None.
@@ -425,7 +427,7 @@ class RunEngine(OwningEngine):
                     self._claim_locked(self._queue.popleft())
         self._cancel_waiting(cancelled, f"plan {call.name!r} {_how(end)}")
         self.announce_states()
-        self._between.kick()
+        self.between.kick()
         value = end.result if self._call_returns_result else end.result.run_start_uids
         call.settle(end.result, end.error, value, self.pause_msg)
         emit_safely(self.events.plan_ended, call.future)
@@ -491,7 +493,7 @@ class RunEngine(OwningEngine):
             If this engine cannot do anything any more.
         """
         self._check_usable()
-        return self._between.put(function)
+        return self.between.put(function)
 
     # -- services ---------------------------------------------------------------------------------
 
@@ -708,7 +710,7 @@ class RunEngine(OwningEngine):
         self.services.begin_close()
         if not self._th.is_alive():
             return  # the loop has ended, by an earlier call or by the hand of who gave it
-        self.call_on_loop(self._between.close)
+        self.call_on_loop(self.between.close)
         closing = self.background.close(self.services.lives, timeout)
         closed = asyncio.run_coroutine_threadsafe(closing, self._loop)
         try:

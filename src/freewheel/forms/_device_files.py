@@ -11,7 +11,7 @@ from typing import Any
 from freewheel.forms._annotations import is_device_type
 from freewheel.forms._catalogue import import_file, is_module_name
 
-__all__ = ["DeviceSourceError", "find_devices", "is_device", "load_module"]
+__all__ = ["DeviceSourceError", "find_devices", "is_device", "load_module", "public_devices"]
 
 
 class DeviceSourceError(ValueError):
@@ -50,11 +50,7 @@ def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
     if callable(make) and not is_device(make):
         found = _named(make(), module)
     else:
-        found = {
-            name: value
-            for name, value in vars(module).items()
-            if not name.startswith("_") and is_device(value)
-        }
+        found = public_devices(module)
     if not found:
         msg = (
             f"{_where(module)} has no devices: make them attributes of the module, or write a "
@@ -65,6 +61,15 @@ def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
         if getattr(device, "name", None) == "" and callable(getattr(device, "set_name", None)):
             device.set_name(name)
     return found
+
+
+def public_devices(module: ModuleType) -> dict[str, Any]:
+    """Return the devices among the public attributes of a module, by their names there."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and is_device(value)
+    }
 
 
 def is_device(thing: Any) -> bool:
