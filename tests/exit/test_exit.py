@@ -191,6 +191,37 @@ def test_two_engines_both_clean_up(start: Start) -> None:
     assert len(ended.starts_with("start")) == len(ended.starts_with("stop")) == 2
 
 
+@pytest.mark.parametrize(("last", "code"), [("pass", 0), ("sys.exit(3)", 3), ("1 / 0", 1)])
+def test_background_tasks_clean_up_too(start: Start, last: str, code: int) -> None:
+    script = f"""
+        from freewheel.plan_stubs import background
+
+        started = threading.Semaphore(0)
+
+        def task(name):
+            mine = Device()
+            mine.name = name
+            yield Msg("stage", mine)
+            yield Msg("open_run")
+            started.release()
+            yield Msg("sleep", None, 600)
+
+        def parent():
+            yield from background(task("owned"))
+            yield from task("parent")
+
+        RE.background.launch(task("launched"))
+        RE(parent())
+        for _ in range(3):
+            started.acquire()
+        {last}
+    """
+    ended = Ended(*start(script))
+    assert ended.code == code, ended.stderr
+    assert len(ended.starts_with("start")) == len(ended.starts_with("stop")) == 3
+    assert ended.starts_with("unstaged") == ["unstaged"] * 3
+
+
 def test_a_queued_subscriber_gets_the_stop_document_too(start: Start) -> None:
     script = """
         RE.subscribe(lambda name, doc: note("queued", name), delivery="queued")
