@@ -10,10 +10,13 @@ from ._errors import (
     RecordingError,
     TiledConnectionError,
 )
+from ._openers import read_runs
 from ._recorder import Recorder
 from ._replay import replay, replay_plan
-from ._runs import MemoryRun, RecordedRun, read_runs
-from ._tiled import TiledRecorder, TiledRun, read_tiled_runs, tiled_server
+from ._run import MemoryRun, RecordedRun
+from ._tiled_reader import TiledRun, read_tiled_runs
+from ._tiled_server import tiled_server
+from ._tiled_writer import TiledRecorder
 
 __all__ = [
     "DamagedRecordingError",

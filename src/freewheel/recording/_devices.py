@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from event_model import DataKey
 
-    from ._runs import RecordedRun
+    from ._run import RecordedRun
 
 __all__ = [
     "ReplayDetector",
@@ -339,7 +339,6 @@ class ReplayFileDetector(ReplayDetector, Preparable, Flyable, Collectable, Write
     def __init__(self, record: DeviceRecord, session: Session) -> None:
         super().__init__(record, session)
         self._external = [key for key, about in record.data_keys.items() if "external" in about]
-        self._rows_to_fly: list[Row] = []
         self._pending: list[Row] = []  # taken, and not yet collected
         self._collected = 0
         self._to_take: int | None = None

@@ -17,6 +17,7 @@ import numpy as np
 
 from ._arrays import DATASET, ArrayFile, can_store
 from ._fidelity import ABSENT, plain
+from ._format import FORMAT_VERSION, RECORDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
 
     from ._fidelity import Notes
 
-__all__ = ["FORMAT_VERSION", "RECORDER", "ArrayDivider", "array_uid"]
-
-FORMAT_VERSION: Final = 1
-RECORDER: Final = "freewheel"
+__all__ = ["ArrayDivider"]
 
 _MAX_FILES_PER_KEY: Final = 16
 

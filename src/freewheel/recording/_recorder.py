@@ -11,55 +11,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
-from ._errors import FutureVersionError, NotARecordingError, RecordingError
-from ._external import FORMAT_VERSION, ArrayDivider
+from ._errors import RecordingError
+from ._external import ArrayDivider
 from ._fidelity import plain
+from ._format import NOTES_FILE, check_version, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._fidelity import Notes
 
-__all__ = ["FORMAT_NAME", "MANIFEST", "NOTES_FILE", "Recorder", "check_version"]
+__all__ = ["Recorder"]
 
 logger = logging.getLogger(__name__)
 
-MANIFEST: Final = "recording.json"
-FORMAT_NAME: Final = "freewheel recording"
-NOTES_FILE: Final = "notes"
-
 _COMPRESSIONS: Final = ("gzip", "lzf")
 _NAMED_BY_DESCRIPTOR: Final = frozenset({"event", "event_page", "stream_datum", "bulk_events"})
-
-
-def check_version(folder: Path) -> None:
-    """Read a recording's manifest, if there is one.
-
-    Raises
-    ------
-    FutureVersionError
-        When it is of a format that only a later version knows.
-    NotARecordingError
-        When it is no manifest of a recording.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_bytes())
-        name, version = manifest["format"], int(manifest["version"])
-    except FileNotFoundError:
-        return
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        message = "this is no manifest of a recording; move it away to read the documents beside it"
-        raise NotARecordingError(message, file=path) from error
-    if name != FORMAT_NAME:
-        message = f"this manifest is of {name!r}, not of a {FORMAT_NAME}"
-        raise NotARecordingError(message, file=path)
-    if version > FORMAT_VERSION:
-        message = (
-            f"this recording has format version {version}, and this version of freewheel reads "
-            f"up to {FORMAT_VERSION}: install a newer freewheel"
-        )
-        raise FutureVersionError(message, file=path)
 
 
 @final
@@ -128,10 +95,7 @@ class Recorder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             check_version(self.path)
-            manifest = self.path / MANIFEST
-            if not manifest.exists():
-                text = json.dumps({"format": FORMAT_NAME, "version": FORMAT_VERSION})
-                manifest.write_text(text + "\n", encoding="utf-8")
+            write_manifest(self.path)
         except OSError as error:
             message = f"cannot record here: {error.strerror or error}"
             raise RecordingError(message, file=self.path) from error

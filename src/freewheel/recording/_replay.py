@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bluesky.run_engine import RunEngine
     from bluesky.utils import MsgGenerator
 
-    from ._runs import Document, RecordedRun
+    from ._run import Document, RecordedRun
 
 __all__ = ["check_speed", "replay", "replay_plan"]
 

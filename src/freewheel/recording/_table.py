@@ -13,7 +13,7 @@ from ._errors import NotRecordedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ._runs import Document, RecordedRun
+    from ._run import Document, RecordedRun
 
 __all__ = ["DeviceRecord", "Frame", "Missing", "Row", "Session", "Table"]
 
