@@ -1,40 +1,99 @@
 """A Bluesky run engine that never blocks."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from bluesky.run_engine import RunEngineResult
-
+from . import _lazy
 from ._version import __version__
-from .background import BackgroundTask, MergeMode, TaskContext
-from .core import *  # noqa: F403
-from .core import __all__ as _core
-from .engine import (
-    BlockingRunEngine,
-    EngineEvents,
-    EngineFuture,
-    EngineSnapshot,
-    ExhaustedPlanError,
-    PlanFuture,
-    RunEngine,
-    register_bound_command,
-)
+
+if TYPE_CHECKING:
+    from bluesky.run_engine import RunEngineResult
+
+    from .background import BackgroundTask, MergeMode, TaskContext
+    from .core import (
+        DEFAULT_MAX_BYTES,
+        Action,
+        AndStatus,
+        ContinousPlan,
+        ContinuousPlan,
+        EngineClosedError,
+        ForkedProcessError,
+        HasCache,
+        InvalidState,
+        LatchCallback,
+        MissingExtraError,
+        Progress,
+        ProgressScope,
+        ReadingCache,
+        ResourceConflictError,
+        ServiceFailedError,
+        SRLatch,
+        Status,
+        StatusCallback,
+        StatusTimeoutError,
+        UnknownStatusFailure,
+        WaitTimeoutError,
+        continous,
+        continuous,
+    )
+    from .engine import (
+        BlockingRunEngine,
+        EngineEvents,
+        EngineFuture,
+        EngineSnapshot,
+        ExhaustedPlanError,
+        PlanFuture,
+        RunEngine,
+        register_bound_command,
+    )
 
 __all__ = [
-    *_core,
+    "DEFAULT_MAX_BYTES",
+    "Action",
+    "AndStatus",
     "BackgroundTask",
     "BlockingRunEngine",
+    "ContinousPlan",
+    "ContinuousPlan",
+    "EngineClosedError",
     "EngineEvents",
     "EngineFuture",
     "EngineSnapshot",
     "ExhaustedPlanError",
+    "ForkedProcessError",
+    "HasCache",
+    "InvalidState",
+    "LatchCallback",
     "MergeMode",
+    "MissingExtraError",
     "PlanFuture",
+    "Progress",
+    "ProgressScope",
+    "ReadingCache",
+    "ResourceConflictError",
     "RunEngine",
     "RunEngineResult",
+    "SRLatch",
+    "ServiceFailedError",
+    "Status",
+    "StatusCallback",
+    "StatusTimeoutError",
     "TaskContext",
+    "UnknownStatusFailure",
+    "WaitTimeoutError",
     "__version__",
+    "continous",
+    "continuous",
     "register_bound_command",
 ]
+
+if not TYPE_CHECKING:
+    # The command line starts, and completes words, without bluesky: that takes long.
+    __getattr__, __dir__ = _lazy.attach(
+        __name__,
+        __all__,
+        (".core", ".plan_stubs", ".background", ".engine", "bluesky.run_engine"),
+    )
 
 
 def load_ipython_extension(shell: object) -> None:

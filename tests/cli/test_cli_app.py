@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 import types
@@ -17,6 +18,7 @@ from freewheel.cli._registry import COMMANDS, Entry
 from freewheel.core import MissingExtraError
 
 OPTIONAL = ["PySide6", "PyQt6", "qtpy", "IPython", "h5py", "tiled", "trio", "ophyd_async"]
+SLOW = ["bluesky", "numpy", "rich"]  # what a list of commands needs none of
 
 
 @pytest.fixture
@@ -56,15 +58,50 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
         assert entry.summary.split()[0] in out
 
 
-def test_help_imports_nothing_optional() -> None:
+def test_help_imports_nothing_optional_and_nothing_slow() -> None:
     code = (
         "import sys; from freewheel.cli import main; assert main(['--help']) == 0;"
-        f"print(sorted(set({OPTIONAL!r}) & set(sys.modules)), file=sys.stderr)"
+        f"print(sorted(set({OPTIONAL + SLOW!r}) & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert ran.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("freewheel re", ["record", "replay"]),
+        ("freewheel record --s", ["--shape"]),
+        ("freewheel nonsense --s", ["--show-completion"]),
+    ],
+)
+def test_a_shell_completes_commands_and_their_options(line: str, expected: list[str]) -> None:
+    code = (
+        "import sys; from freewheel.cli import main; code = main([]);"
+        f"print(sorted(set({OPTIONAL + SLOW!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    asked = {
+        "_FREEWHEEL_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ran.stdout.split() == expected
+    assert ran.stderr.strip() == "[]"
+
+
+def test_help_shows_units_in_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", "--help"]) == 0
+    assert "[pixels]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -73,6 +73,31 @@ print(",".join(name for name in optional if name in sys.modules))
     assert answer.stdout.strip() == ""
 
 
+def test_import_freewheel_waits_with_bluesky_until_it_is_needed() -> None:
+    script = """
+import sys, freewheel
+print("bluesky" in sys.modules, "numpy" in sys.modules)
+print(freewheel.SRLatch.__name__, "freewheel.engine" in sys.modules)
+print(freewheel.engine.RunEngine is freewheel.RunEngine)
+from freewheel import *
+print(RunEngineResult.__name__)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout.split() == (
+        ["False", "False", "SRLatch", "False", "True", "RunEngineResult"]
+    )
+
+
+def test_what_a_package_does_not_have_is_said() -> None:
+    assert set(freewheel.__all__) < set(dir(freewheel))
+    with pytest.raises(AttributeError, match="module 'freewheel' has no attribute 'RunEngin'"):
+        freewheel.RunEngin  # noqa: B018
+    with pytest.raises(ImportError, match="RunEngin"):
+        from freewheel import RunEngin  # noqa: F401
+
+
 def bluesky_private_names() -> set[str]:
     """The attributes and methods of bluesky's engine that begin with one underscore."""
     tree = ast.parse(inspect.getsource(bluesky.run_engine))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from freewheel import __version__
-from freewheel.core import MissingExtraError
 
 from ._registry import COMMANDS, load
 
@@ -37,7 +37,11 @@ def main(args: Sequence[str] | None = None) -> int:
         _app(arguments)(arguments, prog_name="freewheel")
     except SystemExit as ending:
         return _exit_code(ending.code)
-    except MissingExtraError as error:
+    except ImportError as error:
+        from freewheel.core import MissingExtraError  # here: it brings bluesky, which takes long
+
+        if not isinstance(error, MissingExtraError):
+            raise
         typer.echo(f"freewheel: {error}", err=True)
         return _USAGE_ERROR
     return 0
@@ -58,18 +62,27 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
         name="freewheel",
         help="Run Bluesky plans while your prompt and your windows stay free.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
+        # Plain text: Rich takes longer to import than the rest, and eats units like [s].
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    called = next((argument for argument in arguments if not argument.startswith("-")), None)
+    called = next((word for word in _words(arguments) if not word.startswith("-")), None)
     for name, entry in COMMANDS.items():
         function = load(name) if name == called else _placeholder()
         # A command that takes the arguments of something else says so with this attribute.
         settings = getattr(function, "context_settings", None)
         app.command(name, short_help=entry.summary, context_settings=settings)(function)
     return app
+
+
+def _words(arguments: Sequence[str]) -> Sequence[str]:
+    """Return what is on the command line: of a shell that completes it, what it has so far."""
+    if "_FREEWHEEL_COMPLETE" not in os.environ:
+        return arguments
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return line.split()[1:]
 
 
 def _show_version(wanted: bool) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from freewheel.core import MissingExtraError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -70,6 +68,8 @@ def load(name: str) -> Callable[..., Any]:
         missing = error.name or ""
         if entry.extra is None or missing.partition(".")[0] == "freewheel":
             raise
+        from freewheel.core import MissingExtraError  # here: it brings bluesky, which takes long
+
         raise MissingExtraError(f"freewheel {name}", entry.extra) from error
     function: Callable[..., Any] = getattr(module, entry.function)
     return function
