@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bluesky.utils import Plan
+
+from freewheel.cli import main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -177,6 +180,61 @@ def test_a_plan_that_pauses_itself_says_so_and_can_be_stopped(command: Any, plan
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
+
+
+def test_a_plan_that_nobody_ran_is_told_of_with_its_line(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "forgetful.py"
+    path.write_text(
+        "import bluesky.plan_stubs as bps\n"
+        "from bluesky.utils import Msg, MsgGenerator\n"
+        "def forgetful() -> MsgGenerator:\n"
+        "    yield Msg('null')\n"
+        "    bps.null()\n"
+    )
+    warning = "plan `null` was never iterated, did you mean to use `yield from`?"
+    line = f'File "{path}", line 5, in forgetful'
+    for options, whole in ([], False), (["--stacks"], True):
+        ran = command.run("run", f"{path}:forgetful", *options)
+        assert ran.returncode == 0, ran.stderr
+        assert warning in ran.stderr
+        assert line in ran.stderr
+        assert ("run_forever" in ran.stderr) is whole
+
+
+@pytest.mark.parametrize("options", [[], ["--stacks"]])
+def test_the_prompt_remembers_call_sites(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = pytest.importorskip("IPython")
+    plain = Plan.__init__
+    seen: list[object] = []
+    monkeypatch.setattr(prompt, "start_ipython", lambda **_: seen.append(Plan.__init__))
+    assert main(["shell", "--instant", "--shape", "16", *options]) == 0
+    assert [each is plain for each in seen] == [bool(options)]
+    assert Plan.__init__ is plain
+
+
+@pytest.mark.parametrize("options", [[], ["--stacks"]])
+def test_the_window_remembers_call_sites(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("qtpy")
+    from freewheel.qt import AcquisitionWindow
+
+    plain = Plan.__init__
+    seen: list[object] = []
+    grab = AcquisitionWindow.grab
+
+    def grabbed(window: Any) -> Any:
+        seen.append(Plan.__init__)
+        return grab(window)
+
+    monkeypatch.setattr(AcquisitionWindow, "grab", grabbed)
+    picture = tmp_path / "window.png"
+    assert main(["gui", "--shape", "16", "--screenshot", str(picture), *options]) == 0
+    assert picture.stat().st_size
+    assert [each is plain for each in seen] == [bool(options)]
+    assert Plan.__init__ is plain
 
 
 def test_no_plan(command: Any, plans: Path) -> None:

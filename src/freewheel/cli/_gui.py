@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._options import Stacks, call_sites
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -52,6 +54,7 @@ def gui(
         int,
         typer.Option(help="Height and width of the simulated camera's frames, in pixels.", min=16),
     ] = 1024,
+    stacks: Stacks = False,
     screenshot: Annotated[
         Path | None,
         typer.Option(help="Write a picture of the window to this file, and quit.", hidden=True),
@@ -84,7 +87,7 @@ def gui(
             partial(_entries, plans or ()),
         )
         window.show()
-        with responsive():
+        with responsive(), call_sites(stacks):
             if screenshot is not None:
                 app.processEvents()
                 window.grab().save(str(screenshot))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._job import Job
-from ._options import positive
+from ._options import Stacks, call_sites, positive
 from ._plan_file import load, plan_function, split
 from ._signals import say
 
@@ -51,6 +51,7 @@ def record(
             help="gzip or lzf; slower, and smaller where there is no noise.", callback=_compression
         ),
     ] = None,
+    stacks: Stacks = False,
 ) -> None:
     """Run a plan on the simulated microscope, and record it.
 
@@ -74,7 +75,8 @@ def record(
         with RunEngine() as engine, Recorder(output, compression=compression) as recorder:
             engine.subscribe(recorder, delivery="queued")
             engine.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")
-            code = Job(engine, plain_errors=(RecordingError,)).run(made)
+            with call_sites(stacks):
+                code = Job(engine, plain_errors=(RecordingError,)).run(made)
         _list_runs(output, uids)
     except RecordingError as error:
         say(f"freewheel record: {error}")

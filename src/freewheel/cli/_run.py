@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._job import Job
+from ._options import Stacks, call_sites
 from ._plan_file import load, plan_function, split
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def run(
         bool,
         typer.Option(help="Offer the devices of the simulated microscope: camera, stage, ..."),
     ] = False,
+    stacks: Stacks = False,
 ) -> None:
     """Run a plan of a file, with progress: ``freewheel run FILE:PLAN --argument value``.
 
@@ -51,7 +53,8 @@ def run(
     try:
         assert spec.plan is not None
         job = Job(engine)
-        code = job.run(spec.plan(*arguments, **keywords))
+        with call_sites(stacks):
+            code = job.run(spec.plan(*arguments, **keywords))
     finally:
         engine.close()
         restore_logging()

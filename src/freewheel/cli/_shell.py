@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import IPython  # noqa: F401  # so that a missing extra is told of before anything else
 import typer
 
+from ._options import Stacks, call_sites
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,6 +37,7 @@ def shell(
     shape: Annotated[
         int, typer.Option(help="Height and width of the camera's frames [pixels].", min=16)
     ] = 512,
+    stacks: Stacks = False,
 ) -> None:
     """Start IPython with a run engine, plans and a simulated microscope.
 
@@ -60,11 +63,12 @@ def shell(
         "live_view": live_view,
     }
     try:
-        start_ipython(
-            argv=[],
-            user_ns=namespace,
-            config=_config(_BANNER.format(version=__version__, devices=_listed(list(scope)))),
-        )
+        with call_sites(stacks):
+            start_ipython(
+                argv=[],
+                user_ns=namespace,
+                config=_config(_BANNER.format(version=__version__, devices=_listed(list(scope)))),
+            )
     finally:
         _close(engine)
 
