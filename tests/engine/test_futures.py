@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from freewheel import PlanStatus
+
 T = 10
 
 
@@ -215,3 +217,51 @@ def test_a_done_callback_that_raises_harms_nothing(RE: Any) -> None:
     future.add_done_callback(harm) if not future.done() else None
     future.outcome.add_done_callback(lambda _: 1 / 0) if not future.done() else None
     assert RE(quick(2)).result(T).plan_result == 2
+
+
+def test_the_status_of_a_plan_that_completes(RE: Any, gate: Any) -> None:
+    future = RE(gate.plan())
+    gate.wait()
+    waiting = RE(quick())
+    assert future.status is PlanStatus.RUNNING
+    assert waiting.status is PlanStatus.QUEUED
+    assert waiting.cancel()
+    assert waiting.status is PlanStatus.CANCELLED
+    gate.open()
+    future.result(T)
+    assert future.status is PlanStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("stop", "stopped"), ("abort", "aborted"), ("halt", "halted")]
+)
+def test_the_status_of_a_plan_that_is_ended(RE: Any, gate: Any, end: str, status: str) -> None:
+    future = RE(gate.plan())
+    gate.wait()
+    getattr(RE, end)().exception(T)
+    assert future.status is PlanStatus(status)
+    assert f"{future.plan_name}: {status}" in repr(future)
+
+
+def test_the_status_of_a_plan_that_fails(RE: Any) -> None:
+    def failing() -> Any:
+        yield Msg("null")
+        raise ValueError("mine")
+
+    future = RE(failing())
+    future.exception(T)
+    assert future.status is PlanStatus.FAILED
+    assert "failing: failed: ValueError" in repr(future)
+
+
+def test_the_status_of_a_plan_that_is_paused_and_resumed(RE: Any, gate: Any) -> None:
+    future = RE(gate.plan())
+    gate.wait()
+    RE.request_pause().result(T)
+    assert future.status is PlanStatus.PAUSED
+    resumed = RE.resume()
+    assert future.status is PlanStatus.RESUMED
+    assert "paused, then resumed" in repr(future)
+    gate.open()
+    resumed.result(T)
+    assert future.status is resumed.status is PlanStatus.COMPLETED

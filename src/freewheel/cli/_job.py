@@ -96,9 +96,14 @@ class Job:
             return None
 
     def _show(self, display: LiveProgress, future: PlanFuture) -> None:
+        from freewheel.core import status_text  # here: it brings bluesky, which takes long
+
         with suppress(OSError):  # the terminal was closed: the plan has its clean-up all the same
             display.show(
-                future.plan_name, future.status, future.elapsed, self._engine.snapshot().progress
+                future.plan_name,
+                status_text(future.status, future.failure),
+                future.elapsed,
+                self._engine.snapshot().progress,
             )
 
     def _end_early(self, number: int) -> None:

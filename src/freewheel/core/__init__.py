@@ -14,9 +14,13 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._latch import LatchCallback, SRLatch
+from ._pacer import Pacer, Tick
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache
+from ._snapshot import EngineSnapshot
+from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
+from ._wording import status_text
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -25,11 +29,15 @@ __all__ = [
     "ContinousPlan",
     "ContinuousPlan",
     "EngineClosedError",
+    "EngineSnapshot",
+    "EngineState",
     "ForkedProcessError",
     "HasCache",
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",
+    "Pacer",
+    "PlanStatus",
     "Progress",
     "ProgressScope",
     "ReadingCache",
@@ -39,8 +47,10 @@ __all__ = [
     "Status",
     "StatusCallback",
     "StatusTimeoutError",
+    "Tick",
     "UnknownStatusFailure",
     "WaitTimeoutError",
     "continous",
     "continuous",
+    "status_text",
 ]

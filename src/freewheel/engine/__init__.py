@@ -1,11 +1,13 @@
 """The run engine, plan futures, the queue, commands and document delivery."""
 
+from freewheel.core import EngineSnapshot
+
 from ._blocking import BlockingRunEngine
 from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
 from ._cards import amount_of, plan_card
 from ._engine import RunEngine, register_bound_command
-from ._events import EngineEvents, EngineSnapshot
+from ._events import EngineEvents
 from ._futures import EngineFuture, PlanFuture
 from ._lifetime import close_all_engines
 

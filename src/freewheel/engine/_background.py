@@ -26,10 +26,10 @@ from freewheel.background import (
     Supervisor,
 )
 from freewheel.core import ServiceFailedError, SRLatch
+from freewheel.core._verbs import NEEDED, needed_by
 
 from ._actions import WaitForActions
 from ._bluesky import (
-    DEVICE_COMMANDS,
     WAIT_FOR_OWNED,
     OwningEngine,
     PlanEnd,
@@ -326,16 +326,6 @@ def add_task_commands(engine: OwningEngine, background: Background) -> OwnedTask
 # -- the claim check ------------------------------------------------------------------------------
 
 
-def _devices_of(msg: Msg) -> tuple[Any, ...]:
-    """Return the devices that a message needs."""
-    if msg.command == "acquire":
-        return tuple(device for device in msg.args if hasattr(device, "trigger"))
-    return () if msg.obj is None else (msg.obj,)
-
-
-CHECKED: Final = (*DEVICE_COMMANDS, "acquire")
-
-
 class ForegroundClaims:
     """The claim check of foreground plans: in their way only while something is claimed.
 
@@ -364,7 +354,7 @@ class ForegroundClaims:
     def _occupied(self, occupied: bool) -> None:
         """Put the checked commands in, or out; from any thread."""
         if occupied and not self._plain:
-            plain = {name: self._engine.command(name) for name in CHECKED}
+            plain = {name: self._engine.command(name) for name in NEEDED}
             self._plain = {name: func for name, func in plain.items() if func is not None}
             self._engine.swap_commands(
                 {name: self._checked(func) for name, func in self._plain.items()}
@@ -386,7 +376,7 @@ class ForegroundClaims:
         @wraps(plain)
         async def checked(msg: Msg) -> Any:
             holder = tasks.holder
-            for device in _devices_of(msg):
+            for device in needed_by(msg):
                 if background.claims.conflicts(holder, device):
                     await background.clear_the_way(holder, device)
             return await plain(msg)
@@ -413,7 +403,7 @@ class _TaskChecked:
         """Carry out the command with the device claimed."""
         task = self._tasks.task
         assert task is not None
-        for device in _devices_of(msg):
+        for device in needed_by(msg):
             if msg.command in ("unstage", "stop") and self._is_away(task, device):
                 # Lent to the foreground and unstaged for it, or not staged again since it was
                 # given back: there is nothing to undo.
@@ -486,7 +476,7 @@ class ChildEngine(OwningEngine):
         self.swap_commands(
             {
                 name: self._checked(func)
-                for name in CHECKED
+                for name in NEEDED
                 if (func := self.command(name)) is not None
             }
         )
@@ -494,7 +484,7 @@ class ChildEngine(OwningEngine):
     def make_command(self, name: str, function: Callable[..., Any]) -> Any:
         """Bind a command when it is first used, and have it checked."""
         command = super().make_command(name, function)
-        return self._checked(command) if name in CHECKED else command
+        return self._checked(command) if name in NEEDED else command
 
     def _checked(self, command: Callable[[Msg], Any]) -> _TaskChecked:
         return _TaskChecked(command, self._parent.background.claims, self._tasks)

@@ -107,7 +107,13 @@ class Call:
         return self.future
 
     def settle(
-        self, result: RunEngineResult, error: BaseException | None, value: Any, message: str
+        self,
+        result: RunEngineResult,
+        error: BaseException | None,
+        value: Any,
+        message: str,
+        *,
+        halted: bool = False,
     ) -> None:
         """Tell everybody who waits that the plan has ended, and how.
 
@@ -117,6 +123,8 @@ class Call:
         ----------
         value : object
             What the call returns: the result, or the uids of its runs.
+        halted : bool
+            Whether a halt has ended it.
         """
         future = self.future
         future.end()
@@ -124,7 +132,7 @@ class Call:
             future.life.settle(error=error)
             future.settle(error=error)
         else:
-            future.life.settle(result)
+            future.life.settle(result, halted=halted)
             if result.interrupted:
                 future.settle(error=RunEngineInterrupted(message))
             else:

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import bluesky.run_engine
 from bluesky.run_engine import RunEngineResult, default_scan_id_source
 
-from freewheel.core import EngineClosedError, ForkedProcessError
+from freewheel.core import EngineClosedError, EngineSnapshot, EngineState, ForkedProcessError
 
 from ._actions import ActionBoard, WaitForActions
 from ._background import ForegroundClaims, add_task_commands, make_background, make_services
 from ._between import BetweenMessages
-from ._bluesky import OwningEngine, PlanEnd, StateName, loop_threads
+from ._bluesky import OwningEngine, PlanEnd, loop_threads
 from ._caches import ClearCache, Stash
 from ._calls import Call, check_plan
 from ._delivery import DELIVERIES, Delivery
-from ._events import EngineEvents, EngineSnapshot, emit_safely
+from ._events import EngineEvents, emit_safely
 from ._futures import EngineFuture, PlanFuture
 from ._lifetime import close_at_exit, release_loop
 from ._loop_thread import LoopThread, new_event_loop
@@ -418,6 +418,7 @@ class RunEngine(OwningEngine):
         with self._state_lock:
             call, self._call = self._call, None
             assert call is not None
+            halted = self._state == EngineState.HALTING
             cancelled: list[Call] = []
             if end.by_itself is False and not call.ends:
                 cancelled = self._empty_queue_locked()
@@ -429,10 +430,10 @@ class RunEngine(OwningEngine):
         self.announce_states()
         self.between.kick()
         value = end.result if self._call_returns_result else end.result.run_start_uids
-        call.settle(end.result, end.error, value, self.pause_msg)
+        call.settle(end.result, end.error, value, self.pause_msg, halted=halted)
         emit_safely(self.events.plan_ended, call.future)
 
-    def _state_changed(self, new: StateName, old: StateName) -> None:
+    def _state_changed(self, new: EngineState, old: EngineState) -> None:
         super()._state_changed(new, old)
         emit_safely(self.events.state_changed, str(new), str(old))
 
@@ -599,7 +600,7 @@ class RunEngine(OwningEngine):
         with self._state_lock:
             call = self._call
             return EngineSnapshot(
-                state=str(self._state),
+                state=EngineState(self._state),
                 plan_name=None if call is None else call.name,
                 elapsed=None if call is None else call.future.elapsed,
                 queue=tuple(waiting.name for waiting in self._queue),

@@ -1,17 +1,16 @@
-"""The engine's psygnal signals, and its snapshot."""
+"""The engine's psygnal signals."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from psygnal import Signal, SignalInstance
 
 from ._psygnal_fix import mend
 
-__all__ = ["EngineEvents", "EngineSnapshot", "emit_safely"]
+__all__ = ["EngineEvents", "emit_safely"]
 
 _log = logging.getLogger("freewheel")
 
@@ -59,37 +58,3 @@ def emit_safely(signal: SignalInstance, *args: Any) -> None:
     except BaseException as error:
         cause = error.__cause__ or error
         _log.error("A slot of the signal %r raised.", signal.name, exc_info=cause)
-
-
-@dataclass(frozen=True)
-class EngineSnapshot:
-    """A picture of the engine at one moment.
-
-    Attributes
-    ----------
-    state : str
-        The engine's state.
-    plan_name : str or None
-        The plan in the foreground.
-    elapsed : float or None
-        Seconds since that plan was started.
-    queue : tuple of str
-        The names of the plans that wait, in their order.
-    background : tuple
-        The background tasks under way.
-    claims : Mapping
-        Who holds which device.
-    actions : frozenset of str
-        The actions on offer.
-    progress : tuple
-        The progress of all scopes.
-    """
-
-    state: str
-    plan_name: str | None
-    elapsed: float | None
-    queue: tuple[str, ...]
-    background: tuple[Any, ...]
-    claims: Mapping[Any, Any]
-    actions: frozenset[str]
-    progress: tuple[Any, ...]

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from freewheel.core import ForkedProcessError
+from freewheel.core import ForkedProcessError, PlanStatus, status_text
 
 from ._cards import plan_card
 
@@ -198,7 +198,7 @@ class _Life:
     and to make and settle one takes a tenth of the time of an empty plan.
     """
 
-    __slots__ = ("_begun", "_end", "_future", "_lock", "_name", "_thread", "_withdraw")
+    __slots__ = ("_begun", "_end", "_future", "_halted", "_lock", "_name", "_thread", "_withdraw")
 
     def __init__(self, name: str, thread: threading.Thread) -> None:
         self._name = name
@@ -210,6 +210,7 @@ class _Life:
         self._withdraw: Callable[[], bool] | None = None
         # The result and the error; both are ``None`` for a call that was cancelled.
         self._end: tuple[RunEngineResult | None, BaseException | None] | None = None
+        self._halted = False
 
     @property
     def outcome(self) -> _Withdrawable[RunEngineResult]:
@@ -245,10 +246,15 @@ class _Life:
             future.begin()
 
     def settle(
-        self, result: RunEngineResult | None = None, error: BaseException | None = None
+        self,
+        result: RunEngineResult | None = None,
+        error: BaseException | None = None,
+        *,
+        halted: bool = False,
     ) -> None:
         """Note the end: with neither a result nor an error, that the call was cancelled."""
         with self._lock:
+            self._halted = halted
             self._end = result, error
             self._withdraw = None
             future = self._future
@@ -259,6 +265,22 @@ class _Life:
     def end(self) -> tuple[RunEngineResult | None, BaseException | None] | None:
         """How it ended, or ``None``; from any thread."""
         return self._end
+
+    @property
+    def last_status(self) -> PlanStatus | None:
+        """How it ended, in one word, or ``None``; from any thread."""
+        if self._end is None:
+            return None
+        result, error = self._end
+        if error is not None:
+            return PlanStatus.FAILED
+        if result is None:
+            return PlanStatus.CANCELLED
+        if not result.interrupted:
+            return PlanStatus.COMPLETED
+        if self._halted:
+            return PlanStatus.HALTED
+        return PlanStatus.STOPPED if result.exit_status == "success" else PlanStatus.ABORTED
 
 
 def _end_future(
@@ -340,24 +362,18 @@ class PlanFuture(_Withdrawable[Any]):
         return (self._ended_at or time.monotonic()) - self._started_at
 
     @property
-    def status(self) -> str:
-        """``"queued"``, the engine's state while the plan is under way, or how it ended."""
+    def status(self) -> PlanStatus:
+        """Where the plan is between its call and its end; from any thread."""
         if self.cancelled():
-            return "cancelled"
-        if self.life.end is not None:
-            result, error = self.life.end
-            if error is not None:
-                return f"failed: {type(error).__name__}"
-            if result is None:
-                return "cancelled"
-            if not result.interrupted:
-                return "completed"
-            return "stopped" if result.exit_status == "success" else "aborted"
+            return PlanStatus.CANCELLED
+        if (last := self.life.last_status) is not None:
+            return last
         if self._started_at is None:
-            return "queued"
+            return PlanStatus.QUEUED
+        state_of = self._state_of  # one look: the engine's thread lets go of it
         if self.done():
-            return "paused, then resumed or ended" if self._state_of is None else "paused"
-        return self._state_of() if self._state_of is not None else "running"
+            return PlanStatus.RESUMED if state_of is None else PlanStatus.PAUSED
+        return PlanStatus.RUNNING if state_of is None else PlanStatus.under_way(state_of())
 
     @property
     def failure(self) -> BaseException | None:
@@ -369,13 +385,17 @@ class PlanFuture(_Withdrawable[Any]):
         """How far the plan, and the moves that it waits for, have come; empty when it has ended."""
         return () if self._progress_of is None else tuple(self._progress_of())
 
+    @property
+    def _standing(self) -> str:
+        return status_text(self.status, self.failure)
+
     def __repr__(self) -> str:
         elapsed = self.elapsed
         took = "" if elapsed is None else f", {elapsed:.1f} s"
         fraction = next((p.fraction for p in self.progress if p.fraction is not None), None)
         come = "" if fraction is None else f", {fraction:.0%}"
-        return f"<PlanFuture {self.plan_name}: {self.status}{took}{come}>"
+        return f"<PlanFuture {self.plan_name}: {self._standing}{took}{come}>"
 
     def _repr_html_(self) -> str:
         """Return a small card, for notebooks."""
-        return plan_card(self.plan_name, self.status, self.elapsed, self.progress)
+        return plan_card(self.plan_name, self._standing, self.elapsed, self.progress)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, final
 
+from freewheel.core import Pacer, Tick
 from freewheel.core._timers import timers
-from freewheel.plan_stubs import Pacer, Tick
 
 if TYPE_CHECKING:
     import asyncio

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bluesky.run_engine import TransitionError
 
+from freewheel.core import status_text
+
 from ._display import LiveProgress
 
 if TYPE_CHECKING:
@@ -184,7 +186,10 @@ class Attachment:
     def _show(self, display: LiveProgress) -> None:
         future = self._future
         display.show(
-            future.plan_name, future.status, future.elapsed, self._engine.snapshot().progress
+            future.plan_name,
+            status_text(future.status, future.failure),
+            future.elapsed,
+            self._engine.snapshot().progress,
         )
 
     def _next(self) -> _News | None:

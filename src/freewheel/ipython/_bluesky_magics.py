@@ -11,6 +11,8 @@ from bluesky.plans import count
 from bluesky.utils import maybe_await
 from IPython.core.error import UsageError
 
+from freewheel.core import PlanStatus
+
 from ._attach import Attachment, PauseFirst, wait_for
 from ._magics import how_it_stands, say
 
@@ -46,7 +48,7 @@ class _WaitingEngine:
             future.exception(0)  # so that it counts as looked after
             if (failure := future.failure) is not None:
                 raise failure
-            if future.status != "completed":
+            if future.status is not PlanStatus.COMPLETED:
                 say(how_it_stands(engine, future))
 
 

@@ -11,6 +11,7 @@ from bluesky.run_engine import TransitionError
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
+from freewheel.core import status_text
 from freewheel.engine import amount_of
 from freewheel.forms import find_plans, is_plan_function
 
@@ -42,7 +43,7 @@ def how_it_stands(engine: RunEngine, future: PlanFuture) -> str:
     took = duration(future.elapsed)
     if engine.current is not None and engine.current.outcome is future.outcome:
         return f"{future.plan_name} is {engine.state} after {took}. %resume, %stop or %abort it."
-    return f"{future.plan_name} {future.status} after {took}."
+    return f"{future.plan_name} {status_text(future.status, future.failure)} after {took}."
 
 
 @magics_class

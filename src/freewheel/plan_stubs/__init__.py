@@ -1,5 +1,7 @@
 """Plan stubs: generators of the messages that plans are made of."""
 
+from freewheel.core import Pacer, Tick
+
 from ._actions import read_while_waiting, wait_for_actions
 from ._background import (
     background,
@@ -27,7 +29,7 @@ from ._messages import (
     wait,
 )
 from ._moves import mv, rd, set_property
-from ._pace import Pacer, Tick, pace
+from ._pace import pace
 from ._progress import declare_progress, monitor_progress, run_progress, update_progress
 
 __all__ = [

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bluesky.utils import Msg
 
+from freewheel.core import Pacer
+
 from ._live import Shot
-from ._pace import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import Msg
 
-from ._groups import fresh_group
+from freewheel.core._groups import fresh_group
+
 from ._support import is_triggerable
 
 if TYPE_CHECKING:

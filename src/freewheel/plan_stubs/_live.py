@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bluesky.preprocessors import rewindable_wrapper
 from bluesky.utils import Msg, all_safe_rewind
 
-from ._groups import fresh_group
+from freewheel.core._groups import fresh_group
+
 from ._support import is_triggerable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import Msg
 
-from ._groups import fresh_group
+from freewheel.core._groups import fresh_group
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

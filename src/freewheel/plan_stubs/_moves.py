@@ -9,7 +9,7 @@ from bluesky.plan_stubs import rd as _bluesky_rd
 from bluesky.protocols import Locatable
 from bluesky.utils import Msg, get_hinted_fields
 
-from ._groups import fresh_group
+from freewheel.core._groups import fresh_group
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

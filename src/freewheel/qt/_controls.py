@@ -15,6 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from freewheel.core import EngineState
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -200,7 +202,7 @@ class EngineControls(QWidget):
     # -- following the engine -----------------------------------------------------------------
 
     def _state_changed(self, new: str, _old: str) -> None:
-        self._state = str(new)
+        self._state = EngineState(new)
         colour = _COLOURS.get(self._state, "#c0392b")
         self._state_label.setText(self._state)
         self._state_label.setStyleSheet(

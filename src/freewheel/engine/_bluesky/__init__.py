@@ -2,17 +2,14 @@
 
 from ._call_sites import remember_call_sites
 from ._engine import BlueskyEngine, PlanEnd, PlanStart, loop_threads, plan_name
-from ._owning import DEVICE_COMMANDS, WAIT_FOR_OWNED, OwningEngine, wait_for_owned
-from ._state import StateName
+from ._owning import WAIT_FOR_OWNED, OwningEngine, wait_for_owned
 
 __all__ = [
-    "DEVICE_COMMANDS",
     "WAIT_FOR_OWNED",
     "BlueskyEngine",
     "OwningEngine",
     "PlanEnd",
     "PlanStart",
-    "StateName",
     "loop_threads",
     "plan_name",
     "remember_call_sites",

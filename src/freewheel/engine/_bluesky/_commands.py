@@ -27,7 +27,7 @@ from bluesky.utils import Msg
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from typing_extensions import get_protocol_members
 
-from freewheel.plan_stubs._groups import fresh_group
+from freewheel.core._groups import fresh_group
 
 from ._bundler import LeanRunBundler
 

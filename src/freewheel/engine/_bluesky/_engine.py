@@ -12,6 +12,7 @@ import bluesky.run_engine as bluesky_run_engine
 from bluesky.run_engine import RunEngineResult, TransitionError, default_scan_id_source
 from bluesky.utils import DuringTask, Msg, PlanHalt, single_gen
 
+from freewheel.core import EngineState
 from freewheel.engine._pacing import Pace
 
 from ._bundler import LeanRunBundler
@@ -19,7 +20,7 @@ from ._cleanup import CleanUp, ExplainedFailedStatus
 from ._commands import install_lean_commands
 from ._dispatch import FairDispatcher
 from ._messages import EXIT_REQUESTS, MessageLoop, start_of
-from ._state import STATES, StateDescriptor, StateName
+from ._state import StateDescriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -166,10 +167,10 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             delattr(self, name)  # of the dispatcher that this one replaces
 
         # Under _state_lock: the state, and what was requested but not yet taken up.
-        self.current_state: StateName = STATES["idle"]
+        self.current_state: EngineState = EngineState.IDLE
         self._requests: deque[tuple[str, Any]] = deque()
         # Changes of state to tell of, in their order: appended under _state_lock, told on the loop.
-        self._changes: deque[tuple[StateName, StateName]] = deque()
+        self._changes: deque[tuple[EngineState, EngineState]] = deque()
 
         # Of the loop's thread alone, from here on.
         self._attention = False  # a request was applied: attend to it before the next message
@@ -379,7 +380,7 @@ class BlueskyEngine(MessageLoop, CleanUp, _Base):  # type: ignore[misc]
             new, old = self._changes.popleft()
             self._state_changed(new, old)
 
-    def _state_changed(self, new: StateName, old: StateName) -> None:
+    def _state_changed(self, new: EngineState, old: EngineState) -> None:
         bluesky_run_engine.state_logger.info(
             "Change state on %r from %r -> %r",
             self,

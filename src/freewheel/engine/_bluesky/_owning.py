@@ -18,21 +18,8 @@ if TYPE_CHECKING:
 
     from ._engine import PlanStart
 
-__all__ = ["DEVICE_COMMANDS", "OwningEngine", "PlanTasks"]
+__all__ = ["OwningEngine", "PlanTasks"]
 
-#: The commands that need the device that they are about.
-DEVICE_COMMANDS = (
-    "set",
-    "trigger",
-    "kickoff",
-    "complete",
-    "collect",
-    "prepare",
-    "stage",
-    "unstage",
-    "configure",
-    "stop",
-)
 WAIT_FOR_OWNED = "_wait_for_owned_tasks"
 
 

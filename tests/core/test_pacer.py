@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bluesky.protocols import Pausable, Readable
 
-from freewheel.plan_stubs import Pacer
+from freewheel.core import Pacer
 
 
 class Clock:

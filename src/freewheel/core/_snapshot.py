@@ -1,0 +1,48 @@
+"""What an engine looks like at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._progress import Progress
+    from ._states import EngineState
+
+__all__ = ["EngineSnapshot"]
+
+
+@dataclass(frozen=True)
+class EngineSnapshot:
+    """A picture of the engine at one moment.
+
+    Attributes
+    ----------
+    state : EngineState
+        What the engine does.
+    plan_name : str or None
+        The plan in the foreground.
+    elapsed : float or None
+        Seconds since that plan was started.
+    queue : tuple of str
+        The names of the plans that wait, in their order.
+    background : tuple
+        The background tasks under way.
+    claims : Mapping
+        Who holds which device.
+    actions : frozenset of str
+        The actions on offer.
+    progress : tuple
+        The progress of all scopes.
+    """
+
+    state: EngineState
+    plan_name: str | None
+    elapsed: float | None
+    queue: tuple[str, ...]
+    background: tuple[Any, ...]
+    claims: Mapping[str, str]
+    actions: frozenset[str]
+    progress: tuple[Progress, ...]
