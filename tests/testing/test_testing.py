@@ -116,6 +116,24 @@ def test_leaks_are_found():
     thread.join()
 
 
+@pytest.mark.parametrize("module", ["asyncio", "uvloop"])
+def test_loops_that_are_left_open_are_found(module):
+    make = pytest.importorskip(module).new_event_loop
+    made = []
+
+    def forget(close):
+        with no_leaks(collect=False):
+            made.append(sys.modules[module].new_event_loop())
+            if close:
+                made[-1].close()
+
+    with pytest.raises(AssertionError, match="the event loop"):
+        forget(close=False)
+    forget(close=True)
+    made[0].close()
+    assert sys.modules[module].new_event_loop is make
+
+
 def test_all_is_exported():
     assert set(testing.__all__) <= set(vars(testing))
 

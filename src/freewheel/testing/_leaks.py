@@ -8,10 +8,12 @@ import gc
 import logging
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from types import ModuleType
 
 __all__ = ["KEPT_THREADS", "no_leaks"]
 
@@ -40,8 +42,13 @@ class _Complaints(logging.Handler):
 
 
 @contextlib.contextmanager
-def no_leaks(*, grace: float = 5.0, keep: Collection[str] = ()) -> Iterator[None]:
-    """Check that a block leaves no thread, running event loop or pending task behind.
+def no_leaks(
+    *, grace: float = 5.0, keep: Collection[str] = (), collect: bool = True
+) -> Iterator[None]:
+    """Check that a block leaves no thread, event loop or pending task behind.
+
+    Loops are watched that are made by ``asyncio.new_event_loop`` and ``uvloop.new_event_loop``,
+    as `freewheel.RunEngine` makes its own. Use it from one thread at a time.
 
     Parameters
     ----------
@@ -49,6 +56,9 @@ def no_leaks(*, grace: float = 5.0, keep: Collection[str] = ()) -> Iterator[None
         How many seconds a thread that is about to end may take.
     keep : collection of str
         How the names of further threads begin that may stay.
+    collect : bool
+        Whether garbage is collected in any case, to find tasks that nobody refers to any more.
+        Otherwise it is when a thread or a loop is left, which is quicker.
 
     Raises
     ------
@@ -56,23 +66,81 @@ def no_leaks(*, grace: float = 5.0, keep: Collection[str] = ()) -> Iterator[None
         With what was left. Not when the block itself raises.
     """
     before = set(threading.enumerate())
-    complaints = _Complaints()
-    logger = logging.getLogger(asyncio.__name__)
-    logger.addHandler(complaints)
-    try:
-        yield
-        gc.collect()  # what nobody refers to any more gives its threads and tasks back
-    finally:
-        logger.removeHandler(complaints)
-    deadline = time.monotonic() + grace
     kept = (*KEPT_THREADS, *keep)
+    with _complaints() as complaints, _new_loops() as loops:
+        yield
+        if collect or _fresh(before, kept) or _open(loops):
+            gc.collect()  # what nobody refers to any more gives its threads and tasks back
+    deadline = time.monotonic() + grace
     left = []
-    for thread in set(threading.enumerate()) - before:
-        if not thread.name.startswith(kept):
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                left.append(f"the thread {thread.name!r}")
-    left.extend(complaints.texts)
+    for thread in _fresh(before, kept):
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            left.append(f"the thread {thread.name!r}")
+    left.extend(f"the event loop {loop!r}" for loop in _open(loops))
+    left.extend(complaints)
     if left:
         message = f"left behind: {'; '.join(left)}. Close the engine: `with RunEngine() as RE:`"
         raise AssertionError(message)
+
+
+def _fresh(before: set[threading.Thread], kept: tuple[str, ...]) -> list[threading.Thread]:
+    started = set(threading.enumerate()) - before
+    return [
+        thread
+        for thread in started
+        if not thread.name.startswith(kept) and not _is_of_epics(thread)
+    ]
+
+
+def _is_of_epics(thread: threading.Thread) -> bool:
+    # Importing ophyd, as bluesky's engine does, starts its dispatcher where EPICS is installed.
+    package = type(thread).__module__.partition(".")[0]
+    return package in ("ophyd", "epics") or thread.name == "debug_monitor"
+
+
+def _open(
+    loops: weakref.WeakSet[asyncio.AbstractEventLoop],
+) -> list[asyncio.AbstractEventLoop]:
+    return [loop for loop in loops if not loop.is_closed()]
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """Keep what asyncio logs, while this is open, about tasks that nobody looked after."""
+    handler = _Complaints()
+    logger = logging.getLogger(asyncio.__name__)
+    logger.addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _new_loops() -> Iterator[weakref.WeakSet[asyncio.AbstractEventLoop]]:
+    """Keep account of the loops that are made while this is open."""
+    made: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_noting(asyncio, made))
+        with contextlib.suppress(ImportError):
+            import uvloop  # which the engine would take
+
+            stack.enter_context(_noting(uvloop, made))
+        yield made
+
+
+@contextlib.contextmanager
+def _noting(module: ModuleType, made: weakref.WeakSet[asyncio.AbstractEventLoop]) -> Iterator[None]:
+    make: Callable[[], asyncio.AbstractEventLoop] = module.new_event_loop
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        loop = make()
+        made.add(loop)
+        return loop
+
+    module.new_event_loop = new_event_loop  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.new_event_loop = make  # type: ignore[attr-defined]

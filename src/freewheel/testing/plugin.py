@@ -1,8 +1,8 @@
 """The pytest plugin: fixtures for tests of plans.
 
 ``RE``, an engine that is closed after the test; ``documents``, what it emitted; ``clock``, which
-makes time that is waited for pass at once; ``leak_check``, which fails a test that leaves threads
-or tasks behind.
+makes time that is waited for pass at once; ``leak_check``, which fails a test that leaves threads,
+event loops or tasks behind.
 """
 
 from __future__ import annotations
