@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg
 
+from doubles import Device, Log, endless, run, value
 from freewheel import MissingExtraError, RunEngine, WaitTimeoutError
 from freewheel.background import TaskStatus
 from freewheel.plan_stubs import (
@@ -22,12 +23,6 @@ from freewheel.plan_stubs import (
     sleep,
     wait_for_background,
 )
-
-from ._parts import Device, Log, endless, value
-
-
-def run(engine: RunEngine, plan: Any) -> Any:
-    return engine(plan).result(20).plan_result
 
 
 @pytest.mark.parametrize("stub", [wait_for_background, cancel_background])

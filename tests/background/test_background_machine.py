@@ -19,11 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from doubles import Device
 from freewheel import ResourceConflictError, RunEngine, TaskContext
 from freewheel.background import BackgroundWarning
 from freewheel.plan_stubs import background, checkpoint, claim, release, sleep, trigger
-
-from ._parts import Device
 
 DEVICES = st.integers(0, 3)
 CONFLICTS = st.sampled_from(["cancel", "pause", "error"])

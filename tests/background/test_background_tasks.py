@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg
 
+from doubles import Device, Log, endless, failing, on_loop, run, value
 from freewheel import BackgroundTask, MergeMode, RunEngine, TaskContext, WaitTimeoutError
 from freewheel.background import BackgroundWarning, TaskStatus
 from freewheel.plan_stubs import (
@@ -20,12 +21,6 @@ from freewheel.plan_stubs import (
     sleep,
     wait_for_background,
 )
-
-from ._parts import Device, Log, endless, failing, on_loop, value
-
-
-def run(engine: RunEngine, plan: Any) -> Any:
-    return engine(plan).result(20).plan_result
 
 
 def test_a_task_gives_its_result_to_who_waits(engine: RunEngine) -> None:

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubles import Device
 from freewheel import ResourceConflictError
 from freewheel.background import ClaimsLedger, HandHold, PlanHolder
-
-from ._parts import Device
 
 A, B, C = PlanHolder("a"), PlanHolder("b"), HandHold("c")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
 
+from doubles import Device, Finished, Log, endless, on_loop, run
 from freewheel import ResourceConflictError, RunEngine, TaskContext
 from freewheel.background import BackgroundWarning, TaskStatus
 from freewheel.plan_stubs import (
@@ -24,12 +25,6 @@ from freewheel.plan_stubs import (
     wait_any,
     wait_for_background,
 )
-
-from ._parts import Device, Finished, Log, endless, on_loop
-
-
-def run(engine: RunEngine, plan: Any) -> Any:
-    return engine(plan).result(20).plan_result
 
 
 def using(log: Log, device: Any, name: str = "task") -> Any:

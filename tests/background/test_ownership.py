@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
 
+from doubles import Device, Finished, Log, endless, on_loop, value
 from freewheel import RunEngine, TaskContext
 from freewheel.background import TaskStatus
 from freewheel.plan_stubs import (
@@ -20,8 +21,6 @@ from freewheel.plan_stubs import (
     wait,
     wait_for_background,
 )
-
-from ._parts import Device, Finished, Log, endless, on_loop, value
 
 
 def parent(log: Log, *payloads: Any) -> Any:

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg
-from ophyd_async.core import AsyncStatus
 from ophyd_async.sim import SimMotor
 
+from doubles import CountedCamera
 from freewheel import RunEngine
 from freewheel.plan_stubs import abs_set, background, checkpoint, sleep, trigger_and_read, wait
-from freewheel.sim import SimCamera
 
 TASKS = 16
 
@@ -25,23 +24,6 @@ TASKS = 16
 async def soon(_: float) -> None:
     """Take the time of one turn of the loop for an exposure."""
     await asyncio.sleep(0)
-
-
-class Camera(SimCamera):
-    """A camera that counts how often it is staged."""
-
-    staged = 0
-
-    @AsyncStatus.wrap
-    async def stage(self) -> None:
-        self.staged += 1
-        await super().stage()
-
-    @AsyncStatus.wrap
-    async def unstage(self) -> None:
-        await asyncio.sleep(0)
-        self.staged -= 1
-        await super().unstage()
 
 
 class Motor(SimMotor):
@@ -63,7 +45,9 @@ class Bench:
     def __init__(self, engine: RunEngine) -> None:
         self.engine = engine
         self.motors = [Motor(f"motor{n}") for n in range(TASKS + 1)]
-        self.cameras = [Camera(f"camera{n}", shape=(16, 16), sleep=soon) for n in range(TASKS + 1)]
+        self.cameras = [
+            CountedCamera(f"camera{n}", shape=(16, 16), sleep=soon) for n in range(TASKS + 1)
+        ]
         self.call(self._connect())
         self.starts: list[str] = []
         self.stops: Counter[str] = Counter()

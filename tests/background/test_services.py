@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from doubles import Log, endless, on_loop, value
 from freewheel import EngineClosedError, RunEngine, ServiceFailedError, TaskContext
 from freewheel.background import TaskStatus, service
-
-from ._parts import Log, endless, on_loop, value
 
 
 def watchdog(context: TaskContext) -> None:

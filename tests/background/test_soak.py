@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg
 
+from doubles import Device, endless, on_loop
 from freewheel import BackgroundTask, RunEngine
 from freewheel.plan_stubs import background, checkpoint, wait_for_background
-
-from ._parts import Device, endless, on_loop
 
 
 def descriptors() -> int:

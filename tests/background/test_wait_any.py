@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
+from doubles import Device, Finished, Log, endless, failing, run
 from freewheel import Action, RunEngine, SRLatch
 from freewheel.plan_stubs import abs_set, background, checkpoint, sleep, wait, wait_any
-
-from ._parts import Device, Finished, Log, endless, failing
-
-
-def run(engine: RunEngine, plan: Any) -> Any:
-    return engine(plan).result(20).plan_result
 
 
 def test_each_kind_of_thing_can_be_the_first(engine: RunEngine, log: Log) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 
 import pytest
 
+from doubles import run_script
 from freewheel.core import Status, _callbacks, _timers
 from freewheel.core._callbacks import MAX_WORKERS, Helpers
 from freewheel.core._timers import Timers
@@ -211,13 +210,7 @@ def test_timer_thread_goes_when_idle_and_comes_again(idle_soon):
 
 def run(script: str) -> str:
     """Run a script in a process of its own; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_script(script, warnings="ignore::DeprecationWarning")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

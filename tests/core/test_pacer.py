@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 from bluesky.protocols import Pausable, Readable
 
+from doubles import Clock
 from freewheel.core import Pacer
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

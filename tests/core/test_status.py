@@ -11,6 +11,7 @@ import weakref
 import pytest
 from bluesky.protocols import Status as StatusProtocol
 
+from doubles import finished
 from freewheel.core import (
     AndStatus,
     InvalidState,
@@ -23,12 +24,6 @@ from freewheel.core._status import _kept
 from freewheel.core._timers import timers
 
 LONG = 10.0  # seconds: what never takes that long unless something is broken
-
-
-def finished(**kwargs) -> Status:
-    status = Status(**kwargs)
-    status.set_finished()
-    return status
 
 
 def failed(reason=None) -> Status:

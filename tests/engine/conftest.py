@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bluesky.utils import Msg
 
+from doubles import Gate, collect
 from freewheel import RunEngine
 
 if TYPE_CHECKING:
@@ -47,47 +46,12 @@ def RE(request: pytest.FixtureRequest, make_engine: Callable[..., RunEngine]) ->
     return make_engine(request.param)
 
 
-class Gate:
-    """Lets a test know where a plan is, and keeps it there; waits are bounded, none sleeps."""
-
-    def __init__(self, engine: RunEngine) -> None:
-        self.engine = engine
-        self.reached = threading.Event()
-        self.cleaned = threading.Event()
-        self._opened = engine.loop.create_future()
-
-    def plan(self, *, messages: int = 0) -> Any:
-        """Says that it is there, waits for the gate, and cleans up."""
-        try:
-            yield Msg("checkpoint")
-            self.reached.set()
-            yield Msg("wait_for", None, [lambda: self._opened])
-            for _ in range(messages):
-                yield Msg("null")
-            return "through"
-        finally:
-            self.cleaned.set()
-
-    def wait(self) -> None:
-        assert self.reached.wait(10), "the plan never got to its gate"
-
-    def open(self) -> None:
-        self.engine.loop.call_soon_threadsafe(self._opened.set_result, None)
-
-
 @pytest.fixture
 def gate(RE: RunEngine) -> Gate:  # noqa: N803
     return Gate(RE)
 
 
 @pytest.fixture
-def new_gate() -> type[Gate]:
-    return Gate
-
-
-@pytest.fixture
 def documents(RE: RunEngine) -> list[tuple[str, dict[str, Any]]]:  # noqa: N803
     """Every document that the engine emits."""
-    seen: list[tuple[str, dict[str, Any]]] = []
-    RE.subscribe(lambda name, doc: seen.append((name, doc)))
-    return seen
+    return collect(RE)

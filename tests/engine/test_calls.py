@@ -12,19 +12,10 @@ import pytest
 from bluesky import plan_stubs as bps
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from doubles import in_a_run, quick
 from freewheel import PlanFuture, RunEngineResult
 
 T = 10  # seconds; a bound for what should take milliseconds
-
-
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
-
-
-def failing() -> Any:
-    yield Msg("null")
-    raise ValueError("on purpose")
 
 
 def test_a_call_returns_a_future_of_the_result(RE: Any) -> None:
@@ -39,16 +30,12 @@ def test_a_call_returns_a_future_of_the_result(RE: Any) -> None:
 
 
 def test_call_returns_result_may_be_switched_on_the_instance(RE: Any) -> None:
-    def run() -> Any:
-        yield Msg("open_run")
-        yield Msg("close_run")
-
     RE._call_returns_result = False
-    uids = RE(run()).result(T)
+    uids = RE(in_a_run()).result(T)
     assert isinstance(uids, tuple)
     assert len(uids) == 1
     RE._call_returns_result = True
-    assert RE(run()).result(T).run_start_uids
+    assert RE(in_a_run()).result(T).run_start_uids
 
 
 def test_a_call_does_not_wait_for_a_blocked_loop(RE: Any) -> None:
@@ -259,13 +246,9 @@ def test_the_metadata_is_read_when_the_plan_starts(RE: Any, gate: Any) -> None:
     starts: list[Any] = []
     RE.subscribe(lambda name, doc: starts.append(doc), "start")
 
-    def run() -> Any:
-        yield Msg("open_run")
-        yield Msg("close_run")
-
     RE(gate.plan())
     gate.wait()
-    second = RE(run())
+    second = RE(in_a_run())
     RE.md["sample"] = "late"
     gate.open()
     second.result(T)
@@ -278,9 +261,5 @@ def test_a_call_from_a_callback_on_the_loop_queues(RE: Any) -> None:
     def call_again(name: str, doc: Any) -> None:
         inner.append(RE(quick("inner")))
 
-    def run() -> Any:
-        yield Msg("open_run")
-        yield Msg("close_run")
-
-    RE(run(), {"stop": call_again}).result(T)
+    RE(in_a_run(), {"stop": call_again}).result(T)
     assert inner[0].result(T).plan_result == "inner"

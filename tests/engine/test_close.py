@@ -7,9 +7,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import weakref
@@ -19,33 +16,14 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from doubles import in_a_run, quick, run_script
 from freewheel import BlockingRunEngine, EngineClosedError, RunEngine
 
 T = 10
 
 
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
-
-
-def run_script(script: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-
-
 def test_close_aborts_what_runs_and_lets_it_clean_up(RE: Any, gate: Any, documents: Any) -> None:
-    def run() -> Any:
-        yield Msg("open_run")
-        yield from gate.plan()
-        yield Msg("close_run")
-
-    future = RE(run())
+    future = RE(in_a_run(gate.plan()))
     gate.wait()
     waiting = RE(quick())
     RE.close()

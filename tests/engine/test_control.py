@@ -14,31 +14,11 @@ import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg, RunEngineInterrupted
 
-from freewheel import Status
+from doubles import Blocked, Detector, Gate, SlowCache, quick
 from freewheel.plan_stubs import acquire
 
 T = 10
 ENDS = ["stop", "abort", "halt"]
-
-
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
-
-
-class Blocked:
-    """Keeps the engine's loop busy, as a callback that blocks does."""
-
-    def __init__(self, engine: Any) -> None:
-        self.entered, self.release = threading.Event(), threading.Event()
-        self.engine = engine
-
-    def __enter__(self) -> None:
-        self.engine.loop.call_soon_threadsafe(lambda: (self.entered.set(), self.release.wait(T)))
-        assert self.entered.wait(T)
-
-    def __exit__(self, *_: object) -> None:
-        self.release.set()
 
 
 def test_pause_and_resume(RE: Any, gate: Any) -> None:
@@ -92,9 +72,9 @@ def test_a_request_before_the_first_message_takes_effect(RE: Any, call: str) -> 
 
 @pytest.mark.parametrize("call", ENDS)
 def test_stopping_a_paused_plan_does_not_wait_for_its_clean_up(
-    RE: Any, gate: Any, new_gate: Any, call: str
+    RE: Any, gate: Any, call: str
 ) -> None:
-    clean_up = new_gate(RE)
+    clean_up = Gate(RE)
 
     def plan() -> Any:
         try:
@@ -116,10 +96,8 @@ def test_stopping_a_paused_plan_does_not_wait_for_its_clean_up(
     assert clean_up.cleaned.is_set() or call == "halt"
 
 
-def test_stop_of_a_running_plan_is_done_after_the_clean_up(
-    RE: Any, gate: Any, new_gate: Any
-) -> None:
-    clean_up = new_gate(RE)
+def test_stop_of_a_running_plan_is_done_after_the_clean_up(RE: Any, gate: Any) -> None:
+    clean_up = Gate(RE)
 
     def plan() -> Any:
         try:
@@ -460,33 +438,9 @@ def test_a_suspender_suspends_and_releases(RE: Any) -> None:
     RE.remove_suspender(RE.suspenders[0])
 
 
-class Slow:
-    """A cache, and a device to stage, whose work the test ends by hand."""
-
-    name = "slow"
-    parent = None
-
-    def __init__(self) -> None:
-        self.status = Status()
-        self.begun = 0
-
-    def stash(self, values: Any) -> Status:
-        self.begun += 1
-        return self.status
-
-    def clear(self) -> Status:
-        return self.stash({})
-
-    def stage(self) -> Status:
-        return self.stash({})
-
-    def unstage(self) -> list[Any]:
-        return [self]
-
-
 @pytest.mark.parametrize("command", ["stash", "clear_cache", "stage"])
 def test_what_a_resume_does_not_repeat_is_waited_for_again(RE: Any, command: str) -> None:
-    slow = Slow()
+    slow = SlowCache()
     waits = threading.Semaphore(0)
     RE.waiting_hook = lambda statuses: waits.release() if statuses else None
 
@@ -505,33 +459,6 @@ def test_what_a_resume_does_not_repeat_is_waited_for_again(RE: Any, command: str
     slow.status.set_finished()
     assert future.result(T).plan_result is True
     assert slow.begun == 1
-
-
-class Detector:
-    """A detector that notes how often it is triggered."""
-
-    name = "detector"
-    parent = None
-
-    def __init__(self) -> None:
-        self.triggered = 0
-
-    def trigger(self) -> Status:
-        self.triggered += 1
-        status = Status()
-        status.set_finished()
-        return status
-
-    def read(self) -> dict[str, Any]:
-        return {self.name: {"value": 1.0, "timestamp": 1.0}}
-
-    def describe(self) -> dict[str, Any]:
-        return {self.name: {"source": "test", "dtype": "number", "shape": []}}
-
-    def read_configuration(self) -> dict[str, Any]:
-        return {}
-
-    describe_configuration = read_configuration
 
 
 @pytest.mark.parametrize("take", [bps.trigger_and_read, acquire])

@@ -20,7 +20,6 @@ import bluesky.preprocessors as bpp
 import event_model
 import numpy as np
 import pytest
-from bluesky.protocols import HasName
 from bluesky.run_engine import DuringTask, RunEngineInterrupted
 from bluesky.tests.test_external_assets_and_paging import (
     DatumReadable,
@@ -33,10 +32,11 @@ from bluesky.tests.test_external_assets_and_paging import (
 )
 from bluesky.utils import FailedStatus, Msg
 from ophyd.sim import hw as make_hardware
-from ophyd_async.core import AsyncStatus, soft_signal_rw
+from ophyd_async.core import soft_signal_rw
 
 import freewheel
 import freewheel.plan_stubs as fps
+from doubles import FaultyCamera, PlainSensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,76 +189,6 @@ class Devices:
         return getattr(self.hw, name)
 
 
-class Camera(HasName):
-    """Frames, or whatever else is asked for."""
-
-    parent = None
-
-    def __init__(
-        self, name: str = "camera", shape: tuple[int, ...] = (4, 5), **faults: Any
-    ) -> None:
-        self._name = name
-        self._shape = shape
-        self._faults = faults
-        self._count = 0
-        self.gain = 1
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
-        self._count += 1
-        if self._count == self._faults.get("fails_at"):
-            raise RuntimeError("no light")
-
-    async def read(self) -> Any:
-        if "reading" in self._faults and self._count == 2:
-            return self._faults["reading"]
-        value = np.full(self._shape, self._count * self.gain, np.uint16)
-        return {self.name: {"value": value, "timestamp": 1.0}}
-
-    async def describe(self) -> Any:
-        return {
-            self.name: {
-                "source": "test",
-                "dtype": "array",
-                "dtype_numpy": "<u2",
-                "shape": list(self._shape),
-            }
-        }
-
-    def configure(self, gain: int) -> Any:
-        old = {"gain": {"value": self.gain, "timestamp": 0.0}}
-        self.gain = gain
-        return old, self._configuration()
-
-    def _configuration(self) -> Any:
-        return {"gain": {"value": self.gain, "timestamp": 0.0}}
-
-    async def read_configuration(self) -> Any:
-        return self._configuration()
-
-    async def describe_configuration(self) -> Any:
-        return {"gain": {"source": "test", "dtype": "integer", "shape": []}}
-
-
-class PlainSensor:
-    """Members of its own where others have them by their class."""
-
-    parent = None
-
-    def __init__(self, name: str, keys: list[str] | None = None) -> None:
-        self.name = name
-        self._keys = keys or [name]
-        self.hints = {"fields": self._keys[:1]}
-        self.read = lambda: {key: {"value": 1.5, "timestamp": 2.0} for key in self._keys}
-        self.describe = lambda: {
-            key: {"source": "test", "dtype": "number", "shape": []} for key in self._keys
-        }
-
-
 @contextmanager
 def no_setting(_: Any) -> Iterator[None]:
     yield
@@ -355,13 +285,13 @@ def preprocessed(d: Devices) -> Any:
 
 @scenario()
 def images(d: Devices) -> Any:
-    yield from bp.count([Camera(), Camera("other", (2, 2))], 4)
+    yield from bp.count([FaultyCamera(), FaultyCamera("other", (2, 2))], 4)
 
 
 @scenario()
 def many_keys(d: Devices) -> Any:
     sensor = PlainSensor("trace", [f"point {i}" for i in range(300)])
-    yield from bp.count([sensor, Camera()], 3)
+    yield from bp.count([sensor, FaultyCamera()], 3)
 
 
 @scenario()
@@ -436,7 +366,7 @@ def monitored(d: Devices) -> Any:
 @scenario()
 @bpp.run_decorator(md={})
 def configured(d: Devices) -> Any:
-    camera = Camera()
+    camera = FaultyCamera()
     for gain in (1, 3, 5):
         yield from bps.configure(camera, gain)
         for _ in range(2):
@@ -538,7 +468,7 @@ def not_declared(d: Devices) -> Any:
 @scenario()
 @bpp.run_decorator(md={})
 def handled_failure(d: Devices) -> Any:
-    camera = Camera(fails_at=2)
+    camera = FaultyCamera(fails_at=2)
     for _ in range(3):
         try:
             yield from bps.trigger_and_read([camera])
@@ -549,7 +479,7 @@ def handled_failure(d: Devices) -> Any:
 # What devices may do wrong.
 def _faulty(**faults: Any) -> Callable[[Devices], Any]:
     def plan(d: Devices) -> Any:
-        yield from bp.count([Camera(**faults), d.det], 3)
+        yield from bp.count([FaultyCamera(**faults), d.det], 3)
 
     return plan
 
@@ -660,10 +590,10 @@ def test_stubs_give_blueskys_documents(
 ) -> None:
     expected, _ = collect(
         peer,
-        Scenario("", lambda _: take([Camera(), PlainSensor("room")], bps.trigger_and_read)),
+        Scenario("", lambda _: take([FaultyCamera(), PlainSensor("room")], bps.trigger_and_read)),
     )
     documents, failure = collect(
-        ours, Scenario("", lambda _: take([Camera(), PlainSensor("room")], how))
+        ours, Scenario("", lambda _: take([FaultyCamera(), PlainSensor("room")], how))
     )
 
     assert failure is None
@@ -683,7 +613,7 @@ def test_stubs_give_blueskys_documents(
 )
 def test_acquire_fails_as_the_steps_do(peer: Peer, ours: Ours, faults: dict[str, Any]) -> None:
     def plan(how: Any) -> Any:
-        return take([Camera(**faults)], how)
+        return take([FaultyCamera(**faults)], how)
 
     expected, expected_failure = collect(peer, Scenario("", lambda _: plan(bps.trigger_and_read)))
     documents, failure = collect(ours, Scenario("", lambda _: plan(fps.acquire)))

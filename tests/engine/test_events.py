@@ -13,14 +13,10 @@ import textwrap
 from typing import Any
 
 import pytest
-from bluesky.utils import Msg
+
+from doubles import quick
 
 T = 10
-
-
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
 
 
 def test_states_come_in_order_without_gaps(RE: Any, gate: Any) -> None:

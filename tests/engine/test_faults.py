@@ -12,61 +12,10 @@ from typing import Any
 import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
-from ophyd_async.core import AsyncStatus
+
+from doubles import Gate, SlowlyPaused, SlowlyUnstaged, in_a_run, quick
 
 T = 10
-
-
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
-
-
-def run(*messages: Msg) -> Any:
-    yield Msg("open_run")
-    yield from messages
-    yield Msg("close_run")
-
-
-class Motor:
-    """A device whose pause and unstage are slow, and wait for the test."""
-
-    name = "motor"
-    parent = None
-
-    def __init__(self, engine: Any, *, fail: BaseException | None = None) -> None:
-        self.engine = engine
-        self.fail = fail
-        self.in_pause, self.in_unstage = threading.Event(), threading.Event()
-        self.unstaged = threading.Event()
-        self.go_on = engine.loop.create_future()
-
-    def let_go(self) -> None:
-        def let_go() -> None:
-            if not self.go_on.done():
-                self.go_on.set_result(None)
-
-        self.engine.loop.call_soon_threadsafe(let_go)
-
-    def stage(self) -> list[Any]:
-        return [self]
-
-    @AsyncStatus.wrap
-    async def unstage(self) -> None:
-        self.in_unstage.set()
-        await asyncio.shield(self.go_on)
-        self.unstaged.set()
-        if self.fail is not None:
-            raise self.fail
-
-
-class PausingMotor(Motor):
-    async def pause(self) -> None:
-        self.in_pause.set()
-        await asyncio.shield(self.go_on)
-
-    async def resume(self) -> None:
-        """Nothing to do."""
 
 
 def test_result_in_a_callback_raises_at_once(RE: Any) -> None:
@@ -80,7 +29,7 @@ def test_result_in_a_callback_raises_at_once(RE: Any) -> None:
             raised.append(error)
         raised.append(inner)
 
-    assert RE(run(), {"start": nested}).result(T).exit_status == "success"
+    assert RE(in_a_run(), {"start": nested}).result(T).exit_status == "success"
     assert isinstance(raised[0], RuntimeError)
     assert raised[1].result(T).plan_result == "inner"
 
@@ -141,8 +90,8 @@ def test_system_exit_leaves_other_engines_of_the_loop_alone(make_engine: Any) ->
         two.close()
 
 
-def test_halt_gets_out_of_a_hanging_clean_up(RE: Any, gate: Any, new_gate: Any) -> None:
-    clean_up = new_gate(RE)  # never opened
+def test_halt_gets_out_of_a_hanging_clean_up(RE: Any, gate: Any) -> None:
+    clean_up = Gate(RE)  # never opened
 
     def plan() -> Any:
         try:
@@ -193,7 +142,7 @@ def test_halt_gets_out_of_a_plan_that_swallows_everything(RE: Any, first: str | 
 
 
 def test_halt_twice_gets_out_of_a_hanging_unstage(RE: Any, gate: Any) -> None:
-    motor = Motor(RE)  # never let go
+    motor = SlowlyUnstaged(RE)  # never let go
 
     def plan() -> Any:
         yield Msg("stage", motor)
@@ -211,7 +160,7 @@ def test_halt_twice_gets_out_of_a_hanging_unstage(RE: Any, gate: Any) -> None:
 
 
 def test_a_stop_while_a_devices_pause_is_slow_wins(RE: Any, gate: Any) -> None:
-    motor = PausingMotor(RE)
+    motor = SlowlyPaused(RE)
 
     def plan() -> Any:
         yield Msg("null", motor)  # now the engine knows it
@@ -231,7 +180,7 @@ def test_a_stop_while_a_devices_pause_is_slow_wins(RE: Any, gate: Any) -> None:
 
 @pytest.mark.parametrize("how", ["halt", "stop", "abort", "raise", "complete"])
 def test_the_future_is_done_only_when_unstage_is(RE: Any, gate: Any, how: str) -> None:
-    motor = Motor(RE)
+    motor = SlowlyUnstaged(RE)
 
     def plan() -> Any:
         yield Msg("stage", motor)
@@ -266,7 +215,7 @@ def test_the_future_is_done_only_when_unstage_is(RE: Any, gate: Any, how: str) -
 def test_a_failure_of_unstage_is_logged_and_in_the_result(
     RE: Any, gate: Any, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    motor = Motor(RE, fail=OSError("the stage is stuck"))
+    motor = SlowlyUnstaged(RE, fail=OSError("the stage is stuck"))
     motor.let_go()
 
     def plan() -> Any:
@@ -296,7 +245,7 @@ def test_one_raising_subscriber_takes_no_document_from_the_others(RE: Any) -> No
     RE.subscribe(raising)
     RE.subscribe(lambda name, doc: last.append(name))
     with pytest.raises(ValueError, match="subscriber"):
-        RE(run()).result(T)
+        RE(in_a_run()).result(T)
     assert first == last == ["start", "stop"]
 
 
@@ -337,7 +286,7 @@ def test_a_failed_status_is_named_in_the_stop_document(RE: Any, documents: Any) 
             return status
 
     with pytest.raises(Exception, match="on fire") as failure:
-        RE(run(Msg("set", Broken(), 1, group="g"), Msg("wait", None, group="g"))).result(T)
+        RE(in_a_run([Msg("set", Broken(), 1, group="g"), Msg("wait", None, group="g")])).result(T)
     assert isinstance(failure.value, (FailedStatus, OSError))
     stop = documents[-1][1]
     assert stop["exit_status"] == "fail"

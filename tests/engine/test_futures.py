@@ -10,14 +10,10 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from doubles import in_a_run, quick
 from freewheel import PlanStatus
 
 T = 10
-
-
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
 
 
 def test_outcome_of_a_plan_that_completes(RE: Any) -> None:
@@ -56,12 +52,7 @@ def test_an_interrupted_plan_has_a_result_for_its_outcome(
 def test_the_reason_of_an_abort_is_in_the_result_and_the_stop_document(
     RE: Any, gate: Any, documents: Any
 ) -> None:
-    def run() -> Any:
-        yield Msg("open_run")
-        yield from gate.plan()
-        yield Msg("close_run")
-
-    future = RE(run())
+    future = RE(in_a_run(gate.plan()))
     gate.wait()
     RE.abort("the sample fell off").result(T)
     assert future.outcome.result(T).reason == "the sample fell off"

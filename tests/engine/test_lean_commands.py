@@ -6,89 +6,23 @@ import gc
 import sys
 import threading
 import warnings
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
-import numpy as np
 import pytest
 from bluesky.run_engine import RunEngineInterrupted, WaitForTimeoutError
 from bluesky.utils import FailedStatus, IllegalMessageSequence, Msg, Plan
 
 import freewheel.plan_stubs as fps
-from freewheel import RunEngine, Status
+from doubles import FrameCamera, Mover, run
+from freewheel import RunEngine
 from freewheel.engine import remember_call_sites
 from freewheel.engine._bluesky import _commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 WAIT = 20.0
-
-
-@pytest.fixture
-def engine() -> Iterator[RunEngine]:
-    with RunEngine({}) as made:
-        yield made
-
-
-def value_of(engine: RunEngine, plan: Any) -> Any:
-    return engine(plan).result(WAIT).plan_result
-
-
-class Mover:
-    """Hands out statuses that somebody else ends."""
-
-    parent = None
-
-    def __init__(self, name: str = "mover") -> None:
-        self.name = name
-        self.statuses: list[Status] = []
-        self.given = threading.Semaphore(0)
-
-    def set(self, value: Any) -> Status:
-        self.statuses.append(Status())
-        self.given.release()
-        return self.statuses[-1]
-
-    trigger = set
-
-    def read(self) -> dict[str, Any]:
-        return {self.name: {"value": 1, "timestamp": 1.0}}
-
-    def describe(self) -> dict[str, Any]:
-        return {self.name: {"source": "test", "dtype": "integer", "shape": []}}
-
-
-class Camera:
-    """A new frame for each trigger, and a list of them that keeps none alive."""
-
-    parent = None
-
-    def __init__(self) -> None:
-        self.name = "camera"
-        self.frames: list[weakref.ref[Any]] = []
-        self.paused = 0
-        self._frame = np.zeros((8, 8), np.uint16)
-
-    def trigger(self) -> Status:
-        self._frame = np.full((8, 8), len(self.frames), np.uint16)
-        self.frames.append(weakref.ref(self._frame))
-        status = Status()
-        status.set_finished()
-        return status
-
-    def read(self) -> dict[str, Any]:
-        return {self.name: {"value": self._frame, "timestamp": 1.0}}
-
-    def describe(self) -> dict[str, Any]:
-        return {self.name: {"source": "test", "dtype": "array", "shape": [8, 8]}}
-
-    def pause(self) -> None:
-        self.paused += 1
-
-    def resume(self) -> None:
-        pass
 
 
 # -- waiting -------------------------------------------------------------------------------------
@@ -108,7 +42,7 @@ def test_the_waiting_hook_is_told_of_the_statuses_and_of_the_end(engine: RunEngi
 
     engine.waiting_hook = hook
 
-    assert value_of(engine, plan()) is True
+    assert run(engine, plan()) is True
     assert told == [set(mover.statuses), None]
 
 
@@ -123,7 +57,7 @@ def test_a_wait_that_takes_too_long_leaves_the_group_to_wait_for(engine: RunEngi
         mover.statuses[0].set_finished()
         return (yield Msg("wait", None, group="move", timeout=WAIT))
 
-    assert value_of(engine, plan()) is True
+    assert run(engine, plan()) is True
     assert told == [set(mover.statuses), None] * 2
 
 
@@ -143,7 +77,7 @@ def test_rarer_arguments_are_blueskys_business(engine: RunEngine) -> None:
         except FailedStatus as failure:
             return early, late, type(failure.__cause__)
 
-    assert value_of(engine, plan()) == (False, True, OSError)
+    assert run(engine, plan()) == (False, True, OSError)
 
 
 def test_one_failure_among_many_ends_the_wait_at_once(engine: RunEngine) -> None:
@@ -196,14 +130,14 @@ def test_statuses_that_end_in_many_threads_are_all_counted(engine: RunEngine) ->
             yield Msg("set", mover, 1, group="all")
         return (yield Msg("wait", None, group="all"))
 
-    assert value_of(engine, plan()) is True
+    assert run(engine, plan()) is True
     assert all(mover.statuses[0].done for mover in movers)
     for thread in threads:
         thread.join()
 
 
 def test_groups_that_nobody_waits_for_do_not_pile_up(engine: RunEngine) -> None:
-    camera = Camera()
+    camera = FrameCamera()
 
     def plan() -> Any:
         for i in range(5000):
@@ -213,11 +147,11 @@ def test_groups_that_nobody_waits_for_do_not_pile_up(engine: RunEngine) -> None:
             yield Msg("trigger", camera, group="one")
         return *many, len(engine._groups["one"]), len(engine._status_objs["one"])
 
-    assert max(value_of(engine, plan())) <= 2 * _commands.PURGE_EVERY
+    assert max(run(engine, plan())) <= 2 * _commands.PURGE_EVERY
 
 
 def test_a_status_that_is_still_under_way_is_not_forgotten(engine: RunEngine) -> None:
-    mover, camera = Mover(), Camera()
+    mover, camera = Mover(), FrameCamera()
 
     def plan() -> Any:
         yield Msg("set", mover, 1, group="same")
@@ -228,7 +162,7 @@ def test_a_status_that_is_still_under_way_is_not_forgotten(engine: RunEngine) ->
         mover.statuses[0].set_finished()
         return (yield Msg("wait", None, group="same"))
 
-    assert value_of(engine, plan()) is True
+    assert run(engine, plan()) is True
 
 
 # -- whose commands ------------------------------------------------------------------------------
@@ -242,7 +176,7 @@ def test_a_command_that_a_subclass_changes_is_left_alone() -> None:
             seen.append(msg.obj)
             return await super()._read(msg)
 
-    camera = Camera()
+    camera = FrameCamera()
     with Mine({}) as engine:
         engine([Msg("read", camera)]).result(WAIT)
 
@@ -254,15 +188,15 @@ def test_a_command_that_is_registered_later_wins(engine: RunEngine) -> None:
         return "mine"
 
     def plan() -> Any:
-        return (yield Msg("read", Camera()))
+        return (yield Msg("read", FrameCamera()))
 
     engine.register_command("read", read)
 
-    assert value_of(engine, plan()) == "mine"
+    assert run(engine, plan()) == "mine"
 
 
 def test_bluesky_serves_a_tracer(engine: RunEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    camera, asked = Camera(), []
+    camera, asked = FrameCamera(), []
     for name in ("_set", "_wait"):
         original = getattr(engine, name)
 
@@ -281,7 +215,7 @@ def test_bluesky_serves_a_tracer(engine: RunEngine, monkeypatch: pytest.MonkeyPa
         yield Msg("close_run")
         return readings
 
-    assert value_of(engine, plan()).keys() == {"camera"}
+    assert run(engine, plan()).keys() == {"camera"}
     assert asked == ["set", "wait", "wait"]
 
 
@@ -300,7 +234,7 @@ def test_acquire_is_one_message(engine: RunEngine) -> None:
     commands: list[str] = []
     engine.msg_hook = lambda msg: commands.append(msg.command)
 
-    engine(live(2, Camera())).result(WAIT)
+    engine(live(2, FrameCamera())).result(WAIT)
 
     assert commands == ["open_run", *["checkpoint", "acquire"] * 2, "close_run"]
 
@@ -309,18 +243,18 @@ def test_acquire_serves_the_waiting_hook(engine: RunEngine) -> None:
     told: list[Any] = []
     engine.waiting_hook = told.append
 
-    engine(live(2, Camera())).result(WAIT)
+    engine(live(2, FrameCamera())).result(WAIT)
 
     assert [statuses is None for statuses in told] == [False, True] * 2
 
 
 def test_acquire_needs_a_run(engine: RunEngine) -> None:
     with pytest.raises(IllegalMessageSequence, match="open run"):
-        engine(fps.acquire([Camera()])).result(WAIT)
+        engine(fps.acquire([FrameCamera()])).result(WAIT)
 
 
 def test_a_pause_tells_the_devices_of_acquire(engine: RunEngine) -> None:
-    camera = Camera()
+    camera = FrameCamera()
 
     def plan() -> Any:
         yield Msg("open_run")
@@ -357,7 +291,7 @@ def test_a_stop_in_the_middle_of_acquire_leaves_no_open_event(engine: RunEngine)
 
 
 def test_devices_that_can_not_be_rewound_are_taken_step_by_step(engine: RunEngine) -> None:
-    camera = Camera()
+    camera = FrameCamera()
     camera.rewindable = type("Signal", (), {"get": staticmethod(lambda: False)})()
     commands: list[str] = []
     engine.msg_hook = lambda msg: commands.append(msg.command)
@@ -373,7 +307,7 @@ def test_devices_that_can_not_be_rewound_are_taken_step_by_step(engine: RunEngin
 
 @pytest.mark.parametrize("how", [fps.acquire, fps.trigger_and_read])
 def test_frames_are_handed_on_and_not_kept(engine: RunEngine, how: Any) -> None:
-    camera, same = Camera(), []
+    camera, same = FrameCamera(), []
 
     def look(name: str, doc: Any) -> None:
         same.append(doc["data"]["camera"] is camera.frames[-1]())
@@ -389,7 +323,7 @@ def test_frames_are_handed_on_and_not_kept(engine: RunEngine, how: Any) -> None:
 
 @pytest.mark.parametrize("how", [fps.acquire, fps.trigger_and_read, bps.trigger_and_read])
 def test_memory_stays_flat(engine: RunEngine, how: Any) -> None:
-    camera = Camera()
+    camera = FrameCamera()
     blocks: list[int] = []
 
     def plan(turns: int) -> Any:
@@ -407,7 +341,7 @@ def test_memory_stays_flat(engine: RunEngine, how: Any) -> None:
         yield Msg("close_run")
 
     turns = 300 if how is bps.trigger_and_read else 2000
-    value_of(engine, plan(turns))
+    run(engine, plan(turns))
 
     # Less than a block of memory in ten turns; the first part warms caches up.
     assert blocks[2] - blocks[1] < turns / 10

@@ -11,13 +11,10 @@ import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from doubles import quick
+
 T = 20
 LOOPS = 500
-
-
-def quick(value: Any = None) -> Any:
-    yield Msg("null")
-    return value
 
 
 class Ledger:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg
 
+from doubles import Detector
 from freewheel import Status
 from freewheel.plan_stubs import stash
 
@@ -53,28 +54,6 @@ def test_messages(RE: Any, checkpoints: bool) -> None:
     assert growth(RE, nulls, 50_000, warm_up=12_000) < FLAT
 
 
-class Detector:
-    name = "det"
-    parent = None
-
-    def trigger(self) -> Status:
-        status = Status()
-        status.set_finished()
-        return status
-
-    def read(self) -> Any:
-        return {"det": {"value": 1.0, "timestamp": 0.0}}
-
-    def describe(self) -> Any:
-        return {"det": {"source": "test", "dtype": "number", "shape": []}}
-
-    def read_configuration(self) -> Any:
-        return {}
-
-    def describe_configuration(self) -> Any:
-        return {}
-
-
 def test_reads(RE: Any) -> None:
     """20,000 readings over the two kinds of loop."""
     detector = Detector()
@@ -88,16 +67,12 @@ def test_reads(RE: Any) -> None:
             yield Msg("read", detector)
             yield Msg("save")
 
-    def run(count: int) -> Any:
-        # One run: what a run keeps for itself would show.
-        yield from reads(count)
-
     RE([Msg("open_run"), Msg("close_run")]).result(T)
 
     def whole(count: int) -> Any:
         if count == WARM_UP:
-            yield Msg("open_run")
-        yield from run(count)
+            yield Msg("open_run")  # one run: what a run keeps for itself would show
+        yield from reads(count)
         if count != WARM_UP:
             yield Msg("null")
 

@@ -9,6 +9,7 @@ import pytest
 from bluesky.run_engine import RunEngineInterrupted
 from bluesky.utils import Msg
 
+from doubles import Sensor, in_a_run, run
 from freewheel import Action, ReadingCache, RunEngine, SRLatch
 from freewheel.plan_stubs import (
     Pacer,
@@ -25,21 +26,9 @@ from freewheel.plan_stubs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 WAIT = 20.0
-
-
-def value_of(engine: RunEngine, plan: Any) -> Any:
-    return engine(plan).result(WAIT).plan_result
-
-
-def in_a_run(plan: Any) -> Any:
-    """Run a plan within a run, and return what it returns."""
-    yield Msg("open_run")
-    value = yield from plan
-    yield Msg("close_run")
-    return value
 
 
 def names(documents: list[tuple[str, Any]]) -> list[str]:
@@ -52,10 +41,10 @@ def names(documents: list[tuple[str, Any]]) -> list[str]:
 def test_wait_for_actions_gives_the_latch_or_nothing(engine: RunEngine) -> None:
     latch = SRLatch()
 
-    assert value_of(engine, wait_for_actions({"go": latch})) is None
+    assert run(engine, wait_for_actions({"go": latch})) is None
     latch.set()
-    assert value_of(engine, wait_for_actions({"go": latch}, timeout=None)) == ("go", latch)
-    assert value_of(engine, wait_for_actions({"go": latch}, wait_for="reset")) is None
+    assert run(engine, wait_for_actions({"go": latch}, timeout=None)) == ("go", latch)
+    assert run(engine, wait_for_actions({"go": latch}, wait_for="reset")) is None
 
 
 def test_a_negative_time_out_is_refused(engine: RunEngine) -> None:
@@ -64,12 +53,12 @@ def test_a_negative_time_out_is_refused(engine: RunEngine) -> None:
 
 
 def test_read_while_waiting_takes_events_until_a_latch_changes(
-    engine: RunEngine, documents: list[Any], make_sensor: Callable[..., Any]
+    engine: RunEngine, documents: list[Any]
 ) -> None:
     go = Action(name="go")
-    sensor = make_sensor(on_read=lambda n: engine.trigger_action("go") if n == 3 else None)
+    sensor = Sensor(on_read=lambda n: engine.trigger_action("go") if n == 3 else None)
 
-    answer = value_of(
+    answer = run(
         engine, in_a_run(read_while_waiting([sensor], go.event_map, "live", refresh_period=0.001))
     )
 
@@ -79,9 +68,7 @@ def test_read_while_waiting_takes_events_until_a_latch_changes(
     assert not engine.pending_actions
 
 
-def test_a_pulse_during_a_reading_is_not_lost(
-    engine: RunEngine, make_sensor: Callable[..., Any]
-) -> None:
+def test_a_pulse_during_a_reading_is_not_lost(engine: RunEngine) -> None:
     go = Action(name="go")
 
     def pulse(reading: int) -> None:
@@ -89,24 +76,20 @@ def test_a_pulse_during_a_reading_is_not_lost(
             engine.trigger_action("go")
             engine.release_action("go")
 
-    sensor = make_sensor(on_read=pulse)
-    answer = value_of(
-        engine, in_a_run(read_while_waiting([sensor], go.event_map, refresh_period=0.001))
-    )
+    sensor = Sensor(on_read=pulse)
+    answer = run(engine, in_a_run(read_while_waiting([sensor], go.event_map, refresh_period=0.001)))
 
     assert answer == ("go", go.latch)
     assert sensor.readings == 2
 
 
-def test_actions_stay_on_offer_while_the_devices_are_read(
-    engine: RunEngine, make_sensor: Callable[..., Any]
-) -> None:
+def test_actions_stay_on_offer_while_the_devices_are_read(engine: RunEngine) -> None:
     go = Action(name="go")
     seen: list[set[str]] = []
-    sensor = make_sensor(on_read=lambda n: seen.append(set(engine.pending_actions)))
+    sensor = Sensor(on_read=lambda n: seen.append(set(engine.pending_actions)))
 
     plan = read_while_waiting([sensor], go.event_map, refresh_period=1e-4, turns=4)
-    value_of(engine, in_a_run(plan))
+    run(engine, in_a_run(plan))
 
     assert seen == [{"go"}] * 4
     assert not engine.pending_actions
@@ -118,15 +101,13 @@ def test_a_latch_that_is_set_already_still_gets_one_event(
     latch = SRLatch()
     latch.set()
 
-    answer = value_of(engine, in_a_run(read_while_waiting([sensor], {"go": latch})))
+    answer = run(engine, in_a_run(read_while_waiting([sensor], {"go": latch})))
 
     assert answer == ("go", latch)
     assert names(documents).count("event") == 1
 
 
-def test_nothing_is_on_offer_after_a_failure(
-    engine: RunEngine, make_sensor: Callable[..., Any]
-) -> None:
+def test_nothing_is_on_offer_after_a_failure(engine: RunEngine) -> None:
     def fail(reading: int) -> None:
         raise OSError("no light")
 
@@ -135,7 +116,7 @@ def test_nothing_is_on_offer_after_a_failure(
 
     def plan() -> Any:
         try:
-            yield from in_a_run(read_while_waiting([make_sensor(on_read=fail)], go.event_map))
+            yield from in_a_run(read_while_waiting([Sensor(on_read=fail)], go.event_map))
         except OSError:
             offered.append(dict(engine.pending_actions))
             raise
@@ -159,7 +140,7 @@ def test_turns_end_it_and_the_clock_is_shared(
             )
             assert answer is None
 
-    value_of(engine, in_a_run(plan()))
+    run(engine, in_a_run(plan()))
 
     assert clock.turns == 6
     assert names(documents).count("event") == 6
@@ -169,10 +150,8 @@ def test_turns_end_it_and_the_clock_is_shared(
 # -- caches --------------------------------------------------------------------------------------
 
 
-def test_read_and_stash_keeps_each_devices_reading(
-    engine: RunEngine, documents: list[Any], make_sensor: Callable[..., Any]
-) -> None:
-    sensors = [make_sensor("a"), make_sensor("b")]
+def test_read_and_stash_keeps_each_devices_reading(engine: RunEngine, documents: list[Any]) -> None:
+    sensors = [Sensor("a"), Sensor("b")]
     caches = [ReadingCache(), ReadingCache()]
 
     def plan() -> Any:
@@ -180,7 +159,7 @@ def test_read_and_stash_keeps_each_devices_reading(
             readings = yield from read_and_stash(sensors, caches, stream="kept", wait=True)
         return readings
 
-    readings = value_of(engine, in_a_run(plan()))
+    readings = run(engine, in_a_run(plan()))
 
     assert {key: reading["value"] for key, reading in readings.items()} == {"a": 3, "b": 3}
     assert [cache.stack(key).tolist() for cache, key in zip(caches, "ab", strict=True)] == [
@@ -198,9 +177,9 @@ def test_as_many_caches_as_devices(engine: RunEngine, sensor: Any) -> None:
 def test_stash_and_clear(engine: RunEngine) -> None:
     cache = ReadingCache()
 
-    value_of(engine, stash(cache, {"x": {"value": 1, "timestamp": 0.0}}, wait=True))
+    run(engine, stash(cache, {"x": {"value": 1, "timestamp": 0.0}}, wait=True))
     assert cache.stack("x").tolist() == [1]
-    value_of(engine, clear_cache(cache, wait=True))
+    run(engine, clear_cache(cache, wait=True))
     assert len(cache) == 0
 
 
@@ -215,16 +194,16 @@ def test_what_keeps_no_readings_is_refused(engine: RunEngine, sensor: Any) -> No
 
 
 def test_set_property(engine: RunEngine, stage: Any) -> None:
-    status = value_of(engine, set_property(stage, 3, propr="speed"))
+    status = run(engine, set_property(stage, 3, propr="speed"))
 
     assert stage.calls == [(3, {"propr": "speed"})]
     assert status.success
 
 
 def test_describe_awaits_where_it_must(engine: RunEngine, sensor: Any, stage: Any) -> None:
-    assert value_of(engine, describe(sensor))["sensor"]["dtype"] == "integer"
-    assert value_of(engine, describe(stage))["stage"]["dtype"] == "number"
-    assert value_of(engine, describe_collect(sensor)).keys() == {"stream"}
+    assert run(engine, describe(sensor))["sensor"]["dtype"] == "integer"
+    assert run(engine, describe(stage))["stage"]["dtype"] == "number"
+    assert run(engine, describe_collect(sensor)).keys() == {"stream"}
     assert [message.command for message in describe(sensor)] == ["wait_for"]
 
 
@@ -263,7 +242,7 @@ def test_a_description_that_a_pause_cuts_short_is_asked_again(
 def test_rd(engine: RunEngine, stage: Any) -> None:
     stage.position = 4.5
 
-    assert value_of(engine, rd(stage)) == 4.5
+    assert run(engine, rd(stage)) == 4.5
 
 
 # -- time ----------------------------------------------------------------------------------------
@@ -276,7 +255,7 @@ def test_pace_counts_turns_and_missed_ticks(engine: RunEngine) -> None:
             ticks.append((yield from pace(0.001)))
         return ticks
 
-    first, second = value_of(engine, plan()), value_of(engine, plan())
+    first, second = run(engine, plan()), run(engine, plan())
 
     assert [tick.turns for tick in first] == [1, 2, 3, 4, 5]
     # The clock of a period belongs to one plan: the next one has its own.
@@ -291,7 +270,7 @@ def test_two_clocks_of_one_period(engine: RunEngine) -> None:
         yield from pace(one)
         yield from pace(other)
 
-    value_of(engine, plan())
+    run(engine, plan())
 
     assert (one.turns, other.turns) == (2, 1)
 

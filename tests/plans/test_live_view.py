@@ -8,55 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bluesky.run_engine import RunEngineInterrupted
 
+from doubles import Gauge
 from freewheel import Action, RunEngine
 from freewheel.core import ContinuousPlan
 from freewheel.plans import LiveViewResult, live_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    pass
 
 WAIT = 20.0
-
-
-class Camera:
-    """A camera that calls a function at each reading."""
-
-    parent = None
-
-    def __init__(self, on_read: Callable[[int], None] = lambda n: None) -> None:
-        self.name = "camera"
-        self.readings = 0
-        self.staged = 0
-        self._on_read = on_read
-
-    def stage(self) -> list[Any]:
-        self.staged += 1
-        return [self]
-
-    def unstage(self) -> list[Any]:
-        self.staged -= 1
-        return [self]
-
-    def read(self) -> dict[str, Any]:
-        self.readings += 1
-        self._on_read(self.readings)
-        return {self.name: {"value": self.readings, "timestamp": 1.0}}
-
-    def describe(self) -> dict[str, Any]:
-        return {self.name: {"source": "test", "dtype": "integer", "shape": []}}
-
-
-@pytest.fixture
-def engine() -> Iterator[RunEngine]:
-    with RunEngine({}) as made:
-        yield made
-
-
-@pytest.fixture
-def documents(engine: RunEngine) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    engine.subscribe(lambda name, doc: found.append((name, doc)))
-    return found
 
 
 def events_of(documents: list[tuple[str, Any]], stream: str) -> list[dict[str, Any]]:
@@ -66,7 +26,7 @@ def events_of(documents: list[tuple[str, Any]], stream: str) -> list[dict[str, A
 
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_view_that_ends_by_itself(engine: RunEngine, documents: list[Any], at_once: bool) -> None:
-    camera = Camera()
+    camera = Gauge("camera")
 
     result = engine(live_view([camera], rate=500, frames=10, at_once=at_once)).result(WAIT)
 
@@ -85,7 +45,7 @@ def test_snap_records_one_frame_into_a_stream_of_its_own(
     engine: RunEngine, documents: list[Any]
 ) -> None:
     snap = Action(name="snap")
-    camera = Camera(lambda n: engine.trigger_action("snap") if n in (3, 6) else None)
+    camera = Gauge("camera", lambda n: engine.trigger_action("snap") if n in (3, 6) else None)
 
     result = engine(live_view([camera], rate=1000, snap=snap, frames=8)).result(WAIT)
 
@@ -104,7 +64,7 @@ def test_snap_is_on_offer_in_every_frame(engine: RunEngine) -> None:
         if n == 2:
             engine.trigger_action("snap")
 
-    engine(live_view([Camera(look)], rate=1000, frames=4)).result(WAIT)
+    engine(live_view([Gauge("camera", look)], rate=1000, frames=4)).result(WAIT)
 
     assert offered == [{"snap"}] * 5
 
@@ -113,7 +73,7 @@ def test_a_snap_during_a_snapshot_gives_another_one(
     engine: RunEngine, documents: list[Any]
 ) -> None:
     # The second reading is the first snapshot's.
-    camera = Camera(lambda n: engine.trigger_action("snap") if n in (1, 2) else None)
+    camera = Gauge("camera", lambda n: engine.trigger_action("snap") if n in (1, 2) else None)
 
     result = engine(live_view([camera], rate=1000, frames=3)).result(WAIT)
 
@@ -123,7 +83,7 @@ def test_a_snap_during_a_snapshot_gives_another_one(
 
 def test_stop_ends_it_with_its_clean_up(engine: RunEngine, documents: list[Any]) -> None:
     running = threading.Event()
-    camera = Camera(lambda n: running.set() if n == 3 else None)
+    camera = Gauge("camera", lambda n: running.set() if n == 3 else None)
     future = engine(live_view([camera], rate=500))
     assert running.wait(WAIT)
     engine.stop().result(WAIT)
@@ -136,7 +96,7 @@ def test_stop_ends_it_with_its_clean_up(engine: RunEngine, documents: list[Any])
 
 def test_it_pauses_and_goes_on(engine: RunEngine, documents: list[Any]) -> None:
     running = threading.Event()
-    camera = Camera(lambda n: running.set() if n == 3 else None)
+    camera = Gauge("camera", lambda n: running.set() if n == 3 else None)
     future = engine(live_view([camera], rate=500, frames=20))
     assert running.wait(WAIT)
     engine.request_pause().result(WAIT)
@@ -150,7 +110,7 @@ def test_it_pauses_and_goes_on(engine: RunEngine, documents: list[Any]) -> None:
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
 def test_a_rate_that_is_none_is_refused(engine: RunEngine, rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
-        engine(live_view([Camera()], rate=rate)).result(WAIT)
+        engine(live_view([Gauge("camera")], rate=rate)).result(WAIT)
 
 
 def test_it_says_that_it_is_continuous() -> None:
@@ -162,7 +122,7 @@ def test_it_says_that_it_is_continuous() -> None:
 def test_a_form_can_be_made_of_it() -> None:
     from freewheel.forms import create_plan_spec
 
-    spec = create_plan_spec(live_view, {"camera": Camera()})
+    spec = create_plan_spec(live_view, {"camera": Gauge("camera")})
 
     assert {"detectors", "rate", "snap", "frames"} <= {
         parameter.name for parameter in spec.parameters

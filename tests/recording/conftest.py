@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from freewheel import RunEngine
 from freewheel.recording import Recorder, read_runs
 from freewheel.sim import microscope
 
 pytest.importorskip("h5py")
-
-
-@pytest.fixture
-def engine():
-    with RunEngine() as made:
-        yield made
 
 
 @pytest.fixture(scope="session")

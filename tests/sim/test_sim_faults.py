@@ -11,6 +11,7 @@ import pytest
 from bluesky.protocols import Readable, Triggerable
 from ophyd_async.core import AsyncStatus
 
+from doubles import Clock
 from freewheel.sim import (
     ConnectionLostError,
     Fail,
@@ -32,14 +33,6 @@ async def camera() -> SimCamera:
     camera = SimCamera("camera", shape=(8, 10), exposure=0.0, readout=0.0)
     await camera.connect()
     return camera
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def outcomes(camera: SimCamera, count: int) -> list[bool]:

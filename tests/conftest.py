@@ -1,23 +1,19 @@
-"""Fixtures of the background's tests."""
+"""Fixtures that the tests of several folders share; the doubles are in ``support/doubles``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
+from doubles import Log
 from freewheel import RunEngine
-
-from ._parts import Log
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture
 def engine() -> Iterator[RunEngine]:
     """An engine; it must be possible to close it."""
-    with RunEngine() as run_engine:
+    with RunEngine({}) as run_engine:
         yield run_engine
     assert run_engine.loop.is_closed()
 

@@ -1,0 +1,16 @@
+"""What the plans' tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from doubles import collect
+from freewheel import RunEngine
+
+
+@pytest.fixture
+def documents(engine: RunEngine) -> list[tuple[str, Any]]:
+    """All documents that the engine emits."""
+    return collect(engine)
