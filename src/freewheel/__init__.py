@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ContinousPlan,
         ContinuousPlan,
         EngineClosedError,
+        EngineFuture,
         EngineSnapshot,
         EngineState,
         ForkedProcessError,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from .engine import (
         BlockingRunEngine,
         EngineEvents,
-        EngineFuture,
         ExhaustedPlanError,
         PlanFuture,
         RunEngine,

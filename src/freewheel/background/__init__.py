@@ -9,7 +9,7 @@ from ._life import Life, OnConflict
 from ._mailbox import PendingResults
 from ._services import ServiceKeeper, service
 from ._supervisor import PlanPhase, Supervisor
-from ._task import BackgroundTask, MergeMode, TaskFuture, TaskStatus
+from ._task import BackgroundTask, MergeMode, TaskStatus
 
 __all__ = [
     "Background",
@@ -30,7 +30,6 @@ __all__ = [
     "ServiceKeeper",
     "Supervisor",
     "TaskContext",
-    "TaskFuture",
     "TaskStatus",
     "service",
 ]

@@ -58,7 +58,7 @@ class Background(Mapping[str, BackgroundTask]):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        loop_thread: int,
+        loop_thread: threading.Thread,
         claims: ClaimsLedger,
         make_child: Callable[[], ChildEngine],
         changed: Callable[[BackgroundTask], None],
@@ -225,7 +225,7 @@ class Background(Mapping[str, BackgroundTask]):
         if keeper is not owner:
             owner.add(life, owned=False)
         self._changed(life.task)
-        if threading.get_ident() == self._loop_thread:
+        if threading.current_thread() is self._loop_thread:
             keeper.add(life, owned=True)
             life.start()
         else:
@@ -266,7 +266,7 @@ class Background(Mapping[str, BackgroundTask]):
 
     def execute(self, payload: Payload) -> Any:
         """Run a payload to its end and return its value; for `ServiceKeeper.execute`."""
-        if threading.get_ident() == self._loop_thread:
+        if threading.current_thread() is self._loop_thread:
             raise RuntimeError(
                 f"execute() waits for {payload.name!r} and would never return on the engine's own "
                 "thread; use RE.background.launch(...) there"

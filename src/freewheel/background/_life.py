@@ -10,11 +10,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from freewheel.core import WaitTimeoutError
+from freewheel.core import EngineFuture, WaitTimeoutError
+from freewheel.core._crossings import call_soon
 
-from ._task import BackgroundTask, MergeMode, TaskFuture, TaskStatus
+from ._task import BackgroundTask, MergeMode, TaskStatus
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Awaitable, Callable, Coroutine
 
     from ._child import How
@@ -52,11 +54,7 @@ class Spawner:
 
     def call(self, callback: Callable[..., Any], *args: Any) -> None:
         """Call ``callback`` on the loop soon; from any thread. A closed loop ignores it."""
-        try:
-            self.loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:
-            if not self.loop.is_closed():
-                raise
+        call_soon(self.loop, callback, *args)
 
 
 class Life:
@@ -70,8 +68,8 @@ class Life:
         What runs the payload.
     spawner : Spawner
         Of the engine's loop.
-    loop_thread : int
-        The ident of that loop's thread.
+    loop_thread : threading.Thread
+        The thread that runs that loop.
     ledger : ClaimsLedger
         Where its claims are.
     on_conflict : {"cancel", "pause", "error"}
@@ -88,7 +86,7 @@ class Life:
         runner: Runner,
         *,
         spawner: Spawner,
-        loop_thread: int,
+        loop_thread: threading.Thread,
         ledger: ClaimsLedger,
         on_conflict: OnConflict,
         grace: Callable[[], float],
@@ -96,7 +94,7 @@ class Life:
         ended: Callable[[Life], None],
         freed: Callable[[tuple[Holder, ...]], None],
     ) -> None:
-        self.future = TaskFuture(name, loop_thread)
+        self.future: EngineFuture[Any] = _future_of(name, loop_thread)
         self.task = BackgroundTask(name, self, self.future)
         self.on_conflict = on_conflict
         self.end: asyncio.Future[None] = spawner.loop.create_future()
@@ -248,10 +246,7 @@ class Life:
             self.task._life = None  # noqa: SLF001
         self._ended(self)
         self.end.set_result(None)
-        if error is None:
-            self.future.set_result(value)
-        else:
-            self.future.set_exception(error)
+        self.future.settle(value, error)
         self._changed(self.task)
 
     def merged(self, mode: MergeMode) -> None:
@@ -359,3 +354,14 @@ class Life:
             return False
         self._ledger.lend(self.task, borrower, device)
         return True
+
+
+def _future_of(name: str, loop_thread: threading.Thread) -> EngineFuture[Any]:
+    future: EngineFuture[Any] = EngineFuture(
+        f"the background task {name!r}",
+        loop_thread,
+        f"In a plan write `yield from wait_for_background({name!r})`; in a coroutine `await "
+        "task.future`; in a callback use `task.future.add_done_callback`.",
+    )
+    future.set_running_or_notify_cancel()  # or else it could be cancelled in the task's place
+    return future

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bluesky.utils import ensure_generator
 
+from freewheel.core._crossings import settle_soon
+
 from ._context import TaskContext
 
 if TYPE_CHECKING:
@@ -238,7 +240,7 @@ class ThreadRunner:
         ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
         # A daemon: a function that never returns must not keep the interpreter from its exit.
         thread = threading.Thread(
-            target=self._work, args=(loop, ended), name=f"background {task.name}", daemon=True
+            target=self._work, args=(ended,), name=f"background {task.name}", daemon=True
         )
         thread.start()
         value, error = await ended
@@ -255,20 +257,14 @@ class ThreadRunner:
             raise asyncio.CancelledError
         return value
 
-    def _work(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        ended: asyncio.Future[tuple[Any, BaseException | None]],
-    ) -> None:
+    def _work(self, ended: asyncio.Future[tuple[Any, BaseException | None]]) -> None:
         value: Any = None
         error: BaseException | None = None
         try:
             value = self._call()
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody listens
-            # From the payload's thread into the loop's, where alone its futures may be touched.
-            loop.call_soon_threadsafe(_tell, ended, (value, error))
+        settle_soon(ended, (value, error))  # from the payload's thread
 
     def _call(self) -> Any:
         return self._func(context=self.context) if self._takes_context else self._func()
@@ -333,8 +329,3 @@ class TrioRunner(ThreadRunner):
         with self._lock:
             if self._cancel is not None:
                 self._cancel()
-
-
-def _tell(ended: asyncio.Future[Any], answer: Any) -> None:
-    if not ended.done():
-        ended.set_result(answer)

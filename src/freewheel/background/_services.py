@@ -224,7 +224,7 @@ class ServiceKeeper:
                 return
             error = _failure_of(life)
             self._failures.append((payload, task.name, error))
-        life.future.observed = True
+        life.future.mark_observed()
         _log.error("%s", error, exc_info=error.__cause__)
         self._failed(error)
 

@@ -157,7 +157,7 @@ class Supervisor:
         failures = [life.future.peek() for life in lives if life.task.status is TaskStatus.FAILED]
         results = {}
         for life in lives:
-            life.future.observed = True
+            life.future.mark_observed()
             if life.task.status is not TaskStatus.FAILED:
                 results[life.task.name] = life.value
             self._forget_later(life)
@@ -192,7 +192,7 @@ class Supervisor:
                 raise ResourceConflictError(lent[0], self.holder, life.task)
 
     def _deliver(self, life: Life) -> Any:
-        life.future.observed = True
+        life.future.mark_observed()
         if life in self._failed:
             self._failed.remove(life)
         self._forget_later(life)
@@ -259,7 +259,7 @@ class Supervisor:
         failures = []
         for life in told:
             error = life.future.peek()
-            life.future.observed = True
+            life.future.mark_observed()
             if error is not None:
                 _add_note(error, f"in the background task {life.task.name!r}")
                 failures.append(error)

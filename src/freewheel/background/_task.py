@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import enum
-import threading
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from freewheel.core import EngineFuture
 
     from ._life import Life
 
-__all__ = ["BackgroundTask", "MergeMode", "TaskFuture", "TaskStatus"]
+__all__ = ["BackgroundTask", "MergeMode", "TaskStatus"]
 
 
-class TaskStatus(enum.Enum):
+class TaskStatus(enum.StrEnum):
     """Where a background task is in its life."""
 
     WAITING = "waiting"
@@ -33,7 +30,7 @@ class TaskStatus(enum.Enum):
         return self in (TaskStatus.COMPLETED, TaskStatus.CANCELLED, TaskStatus.FAILED)
 
 
-class MergeMode(enum.Enum):
+class MergeMode(enum.StrEnum):
     """What became of the result of a background task.
 
     Attributes
@@ -49,58 +46,6 @@ class MergeMode(enum.Enum):
 
 
 @final
-class TaskFuture(concurrent.futures.Future[Any]):
-    """The future of a task's end: for threads, and awaitable from any asyncio loop.
-
-    ``cancel()`` answers false and changes nothing: it is the task that is cancelled, with
-    `BackgroundTask.cancel`. A task that was cancelled has the result ``None``.
-    """
-
-    def __init__(self, name: str, loop_thread: int) -> None:
-        super().__init__()
-        self._name = name
-        self._loop_thread = loop_thread
-        #: Whether somebody has learnt how the task ended. Only ever set; from any thread.
-        self.observed = False
-        self.set_running_or_notify_cancel()
-
-    def _refuse_to_hang(self) -> None:
-        if not self.done() and threading.get_ident() == self._loop_thread:
-            raise RuntimeError(
-                f"waiting for the background task {self._name!r} on the engine's own thread, such "
-                "as in a document callback, would never end. In a plan write `yield from "
-                f"wait_for_background({self._name!r})`; in a coroutine `await task.future`; in a "
-                "callback use `task.future.add_done_callback`."
-            )
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Return the task's result, or raise what it failed with; see `BackgroundTask.result`."""
-        self._refuse_to_hang()
-        result = super().result(timeout)
-        self.observed = True
-        return result
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Return what the task failed with; see `BackgroundTask.exception`."""
-        self._refuse_to_hang()
-        error = super().exception(timeout)
-        self.observed = True
-        return error
-
-    def peek(self) -> BaseException | None:
-        """Return what the task failed with, without counting as having been told."""
-        return super().exception(0) if self.done() else None
-
-    def set_exception(self, exception: BaseException | None) -> None:
-        """Fail; called by the engine alone."""
-        super().set_exception(exception)
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Wait for the end of the task, on any asyncio loop."""
-        return asyncio.wrap_future(self).__await__()
-
-
-@final
 class BackgroundTask:
     """A plan, coroutine or function that runs beside the plan that started it.
 
@@ -110,7 +55,7 @@ class BackgroundTask:
 
     __slots__ = ("__weakref__", "_future", "_life", "_merge", "_name", "_status")
 
-    def __init__(self, name: str, life: Life, future: TaskFuture) -> None:
+    def __init__(self, name: str, life: Life, future: EngineFuture[Any]) -> None:
         self._name = name
         self._future = future
         # Written on the loop's thread alone; each read is of one value, which is old or new.
@@ -129,8 +74,12 @@ class BackgroundTask:
         return self._status
 
     @property
-    def future(self) -> TaskFuture:
-        """Done when the task has ended; it can be awaited."""
+    def future(self) -> EngineFuture[Any]:
+        """Done when the task has ended; it can be awaited, on any asyncio loop.
+
+        ``cancel()`` of it answers false and changes nothing: it is the task that is cancelled,
+        with `BackgroundTask.cancel`. A task that was cancelled has the result ``None``.
+        """
         return self._future
 
     @property

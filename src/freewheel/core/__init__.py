@@ -13,6 +13,7 @@ from ._errors import (
     UnknownStatusFailure,
     WaitTimeoutError,
 )
+from ._futures import EngineFuture
 from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
 from ._progress import Progress, ProgressScope
@@ -29,6 +30,7 @@ __all__ = [
     "ContinousPlan",
     "ContinuousPlan",
     "EngineClosedError",
+    "EngineFuture",
     "EngineSnapshot",
     "EngineState",
     "ForkedProcessError",

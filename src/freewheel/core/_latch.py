@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeAlias, final
 
-from ._wakeups import Waiter, new_waiter, wake
+from ._crossings import Waiter, new_waiter, wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ._callbacks import helpers
+from ._crossings import new_waiter, wake
 from ._errors import (
     ForkedProcessError,
     InvalidState,
@@ -21,7 +22,6 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._timers import timers
-from ._wakeups import new_waiter, wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -1,6 +1,6 @@
 """The run engine, plan futures, the queue, commands and document delivery."""
 
-from freewheel.core import EngineSnapshot
+from freewheel.core import EngineFuture, EngineSnapshot
 
 from ._blocking import BlockingRunEngine
 from ._bluesky import remember_call_sites
@@ -8,7 +8,7 @@ from ._calls import ExhaustedPlanError
 from ._cards import amount_of, plan_card
 from ._engine import RunEngine, register_bound_command
 from ._events import EngineEvents
-from ._futures import EngineFuture, PlanFuture
+from ._futures import PlanFuture
 from ._lifetime import close_all_engines
 
 __all__ = [

@@ -26,6 +26,7 @@ from freewheel.background import (
     Supervisor,
 )
 from freewheel.core import ServiceFailedError, SRLatch
+from freewheel.core._crossings import call_soon
 from freewheel.core._verbs import NEEDED, needed_by
 
 from ._actions import WaitForActions
@@ -277,8 +278,7 @@ class _FirstOf:
 
     def _settle_soon(self, thing: Any) -> None:
         # From any thread: a latch's, a device's or the loop's.
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._engine.call_on_loop(self._settle, thing)
+        call_soon(self._engine.loop, self._settle, thing)
 
     def _settle(self, thing: Any) -> None:
         if not self._first.done():
@@ -604,13 +604,12 @@ def make_background(engine: RunEngine) -> Background:
         if engine.on_loop_thread():
             emit_safely(engine.events.claims_changed, claims.by_name())
         else:
-            with suppress(RuntimeError):  # the loop is closed
-                engine.call_on_loop(_emit_claims, engine, claims)
+            call_soon(engine.loop, _emit_claims, engine, claims)
 
     claims.on_change(claims_changed)
     return Background(
         engine.loop,
-        engine.loop_thread.ident or 0,
+        engine.loop_thread,
         claims,
         lambda: ChildEngine(engine),
         changed,
@@ -626,8 +625,7 @@ def _emit_on_loop(engine: RunEngine, signal: Any, *args: Any) -> None:
     if engine.on_loop_thread():
         emit_safely(signal, *args)
     else:
-        with suppress(RuntimeError):  # the loop is closed
-            engine.call_on_loop(emit_safely, signal, *args)
+        call_soon(engine.loop, emit_safely, signal, *args)
 
 
 def make_services(engine: RunEngine) -> ServiceKeeper:

@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
-from ._futures import EngineFuture
+from freewheel.core import EngineFuture
 
 if TYPE_CHECKING:
     import threading

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._engine import RunEngine
 
 if TYPE_CHECKING:
-    from ._futures import EngineFuture
+    from freewheel.core import EngineFuture
 
 __all__ = ["BlockingRunEngine"]
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from bluesky.utils import Msg, RunEngineInterrupted, normalize_subs_input
 
 from ._bluesky import PlanStart, plan_name
-from ._futures import EngineFuture, PlanFuture
+from ._futures import PlanFuture
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
     from bluesky.run_engine import RunEngineResult
+
+    from freewheel.core import EngineFuture
 
 __all__ = ["Call", "ExhaustedPlanError", "check_plan"]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, final
+
+from freewheel.core._crossings import call_soon
 
 if TYPE_CHECKING:
     import weakref
@@ -94,8 +95,7 @@ class Delivery:
         reached = asyncio.Event()
 
         def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # that loop is closed
-                loop.call_soon_threadsafe(reached.set)
+            call_soon(loop, reached.set)
 
         with self._condition:
             if self._closed or threading.current_thread() is self._thread:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import os
@@ -16,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import bluesky.run_engine
 from bluesky.run_engine import RunEngineResult, default_scan_id_source
 
-from freewheel.core import EngineClosedError, EngineSnapshot, EngineState, ForkedProcessError
+from freewheel.core import (
+    EngineClosedError,
+    EngineFuture,
+    EngineSnapshot,
+    EngineState,
+    ForkedProcessError,
+)
+from freewheel.core._crossings import run_soon
 
 from ._actions import ActionBoard, WaitForActions
 from ._background import ForegroundClaims, add_task_commands, make_background, make_services
@@ -26,12 +32,12 @@ from ._caches import ClearCache, Stash
 from ._calls import Call, check_plan
 from ._delivery import DELIVERIES, Delivery
 from ._events import EngineEvents, emit_safely
-from ._futures import EngineFuture, PlanFuture
 from ._lifetime import close_at_exit, release_loop
 from ._loop_thread import LoopThread, new_event_loop
 from ._progress import ProgressBoard
 
 if TYPE_CHECKING:
+    import asyncio
     import threading
     from collections.abc import Awaitable, Callable, Mapping
     from types import ModuleType, TracebackType
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
 
     from freewheel.background import BackgroundTask
     from freewheel.core import SRLatch
+
+    from ._futures import PlanFuture
 
 __all__ = ["RunEngine", "register_bound_command"]
 
@@ -713,7 +721,7 @@ class RunEngine(OwningEngine):
             return  # the loop has ended, by an earlier call or by the hand of who gave it
         self.call_on_loop(self.between.close)
         closing = self.background.close(self.services.lives, timeout)
-        closed = asyncio.run_coroutine_threadsafe(closing, self._loop)
+        closed = run_soon(self._loop, closing)
         try:
             closed.result(timeout + 2)
         except TimeoutError:

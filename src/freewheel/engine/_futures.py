@@ -1,157 +1,25 @@
-"""Futures that refuse to be waited for where they could never be done."""
+"""The future of a plan, over pauses, to its end."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from freewheel.core import ForkedProcessError, PlanStatus, status_text
+from freewheel.core import EngineFuture, PlanStatus, status_text
 
 from ._cards import plan_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
     from bluesky.run_engine import RunEngineResult
 
     from freewheel.core import Progress
 
-__all__ = ["EngineFuture", "PlanFuture"]
+__all__ = ["PlanFuture"]
 
 T = TypeVar("T")
-
-
-@final
-class _Wait:
-    """One wait for a future. A class, for contextlib's generators take a microsecond."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self, future: EngineFuture[Any]) -> None:
-        self._future = future
-
-    def __enter__(self) -> None:
-        self._future.begin_wait()
-
-    def __exit__(self, *_: object) -> None:
-        self._future.end_wait()
-
-
-class EngineFuture(Future[T]):
-    """A `concurrent.futures.Future` that can be awaited too, from any asyncio loop.
-
-    An ``await`` that is cancelled leaves the future as it is.
-
-    Parameters
-    ----------
-    what : str
-        What it stands for, for messages.
-    thread : threading.Thread
-        The engine's thread, on which waiting is refused: what is waited for happens there.
-    """
-
-    def __init__(self, what: str, thread: threading.Thread) -> None:
-        super().__init__()
-        self._what = what
-        self._thread = thread
-        self._pid = os.getpid()
-        # One entry for each who waits: appended and popped by any thread, each in one step.
-        self._listeners: list[None] = []
-        self._observed = False  # only ever set, by any thread
-
-    def result(self, timeout: float | None = None) -> T:
-        """Wait for the result and return it; from any thread but the engine's own.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
-        Raises
-        ------
-        RuntimeError
-            On the engine's own thread, where waiting could never end.
-        TimeoutError
-            If it is not done in time.
-        """
-        self._check_wait()
-        with self._waited_for():
-            return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
-        self._check_wait()
-        with self._waited_for():
-            return super().exception(timeout)
-
-    @property
-    def observed(self) -> bool:
-        """Whether somebody waits for it, or has learnt how it ended."""
-        return self._observed or bool(self._listeners)
-
-    def _waited_for(self) -> _Wait:
-        return _Wait(self)
-
-    def begin_wait(self) -> None:
-        """Note that somebody waits; from any thread."""
-        self._listeners.append(None)
-
-    def end_wait(self) -> None:
-        """Note that one wait is over; from any thread."""
-        if self.done():
-            self._observed = True
-        self._listeners.pop()
-
-    def _check_wait(self) -> None:
-        if self.done():
-            return
-        if threading.current_thread() is self._thread:
-            raise RuntimeError(
-                f"Waiting for {self._what} on the run engine's own thread would never end: it is "
-                "this thread that has to carry it out. In a callback or a plan, use "
-                "add_done_callback, or await it in a coroutine."
-            )
-        if os.getpid() != self._pid:
-            raise ForkedProcessError(
-                f"Waiting for {self._what} in a forked process would never end: the run engine's "
-                "thread exists in the parent process only."
-            )
-
-    def __await__(self) -> Generator[Any, None, T]:
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-
-        def tell(_: Future[T]) -> None:
-            with contextlib.suppress(RuntimeError):  # that loop is closed
-                loop.call_soon_threadsafe(_finish, waiter)
-
-        self.add_done_callback(tell)
-        with self._waited_for():
-            yield from waiter
-        return super().result(0)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._what}: {'done' if self.done() else 'pending'}>"
-
-    def settle(self, result: T | None = None, error: BaseException | None = None) -> None:
-        """End it, unless it has ended; whatever a callback raises is not the engine's affair."""
-        if self.done():
-            return
-        with contextlib.suppress(SystemExit, KeyboardInterrupt, GeneratorExit):
-            if error is not None:
-                self.set_exception(error)
-            else:
-                self.set_result(result)  # type: ignore[arg-type]
-
-
-def _finish(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 class _Withdrawable(EngineFuture[T]):

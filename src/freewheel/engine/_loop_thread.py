@@ -8,6 +8,8 @@ import threading
 from contextlib import suppress
 from typing import final
 
+from freewheel.core._crossings import call_soon
+
 __all__ = ["LoopThread", "new_event_loop"]
 
 _log = logging.getLogger("freewheel")
@@ -55,8 +57,7 @@ class LoopThread:
             Whether the thread ended within ``timeout`` seconds. On the loop's own thread the
             answer is always false: the thread ends after the caller has returned.
         """
-        with suppress(RuntimeError):  # closed already
-            self.loop.call_soon_threadsafe(_stop_and_close if close else _stop, self.loop)
+        call_soon(self.loop, _stop_and_close if close else _stop, self.loop)
         if threading.current_thread() is self.thread:
             return False
         self.thread.join(timeout)

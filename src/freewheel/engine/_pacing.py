@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, final
 
 from freewheel.core import Pacer, Tick
+from freewheel.core._crossings import call_soon
 from freewheel.core._timers import timers
 
 if TYPE_CHECKING:
@@ -55,13 +56,7 @@ class Alarm:
         self.done = True
 
     def _ring(self) -> None:
-        # From the timer thread into the loop's.
-        try:
-            self._loop.call_soon_threadsafe(self._fire)
-        except RuntimeError:
-            # The loop has been closed: nobody waits any more.
-            if not self._loop.is_closed():
-                raise
+        call_soon(self._loop, self._fire)  # from the timer thread
 
     def _fire(self) -> None:
         if not self.done:

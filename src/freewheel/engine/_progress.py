@@ -7,13 +7,13 @@ import threading
 import time
 import weakref
 from collections import deque
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.utils import IllegalMessageSequence
 
 from freewheel.core import Progress, ProgressScope
+from freewheel.core._crossings import call_soon
 
 from ._events import emit_safely
 
@@ -104,8 +104,7 @@ class ProgressBoard:
         if engine.on_loop_thread():
             self._emit_soon()
         else:
-            with suppress(RuntimeError):  # the loop is closed
-                engine.call_on_loop(self._emit_soon)
+            call_soon(engine.loop, self._emit_soon)
 
     def ended(self, pictures: Iterable[Progress]) -> None:
         """Tell of what has ended, soon. On the loop's thread."""
@@ -210,10 +209,10 @@ class PlanProgress:
 
     def _followed(self, scope: ProgressScope, status: Any) -> None:
         # In the thread in which the status ends.
-        with suppress(RuntimeError):  # the loop is closed
-            self._engine.call_on_loop(
-                partial(self._close, scope, complete=bool(getattr(status, "success", True)))
-            )
+        call_soon(
+            self._engine.loop,
+            partial(self._close, scope, complete=bool(getattr(status, "success", True))),
+        )
 
     # -- scopes -------------------------------------------------------------------------------
 
@@ -339,8 +338,7 @@ class PlanProgress:
     def picture(self) -> list[Progress]:
         """Return how everything stands; from any thread."""
         if self._unfollowed is not None:
-            with suppress(RuntimeError):  # the loop is closed
-                self._engine.call_on_loop(self._follow_moves)
+            call_soon(self._engine.loop, self._follow_moves)
         with self._board.lock:
             scopes = (*self._scopes.values(), *self._moves)
         # What is nested comes right after what it is nested in.

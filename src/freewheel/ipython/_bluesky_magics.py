@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from bluesky.utils import maybe_await
 from IPython.core.error import UsageError
 
 from freewheel.core import PlanStatus
+from freewheel.core._crossings import call_soon
 
 from ._attach import Attachment, PauseFirst, wait_for
 from ._magics import how_it_stands, say
@@ -164,8 +164,7 @@ def _import() -> Any:
     module: Any = magics
     own = module.BlueskyMagics.RE
     if isinstance(own, bluesky.run_engine.RunEngine):
-        with contextlib.suppress(RuntimeError):  # closed
-            own.loop.call_soon_threadsafe(own.loop.stop)
+        call_soon(own.loop, own.loop.stop)
         module.BlueskyMagics.RE = None
         bluesky.run_engine.set_bluesky_event_loop(loop)
     return module.BlueskyMagics

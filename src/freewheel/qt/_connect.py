@@ -6,6 +6,8 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from freewheel.core._crossings import run_soon
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
@@ -41,7 +43,7 @@ def connect_devices(
         `AcquisitionWindow` takes this in place of the devices.
     """
     return {
-        name: asyncio.run_coroutine_threadsafe(_connected(name, device, timeout), engine.loop)
+        name: run_soon(engine.loop, _connected(name, device, timeout))
         for name, device in devices.items()
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import inspect
 import weakref
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from freewheel.core._crossings import call_soon, completion, run_soon
 from freewheel.qt._claims import ClaimGuard
 from freewheel.qt._feed import Feed
 from freewheel.qt._fields import NumberField, choice_text
@@ -111,7 +111,7 @@ class _Row(QWidget):
                 if requested:
                     feed.put("done")
 
-        asyncio.run_coroutine_threadsafe(guarded(), self._bridge.engine.loop)
+        run_soon(self._bridge.engine.loop, guarded())
 
     def _subscribe(self, signal: Any) -> None:
         """Show what a signal reads, from now on."""
@@ -136,9 +136,8 @@ class _Row(QWidget):
 
         def stop(*_: Any) -> None:
             clear = getattr(signal, "clear_sub", None)
-            loop = engine.loop
-            if clear is not None and not loop.is_closed():
-                loop.call_soon_threadsafe(clear, changed)
+            if clear is not None:
+                call_soon(engine.loop, clear, changed)
 
         engine = self._bridge.engine
         weakref.finalize(self, stop).atexit = False
@@ -205,7 +204,7 @@ class MotorRow(_Row):
 
         async def move() -> None:
             with claims.hold(motor, holder="manual move"):
-                await _finished(motor.set(target))
+                await completion(motor.set(target))
 
         self._on_loop(move)
 
@@ -272,7 +271,7 @@ class SettingRow(_Row):
         engine = self._bridge.engine
 
         async def change() -> None:
-            await _finished(signal.set(value))
+            await completion(signal.set(value))
 
         feed = self._feed
         future = engine.between_messages(change)
@@ -376,20 +375,6 @@ def _hand_over(row: weakref.ref[_Row], kind: str, arguments: tuple[Any, ...]) ->
     target = row()
     if target is not None and isalive(target):
         target.receive(kind, arguments)
-
-
-async def _finished(status: Any) -> None:
-    """Wait for a status of ophyd-async (awaitable), of ophyd, or of freewheel."""
-    if inspect.isawaitable(status):
-        await status
-        return
-    loop = asyncio.get_running_loop()
-    over = asyncio.Event()
-    status.add_callback(lambda *_: loop.call_soon_threadsafe(over.set))
-    await over.wait()
-    error = status.exception()
-    if error is not None:
-        raise error
 
 
 def _is_signal(device: Any) -> bool:

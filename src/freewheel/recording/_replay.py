@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from bluesky.utils import Msg, RequestAbort, RequestStop
 from event_model import DocumentNames
 
+from freewheel.core._crossings import new_waiter, wake
 from freewheel.core._timers import timers
 
 if TYPE_CHECKING:
@@ -234,19 +235,10 @@ class _Player:
             # Let others have the loop, however fast the replay.
             await asyncio.sleep(0)
             return
-        loop = asyncio.get_running_loop()
-        due = loop.create_future()
-
-        def ring(_: object) -> None:
-            # From the timers' thread into the engine's loop: loops keep time to a millisecond only.
-            try:
-                loop.call_soon_threadsafe(_set_result, due)
-            except RuntimeError:  # the loop was closed meanwhile, and nobody waits
-                if not loop.is_closed():
-                    raise
-
-        timers.call_at(deadline, ring, lambda: self)
-        await due
+        waiter = new_waiter()
+        # By the timers' thread: loops keep time to a millisecond only.
+        timers.call_at(deadline, lambda _: wake(waiter), lambda: self)
+        await waiter[1]
 
     def _emit(self, name: str, doc: Document) -> None:
         assert self._engine is not None
@@ -287,8 +279,3 @@ class _Player:
 
 async def _replay_document(msg: Msg) -> None:
     await msg.obj.play(*msg.args)
-
-
-def _set_result(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

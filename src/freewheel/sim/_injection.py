@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
 import numpy as np
 from ophyd_async.core import AsyncStatus
 
+from freewheel.core._crossings import Waiter, completion, new_waiter, wake
+
 from ._faults import (
     DEVICE_METHODS,
     ConnectionLostError,
@@ -72,7 +74,7 @@ class Injection:
         self._calls: Counter[str] = Counter()
         self._fired: deque[Firing] = deque(maxlen=_REMEMBERED)
         self._lost: tuple[LoseConnection, float] | None = None  # the fault, and when it heals
-        self._hanging: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._hanging: set[Waiter] = set()
         self._removed = False
 
     @property
@@ -92,9 +94,8 @@ class Injection:
             self._removed = True
             hanging, self._hanging = self._hanging, set()
         _switchboard(self.device).take_out(self)
-        for loop, waiter in hanging:
-            # Comes from whichever thread removes the faults.
-            loop.call_soon_threadsafe(_wake, waiter)
+        for waiter in hanging:
+            wake(waiter)  # from whichever thread removes the faults
 
     def __enter__(self) -> Self:
         """Faults are in force already."""
@@ -149,18 +150,17 @@ class Injection:
         if isinstance(fault, Slow):
             await self._sleep(fault.seconds)
         elif isinstance(fault, Hang):
-            loop = asyncio.get_running_loop()
-            waiter: asyncio.Future[None] = loop.create_future()
+            waiter = new_waiter()
             with self._lock:
                 if not self._removed:
-                    self._hanging.add((loop, waiter))
+                    self._hanging.add(waiter)
                 else:
-                    waiter.set_result(None)
+                    wake(waiter)
             try:
-                await waiter
+                await waiter[1]
             finally:
                 with self._lock:
-                    self._hanging.discard((loop, waiter))
+                    self._hanging.discard(waiter)
             raise FaultError(call, fault, "hung until the fault was removed")
 
 
@@ -385,11 +385,6 @@ def _switchboard(device: Any) -> _Switchboard:
         return board
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
 def _name(device: Any) -> str:
     return getattr(device, "name", "") or type(device).__name__
 
@@ -397,15 +392,6 @@ def _name(device: Any) -> str:
 async def _ended(status: Any) -> None:
     """Wait for a status, also for one that can't be awaited."""
     if inspect.isawaitable(status):
-        await status
-        return
-    if not hasattr(status, "add_callback"):
-        return  # the stage() of an ophyd device returns a list
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    # A status of ophyd calls back on a thread of its own.
-    status.add_callback(lambda _: loop.call_soon_threadsafe(_wake, ended))
-    await ended
-    error = status.exception()
-    if error is not None:
-        raise error
+        await status  # so that to cancel the call is to cancel what it has begun
+    else:
+        await completion(status)

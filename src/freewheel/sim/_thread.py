@@ -6,6 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from freewheel.core._crossings import settle_soon
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,15 +38,6 @@ async def run_in_thread(work: Callable[[], T], name: str) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
-    def tell(result: T | None, error: BaseException | None) -> None:
-        # On the loop.
-        if done.done():
-            return
-        if error is None:
-            done.set_result(result)  # type: ignore[arg-type]
-        else:
-            done.set_exception(error)
-
     def run() -> None:
         result: T | None = None
         error: BaseException | None = None
@@ -52,10 +45,7 @@ async def run_in_thread(work: Callable[[], T], name: str) -> T:
             result = work()
         except BaseException as problem:
             error = problem
-        try:
-            loop.call_soon_threadsafe(tell, result, error)  # comes from the short-lived thread
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
+        settle_soon(done, result, error)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return await done

@@ -7,6 +7,8 @@ import selectors
 import threading
 from typing import final
 
+from freewheel.core._crossings import call_soon
+
 __all__ = ["VirtualClock", "VirtualTimeLoop"]
 
 
@@ -55,9 +57,7 @@ class VirtualClock:
             self._now += seconds
             loops = list(self._loops)
         for loop in loops:
-            if not loop.is_closed():
-                # From any thread into the loop's own: what is due now has to be noticed.
-                loop.call_soon_threadsafe(lambda: None)
+            call_soon(loop, lambda: None)  # what is due now has to be noticed
 
     def _follow(self, loop: VirtualTimeLoop) -> None:
         with self._lock:

@@ -7,12 +7,13 @@ under way and hurries those that follow.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.bundlers import maybe_await
 from bluesky.protocols import Status, Stoppable
 from bluesky.utils import FailedStatus, Msg
+
+from freewheel.core._crossings import completion
 
 from ._messages import _close_plan
 
@@ -107,26 +108,6 @@ class CleanUp:
 
 async def _stop(obj: Stoppable) -> None:
     await maybe_await(obj.stop(success=True))
-
-
-async def completion(answer: Any) -> None:
-    """Wait for a status, awaitable or not."""
-    if asyncio.iscoroutine(answer):
-        answer = await answer
-        if not isinstance(answer, Status):
-            return
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def tell(_: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(done.set)
-
-    answer.add_callback(tell)
-    await done.wait()
-    error = answer.exception(0)
-    if error is not None:
-        raise error
 
 
 def _name(obj: Any) -> str:

@@ -27,6 +27,7 @@ from bluesky.utils import Msg
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 from typing_extensions import get_protocol_members
 
+from freewheel.core._crossings import call_soon
 from freewheel.core._groups import fresh_group
 
 from ._bundler import LeanRunBundler
@@ -253,11 +254,7 @@ class _Statuses:
         # appended before that, and is not forgotten. Two that both find it clear both call.
         if not self._called:
             self._called = True
-            try:
-                engine._loop.call_soon_threadsafe(self._settle_ended)
-            except RuntimeError:
-                if not engine._loop.is_closed():
-                    raise
+            call_soon(engine._loop, self._settle_ended)
 
     def _settle_ended(self) -> None:
         self._called = False

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bluesky.protocols import Stageable, Status
+from bluesky.protocols import Stageable
 from bluesky.utils import Msg
 
-from ._cleanup import completion
+from freewheel.core._crossings import completion
+
 from ._engine import BlueskyEngine
 from ._on_demand import CommandsOnDemand
 
@@ -173,7 +174,7 @@ class OwningEngine(BlueskyEngine):
             self._staged.discard(device)
             self._movable_objs_touched.discard(device)
             if staged and isinstance(device, Stageable):
-                await _completion_of(device.unstage())
+                await completion(device.unstage())
 
     def has_given_up(self, device: Any) -> bool:
         """Tell whether ``device`` was unstaged for somebody else, and not staged again."""
@@ -187,7 +188,7 @@ class OwningEngine(BlueskyEngine):
                 self._movable_objs_touched.add(device)
             if staged:
                 self._staged.add(device)
-                await _completion_of(device.stage())
+                await completion(device.stage())
 
     # -- devices in use -----------------------------------------------------------------------
 
@@ -277,11 +278,6 @@ class _ShortQueue(list[Any]):
 
     def popleft(self) -> Any:
         return self.pop(0)
-
-
-async def _completion_of(answer: Any) -> None:
-    if isinstance(answer, Status) or asyncio.iscoroutine(answer):
-        await completion(answer)
 
 
 def wait_for_owned(engine: OwningEngine) -> Generator[Any, Any, Any]:

@@ -1,0 +1,149 @@
+"""Futures that refuse to be waited for where they could never be done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+
+from ._crossings import new_waiter, wake
+from ._errors import ForkedProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["EngineFuture"]
+
+T = TypeVar("T")
+
+_HINT: Final = "In a callback or a plan, use add_done_callback, or await it in a coroutine."
+
+
+@final
+class _Wait:
+    """One wait for a future. A class, for contextlib's generators take a microsecond."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: EngineFuture[Any]) -> None:
+        self._future = future
+
+    def __enter__(self) -> None:
+        self._future.begin_wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._future.end_wait()
+
+
+class EngineFuture(Future[T]):
+    """A `concurrent.futures.Future` that can be awaited too, from any asyncio loop.
+
+    An ``await`` that is cancelled leaves the future as it is.
+
+    Parameters
+    ----------
+    what : str
+        What it stands for, for messages.
+    thread : threading.Thread
+        The engine's thread, on which waiting is refused: what is waited for happens there.
+    hint : str, optional
+        What to do instead of waiting there, for the refusal.
+    """
+
+    def __init__(self, what: str, thread: threading.Thread, hint: str = _HINT) -> None:
+        super().__init__()
+        self._what = what
+        self._thread = thread
+        self._hint = hint
+        self._pid = os.getpid()
+        # One entry for each who waits: appended and popped by any thread, each in one step.
+        self._listeners: list[None] = []
+        self._observed = False  # only ever set, by any thread
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the result and return it; from any thread but the engine's own.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Raises
+        ------
+        RuntimeError
+            On the engine's own thread, where waiting could never end.
+        TimeoutError
+            If it is not done in time.
+        """
+        self._check_wait()
+        with self._waited_for():
+            return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
+        self._check_wait()
+        with self._waited_for():
+            return super().exception(timeout)
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody waits for it, or has learnt how it ended."""
+        return self._observed or bool(self._listeners)
+
+    def mark_observed(self) -> None:
+        """Note that somebody has learnt how it ended, by another way; from any thread."""
+        self._observed = True
+
+    def peek(self) -> BaseException | None:
+        """Return what it failed with, or ``None``, without counting as told; never waits."""
+        return super().exception(0) if self.done() and not self.cancelled() else None
+
+    def _waited_for(self) -> _Wait:
+        return _Wait(self)
+
+    def begin_wait(self) -> None:
+        """Note that somebody waits; from any thread."""
+        self._listeners.append(None)
+
+    def end_wait(self) -> None:
+        """Note that one wait is over; from any thread."""
+        if self.done():
+            self._observed = True
+        self._listeners.pop()
+
+    def _check_wait(self) -> None:
+        if self.done():
+            return
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(
+                f"Waiting for {self._what} on the run engine's own thread, such as in a document "
+                "callback, would never end: it is this thread that has to carry it out. "
+                f"{self._hint}"
+            )
+        if os.getpid() != self._pid:
+            raise ForkedProcessError(
+                f"Waiting for {self._what} in a forked process would never end: the run engine's "
+                "thread exists in the parent process only."
+            )
+
+    def __await__(self) -> Generator[Any, None, T]:
+        waiter = new_waiter()
+        self.add_done_callback(lambda _: wake(waiter))
+        with self._waited_for():
+            yield from waiter[1]
+        return super().result(0)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._what}: {'done' if self.done() else 'pending'}>"
+
+    def settle(self, result: T | None = None, error: BaseException | None = None) -> None:
+        """End it, unless it has ended; whatever a callback raises is not the engine's affair."""
+        if self.done():
+            return
+        with contextlib.suppress(SystemExit, KeyboardInterrupt, GeneratorExit):
+            if error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(result)  # type: ignore[arg-type]
