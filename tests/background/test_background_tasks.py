@@ -11,7 +11,7 @@ import pytest
 from bluesky.utils import Msg
 
 from doubles import Device, Log, endless, failing, on_loop, run, value
-from freewheel import BackgroundTask, MergeMode, RunEngine, TaskContext, WaitTimeoutError
+from freewheel import BackgroundTask, MergeMode, PlanCall, RunEngine, TaskContext, WaitTimeoutError
 from freewheel.background import BackgroundWarning, TaskStatus
 from freewheel.plan_stubs import (
     background,
@@ -508,3 +508,18 @@ def test_a_cancel_right_after_the_launch_is_never_lost(engine: RunEngine) -> Non
             assert task.cancel()
             assert task.result(20) is None
             assert task.status is TaskStatus.CANCELLED
+
+
+def test_a_plan_call_is_a_payload_of_which_each_task_makes_a_plan(engine: RunEngine) -> None:
+    call = PlanCall(value, (5,))
+
+    def plan() -> Any:
+        first = yield from background(call)
+        second = yield from background(call)
+        yield from wait_for_background()
+        return first.name, second.name, first.result(), second.result()
+
+    assert run(engine, plan()) == ("value", "value-2", 5, 5)
+    assert engine.background.launch(call, name="again").result(20) == 5
+    with pytest.raises(TypeError, match="takes no arguments any more"):
+        engine.execute(call, 3)

@@ -13,7 +13,7 @@ from bluesky import plan_stubs as bps
 from bluesky.utils import Msg, RunEngineInterrupted
 
 from doubles import in_a_run, quick
-from freewheel import PlanFuture, RunEngineResult
+from freewheel import PlanCall, PlanFuture, RunEngineResult
 
 T = 10  # seconds; a bound for what should take milliseconds
 
@@ -263,3 +263,17 @@ def test_a_call_from_a_callback_on_the_loop_queues(RE: Any) -> None:
 
     RE(in_a_run(), {"stop": call_again}).result(T)
     assert inner[0].result(T).plan_result == "inner"
+
+
+def test_each_call_of_a_plan_call_makes_a_new_plan(RE: Any) -> None:
+    call = PlanCall(quick, (7,))
+    first, second = RE(call), RE(call)
+    assert first.plan_name == second.plan_name == "quick"
+    assert first.result(T).plan_result == second.result(T).plan_result == 7
+    assert RE(PlanCall(lambda: [Msg("null")])).result(T).exit_status == "success"
+
+
+def test_a_plan_call_that_makes_no_plan_is_refused_on_the_spot(RE: Any) -> None:
+    with pytest.raises(TypeError, match="returned None instead of a generator"):
+        RE(PlanCall(lambda: None))
+    assert RE(quick(1)).result(T).plan_result == 1

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bluesky.utils import Msg
 
-from freewheel.core import MissingExtraError
+from freewheel.core import MissingExtraError, PlanCall
 
 __all__ = ["FLAVOURS", "Payload", "examine"]
 
@@ -53,7 +53,7 @@ def examine(
 
     Parameters
     ----------
-    thing : plan, coroutine function or function
+    thing : plan, PlanCall, coroutine function or function
     flavour : str or module, optional
         ``"plan"``, ``"asyncio"``, ``"threading"`` or ``"trio"``, or the module of that name; by
         default what ``thing`` looks like.
@@ -69,6 +69,10 @@ def examine(
     MissingExtraError
         For ``"trio"`` where trio or anyio is not installed.
     """
+    if isinstance(thing, PlanCall):
+        made = examine(thing.make(), flavour, args, kwargs)
+        made.name = thing.name
+        return made
     natural = _natural_flavour(thing)
     chosen = _named_flavour(flavour) or natural
     if chosen == "trio" and natural == "asyncio":

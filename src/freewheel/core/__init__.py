@@ -16,29 +16,46 @@ from ._errors import (
 from ._futures import EngineFuture
 from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
+from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache
 from ._snapshot import EngineSnapshot
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
+from ._view import (
+    BackgroundView,
+    ClaimsView,
+    EngineView,
+    EventsView,
+    FutureView,
+    PlanFutureView,
+    is_engine,
+)
 from ._wording import status_text
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
     "Action",
     "AndStatus",
+    "BackgroundView",
+    "ClaimsView",
     "ContinousPlan",
     "ContinuousPlan",
     "EngineClosedError",
     "EngineFuture",
     "EngineSnapshot",
     "EngineState",
+    "EngineView",
+    "EventsView",
     "ForkedProcessError",
+    "FutureView",
     "HasCache",
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",
     "Pacer",
+    "PlanCall",
+    "PlanFutureView",
     "PlanStatus",
     "Progress",
     "ProgressScope",
@@ -54,5 +71,6 @@ __all__ = [
     "WaitTimeoutError",
     "continous",
     "continuous",
+    "is_engine",
     "status_text",
 ]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import Msg, RunEngineInterrupted, normalize_subs_input
 
+from freewheel.core import PlanCall
+
 from ._bluesky import PlanStart, plan_name
 from ._futures import PlanFuture
 
@@ -76,9 +78,12 @@ class Call:
     @classmethod
     def make(cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread) -> Call:
         """Check what the caller gave, and make a call of it."""
+        name = None
+        if isinstance(plan, PlanCall):
+            name, plan = plan.name, plan.make()
         check_plan(plan)
         start = PlanStart(plan, normalize_subs_input(subs), metadata)
-        return cls(start, PlanFuture(plan_name(plan), thread), thread)
+        return cls(start, PlanFuture(name or plan_name(plan), thread), thread)
 
     @property
     def name(self) -> str:

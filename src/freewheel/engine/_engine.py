@@ -196,8 +196,8 @@ class RunEngine(OwningEngine):
 
         Parameters
         ----------
-        plan : generator or iterable of Msg
-            The plan.
+        plan : generator, iterable of Msg or PlanCall
+            The plan; of a `PlanCall` a new one is made.
         subs : callable, list or dict, optional
             Subscribers of this plan's documents alone.
         **metadata_kw

@@ -40,7 +40,7 @@ def background(
 
     Parameters
     ----------
-    payload : plan, coroutine function or function
+    payload : plan, PlanCall, coroutine function or function
         A plan has everything that a plan has: groups, checkpoints, runs, staging and clean-up of
         its own. A coroutine function runs on the engine's loop, a function on a thread; if that
         has a parameter ``context`` it gets a `TaskContext`.

@@ -1,0 +1,169 @@
+"""A plan that has not been made yet: its function, and what to call it with."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+from bluesky.utils import Msg, single_gen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PlanCall"]
+
+
+@dataclass(frozen=True, repr=False)
+class PlanCall:
+    """A plan that has not been made yet.
+
+    A generator runs once; this can be made into a plan as often as it is asked for. It can be
+    looked at, shown and changed (with `dataclasses.replace`) before it runs, and copied and
+    pickled where its function and arguments can be. ``RE()`` and the background take it like a
+    plan, and make a new one each time.
+
+    Parameters
+    ----------
+    function : callable
+        A plan function: a generator function, or a function that returns a plan.
+    args : sequence
+        Its positional arguments.
+    kwargs : mapping
+        Its keyword arguments.
+
+    Raises
+    ------
+    TypeError
+        If ``function`` is no plan function, or cannot be called with these arguments.
+
+    Examples
+    --------
+    >>> from bluesky.plans import count
+    >>> call = PlanCall(count, ([],), {"num": 3})
+    >>> call
+    count([], num=3)
+    >>> call.make() is call.make()
+    False
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_function(self.function)
+        # Copies that nobody else can change: what is shown is what will run.
+        object.__setattr__(self, "args", tuple(self.args))
+        object.__setattr__(self, "kwargs", MappingProxyType(dict(self.kwargs)))
+        _check_arguments(self.function, self.args, self.kwargs)
+
+    @property
+    def name(self) -> str:
+        """The plan's name."""
+        return _name_of(self.function)
+
+    def make(self) -> Iterable[Msg]:
+        """Make the plan: call the function.
+
+        Returns
+        -------
+        iterable of Msg
+            The generator that the function returned, or another plan; a new one each time.
+
+        Raises
+        ------
+        TypeError
+            If the function returns no plan. What the function itself raises comes through.
+        """
+        made = self.function(*self.args, **self.kwargs)
+        if inspect.iscoroutine(made):
+            made.close()  # or else Python warns, later and elsewhere, that nobody awaited it
+        elif isinstance(made, Msg):
+            return cast("Iterable[Msg]", single_gen(made))
+        elif isinstance(made, Iterable) and not isinstance(made, (str, bytes, Mapping)):
+            return made
+        raise TypeError(
+            f"{self!r} is no plan: {self.name!r} returned {made!r} instead of a generator or a "
+            "list of messages."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.function, self.args, dict(self.kwargs))
+
+    def __repr__(self) -> str:
+        shown = [_shown(each) for each in self.args]
+        shown += [f"{name}={_shown(each)}" for name, each in self.kwargs.items()]
+        return f"{self.name}({', '.join(shown)})"
+
+
+def _check_function(function: Any) -> None:
+    if isinstance(function, Msg) or (
+        isinstance(function, Iterable) and not isinstance(function, type)
+    ):
+        raise TypeError(
+            f"{function!r} is a plan, or a collection, that was made already. Give the plan "
+            "function and its arguments apart: PlanCall(count, ([detector],))."
+        )
+    if not callable(function):
+        raise TypeError(
+            f"{function!r} is no plan function. Give a function that returns a plan, and its "
+            "arguments: PlanCall(count, ([detector],))."
+        )
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an instance whose class has one
+    if any(
+        asked(each)
+        for each in (function, call)
+        for asked in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    ):
+        raise TypeError(
+            f"{_name_of(function)!r} is a coroutine function, and no plan function: plans are "
+            "plain generators, which `yield from` others."
+        )
+    if isinstance(function, type) and not hasattr(function, "__iter__"):
+        raise TypeError(
+            f"{function.__name__} is a class whose instances are no plans. Give a plan function."
+        )
+
+
+def _check_arguments(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # a builtin that does not tell
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"{_name_of(function)}{signature} cannot be called like this: {error}"
+        ) from None
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", None) or type(function).__name__)
+
+
+def _shown(value: Any) -> str:
+    """Return what a person would write: a device by its name, a function by its own."""
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        inside = ", ".join(map(_shown, value))
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{_shown(key)}: {_shown(each)}' for key, each in value.items())}}}"
+    if isinstance(value, PlanCall) or isinstance(value, type):
+        return value.__name__ if isinstance(value, type) else repr(value)
+    if inspect.isroutine(value):
+        return str(value.__name__)
+    name = getattr(value, "name", None)
+    if isinstance(name, str) and name and hasattr(value, "parent"):  # a device
+        return name
+    return repr(value)

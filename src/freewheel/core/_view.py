@@ -1,0 +1,341 @@
+"""What a client sees of an engine: a prompt, a window, a program, in this process or another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from types import ModuleType
+    from typing import TypeGuard
+
+    from psygnal import SignalInstance
+
+    from ._latch import SRLatch
+    from ._progress import Progress
+    from ._snapshot import EngineSnapshot
+    from ._states import PlanStatus
+
+__all__ = [
+    "BackgroundView",
+    "ClaimsView",
+    "EngineView",
+    "EventsView",
+    "FutureView",
+    "PlanFutureView",
+    "is_engine",
+]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class FutureView(Protocol[T_co]):
+    """What is to come: the interface of `concurrent.futures.Future`, which can be awaited too."""
+
+    def done(self) -> bool:
+        """Tell whether it is done."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Tell whether it was cancelled."""
+        ...
+
+    def cancel(self) -> bool:
+        """Take it back, if that is possible still; tell whether it was."""
+        ...
+
+    def result(self, timeout: float | None = None) -> T_co:
+        """Wait for the result; raises what there was to raise."""
+        ...
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return the exception, if there was one."""
+        ...
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
+        """Have ``fn`` called with the future when it is done, on whichever thread ends it."""
+        ...
+
+    def __await__(self) -> Iterator[Any]: ...
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody waits for it, or has learnt how it ended."""
+        ...
+
+
+class PlanFutureView(FutureView[Any], Protocol):
+    """What a call of an engine returns; done when the plan has ended, or is paused."""
+
+    plan_name: str
+
+    @property
+    def outcome(self) -> FutureView[Any]:
+        """The future of the plan's whole life, which pauses do not end."""
+        ...
+
+    @property
+    def status(self) -> PlanStatus:
+        """Where the plan is between its call and its end."""
+        ...
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the plan has failed with; ``None`` if it did not, or has not ended."""
+        ...
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds from the plan's start until now or its end; ``None`` before its start."""
+        ...
+
+    @property
+    def progress(self) -> tuple[Progress, ...]:
+        """How far the plan has come; empty when it has ended."""
+        ...
+
+
+class EventsView(Protocol):
+    """What an engine tells, as psygnal signals. A slot that raises harms nobody."""
+
+    @property
+    def state_changed(self) -> SignalInstance:
+        """The new state, and the old one."""
+        ...
+
+    @property
+    def plan_started(self) -> SignalInstance:
+        """The future of a plan that was started."""
+        ...
+
+    @property
+    def plan_ended(self) -> SignalInstance:
+        """The future of a plan that has ended. Not for a pause."""
+        ...
+
+    @property
+    def actions_changed(self) -> SignalInstance:
+        """A frozenset of the names of the actions on offer."""
+        ...
+
+    @property
+    def claims_changed(self) -> SignalInstance:
+        """A mapping from the names of devices to those of their holders."""
+        ...
+
+    @property
+    def background_changed(self) -> SignalInstance:
+        """The task that has changed its status."""
+        ...
+
+    @property
+    def progress_changed(self) -> SignalInstance:
+        """A tuple of the progress of all scopes."""
+        ...
+
+
+class BackgroundView(Protocol):
+    """What runs beside the plan in the foreground."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return the task that answers to a name; `KeyError` names those that there are."""
+        ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def running(self) -> tuple[Any, ...]:
+        """The tasks that have not ended, in the order of their starts."""
+        ...
+
+    def launch(
+        self,
+        payload: Any,
+        *,
+        name: str | None = None,
+        claims: Any = (),
+        on_conflict: Literal["cancel", "pause", "error"] = "cancel",
+        flavour: str | ModuleType | None = None,
+        **metadata: Any,
+    ) -> Any:
+        """Start a task that no plan owns, and return it at once."""
+        ...
+
+    def cancel(self, name: str, reason: str = "") -> bool:
+        """Ask a task to end, with its clean-up; false if it has ended already."""
+        ...
+
+
+class ClaimsView(Protocol):
+    """Who holds which device: a mapping from device to the name of its holder."""
+
+    def __getitem__(self, device: Any, /) -> str:
+        """Return who holds a device, its parent or a part of it; `KeyError` if nobody does."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, device: object, /) -> bool: ...
+
+    def get(self, device: Any, /) -> str | None:
+        """Return who holds a device, or ``None``."""
+        ...
+
+    def by_name(self) -> Mapping[str, str]:
+        """Return a frozen picture: names of the devices, with those of their holders."""
+        ...
+
+    def hold(self, device: Any, holder: str = "manual move") -> AbstractContextManager[None]:
+        """Hold a device, or several, by hand; `ResourceConflictError` if a plan has one."""
+        ...
+
+
+class EngineView(Protocol):
+    """What a client sees of an engine.
+
+    What shows or serves an engine asks for this, and not for one of our classes: it works with
+    each of them, and with one in another process. Every method may be called from any thread, and
+    none waits, except `close` and where an engine says of itself that its calls wait, such as
+    ``BlockingRunEngine``: such an engine returns results where this says futures.
+    """
+
+    # -- running plans ------------------------------------------------------------------------
+
+    def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
+        """Start a plan, or a `PlanCall`; queue it while another one runs.
+
+        Returns a `PlanFutureView` at once. What is no plan is refused with a `TypeError`.
+        """
+        ...
+
+    @property
+    def current(self) -> PlanFutureView | None:
+        """The future of the plan in the foreground, or ``None``."""
+        ...
+
+    @property
+    def queued(self) -> tuple[PlanFutureView, ...]:
+        """The calls that wait for their turn, in order; `cancel` on one removes it."""
+        ...
+
+    # -- control ------------------------------------------------------------------------------
+
+    def request_pause(self, defer: bool = False) -> Any:
+        """Pause the plan, or with ``defer`` at its next checkpoint.
+
+        Returns a future, done when the plan rests. `TransitionError` if there is none to pause.
+        """
+        ...
+
+    def resume(self) -> Any:
+        """Have the paused plan go on; returns a new `PlanFutureView` with the same outcome."""
+        ...
+
+    def stop(self) -> Any:
+        """End the plan with its clean-up, as a success; returns a future, done after that."""
+        ...
+
+    def abort(self, reason: str = "") -> Any:
+        """End the plan with its clean-up, as aborted; otherwise as `stop`."""
+        ...
+
+    def halt(self) -> Any:
+        """End the plan without its own clean-up; otherwise as `stop`. It always gets out."""
+        ...
+
+    def between_messages(self, function: Callable[[], Any]) -> FutureView[Any]:
+        """Have something done between two messages of the plan that runs, with its consent."""
+        ...
+
+    # -- actions ------------------------------------------------------------------------------
+
+    @property
+    def pending_actions(self) -> Mapping[str, SRLatch]:
+        """The actions that plans wait for at this moment: name to latch."""
+        ...
+
+    def trigger_action(self, name: str) -> None:
+        """Set the latch of an action on offer; `KeyError` with the names on offer otherwise."""
+        ...
+
+    def release_action(self, name: str) -> None:
+        """Reset the latch of an action on offer; otherwise as `trigger_action`."""
+        ...
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def snapshot(self) -> EngineSnapshot:
+        """Return a consistent picture of this moment."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What the engine does: an `EngineState`."""
+        ...
+
+    @property
+    def events(self) -> EventsView:
+        """What the engine tells."""
+        ...
+
+    @property
+    def background(self) -> BackgroundView:
+        """What runs beside the plan in the foreground."""
+        ...
+
+    @property
+    def claims(self) -> ClaimsView:
+        """Who holds which device."""
+        ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that its devices live on."""
+        ...
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        func: Callable[[str, Any], Any],
+        name: str = "all",
+        delivery: Literal["inline", "queued", "latest"] = "inline",
+    ) -> int:
+        """Have ``func(name, doc)`` called with documents; returns a token for `unsubscribe`."""
+        ...
+
+    def unsubscribe(self, token: int) -> None:
+        """Undo a subscription."""
+        ...
+
+    # -- the end ------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no plans any more, for it was closed."""
+        ...
+
+    def close(self, timeout: float = 10) -> None:
+        """Abort what runs, wait for its clean-up, ``timeout`` seconds at most, and let go."""
+        ...
+
+
+# A property, or an attribute of the instance, would have to be evaluated to be found.
+_METHODS = tuple(
+    name for name, member in vars(EngineView).items() if callable(member) and name[0] != "_"
+)
+
+
+def is_engine(thing: object) -> TypeGuard[EngineView]:
+    """Tell whether something can be used as an `EngineView`; quick, and runs none of its code.
+
+    bluesky's own engine is none: its calls wait, and it has nothing to look at.
+    """
+    kind = type(thing)
+    return callable(thing) and all(hasattr(kind, name) for name in _METHODS)
