@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import EngineClosedError, ResourceConflictError
+from freewheel.core._devices import checked_devices, device_name
 
 from ._claims import ClaimsLedger, Holder, PlanHolder
-from ._devices import checked_devices, name_of
 from ._errors import BackgroundWarning
 from ._life import Life, OnConflict, Spawner
 from ._mailbox import PendingResults
@@ -449,11 +449,11 @@ class Background(Mapping[str, BackgroundTask]):
         if life.on_conflict == "pause":
             return await life.yield_device(holder, device)
         warn(
-            f"The plan {holder.name!r} needs {name_of(device)!r}: the background task "
+            f"The plan {holder.name!r} needs {device_name(device)!r}: the background task "
             f"{life.task.name!r}, which holds it, is cancelled.",
             None,
         )
-        life.cancel("abort", f"the plan {holder.name!r} needed {name_of(device)!r}")
+        life.cancel("abort", f"the plan {holder.name!r} needed {device_name(device)!r}")
         await asyncio.wait([life.end])
         return True
 

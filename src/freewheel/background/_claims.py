@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, final
 
 from freewheel.core import ResourceConflictError
-
-from ._devices import chain_of, checked_devices, name_of
+from freewheel.core._devices import checked_devices, device_chain, device_name
 
 __all__ = ["Claim", "ClaimsLedger", "HandHold", "Holder", "PlanHolder"]
 
@@ -115,7 +114,7 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def __getitem__(self, device: Any) -> str:
         with self._lock:
-            for claim in self._overlapping(id(device), chain_of(device)):
+            for claim in self._overlapping(id(device), device_chain(device)):
                 return claim.user.name
         raise KeyError(device)
 
@@ -134,7 +133,7 @@ class ClaimsLedger(Mapping[Any, str]):
         """Return a frozen picture: names of the devices, with the names of their holders."""
         with self._lock:
             return MappingProxyType(
-                {name_of(claims[0].device): claims[0].user.name for claims in self._on.values()}
+                {device_name(claims[0].device): claims[0].user.name for claims in self._on.values()}
             )
 
     def held_by(self, holder: Holder) -> tuple[Any, ...]:
@@ -148,7 +147,7 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def conflicts(self, holder: Holder, device: Any) -> list[Claim]:
         """Return the claims that keep ``holder`` from using ``device``."""
-        chain = chain_of(device)
+        chain = device_chain(device)
         with self._lock:
             return [
                 claim for claim in self._overlapping(id(device), chain) if claim.keeps_out(holder)
@@ -156,11 +155,11 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def overlap(self, one: Any, other: Any) -> bool:
         """Tell whether one of two devices is the other, or contains it."""
-        return id(one) in chain_of(other) or id(other) in chain_of(one)
+        return id(one) in device_chain(other) or id(other) in device_chain(one)
 
     def lends(self, holder: Holder, device: Any) -> bool:
         """Tell whether ``holder`` has lent ``device``, or a part of it, to somebody."""
-        chain = chain_of(device)
+        chain = device_chain(device)
         with self._lock:
             return any(
                 claim.holder is holder and claim.lent_to is not None
@@ -184,7 +183,7 @@ class ClaimsLedger(Mapping[Any, str]):
         ResourceConflictError
             If somebody else holds one of them, or moves it at this moment.
         """
-        wanted = [(device, chain_of(device)) for device in devices]
+        wanted = [(device, device_chain(device)) for device in devices]
         with self._changing():
             for device, chain in wanted:
                 self._admit(holder, device, chain)
@@ -202,7 +201,7 @@ class ClaimsLedger(Mapping[Any, str]):
         claim = self._claims.get((id(device), id(holder)))
         if claim is not None and claim.lent_to is None:
             return
-        chain = chain_of(device)
+        chain = device_chain(device)
         with self._changing():
             self._admit(holder, device, chain)
             self._claim(holder, device, chain)
@@ -213,7 +212,7 @@ class ClaimsLedger(Mapping[Any, str]):
                 raise ResourceConflictError(device, claim.user, holder)
         for probe in self._in_use:
             for used, user in probe():
-                if user is not holder and (id(used) in chain or id(device) in chain_of(used)):
+                if user is not holder and (id(used) in chain or id(device) in device_chain(used)):
                     raise ResourceConflictError(device, user, holder)
 
     def _claim(self, holder: Holder, device: Any, chain: tuple[int, ...]) -> Claim:
@@ -247,9 +246,9 @@ class ClaimsLedger(Mapping[Any, str]):
             for device in several:
                 claim = self._claims.get((id(device), id(holder)))
                 if claim is None:
-                    held = ", ".join(map(name_of, self.held_by(holder))) or "nothing"
+                    held = ", ".join(map(device_name, self.held_by(holder))) or "nothing"
                     raise KeyError(
-                        f"{holder.name!r} does not hold {name_of(device)!r}; it holds: {held}"
+                        f"{holder.name!r} does not hold {device_name(device)!r}; it holds: {held}"
                     )
                 claims.append(claim)
             for claim in claims:
@@ -322,7 +321,7 @@ class ClaimsLedger(Mapping[Any, str]):
 
         Meanwhile the lender may not use it, and neither may a third party.
         """
-        chain = chain_of(device)
+        chain = device_chain(device)
         with self._changing():
             for claim in list(self._overlapping(id(device), chain)):
                 if claim.holder is lender:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from freewheel.core import EngineFuture, WaitTimeoutError
 from freewheel.core._crossings import call_soon
+from freewheel.core._devices import device_name
 
 from ._task import BackgroundTask, MergeMode, TaskStatus
 
@@ -213,7 +214,7 @@ class Life:
             self._watchdog = self._spawner.loop.call_later(wait, self._give_up, patience + wait)
 
     def _give_up(self, patience: float) -> None:
-        held = ", ".join(str(getattr(device, "name", device)) for device in self.claims())
+        held = ", ".join(map(device_name, self.claims()))
         error = WaitTimeoutError(
             f"the background task {self.task.name!r} did not end within {patience:g} s of being "
             f"cancelled, and was given up{f'; it still holds {held}' if held else ''}"

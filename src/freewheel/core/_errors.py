@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._devices import quoted_name
+
 __all__ = [
     "EngineClosedError",
     "ForkedProcessError",
@@ -69,7 +71,7 @@ class ResourceConflictError(RuntimeError):
     def __str__(self) -> str:
         """Name all three."""
         device, holder, requester = (
-            _name_of(part) for part in (self.device, self.holder, self.requester)
+            quoted_name(part) for part in (self.device, self.holder, self.requester)
         )
         return (
             f"{requester} needs {device}, which {holder} holds. Wait until {holder} has ended or "
@@ -99,11 +101,3 @@ class MissingExtraError(ImportError):
             f"{self.feature} needs packages that are not installed. "
             f'Install them with: pip install "freewheel[{self.extra}]"'
         )
-
-
-def _name_of(part: object) -> str:
-    """Return the name of a device, a task or a plan, as a user would say it."""
-    if isinstance(part, str):
-        return repr(part)
-    name = getattr(part, "name", None)
-    return repr(name) if isinstance(name, str) and name else repr(part)

@@ -1,13 +1,8 @@
-"""Look through annotations: what is asked for, with which limits, in which unit.
-
-Nothing here imports a device library: a class of one can only be in a signature when its library
-is loaded already, so that `sys.modules` knows it.
-"""
+"""Look through annotations: what is asked for, with which limits, in which unit."""
 
 from __future__ import annotations
 
 import collections.abc as cabc
-import sys
 import types
 import typing
 from dataclasses import dataclass, field, replace
@@ -16,6 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import annotated_types
 import typing_extensions
 
+from freewheel.core._devices import is_device_class
 from freewheel.forms._spec import Bounds
 
 __all__ = [
@@ -41,21 +37,6 @@ _CONTAINERS: dict[Any, type] = {
     cabc.Set: set,
     cabc.MutableSet: set,
 }
-# Classes that stand for "a device", by the module that must be loaded for them to be in use.
-_DEVICE_BASES = {
-    "ophyd_async.core": ("Device",),
-    "ophyd": ("OphydObject",),
-    "ophyd.ophydobj": ("OphydObject",),
-}
-# A class with all methods of one of these lines is a device by its looks.
-_DEVICE_LOOKS = (
-    ("read", "describe"),
-    ("set", "name"),
-    ("trigger",),
-    ("kickoff", "complete"),
-    ("stage", "unstage"),
-    ("stash", "clear"),
-)
 _VALUE_PROTOCOL_MODULES = {"typing", "typing_extensions", "collections.abc", "os", "builtins"}
 
 
@@ -230,20 +211,7 @@ def is_device_type(annotation: Any) -> bool:
         return False
     if typing_extensions.is_protocol(kind):
         return kind.__module__ not in _VALUE_PROTOCOL_MODULES
-    for module, names in _DEVICE_BASES.items():
-        loaded = sys.modules.get(module)
-        bases = tuple(getattr(loaded, name) for name in names if hasattr(loaded, name))
-        if bases and issubclass(kind, bases):
-            return True
-    return any(all(_has_part(kind, part) for part in look) for look in _DEVICE_LOOKS)
-
-
-def _has_part(kind: type, part: str) -> bool:
-    if part == "name":  # often set in __init__, and then only annotated, or a property
-        return hasattr(kind, "name") or any(
-            "name" in getattr(base, "__annotations__", {}) for base in kind.__mro__
-        )
-    return callable(getattr(kind, part, None)) and kind.__module__ != "builtins"
+    return is_device_class(kind)
 
 
 def matches_device(device: object, proto: Any) -> bool:

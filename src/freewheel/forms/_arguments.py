@@ -9,6 +9,7 @@ from typing import Any
 
 import pydantic
 
+from freewheel.core._devices import device_children
 from freewheel.forms._annotations import matches_device
 from freewheel.forms._errors import InvalidArgumentsError
 from freewheel.forms._spec import FieldType, ParamDescription, ParamKind, PlanSpec
@@ -148,7 +149,7 @@ def find_device(devices: cabc.Mapping[str, Any], name: str) -> Any:
     first, *rest = name.split(".")
     device: Any = devices.get(first)
     for part in rest:
-        device = dict(device.children()).get(part) if hasattr(device, "children") else None
+        device = device_children(device).get(part)
     return device
 
 

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
 from freewheel.core import Action
+from freewheel.core._devices import device_children
 from freewheel.forms._annotations import (
     evaluate,
     is_device_type,
@@ -366,11 +367,8 @@ def device_choices(devices: cabc.Mapping[str, Any], proto: Any) -> list[str]:
 def _matching(name: str, device: Any, proto: Any) -> list[str]:
     if matches_device(device, proto):
         return [name]
-    children = getattr(device, "children", None)
-    if not callable(children):
-        return []
     names: list[str] = []
-    for child_name, child in children():
+    for child_name, child in device_children(device).items():
         if not _is_signal(child) or _asks_for_signal(proto):
             names += _matching(f"{name}.{child_name}", child, proto)
     return names

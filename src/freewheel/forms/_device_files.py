@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from freewheel.forms._annotations import is_device_type
+from freewheel.core._devices import device_name, is_device_instance
 from freewheel.forms._catalogue import import_file, is_module_name
 
-__all__ = ["DeviceSourceError", "find_devices", "is_device", "load_module", "public_devices"]
+__all__ = ["DeviceSourceError", "find_devices", "load_module", "public_devices"]
 
 
 class DeviceSourceError(ValueError):
@@ -47,7 +47,7 @@ def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
     """
     module = source if isinstance(source, ModuleType) else load_module(source)
     make = getattr(module, "devices", None)
-    if callable(make) and not is_device(make):
+    if callable(make) and not is_device_instance(make):
         found = _named(make(), module)
     else:
         found = public_devices(module)
@@ -68,18 +68,8 @@ def public_devices(module: ModuleType) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(module).items()
-        if not name.startswith("_") and is_device(value)
+        if not name.startswith("_") and is_device_instance(value)
     }
-
-
-def is_device(thing: Any) -> bool:
-    """Whether something looks like a device: an instance, not a class."""
-    return (
-        not isinstance(thing, (type, ModuleType))
-        and hasattr(thing, "parent")
-        and hasattr(thing, "name")
-        and is_device_type(type(thing))
-    )
 
 
 def load_module(source: str | Path) -> ModuleType:
@@ -100,13 +90,13 @@ def load_module(source: str | Path) -> ModuleType:
 
 
 def _named(made: Any, module: ModuleType) -> dict[str, Any]:
-    if is_device(made):
+    if is_device_instance(made):
         named = {str(made.name): made}
     elif isinstance(made, Mapping):
         named = {str(name): device for name, device in made.items()}
     elif isinstance(made, Iterable) and not isinstance(made, (str, bytes)):
         several = list(made)
-        named = {str(getattr(device, "name", "")): device for device in several}
+        named = {device_name(device, ""): device for device in several}
         if "" in named or len(named) < len(several):
             msg = (
                 f"devices() of {_where(module)} returns devices without names, or several of one "
@@ -116,7 +106,7 @@ def _named(made: Any, module: ModuleType) -> dict[str, Any]:
     else:
         named = {"": made}
     for device in named.values():
-        if not is_device(device):
+        if not is_device_instance(device):
             msg = (
                 f"devices() of {_where(module)} returns {device!r}, which is no device: return a "
                 "mapping from names to devices"

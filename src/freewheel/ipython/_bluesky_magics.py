@@ -12,6 +12,7 @@ from IPython.core.error import UsageError
 
 from freewheel.core import PlanStatus
 from freewheel.core._crossings import call_soon
+from freewheel.core._devices import device_children
 
 from ._attach import Attachment, PauseFirst, wait_for
 from ._magics import how_it_stands, say
@@ -118,9 +119,8 @@ def _collect(device: Any, method: str, found: dict[int, Any], depth: int = 3) ->
         return
     if callable(getattr(device, method, None)):
         found[id(device)] = device
-    children = getattr(device, "children", None)
-    if depth and callable(children):
-        for _, child in children():
+    if depth:
+        for child in device_children(device).values():
             if hasattr(child, "children") and not hasattr(child, "source"):
                 _collect(child, method, found, depth - 1)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bluesky.preprocessors import rewindable_wrapper
 from bluesky.utils import Msg, all_safe_rewind
 
+from freewheel.core._devices import device_chain
 from freewheel.core._groups import fresh_group
 
 from ._support import is_triggerable
@@ -160,13 +161,8 @@ def _outermost(devices: tuple[Readable[Any], ...]) -> tuple[Readable[Any], ...]:
     devices, not with its square.
     """
     given = {id(device): device for device in devices}
-    return tuple(device for device in given.values() if not _is_inside(device, given))
-
-
-def _is_inside(device: Any, given: Mapping[int, Any]) -> bool:
-    parent = device.parent
-    while parent is not None:
-        if id(parent) in given:
-            return True
-        parent = parent.parent
-    return False
+    return tuple(
+        device
+        for device in given.values()
+        if not any(part in given for part in device_chain(device)[1:])
+    )

@@ -11,6 +11,7 @@ from bluesky.preprocessors import run_wrapper, stage_wrapper
 from bluesky.protocols import Movable, Readable  # noqa: TC002 - forms read the annotations
 from bluesky.utils import MsgGenerator  # noqa: TC002
 
+from freewheel.core._devices import device_name
 from freewheel.plan_stubs import (
     background,
     cancel_background,
@@ -202,7 +203,7 @@ def align(
 
     metadata = {
         "plan_name": "align",
-        "motors": [getattr(motor, "name", "motor")],
+        "motors": [device_name(motor, "motor")],
         "detectors": [signal.name],
         "num_points": points,
         "hints": {},

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.core._crossings import call_soon, completion, run_soon
+from freewheel.core._devices import device_children
 from freewheel.qt._claims import ClaimGuard
 from freewheel.qt._feed import Feed
 from freewheel.qt._fields import NumberField, choice_text
@@ -362,8 +363,7 @@ class DevicePanel(QWidget):
         elif callable(getattr(device, "set", None)):
             self._add(layout, name, MotorRow(self._bridge, device, name.rpartition(".")[2]))
         else:
-            children = getattr(device, "children", None)
-            for child_name, child in children() if callable(children) else ():
+            for child_name, child in device_children(device).items():
                 self._fill(layout, f"{name}.{child_name}", child)
 
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:

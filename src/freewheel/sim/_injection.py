@@ -13,6 +13,7 @@ import numpy as np
 from ophyd_async.core import AsyncStatus
 
 from freewheel.core._crossings import Waiter, completion, new_waiter, wake
+from freewheel.core._devices import device_name
 
 from ._faults import (
     DEVICE_METHODS,
@@ -386,7 +387,7 @@ def _switchboard(device: Any) -> _Switchboard:
 
 
 def _name(device: Any) -> str:
-    return getattr(device, "name", "") or type(device).__name__
+    return device_name(device, type(device).__name__)
 
 
 async def _ended(status: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ophyd_async.core import Device
 
 from freewheel.core import MissingExtraError
+from freewheel.core._devices import device_children
 
 from ._camera import SimCamera
 from ._injection import inject
@@ -218,7 +219,7 @@ def _part(scope: Microscope, path: str) -> Device:
     name, *rest = path.split(".")
     part: Any = scope[name]
     for child in rest:
-        children = dict(part.children())
+        children = device_children(part)
         if child not in children:
             msg = f"{part.name} has no part {child!r}; it has {', '.join(children)}"
             raise KeyError(msg)

@@ -14,6 +14,7 @@ from bluesky.protocols import Status, Stoppable
 from bluesky.utils import FailedStatus, Msg
 
 from freewheel.core._crossings import completion
+from freewheel.core._devices import device_name
 
 from ._messages import _close_plan
 
@@ -48,7 +49,7 @@ class CleanUp:
         self._pardon_failures.set()
         for obj in list(self._movable_objs_touched):
             if isinstance(obj, Stoppable):
-                await self._step(f"stop {_name(obj)}", _stop(obj), fatal=False)
+                await self._step(f"stop {device_name(obj)}", _stop(obj), fatal=False)
         for run in list(self._run_bundlers.values()):
             run.clear_monitors()
             await self._step("collect from flyers", run.backstop_collect(), fatal=False)
@@ -70,10 +71,10 @@ class CleanUp:
             try:
                 begun.append((obj, obj.unstage()))
             except BaseException as error:
-                self._mishap(f"unstage {_name(obj)}", error)
+                self._mishap(f"unstage {device_name(obj)}", error)
         for obj, answer in begun:
             if isinstance(answer, Status) or asyncio.iscoroutine(answer):
-                await self._step(f"unstage {_name(obj)}", completion(answer), fatal=True)
+                await self._step(f"unstage {device_name(obj)}", completion(answer), fatal=True)
 
     async def _step(self: Any, what: str, step: Awaitable[Any], *, fatal: bool) -> None:
         """Await one step; log what goes wrong, and with ``fatal`` keep it for the result."""
@@ -108,7 +109,3 @@ class CleanUp:
 
 async def _stop(obj: Stoppable) -> None:
     await maybe_await(obj.stop(success=True))
-
-
-def _name(obj: Any) -> str:
-    return str(getattr(obj, "name", None) or repr(obj))
