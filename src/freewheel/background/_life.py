@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from freewheel.core import EngineFuture, WaitTimeoutError
-from freewheel.core._crossings import call_soon
 from freewheel.core._devices import device_name
 
-from ._task import BackgroundTask, MergeMode, TaskStatus
+from ._task import BackgroundTask, MergeMode, TaskInside, TaskStatus
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from ._child import How
     from ._claims import ClaimsLedger, Holder
     from ._runners import Runner
+    from ._spawner import Spawner
 
-__all__ = ["Life", "OnConflict", "Spawner"]
+__all__ = ["Life", "OnConflict", "Owner"]
 
 _log = logging.getLogger("freewheel")
 
@@ -33,29 +33,25 @@ OnConflict: TypeAlias = Literal["cancel", "pause", "error"]
 LAST_GRACE: Final = 1.0
 
 
-class Spawner:
-    """Runs coroutines on the loop that nobody awaits, and tells of their failures."""
+class Owner(Protocol):
+    """Who keeps a life and hears of it. All on the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        # The loop itself refers to its tasks only weakly. On the loop's thread alone.
-        self.tasks: set[asyncio.Task[Any]] = set()
+    @property
+    def grace(self) -> float:
+        """Seconds that a task may take to end when it is cancelled."""
+        ...
 
-    def spawn(self, coro: Coroutine[Any, Any, Any], what: str) -> asyncio.Task[Any]:
-        """Run ``coro``; on the loop's thread."""
-        task = self.loop.create_task(coro, name=what)
-        self.tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
+    def changed(self, task: BackgroundTask) -> None:
+        """Hear that the status has changed."""
+        ...
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("Failed to %s.", task.get_name(), exc_info=error)
+    def freed(self, lenders: tuple[Holder, ...]) -> None:
+        """Hear which tasks have all of their devices back, because this one has ended."""
+        ...
 
-    def call(self, callback: Callable[..., Any], *args: Any) -> None:
-        """Call ``callback`` on the loop soon; from any thread. A closed loop ignores it."""
-        call_soon(self.loop, callback, *args)
+    def ended(self, life: Life) -> None:
+        """Hear of the end, before the task's future is done."""
+        ...
 
 
 class Life:
@@ -67,54 +63,70 @@ class Life:
         The task's name.
     runner : Runner
         What runs the payload.
+    owner : Owner
+        Who keeps it.
     spawner : Spawner
         Of the engine's loop.
-    loop_thread : threading.Thread
-        The thread that runs that loop.
     ledger : ClaimsLedger
         Where its claims are.
     on_conflict : {"cancel", "pause", "error"}
         What becomes of it when the foreground needs a device that it holds.
-    grace : callable
-        Returns the seconds that it may take to end when it is cancelled.
-    changed, ended, freed : callable
-        Told of each change of status, of the end, and of lenders that have their devices back.
     """
+
+    # There may be thousands: without a dictionary each.
+    __slots__ = (
+        "__weakref__",
+        "_abandoned",
+        "_cancel_asked",
+        "_inside",
+        "_ledger",
+        "_owner",
+        "_reasons",
+        "_rests",
+        "_runner",
+        "_spawner",
+        "_started",
+        "_switch",
+        "_watchdog",
+        "end",
+        "error",
+        "on_conflict",
+        "task",
+        "value",
+    )
 
     def __init__(
         self,
         name: str,
         runner: Runner,
+        owner: Owner,
         *,
         spawner: Spawner,
-        loop_thread: threading.Thread,
         ledger: ClaimsLedger,
         on_conflict: OnConflict,
-        grace: Callable[[], float],
-        changed: Callable[[BackgroundTask], None],
-        ended: Callable[[Life], None],
-        freed: Callable[[tuple[Holder, ...]], None],
     ) -> None:
-        self.future: EngineFuture[Any] = _future_of(name, loop_thread)
-        self.task = BackgroundTask(name, self, self.future)
+        self._inside = TaskInside(name, self, _future_of(name, spawner.thread))
+        self.task = BackgroundTask(self._inside)
         self.on_conflict = on_conflict
         self.end: asyncio.Future[None] = spawner.loop.create_future()
         self.value: Any = None
         self.error: BaseException | None = None
         self._runner: Runner | None = runner
+        self._owner = owner
         self._spawner = spawner
         self._ledger = ledger
-        self._grace = grace
-        self._changed = changed
-        self._ended = ended
-        self._freed = freed
-        self._reasons: set[str] = set()  # to rest
+        self._reasons: frozenset[str] = frozenset()  # to rest
         self._rests = False
         self._started = False
         self._cancel_asked = False
         self._abandoned = False
         self._switch = asyncio.Lock()  # one change between rest and motion at a time
         self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def future(self) -> EngineFuture[Any]:
+        """The task's future."""
+        return self._inside.future
 
     # -- from any thread ----------------------------------------------------------------------
 
@@ -204,7 +216,7 @@ class Life:
             return  # `start` is under way, and finds it
         self._set_status(TaskStatus.CANCELLING)
         self._runner.cancel(how, reason)
-        patience = self._grace() if grace is None else grace
+        patience = self._owner.grace if grace is None else grace
         self._watchdog = self._spawner.loop.call_later(patience, self._insist, patience)
 
     def _insist(self, patience: float) -> None:
@@ -230,7 +242,7 @@ class Life:
         self._runner = None
         if self._watchdog is not None:
             self._watchdog.cancel()
-        self._freed(self._ledger.release_all(self.task))
+        self._owner.freed(self._ledger.release_all(self.task))
         if self._abandoned:
             _log.warning(
                 "The background task %r, which had been given up, has ended.", self.task.name
@@ -242,22 +254,22 @@ class Life:
         self, status: TaskStatus, *, value: Any = None, error: BaseException | None = None
     ) -> None:
         self.value, self.error = value, error
-        self.task._status = status  # noqa: SLF001 - the task's own other half
+        self._inside.status = status
         if not self._abandoned:
-            self.task._life = None  # noqa: SLF001
-        self._ended(self)
+            self._inside.requests = None
+        self._owner.ended(self)
         self.end.set_result(None)
         self.future.settle(value, error)
-        self._changed(self.task)
+        self._owner.changed(self.task)
 
     def merged(self, mode: MergeMode) -> None:
         """Note what became of the result."""
-        self.task._merge = mode  # noqa: SLF001
+        self._inside.merge = mode
 
     def _set_status(self, status: TaskStatus) -> None:
         if self.task.status is not status:
-            self.task._status = status  # noqa: SLF001
-            self._changed(self.task)
+            self._inside.status = status
+            self._owner.changed(self.task)
 
     # -- resting ------------------------------------------------------------------------------
 
@@ -276,12 +288,12 @@ class Life:
         await asyncio.shield(self._rest_for(reason))
 
     def _rest_for(self, reason: str) -> asyncio.Task[Any]:
-        self._reasons.add(reason)
+        self._reasons |= {reason}
         return self._reconcile_soon()
 
     def let_go(self, reason: str) -> None:
         """End one reason to rest; with the last one the task goes on."""
-        self._reasons.discard(reason)
+        self._reasons -= {reason}
         if not self._started:
             if not self._reasons and self.task.status is TaskStatus.PAUSED:
                 self._set_status(TaskStatus.WAITING)

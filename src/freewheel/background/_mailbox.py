@@ -5,19 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._task import BackgroundTask
 
-__all__ = ["PendingResults"]
+__all__ = ["PendingResults", "Recipient"]
 
 _log = logging.getLogger("freewheel")
 
 #: So many tasks wait at most; the oldest is dropped, with a line in the log.
 CAPACITY: Final = 10_000
+
+
+class Recipient(Protocol):
+    """A plan that results belong to."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it will ask for none any more."""
+        ...
 
 
 @final
@@ -30,18 +39,19 @@ class PendingResults:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._arrival = threading.Condition()
-        # Oldest first; read and written with _arrival held.
-        self._tasks: deque[BackgroundTask] = deque()
+        # With the plan that each belongs to, if that goes on. Oldest first; read and written with
+        # _arrival held.
+        self._entries: deque[tuple[BackgroundTask, Recipient | None]] = deque()
 
     @property
     def size(self) -> int:
         """How many tasks wait to be drained."""
-        return len(self._tasks)
+        return len(self._entries)
 
     @property
     def empty(self) -> bool:
         """Whether none does."""
-        return not self._tasks
+        return not self._entries
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until there is something to drain.
@@ -57,7 +67,7 @@ class PendingResults:
             Whether there is.
         """
         with self._arrival:
-            return self._arrival.wait_for(lambda: bool(self._tasks), timeout)
+            return self._arrival.wait_for(lambda: bool(self._entries), timeout)
 
     def pop_all(self) -> tuple[BackgroundTask, ...]:
         """Drain: return the tasks, oldest first, and forget them."""
@@ -65,19 +75,33 @@ class PendingResults:
 
     def pop_if(self, wanted: Callable[[BackgroundTask], bool]) -> tuple[BackgroundTask, ...]:
         """Drain those that ``wanted`` is true for."""
-        with self._arrival:
-            popped = tuple(task for task in self._tasks if wanted(task))
-            if popped:
-                self._tasks = deque(task for task in self._tasks if not wanted(task))
-        return popped
+        return self._pop(lambda task, _: wanted(task))
 
-    def put(self, task: BackgroundTask) -> None:
-        """Add a task; called by the engine."""
+    def pop_for(self, wanted: Callable[[Recipient | None], bool]) -> tuple[BackgroundTask, ...]:
+        """Drain those of the owners that ``wanted`` is true for; called by the engine."""
+        return self._pop(lambda _, owner: wanted(owner))
+
+    def _pop(
+        self, wanted: Callable[[BackgroundTask, Recipient | None], bool]
+    ) -> tuple[BackgroundTask, ...]:
+        popped: list[BackgroundTask] = []
+        left: deque[tuple[BackgroundTask, Recipient | None]] = deque()
+        with self._arrival:
+            for task, owner in self._entries:
+                if wanted(task, owner):
+                    popped.append(task)
+                else:
+                    left.append((task, owner))
+            self._entries = left
+        return tuple(popped)
+
+    def put(self, task: BackgroundTask, owner: Recipient | None = None) -> None:
+        """Add a task, with the plan that it belongs to; called by the engine."""
         dropped = None
         with self._arrival:
-            self._tasks.append(task)
-            if len(self._tasks) > self._capacity:
-                dropped = self._tasks.popleft()
+            self._entries.append((task, owner))
+            if len(self._entries) > self._capacity:
+                dropped, _ = self._entries.popleft()
             self._arrival.notify_all()
         if dropped is not None:
             _log.error(

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from ._child import ChildEngine, How
+    from ._children import ChildPool
+    from ._payloads import Payload
 
-__all__ = ["CoroutineRunner", "PlanRunner", "Runner", "ThreadRunner", "TrioRunner"]
+__all__ = ["CoroutineRunner", "PlanRunner", "Runner", "ThreadRunner", "TrioRunner", "runner_for"]
 
 
 class Runner(Protocol):
@@ -73,13 +75,11 @@ class PlanRunner:
         self,
         plan: Any,
         metadata: dict[str, Any],
-        borrow: Callable[[], ChildEngine],
-        give: Callable[[ChildEngine], None],
+        children: ChildPool,
     ) -> None:
         self._plan = plan
         self._metadata = metadata
-        self._borrow = borrow
-        self._give = give
+        self._children = children
         self._child: ChildEngine | None = None
         self._gave_way = False
         # While devices are unstaged or staged for somebody else, an end waits until they are.
@@ -87,11 +87,11 @@ class PlanRunner:
         self._asked_to_end: tuple[How, str] | None = None
 
     async def run(self, task: Any) -> Any:
-        self._child = child = self._borrow()
+        self._child = child = self._children.borrow()
         plan, self._plan = self._plan, None
         outcome = await child.run(plan, task, self._metadata)
         self._child = None
-        self._give(child)
+        self._children.give(child)
         if outcome.error is not None:
             raise outcome.error
         if outcome.interrupted:
@@ -329,3 +329,13 @@ class TrioRunner(ThreadRunner):
         with self._lock:
             if self._cancel is not None:
                 self._cancel()
+
+
+def runner_for(payload: Payload, metadata: dict[str, Any], children: ChildPool) -> Runner:
+    """Return what runs a payload."""
+    if payload.flavour == "plan":
+        return PlanRunner(payload.thing, metadata, children)
+    if payload.flavour == "asyncio":
+        return CoroutineRunner(payload.thing)
+    kind: type[ThreadRunner] = TrioRunner if payload.flavour == "trio" else ThreadRunner
+    return kind(payload.thing, takes_context=payload.takes_context)

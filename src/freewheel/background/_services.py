@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._background import Background
+    from ._claims import Holder
     from ._life import Life
 
 __all__ = ["ServiceKeeper", "service"]
@@ -153,7 +154,7 @@ class ServiceKeeper:
                 f"the plan {examined.name!r} cannot be a service, for plans end; run it with "
                 "RE.background.launch(...)"
             )
-        life = self._background.make_service(examined, self._ended)
+        life = self._background.make_service(examined, self)
         with self._lock:
             if self._closing:
                 raise RuntimeError(
@@ -215,7 +216,23 @@ class ServiceKeeper:
         for instance, flavour in free:
             self.adopt(instance.run, flavour=flavour)
 
-    def _ended(self, life: Life) -> None:
+    # -- as the owner of a life ---------------------------------------------------------------
+
+    @property
+    def grace(self) -> float:
+        """Seconds that a service may take to end when it is cancelled."""
+        return self._background.grace
+
+    def changed(self, task: BackgroundTask) -> None:
+        """Hear that a service's status has changed."""
+        self._background.changed(task)
+
+    def freed(self, lenders: tuple[Holder, ...]) -> None:
+        """Hear which tasks have their devices back."""
+        self._background.conflicts.freed(lenders)
+
+    def ended(self, life: Life) -> None:
+        """Hear that a service has ended, which is a failure unless it was asked to."""
         with self._lock:
             payload = next((p for p, known in self._running if known is life), None)
             self._running = [entry for entry in self._running if entry[1] is not life]

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from freewheel.core import ResourceConflictError, WaitTimeoutError
+from freewheel.core import WaitTimeoutError
 
+from ._roster import Roster
 from ._task import BackgroundTask, MergeMode, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from ._background import Background
     from ._child import How
     from ._claims import Holder
+    from ._conflicts import Conflicts
     from ._life import Life
+    from ._results import Results
 
-__all__ = ["PlanPhase", "Supervisor", "joined"]
+__all__ = ["Commons", "PlanPhase", "Supervisor", "joined"]
 
 _log = logging.getLogger("freewheel")
 
@@ -27,7 +29,7 @@ _log = logging.getLogger("freewheel")
 REMEMBERED: Final = 256
 
 
-class PlanPhase(enum.Enum):
+class PlanPhase(enum.StrEnum):
     """What the owner of the tasks does."""
 
     RUNNING = "running"
@@ -35,72 +37,94 @@ class PlanPhase(enum.Enum):
     ENDED = "ended"
 
 
+class Commons(Protocol):
+    """What the owners of an engine's tasks share."""
+
+    grace: float
+
+    @property
+    def roster(self) -> Roster:
+        """All tasks of the engine."""
+        ...
+
+    @property
+    def conflicts(self) -> Conflicts:
+        """Who gives way to whom."""
+        ...
+
+    @property
+    def results(self) -> Results:
+        """What becomes of results."""
+        ...
+
+    def changed(self, task: BackgroundTask) -> None:
+        """Tell those who watch of a change of status."""
+        ...
+
+
 class Supervisor:
     """Owns the tasks that a plan has started.
 
     Parameters
     ----------
-    background : Background
-        The engine's.
+    commons : Commons
+        What the engine's owners of tasks share: its `Background`.
     holder : Holder
         Who the plan is, in the ledger of claims.
-    phase : PlanPhase
-        What the plan does.
+    roster : Roster, optional
+        Where its tasks are; the engine's own for the owner of what no plan owns.
     """
 
-    def __init__(
-        self, background: Background, holder: Holder, phase: PlanPhase = PlanPhase.RUNNING
-    ) -> None:
-        self._background = background
+    def __init__(self, commons: Commons, holder: Holder, roster: Roster | None = None) -> None:
+        self._commons = commons
         self.holder = holder
-        self.phase = phase
-        self.numbers: dict[str, int] = {}  # of the latest task of a name that was given none
-        self._alive: dict[int, Life] = {}
-        self._by_name: dict[str, Life] = {}  # also those that have ended, see _forget_some
-        self._forgettable: dict[str, Life] = {}  # in the order of their ends
+        self.roster = Roster(REMEMBERED) if roster is None else roster
+        self.phase = PlanPhase.RUNNING if roster is None else PlanPhase.ENDED
         self._failed: list[Life] = []  # until somebody was told
         self._paused_in = PlanPhase.RUNNING
 
-    # -- the tasks ----------------------------------------------------------------------------
+    # -- as the owner of a life ---------------------------------------------------------------
 
-    def add(self, life: Life, *, owned: bool) -> None:
-        """Take a task in; one that is not owned is only known by its name."""
-        name = life.task.name
-        self._by_name[name] = life
-        self._forgettable.pop(name, None)
-        if owned:
-            self._alive[id(life)] = life
-        elif life.over:
-            self._forgettable[name] = life
+    @property
+    def grace(self) -> float:
+        """Seconds that a task may take to end when it is cancelled."""
+        return self._commons.grace
+
+    def changed(self, task: BackgroundTask) -> None:
+        """Hear that a task's status has changed."""
+        self._commons.changed(task)
+
+    def freed(self, lenders: tuple[Holder, ...]) -> None:
+        """Hear which tasks have their devices back."""
+        self._commons.conflicts.freed(lenders)
 
     def ended(self, life: Life) -> None:
         """Hear that an owned task has ended, and say what becomes of its result."""
-        self._alive.pop(id(life), None)
-        task = life.task
-        if task.status is TaskStatus.FAILED:
-            if self is self._background.root:
-                self._background.no_plan_raises(life)
-            else:
+        commons, task = self._commons, life.task
+        failed = task.status is TaskStatus.FAILED
+        commons.roster.ended(life, owed=False)
+        if self.roster is not commons.roster:
+            self.roster.ended(life, owed=failed or life.value is not None)
+            if failed:
                 self._failed.append(life)
-        if life.value is None and task.status is not TaskStatus.FAILED:
-            self._forget_later(life)
+        elif failed:
+            commons.results.log_unless_told(life)
         if self.phase is PlanPhase.RUNNING:
-            self._background.merged(life, MergeMode.HOT)
+            commons.results.merge(life, MergeMode.HOT, self)
         elif task.status is not TaskStatus.CANCELLED:
-            self._background.merged(life, MergeMode.WAKEUP)
+            commons.results.merge(life, MergeMode.WAKEUP, self)
 
-    def knows(self, name: str) -> bool:
-        """Tell whether a task of that name was started."""
-        return name in self._by_name
+    @property
+    def over(self) -> bool:
+        """Whether the plan has ended, and asks for no results any more."""
+        return self.phase is PlanPhase.ENDED
 
-    def names(self) -> list[str]:
-        """Return the names of the tasks that can be waited for."""
-        return list(self._by_name)
+    # -- the tasks ----------------------------------------------------------------------------
 
     @property
     def alive(self) -> tuple[Life, ...]:
         """The owned tasks that have not ended."""
-        return tuple(self._alive.values())
+        return self.roster.alive
 
     def find(self, name: str) -> Life:
         """Return the task that answers to ``name``: the plan's own, or else another of the engine.
@@ -110,23 +134,15 @@ class Supervisor:
         KeyError
             With the names that exist.
         """
-        life = self._by_name.get(name) or self._background.find(name)
+        life = self.roster.find(name) or self._commons.roster.find(name)
         if life is None:
-            names = ", ".join(map(repr, dict.fromkeys(self.names() + self._background.names())))
+            names = ", ".join(
+                map(repr, dict.fromkeys(self.roster.names() + self._commons.roster.names()))
+            )
             raise KeyError(
                 f"no background task answers to {name!r}; those that do: {names or 'none'}"
             )
         return life
-
-    def _forget_later(self, life: Life) -> None:
-        name = life.task.name
-        if self._by_name.get(name) is not life:
-            return
-        self._forgettable[name] = life
-        while len(self._forgettable) > REMEMBERED:
-            oldest = next(iter(self._forgettable))
-            if self._by_name.get(oldest) is self._forgettable.pop(oldest):
-                del self._by_name[oldest]
 
     # -- waiting ------------------------------------------------------------------------------
 
@@ -151,8 +167,9 @@ class Supervisor:
             life = self.find(name)
             await self._wait_for([life], at_most)
             return self._deliver(life)
-        lives = [life for life in self._by_name.values() if id(life) in self._alive or life.over]
-        lives += [life for life in self.alive if life not in lives]
+        alive = set(map(id, self.alive))
+        # But for detached ones, which it only knows.
+        lives = [life for life in self.roster.known if life.over or id(life) in alive]
         await self._wait_for(lives, at_most)
         failures = [life.future.peek() for life in lives if life.task.status is TaskStatus.FAILED]
         results = {}
@@ -160,7 +177,7 @@ class Supervisor:
             life.future.mark_observed()
             if life.task.status is not TaskStatus.FAILED:
                 results[life.task.name] = life.value
-            self._forget_later(life)
+            self.roster.delivered(life)
         self._failed = [life for life in self._failed if life not in lives]
         if (error := joined(f for f in failures if f is not None)) is not None:
             raise error
@@ -168,7 +185,7 @@ class Supervisor:
 
     async def _wait_for(self, lives: Iterable[Life], at_most: float | None) -> None:
         waiting = [life for life in lives if not life.over]
-        self.make_way_for(waiting)
+        self._commons.conflicts.give_back_to(waiting, self.holder)
         if not waiting:
             return
         await asyncio.wait([life.end for life in waiting], timeout=at_most)
@@ -179,24 +196,12 @@ class Supervisor:
                 f"{', '.join(map(repr, late))}"
             )
 
-    def make_way_for(self, lives: Iterable[Life]) -> None:
-        """Give back what the tasks have lent to this plan, which is about to wait for them."""
-        ledger = self._background.claims
-        for life in lives:
-            if not life.rests_for("conflict"):
-                continue
-            lent = [device for device in ledger if ledger.lends(life.task, device)]
-            if ledger.give_back(self.holder, life.task):
-                life.let_go("conflict")
-            elif lent:
-                raise ResourceConflictError(lent[0], self.holder, life.task)
-
     def _deliver(self, life: Life) -> Any:
         life.future.mark_observed()
         if life in self._failed:
             self._failed.remove(life)
-        self._forget_later(life)
-        self._background.drained(life.task)
+        self.roster.delivered(life)
+        self._commons.results.drained(life.task)
         if (error := life.future.peek()) is not None:
             raise error
         return life.value
@@ -205,20 +210,19 @@ class Supervisor:
         """Return the results that there are, by name, with those that wait in ``pending``."""
         results = {
             task.name: task.future.result()
-            for task in self._background.drain_for(self)
+            for task in self._commons.results.drain_for(self)
             if task.status is not TaskStatus.FAILED
         }
-        for name, life in self._by_name.items():
+        for life in self.roster.known:
             if life.over and life.task.status is not TaskStatus.FAILED:
-                results[name] = life.value
+                results[life.task.name] = life.value
         return results
 
     # -- all of them --------------------------------------------------------------------------
 
     async def cancel_all(self, how: How, reason: str, grace: float | None = None) -> None:
         """Cancel every owned task; return when all have ended, or were given up."""
-        while self._alive:
-            lives = self.alive
+        while lives := self.alive:
             for life in lives:
                 life.cancel(how, reason, grace)
             await asyncio.wait([life.end for life in lives])
@@ -249,8 +253,8 @@ class Supervisor:
 
     async def all_ended(self) -> None:
         """Wait until no owned task is alive."""
-        while self._alive:
-            await asyncio.wait([life.end for life in self.alive])
+        while lives := self.alive:
+            await asyncio.wait([life.end for life in lives])
 
     def take_failures(self) -> BaseException | None:
         """Return the failures that nobody has been told of, as one; they count as told then."""
@@ -277,8 +281,3 @@ def joined(errors: Iterable[BaseException]) -> BaseException | None:
 def _add_note(error: BaseException, note: str) -> None:
     if note not in getattr(error, "__notes__", ()):
         error.add_note(note)
-
-
-def tasks_of(lives: Iterable[Life]) -> tuple[BackgroundTask, ...]:
-    """Return what users see of the lives."""
-    return tuple(life.task for life in lives)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 if TYPE_CHECKING:
     from freewheel.core import EngineFuture
 
-    from ._life import Life
-
-__all__ = ["BackgroundTask", "MergeMode", "TaskStatus"]
+__all__ = ["BackgroundTask", "MergeMode", "Requests", "TaskInside", "TaskStatus"]
 
 
 class TaskStatus(enum.StrEnum):
@@ -45,6 +43,56 @@ class MergeMode(enum.StrEnum):
     WAKEUP = "wakeup"
 
 
+class Requests(Protocol):
+    """What a task that has not ended can be asked; from any thread."""
+
+    def claims(self) -> tuple[Any, ...]:
+        """Return the devices that it holds and may use."""
+        ...
+
+    def ask_cancel(self, reason: str) -> bool:
+        """See `BackgroundTask.cancel`."""
+        ...
+
+    def ask_pause(self) -> None:
+        """See `BackgroundTask.pause`."""
+        ...
+
+    def ask_resume(self) -> None:
+        """See `BackgroundTask.resume`."""
+        ...
+
+
+@final
+class TaskInside:
+    """The inside of a task: what the engine writes and the task shows.
+
+    Written on the loop's thread alone; read by any, each read of one value, which is old or new.
+
+    Attributes
+    ----------
+    name : str
+        What the task answers to.
+    future : EngineFuture
+        Done when the task has ended.
+    requests : Requests or None
+        Whom to ask, until the end.
+    status : TaskStatus
+        Where the task is in its life.
+    merge : MergeMode or None
+        What became of the result.
+    """
+
+    __slots__ = ("future", "merge", "name", "requests", "status")
+
+    def __init__(self, name: str, requests: Requests, future: EngineFuture[Any]) -> None:
+        self.name = name
+        self.future = future
+        self.requests: Requests | None = requests
+        self.status = TaskStatus.WAITING
+        self.merge: MergeMode | None = None
+
+
 @final
 class BackgroundTask:
     """A plan, coroutine or function that runs beside the plan that started it.
@@ -53,25 +101,20 @@ class BackgroundTask:
     thread; nothing here waits but `result` and `exception`.
     """
 
-    __slots__ = ("__weakref__", "_future", "_life", "_merge", "_name", "_status")
+    __slots__ = ("__weakref__", "_inside")
 
-    def __init__(self, name: str, life: Life, future: EngineFuture[Any]) -> None:
-        self._name = name
-        self._future = future
-        # Written on the loop's thread alone; each read is of one value, which is old or new.
-        self._life: Life | None = life
-        self._status = TaskStatus.WAITING
-        self._merge: MergeMode | None = None
+    def __init__(self, inside: TaskInside) -> None:
+        self._inside = inside
 
     @property
     def name(self) -> str:
         """What the task answers to."""
-        return self._name
+        return self._inside.name
 
     @property
     def status(self) -> TaskStatus:
         """Where it is in its life."""
-        return self._status
+        return self._inside.status
 
     @property
     def future(self) -> EngineFuture[Any]:
@@ -80,23 +123,23 @@ class BackgroundTask:
         ``cancel()`` of it answers false and changes nothing: it is the task that is cancelled,
         with `BackgroundTask.cancel`. A task that was cancelled has the result ``None``.
         """
-        return self._future
+        return self._inside.future
 
     @property
     def merge(self) -> MergeMode | None:
         """What became of its result; ``None`` before it has one."""
-        return self._merge
+        return self._inside.merge
 
     @property
     def claims(self) -> tuple[Any, ...]:
         """The devices that it holds and may use at this moment."""
-        life = self._life
-        return () if life is None else life.claims()
+        requests = self._inside.requests
+        return () if requests is None else requests.claims()
 
     @property
     def done(self) -> bool:
         """Whether it has ended, with its clean-up."""
-        return self._future.done()
+        return self._inside.future.done()
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end of the task and return its result.
@@ -120,19 +163,19 @@ class BackgroundTask:
         RuntimeError
             On the engine's own thread, such as in a document callback, before it is done.
         """
-        return self._future.result(timeout)
+        return self._inside.future.result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end of the task and return what it failed with, or ``None``.
 
         Raises as `result` does for a time-out and on the engine's own thread.
         """
-        return self._future.exception(timeout)
+        return self._inside.future.exception(timeout)
 
     def cancel(self, reason: str = "") -> bool:
         """Ask the task to end, with its clean-up; return false if it has ended already."""
-        life = self._life
-        return life is not None and life.ask_cancel(reason)
+        requests = self._inside.requests
+        return requests is not None and requests.ask_cancel(reason)
 
     def pause(self) -> None:
         """Ask the task to rest. A plan rests at its last checkpoint, a coroutine where it awaits.
@@ -142,16 +185,16 @@ class BackgroundTask:
         RuntimeError
             For a function that has no parameter ``context``: it could not be told.
         """
-        life = self._life
-        if life is not None:
-            life.ask_pause()
+        requests = self._inside.requests
+        if requests is not None:
+            requests.ask_pause()
 
     def resume(self) -> None:
         """Take back `pause`. A task that rests for other reasons too goes on when those end."""
-        life = self._life
-        if life is not None:
-            life.ask_resume()
+        requests = self._inside.requests
+        if requests is not None:
+            requests.ask_resume()
 
     def __repr__(self) -> str:
         """Name it and its status."""
-        return f"<{type(self).__name__} {self._name!r}: {self._status.value}>"
+        return f"<{type(self).__name__} {self.name!r}: {self.status.value}>"

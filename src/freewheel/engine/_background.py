@@ -161,7 +161,7 @@ class OwnedTasks:
 
     def _release_all(self) -> None:
         if self._holder is not None and self.task is None:
-            self._background.release_all(self._holder)
+            self._background.conflicts.release_all(self._holder)
 
 
 class _Commands:
@@ -215,13 +215,13 @@ class _Commands:
         """Claim devices: ``Msg("claim", None, *devices)``."""
         holder = self._tasks.holder
         if self._tasks.task is not None:
-            self._background.acquire(holder, msg.args)
+            self._background.conflicts.acquire(holder, msg.args)
         else:
-            await self._background.claim(holder, msg.args)
+            await self._background.conflicts.claim(holder, msg.args)
 
     async def release(self, msg: Msg) -> None:
         """Release devices: ``Msg("release", None, *devices)``."""
-        self._background.release(self._tasks.holder, msg.args)
+        self._background.conflicts.release(self._tasks.holder, msg.args)
 
     async def wait_any(self, msg: Msg) -> Any:
         """Wait for the first of several: ``Msg("wait_any", None, *things, timeout=...)``."""
@@ -230,7 +230,8 @@ class _Commands:
         timeout = _checked_timeout("wait_any", msg.kwargs.get("timeout"))
         if self._tasks.any_alive:
             lives = self._tasks.supervisor.alive
-            self._tasks.supervisor.make_way_for(life for life in lives if life.task in things)
+            lenders = [life for life in lives if life.task in things]
+            self._background.conflicts.give_back_to(lenders, self._tasks.holder)
         with _FirstOf(self._engine, things) as first:
             return await first.wait(timeout)
 
@@ -378,7 +379,7 @@ class ForegroundClaims:
             holder = tasks.holder
             for device in needed_by(msg):
                 if background.claims.conflicts(holder, device):
-                    await background.clear_the_way(holder, device)
+                    await background.conflicts.clear_the_way(holder, device)
             return await plain(msg)
 
         return checked
