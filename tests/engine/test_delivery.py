@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
+import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 from bluesky.utils import Msg
 from ophyd.sim import SynSignal
+
+from freewheel.engine import _delivery
 
 T = 10
 
@@ -215,3 +221,142 @@ def test_a_queued_callback_may_not_wait_for_its_own_plan_for_ever(RE: Any) -> No
     ready.set()
     assert box[0].result(T).exit_status == "success"
     assert isinstance(seen[0], (RuntimeError, TimeoutError))
+
+
+class Batches:
+    """A subscriber that takes batches."""
+
+    def __init__(self) -> None:
+        self.taken: list[list[tuple[str, Any]]] = []
+
+    def __call__(self, name: str, doc: Any) -> None:
+        raise AssertionError("it takes batches")
+
+    def take_batch(self, documents: list[tuple[str, Any]]) -> None:
+        self.taken.append(documents)
+
+
+def test_documents_are_handed_over_in_batches_in_order(RE: Any) -> None:
+    batches = Batches()
+    RE.subscribe(batches, delivery="queued")
+    began = time.monotonic()
+    RE(events(3000)).result(60)
+    took = time.monotonic() - began
+    documents = [pair for batch in batches.taken for pair in batch]
+    assert [name for name, _ in documents] == ["start", "descriptor", *["event"] * 3000, "stop"]
+    assert [doc["seq_num"] for name, doc in documents if name == "event"] == list(range(1, 3001))
+    # A rest before each, but for those that are full and those that somebody waits for.
+    assert len(batches.taken) <= took / _delivery.REST + 3000 / _delivery.BATCH_DOCUMENTS + 4
+
+
+def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_delivery, "BATCH_DOCUMENTS", 7)
+    monkeypatch.setattr(_delivery, "BATCH_BYTES", 3000)
+    batches = Batches()
+    entered, hold = threading.Event(), threading.Event()
+    take = batches.take_batch
+
+    def waiting(documents: list[tuple[str, Any]]) -> None:
+        entered.set()
+        hold.wait(T)
+        take(documents)
+
+    batches.take_batch = waiting  # type: ignore[method-assign]
+    delivery = _delivery.QueuedDelivery(batches, weakref.WeakMethod(Fails().failed))
+    delivery.put("start", {})
+    assert entered.wait(T)
+    for number in range(20):
+        delivery.put("event", {"data": {"n": number}})
+    for _ in range(5):
+        delivery.put("event", {"data": {"n": np.zeros(2000, "u1")}})
+    hold.set()
+    delivery.close()
+    delivery.join(T)
+    assert [len(batch) for batch in batches.taken] == [1, 7, 7, 7, 2, 2]
+    assert not delivery.is_behind()
+
+
+class Fails:
+    def failed(self, error: BaseException) -> None:
+        """Take note of nothing."""
+
+
+def test_a_subscriber_that_raises_in_a_batch_gets_all_the_others(RE: Any, caplog: Any) -> None:
+    seen: list[Any] = []
+    hold = threading.Event()
+
+    def raising(name: str, doc: Any) -> None:
+        hold.wait(T)
+        seen.append(doc.get("seq_num"))
+        if doc.get("seq_num") in (3, 5):
+            raise ValueError(f"event {doc['seq_num']}")
+
+    RE.subscribe(raising, delivery="queued")
+    stopped = threading.Event()
+    RE.subscribe(lambda name, doc: stopped.set(), "stop")
+    future = RE(events(8))
+    assert stopped.wait(T)
+    hold.set()
+    with pytest.raises(ValueError, match="event 3"):
+        future.result(T)
+    assert seen == [None, None, *range(1, 9), None]
+    assert "event 5" in caplog.text
+
+
+def test_a_batch_that_raises_fails_the_plan_and_no_further_batch(RE: Any) -> None:
+    batches = Batches()
+    take = batches.take_batch
+
+    def raising(documents: list[tuple[str, Any]]) -> None:
+        take(documents)
+        if documents[0][0] == "start":
+            raise ValueError("the first batch")
+
+    batches.take_batch = raising  # type: ignore[method-assign]
+    RE.subscribe(batches, delivery="queued")
+    with pytest.raises(ValueError, match="the first batch"):
+        RE(events(10_000)).result(T)
+    assert batches.taken[-1][-1][0] == "stop"
+
+
+def test_no_document_is_ever_left_lying(RE: Any) -> None:
+    """Each comes when the thread has just dozed off, or is just about to."""
+    arrived = threading.Semaphore(0)
+    delivery = _delivery.QueuedDelivery(
+        lambda name, doc: arrived.release(), weakref.WeakMethod(Fails().failed)
+    )
+    try:
+        for number in range(300):
+            delivery.put("event", {"seq_num": number})
+            if number % 3:
+                asyncio.run(asyncio.wait_for(delivery.drained(), T))
+            assert arrived.acquire(timeout=T)
+    finally:
+        delivery.close()
+        delivery.join(T)
+
+
+def test_the_plan_waits_for_a_subscriber_that_is_far_behind_and_says_so_once(
+    RE: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_delivery, "MAX_DOCUMENTS", 10)
+    most = 0
+    lag: list[int] = [0]
+
+    def slow(name: str, doc: Any) -> None:
+        nonlocal most
+        most = max(most, lag[0])
+        lag[0] -= 1
+
+    def count(name: str, doc: Any) -> None:
+        lag[0] += 1
+
+    RE.subscribe(count)
+    RE.subscribe(slow, delivery="queued")
+    RE(events(500)).result(T)
+    assert lag == [0]
+    assert most <= 12  # one more than may wait, and the one that was being delivered
+    assert caplog.text.count("is behind by 11 documents") == 1
+    caplog.clear()
+    RE(events(500)).result(T)
+    assert caplog.text.count("is behind by 11 documents") == 1
