@@ -2,7 +2,7 @@
 
 from freewheel.core import Pacer, Tick
 
-from ._actions import read_while_waiting, wait_for_actions
+from ._actions import read_while_waiting, wait_for_action, wait_for_actions
 from ._background import (
     background,
     background_results,
@@ -68,6 +68,7 @@ __all__ = [
     "update_progress",
     "wait",
     "wait_any",
+    "wait_for_action",
     "wait_for_actions",
     "wait_for_background",
 ]

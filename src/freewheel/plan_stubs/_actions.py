@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bluesky.utils import Msg
 
-from freewheel.core import Pacer
+from freewheel.core import Action, Pacer, SRLatch
 
 from ._live import Shot
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from bluesky.protocols import Readable
     from bluesky.utils import MsgGenerator
 
-    from freewheel.core import SRLatch
-
-__all__ = ["read_while_waiting", "wait_for_actions"]
+__all__ = ["read_while_waiting", "wait_for_action", "wait_for_actions"]
 
 
 def wait_for_actions(
@@ -28,18 +26,22 @@ def wait_for_actions(
     *,
     hold: bool = False,
 ) -> MsgGenerator[tuple[str, SRLatch] | None]:
-    """Wait until one of several latches is set, or reset.
+    """Look whether one of several latches is set, or reset; with a `timeout`, wait for that.
+
+    **Unless it is told how long to wait, it returns after a millisecond**, with ``None`` if
+    nothing has happened: made for a loop that does something else in between. To wait, pass
+    ``timeout=None``, or use `wait_for_action`.
 
     While it waits the latches are on offer as `RunEngine.pending_actions`. A set that is
-    followed at once by a reset is not missed. A good place for a pause, a deferred one too:
-    after it the plan waits on.
+    followed at once by a reset is not missed by a plan that is waiting. A good place for a pause,
+    a deferred one too: after it the plan waits on.
 
     Parameters
     ----------
     events : mapping of str to SRLatch
         The latches by name, such as an action's ``event_map``.
     timeout : float, optional
-        How long to wait, in seconds; for ever if ``None``.
+        How long to wait, in seconds: a millisecond if nothing is said, for ever if ``None``.
     wait_for : {"set", "reset"}
         Which change to wait for.
     hold : bool
@@ -67,6 +69,70 @@ def wait_for_actions(
         "wait_for_actions", None, events, timeout=timeout, wait_for=wait_for, **kwargs
     )
     return changed
+
+
+def wait_for_action(
+    *actions: Action | SRLatch,
+    timeout: float | None = None,
+    wait_for: Literal["set", "reset"] = "set",
+) -> MsgGenerator[tuple[str, SRLatch] | None]:
+    """Wait until a user triggers one of several actions; for ever, unless a time-out is given.
+
+    The actions are on offer meanwhile as `RunEngine.pending_actions`. A pause takes effect at
+    once, a deferred one too, and after it the plan waits on; so do stop and abort.
+
+    An action that is triggered already ends the wait at once: reset its latch before a new wait,
+    ``latch.reset()``.
+
+    Parameters
+    ----------
+    *actions : Action or SRLatch
+        What to wait for. A bare latch is on offer as ``latch 1``, ``latch 2`` and so on, by its
+        place.
+    timeout : float, optional
+        How long to wait, in seconds; for ever if ``None``.
+    wait_for : {"set", "reset"}
+        Which change to wait for: ``"reset"`` is a togglable action that is switched off.
+
+    Yields
+    ------
+    Msg
+        ``wait_for_actions``
+
+    Returns
+    -------
+    tuple of str and SRLatch, or None
+        The name of the action that was triggered first, and its latch; ``None`` when the time is
+        over.
+
+    Raises
+    ------
+    TypeError
+        If nothing is given, or something that is neither an action nor a latch.
+    ValueError
+        If two of them have one name, or the time-out is negative or not a number.
+    """
+    return (yield from wait_for_actions(_by_name(actions), timeout, wait_for))
+
+
+def _by_name(actions: Sequence[Action | SRLatch]) -> dict[str, SRLatch]:
+    if not actions:
+        raise TypeError("wait_for_action waits for at least one action or latch, and got none")
+    latches: dict[str, SRLatch] = {}
+    for place, given in enumerate(actions, 1):
+        action = given.action if isinstance(given, SRLatch) else given
+        if isinstance(action, Action):
+            name, latch = action.name, action.latch
+        elif isinstance(given, SRLatch):
+            name, latch = f"latch {place}", given
+        else:
+            raise TypeError(
+                f"wait_for_action takes actions and latches, and {given!r} is neither; for a "
+                "mapping of names to latches there is wait_for_actions(mapping, timeout=None)"
+            )
+        if latches.setdefault(name, latch) is not latch:
+            raise ValueError(f"wait_for_action was given two actions with the name {name!r}")
+    return latches
 
 
 def read_while_waiting(

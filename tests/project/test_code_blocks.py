@@ -1,0 +1,203 @@
+"""Every block of code in README and docs runs as it stands, and prints what stands below it.
+
+How a block says what it is, `tests/support/pages.py` tells. Each page runs in a process and a
+folder of its own: what it does not make itself does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pages
+from pages import ROOT, Block, blocks_of, fails_on_purpose, program_of
+
+RUNNER = Path(pages.__file__).with_name("run_page.py")
+KINDS = {"python", "text", "console", "ipython", "pycon", "bash"}
+BLOCKS = {page: blocks_of(page) for page in pages.pages()}
+RUN = {page: [block for block in blocks if not block.reason] for page, blocks in BLOCKS.items()}
+# Few: what would download or open a window. Others are to be written so that they run.
+MOST_LEFT_OUT = 5
+# A session at a prompt is run by tests/ipython/test_tutorial.py.
+SESSIONS = [ROOT / "docs" / "tutorials" / "prompt.md"]
+PATIENCE = 100  # seconds
+
+
+def with_blocks(*kinds: str) -> list[Path]:
+    return [page for page, blocks in RUN.items() if any(block.kind in kinds for block in blocks)]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT)).removesuffix(".md")
+
+
+def run(folder: Path, *arguments: str | Path, may_log: bool = False, **environment: str) -> str:
+    """Run Python in a folder; return what it printed. It must not fail, nor log a failure."""
+    answer = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert may_log or "Traceback" not in answer.stderr, answer.stderr
+    return answer.stdout
+
+
+def pattern_of(text: str) -> str:
+    """Return what matches a text in which ``…`` stands for anything."""
+    return re.escape(text).replace("…", ".*?")
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder of a page, with the files that its blocks are."""
+    for block in RUN[request.getfixturevalue("page")]:
+        if block.file:
+            path = tmp_path / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+    return tmp_path
+
+
+def test_every_block_says_what_it_is_and_few_are_left_out() -> None:
+    blocks = [block for found in BLOCKS.values() for block in found]
+    assert [str(block) for block in blocks if block.kind not in KINDS] == []
+    left_out = [block for block in blocks if block.reason]
+    assert len(left_out) <= MOST_LEFT_OUT, [str(block) for block in left_out]
+    for block in left_out:
+        assert len(block.reason.split()) >= 4, f"{block}: {block.reason!r} is no reason"
+    assert [page for page in BLOCKS if any(sessions_of(page))] == SESSIONS
+
+
+def sessions_of(page: Path) -> list[Block]:
+    return [block for block in RUN[page] if block.kind == "ipython" and "In [" in block.text]
+
+
+def test_blocks_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n\n```python\na = 1\n```\n\n"
+        "- in a list:\n\n  ```python\n  if a:\n      b = 2\n  ```\n\n"
+        "<!-- not run: it needs a beam -->\n```python\nbeam()\n```\n\n```{note}\nno code\n```\n"
+    )
+    first, second, third = blocks_of(page)
+    assert (first.text, first.line, first.reason) == ("a = 1\n", 4, None)
+    assert (second.text, second.line, second.reason) == ("if a:\n    b = 2\n", 10, None)
+    assert (third.text, third.line, third.reason) == ("beam()\n", 16, "it needs a beam")
+    assert program_of([first, second]).splitlines()[3:] == [
+        "a = 1",
+        *[""] * 5,
+        "if a:",
+        "    b = 2",
+    ]
+
+
+def programs() -> list[Path]:
+    """Return the pages with a program: with blocks of Python that are no files of their own."""
+    return [
+        page
+        for page, blocks in RUN.items()
+        if any(block.kind == "python" and not block.file for block in blocks)
+    ]
+
+
+@pytest.mark.parametrize("page", programs(), ids=name_of)
+def test_the_program_of_a_page(page: Path, folder: Path) -> None:
+    blocks = [block for block in RUN[page] if not block.file]
+    program = folder / "page.py"
+    program.write_text(program_of([block for block in blocks if block.kind == "python"]))
+    cells = folder / "cells.json"
+    cells.write_text(json.dumps([block.text for block in blocks if block.kind == "ipython"]))
+    printed = run(folder, RUNNER, program, cells, may_log=fails_on_purpose(page))
+    said = [block.text for block in blocks if block.kind == "text"]
+    if said:
+        assert re.fullmatch(pattern_of("".join(said).strip()), printed.strip(), re.DOTALL), printed
+
+
+def files_with_tests(page: Path) -> list[str]:
+    """Return the files of a page that are tests."""
+    files = [block.file for block in RUN[page] if block.file]
+    return [file for file in files if Path(file).name.startswith("test_")]
+
+
+@pytest.mark.parametrize("page", [page for page in RUN if files_with_tests(page)], ids=name_of)
+def test_the_tests_of_a_page_pass(page: Path, folder: Path) -> None:
+    plugins = ("-p", "freewheel.testing.plugin", "-p", "no:cacheprovider")
+    printed = run(
+        *(folder, "-m", "pytest", "-q", *plugins, *files_with_tests(page)),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert re.search(r"^\d+ passed", printed, re.MULTILINE), printed
+
+
+def commands_of(block: Block) -> list[tuple[str, str]]:
+    """Return the commands of a ``console`` block, each with what it prints."""
+    commands: list[tuple[str, str]] = []
+    for line in block.text.splitlines():
+        if line.startswith("$ "):
+            commands.append((line[2:], ""))
+        else:
+            command, said = commands[-1]
+            commands[-1] = command, f"{said}{line}\n"
+    return commands
+
+
+@pytest.mark.parametrize("page", with_blocks("console"), ids=name_of)
+def test_the_commands_of_a_page(page: Path, folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for block in RUN[page]:
+        for command, said in commands_of(block) if block.kind == "console" else ():
+            if command.startswith("pip install "):
+                assert_extras_exist(command)
+                continue
+            # As installed, the command is this module.
+            real = re.sub(r"^freewheel\b", f"'{sys.executable}' -m freewheel", command)
+            answer = subprocess.run(
+                real,
+                shell=True,
+                cwd=folder,
+                env={**os.environ, "PATH": path, "COLUMNS": "200", "TERM": "dumb"},
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert answer.returncode == 0, f"{block}: {command}\n{answer.stdout}{answer.stderr}"
+            assert "Traceback" not in answer.stderr, answer.stderr
+            if said:
+                printed = answer.stdout.strip()
+                assert re.fullmatch(pattern_of(said.strip()), printed, re.DOTALL), printed
+
+
+def assert_extras_exist(command: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = re.search(r"freewheel\[([\w,-]+)\]", command)
+    assert asked, command
+    assert set(asked[1].split(",")) <= set(extras["optional-dependencies"]), command
+
+
+DOCTEST = """
+import doctest, re, sys
+text = open(sys.argv[1]).read()
+blocks = re.findall(r"^```pycon\\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+source = "\\n".join(block + "\\n" for block in blocks)
+test = doctest.DocTestParser().get_doctest(source, {}, sys.argv[1], sys.argv[1], 0)
+flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+sys.exit(doctest.DocTestRunner(optionflags=flags).run(test).failed)
+"""
+
+
+@pytest.mark.parametrize("page", with_blocks("pycon"), ids=name_of)
+def test_a_session_prints_what_it_says(page: Path, tmp_path: Path) -> None:
+    run(tmp_path, "-c", DOCTEST, page)
