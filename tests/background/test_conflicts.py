@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from bluesky.run_engine import InvalidCommand
 from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
 
 from doubles import Device, Finished, Log, endless, on_loop, run
@@ -642,14 +643,6 @@ def test_a_task_that_failed_to_take_back_its_device_is_told(engine: RunEngine, l
     assert run(engine, plan()) == "jammed"
 
 
-def test_the_check_is_out_of_the_way_while_nothing_is_claimed(engine: RunEngine) -> None:
-    plain = engine.command("set")
-    with engine.claims.hold(Device("x")):
-        checked = engine.command("set")
-        assert checked is not plain
-    assert engine.command("set") is plain
-
-
 def test_a_command_replaced_while_something_is_claimed_is_checked_and_stays(
     engine: RunEngine,
 ) -> None:
@@ -669,7 +662,9 @@ def test_a_command_replaced_while_something_is_claimed_is_checked_and_stays(
     engine(plan()).result(10)
     engine.background.launch(plan()).result(10)
     assert len(calls) == 2
-    assert engine.command("set") is own_set
+    engine.unregister_command("set")
+    with pytest.raises(InvalidCommand):
+        engine(plan()).result(10)
 
 
 def test_failed_status_of_a_device_ends_its_use(engine: RunEngine, log: Log) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_it_runs_at_once_when_nothing_runs(RE: RunEngine) -> None:  # noqa: N803
-    assert RE.between_messages(threading.current_thread).result(10) is RE.loop_thread
+    assert RE.between_messages(threading.current_thread).result(10) is RE._th
 
     async def answer() -> int:
         await asyncio.sleep(0)

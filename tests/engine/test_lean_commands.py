@@ -17,7 +17,7 @@ import freewheel.plan_stubs as fps
 from doubles import FrameCamera, Mover, run
 from freewheel import RunEngine
 from freewheel.engine import remember_call_sites
-from freewheel.engine._bluesky import _commands
+from freewheel.engine._bluesky import _statuses, _tracing
 
 if TYPE_CHECKING:
     pass
@@ -147,7 +147,7 @@ def test_groups_that_nobody_waits_for_do_not_pile_up(engine: RunEngine) -> None:
             yield Msg("trigger", camera, group="one")
         return *many, len(engine._groups["one"]), len(engine._status_objs["one"])
 
-    assert max(run(engine, plan())) <= 2 * _commands.PURGE_EVERY
+    assert max(run(engine, plan())) <= 2 * _statuses.PURGE_EVERY
 
 
 def test_a_status_that_is_still_under_way_is_not_forgotten(engine: RunEngine) -> None:
@@ -155,7 +155,7 @@ def test_a_status_that_is_still_under_way_is_not_forgotten(engine: RunEngine) ->
 
     def plan() -> Any:
         yield Msg("set", mover, 1, group="same")
-        for _ in range(3 * _commands.PURGE_EVERY):
+        for _ in range(3 * _statuses.PURGE_EVERY):
             yield Msg("trigger", camera, group="same")
         with pytest.raises(WaitForTimeoutError):
             yield Msg("wait", None, group="same", timeout=0.001)
@@ -205,7 +205,7 @@ def test_bluesky_serves_a_tracer(engine: RunEngine, monkeypatch: pytest.MonkeyPa
             return await original(msg)
 
         monkeypatch.setattr(engine, name, spy)
-    monkeypatch.setattr(_commands, "get_tracer_provider", object)
+    monkeypatch.setattr(_tracing, "get_tracer_provider", object)
     camera.set = lambda value: camera.trigger()
 
     def plan() -> Any:

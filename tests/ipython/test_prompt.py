@@ -56,7 +56,7 @@ def test_control_of_a_live_view(ipython: Any) -> None:
     ipython.run("%abort for a test", "live_view aborted")
     ipython.run("f.outcome.result().reason", "for a test")
     ipython.run("f = RE(live_view([scope.camera]))")
-    ipython.run("%halt", "live_view aborted")
+    ipython.run("%halt", "live_view halted")
 
 
 def test_ctrl_c_once_detaches(ipython: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import pkgutil
@@ -96,80 +95,6 @@ def test_what_a_package_does_not_have_is_said() -> None:
         freewheel.RunEngin  # noqa: B018
     with pytest.raises(ImportError, match="RunEngin"):
         from freewheel import RunEngin  # noqa: F401
-
-
-def bluesky_private_names() -> set[str]:
-    """The attributes and methods of bluesky's engine that begin with one underscore."""
-    tree = ast.parse(inspect.getsource(bluesky.run_engine))
-    return {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
-        and node.attr.startswith("_")
-        and not node.attr.startswith("__")
-    }
-
-
-def imports_of_private_names(path: Path) -> list[str]:
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node.level == 0
-            and (node.module or "").split(".")[0] == "bluesky"
-        ):
-            names = [alias.name for alias in node.names]
-            found += [f"{node.module}.{name}" for name in names if name.startswith("_")]
-            if any(part.startswith("_") for part in (node.module or "").split(".")):
-                found.append(node.module or "")
-    return found
-
-
-def test_only_one_package_imports_private_names_of_bluesky() -> None:
-    ours = SOURCE / "engine" / "_bluesky"
-    culprits = {
-        str(path.relative_to(SOURCE)): found
-        for path in SOURCE.rglob("*.py")
-        if ours not in path.parents and (found := imports_of_private_names(path))
-    }
-    assert culprits == {}
-
-
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-# Names of bluesky's engine that the modules outside engine/_bluesky may use: the state's
-# lock and word, which are documented there, and the switch that bluesky's users know.
-ALLOWED = {"_state", "_state_lock", "_loop", "_th", "_call_returns_result"}
-
-
-def test_only_one_package_touches_private_attributes_of_bluesky() -> None:
-    private = bluesky_private_names() - ALLOWED
-    ours = SOURCE / "engine" / "_bluesky"
-    own: dict[str, set[str]] = {}
-    culprits: dict[str, list[str]] = {}
-    for path in (SOURCE / "engine").glob("*.py"):
-        tree = ast.parse(path.read_text())
-        own[path.name] = {
-            node.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-        } | {node.name for node in ast.walk(tree) if isinstance(node, FUNCTIONS)}
-        touched = sorted(
-            {
-                node.attr
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Attribute)
-                and isinstance(node.ctx, ast.Load)
-                and node.attr in private
-            }
-            - own[path.name]
-        )
-        if touched:
-            culprits[path.name] = touched
-    assert ours.is_dir()
-    assert culprits == {}
 
 
 def test_no_private_method_of_bluesky_is_replaced_by_accident() -> None:

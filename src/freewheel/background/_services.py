@@ -64,7 +64,7 @@ def service(*, flavour: str | types.ModuleType | None = None) -> Callable[[_Clas
         init = cls.__init__
 
         @functools.wraps(init)
-        def init_and_register(self: Any, *args: Any, **kwargs: Any) -> None:
+        def init_and_register(self: object, *args: Any, **kwargs: Any) -> None:
             init(self, *args, **kwargs)
             with _lock:
                 _marked[:] = [known for known in _marked if known[0]() is not None]

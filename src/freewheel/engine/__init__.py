@@ -2,11 +2,12 @@
 
 from freewheel.core import EngineFuture, EngineSnapshot
 
+from ._base import register_bound_command
 from ._blocking import BlockingRunEngine
 from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
 from ._cards import amount_of, plan_card
-from ._engine import RunEngine, register_bound_command
+from ._engine import RunEngine
 from ._events import EngineEvents
 from ._futures import PlanFuture
 from ._lifetime import close_all_engines

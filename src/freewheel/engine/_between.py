@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from freewheel.core import EngineFuture
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
-    from ._bluesky import BlueskyEngine
+    from ._bluesky import EngineCore
 
 __all__ = ["BetweenMessages"]
 
@@ -30,15 +29,12 @@ class BetweenMessages:
 
     Parameters
     ----------
-    engine : BlueskyEngine
+    core : EngineCore
         The engine.
-    thread : threading.Thread
-        The thread that runs its loop.
     """
 
-    def __init__(self, engine: BlueskyEngine, thread: threading.Thread) -> None:
-        self._engine = engine
-        self._thread = thread
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
         # Appended by any thread, taken on the loop.
         self._waiting: deque[tuple[Callable[[], Any], EngineFuture[Any]]] = deque()
         # Of the loop's thread alone.
@@ -60,13 +56,13 @@ class BetweenMessages:
         if len(self._waiting) >= _MAX_WAITING:
             raise RuntimeError(
                 f"{_MAX_WAITING} changes wait to be made between two messages; the plan "
-                f"{self._engine.plan_name!r} is in a message that does not end."
+                f"{self._core.plan_name!r} is in a message that does not end."
             )
         future: EngineFuture[Any] = EngineFuture(
-            f"the change {name!r} between two messages", self._thread
+            f"the change {name!r} between two messages", self._core.thread
         )
         self._waiting.append((function, future))
-        self._engine.call_on_loop(self.kick)
+        self._core.call_on_loop(self.kick)
         return future
 
     @property
@@ -80,13 +76,13 @@ class BetweenMessages:
             return
         if self._closed:
             self.close()
-        elif self._engine.is_between_messages():
+        elif self._core.is_between_messages():
             self._start()
-        self._engine.attend_before_next_message()
+        self._core.attend_before_next_message()
 
     def _start(self) -> asyncio.Task[None]:
         if self._runner is None:
-            self._runner = self._engine.loop.create_task(self._run(), name="between messages")
+            self._runner = self._core.loop.create_task(self._run(), name="between messages")
             self._runner.add_done_callback(self._ran)
         return self._runner
 
@@ -123,7 +119,7 @@ class BetweenMessages:
             _log.warning(
                 "The plan %r is ended while a change between its messages is under way: that is "
                 "cancelled.",
-                self._engine.plan_name,
+                self._core.plan_name,
             )
             self._runner.cancel()
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, final
 
 from psygnal import Signal, SignalInstance
 
+from freewheel.core._crossings import call_soon
+
 from ._psygnal_fix import mend
 
-__all__ = ["EngineEvents", "emit_safely"]
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+__all__ = ["EngineEvents", "Teller", "emit_safely"]
 
 _log = logging.getLogger("freewheel")
 
@@ -58,3 +65,34 @@ def emit_safely(signal: SignalInstance, *args: Any) -> None:
     except BaseException as error:
         cause = error.__cause__ or error
         _log.error("A slot of the signal %r raised.", signal.name, exc_info=cause)
+
+
+@final
+class Teller:
+    """Emits an engine's signals on its loop's thread, whoever tells.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The loop.
+    ident : int or None
+        Of the thread that runs it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ident: int | None) -> None:
+        self._loop = loop
+        self._ident = ident
+
+    def tell(self, signal: SignalInstance, *args: Any) -> None:
+        """Emit ``signal`` with ``args``; from any thread."""
+        if threading.get_ident() == self._ident:
+            emit_safely(signal, *args)
+        else:
+            call_soon(self._loop, emit_safely, signal, *args)
+
+    def tell_latest(self, signal: SignalInstance, look: Callable[[], object]) -> None:
+        """Emit ``signal`` with what ``look`` returns when it is told: the last one is the last."""
+        if threading.get_ident() == self._ident:
+            emit_safely(signal, look())
+        else:
+            call_soon(self._loop, self.tell_latest, signal, look)

@@ -1,36 +1,25 @@
-"""The progress of plans, of the moves that they wait for and of background tasks."""
+"""The progress of the plans of one engine, and of the moves that they wait for."""
 
 from __future__ import annotations
 
 import itertools
-import threading
-import time
-import weakref
-from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from bluesky.utils import IllegalMessageSequence
 
-from freewheel.core import Progress, ProgressScope
-from freewheel.core._crossings import call_soon
-
-from ._events import emit_safely
+from freewheel.core import EngineState, Progress, ProgressScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from bluesky.utils import Msg
 
-    from ._bluesky import BlueskyEngine
-    from ._engine import RunEngine
+    from ._bluesky import EngineCore
+    from ._progress_board import ProgressBoard
 
-__all__ = ["PlanProgress", "ProgressBoard"]
+__all__ = ["PlanProgress"]
 
-#: Seconds from one `progress_changed` to the next, at least.
-_PERIOD: Final = 0.05
-#: How many scopes that have ended one `progress_changed` still shows.
-_MAX_ENDED: Final = 64
 #: How many scopes a plan may have open.
 _MAX_OPEN: Final = 1000
 _UPDATE: Final = frozenset(
@@ -38,139 +27,44 @@ _UPDATE: Final = frozenset(
 )
 
 
-class ProgressBoard:
-    """All progress of an engine: its foreground plan's and its background tasks'.
-
-    Parameters
-    ----------
-    engine : RunEngine
-        The engine, whose `progress_changed` is emitted.
-    """
-
-    def __init__(self, engine: RunEngine) -> None:
-        self._engine = weakref.ref(engine)
-        # Guards the set of plans, and the scopes of all of them.
-        self.lock = threading.Lock()
-        self._plans: weakref.WeakSet[PlanProgress] = weakref.WeakSet()
-        self._numbers = itertools.count()
-        # Of the loop's thread alone: whether an emission is under way, and what ended before it.
-        self._emitting = False
-        self._ended: deque[Progress] = deque(maxlen=_MAX_ENDED)
-        # When a task was first seen. Written by whoever takes a picture, with the lock held.
-        self._tasks: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        self.foreground = self.attach(engine, lambda: engine.plan_name, background=False)
-
-    def attach(
-        self, engine: BlueskyEngine, owner: Callable[[], str], *, background: bool = True
-    ) -> PlanProgress:
-        """Give an engine the commands, and follow its plans. Returns what does that."""
-        plan = PlanProgress(self, engine, owner, background, next(self._numbers))
-        with self.lock:
-            self._plans.add(plan)
-        return plan
-
-    def picture(self) -> tuple[Progress, ...]:
-        """Return how everything stands at this moment; from any thread."""
-        with self.lock:
-            plans = sorted(self._plans, key=lambda plan: plan.number)
-        pictures = [picture for plan in plans for picture in plan.picture()]
-        pictures.extend(self._bare_tasks({picture.owner for picture in pictures}))
-        return tuple(pictures)
-
-    def _bare_tasks(self, shown: set[str]) -> Iterable[Progress]:
-        """Return pictures of the background tasks that have no progress of their own."""
-        engine = self._engine()
-        if engine is None:
-            return
-        now = time.monotonic()
-        for task in engine.background.running:
-            with self.lock:
-                began = self._tasks.setdefault(task, now)
-            if task.name not in shown:
-                yield Progress(
-                    task.name, task.name, kind="task", background=True, elapsed=now - began
-                )
-
-    def is_watched(self) -> bool:
-        """Tell whether anybody wants to hear of changes."""
-        engine = self._engine()
-        return engine is not None and len(engine.events.progress_changed) > 0
-
-    def changed(self) -> None:
-        """Tell of a change, soon; from any thread."""
-        engine = self._engine()
-        if engine is None or not self.is_watched():
-            return
-        if engine.on_loop_thread():
-            self._emit_soon()
-        else:
-            call_soon(engine.loop, self._emit_soon)
-
-    def ended(self, pictures: Iterable[Progress]) -> None:
-        """Tell of what has ended, soon. On the loop's thread."""
-        if self.is_watched():
-            self._ended.extend(pictures)
-            self._emit_soon()
-
-    def _emit_soon(self) -> None:
-        engine = self._engine()
-        if engine is not None and not self._emitting:
-            self._emitting = True
-            engine.loop.call_later(_PERIOD, self._emit_later)
-
-    def _emit_later(self) -> None:
-        self._emitting = False
-        self.emit()
-
-    def emit(self) -> None:
-        """Tell of everything now; of what has ended for the last time. On the loop's thread."""
-        engine = self._engine()
-        if engine is None or not self.is_watched():
-            self._ended.clear()
-            return
-        ended = tuple(self._ended)
-        self._ended.clear()
-        emit_safely(engine.events.progress_changed, (*ended, *self.picture()))
-        if ended:
-            self._emit_soon()  # without them
-
-    def flush(self) -> None:
-        """Tell at once of what is to be told of. On the loop's thread."""
-        if self._emitting or self._ended:
-            ended = bool(self._ended)
-            self.emit()
-            if ended:
-                self.emit()
-
-
+@final
 class PlanProgress:
     """The progress of the plans of one engine: its commands, and the moves that they wait for.
 
     It runs on the engine's loop, unless it is said otherwise.
+
+    Parameters
+    ----------
+    board : ProgressBoard
+        The household's.
+    core : EngineCore
+        The engine.
+    owner : callable
+        Returns the name of the plan, or of the task that it belongs to.
+    background : bool
+        Whether it is the engine of background plans.
     """
 
     def __init__(
         self,
         board: ProgressBoard,
-        engine: BlueskyEngine,
+        core: EngineCore,
         owner: Callable[[], str],
+        *,
         background: bool,
-        number: int,
     ) -> None:
         self._board = board
-        self._engine = engine
+        self._core = core
         self._owner = owner
         self._background = background
-        self.number = number
+        self.number = board.add(self)
         # Guarded by the board's lock. The scopes in the order in which they were opened.
         self._scopes: dict[str, ProgressScope] = {}
         self._moves: tuple[ProgressScope, ...] = ()
         # What the plan waits for and nobody follows yet. Written on the loop, read by all.
         self._unfollowed: Any = None
-        engine.end_callbacks.append(self.end_of_plan)
-        engine.waiting_observers.append(self._waiting_for)
-        for command in (self.declare_progress, self.update_progress, self.monitor_progress):
-            engine.register_unrepeated_command(command.__name__, command)
+        core.end_callbacks.append(self.end_of_plan)
+        core.waiting_observers.append(self._waiting_for)
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -209,9 +103,8 @@ class PlanProgress:
 
     def _followed(self, scope: ProgressScope, status: Any) -> None:
         # In the thread in which the status ends.
-        call_soon(
-            self._engine.loop,
-            partial(self._close, scope, complete=bool(getattr(status, "success", True))),
+        self._core.call_on_loop(
+            partial(self._close, scope, complete=bool(getattr(status, "success", True)))
         )
 
     # -- scopes -------------------------------------------------------------------------------
@@ -281,15 +174,16 @@ class PlanProgress:
     def end_of_plan(self) -> None:
         """End what the plan has left open."""
         self._waiting_for(None)
+        complete = self._core.under_way.went_well
         for scope in [scope for scope in self._scopes.values() if scope.parent is None]:
-            self._close(scope, complete=self._engine.went_well)
+            self._close(scope, complete=complete)
         for scope in list(self._scopes.values()):  # whose parents had ended before them
-            self._close(scope, complete=self._engine.went_well)
+            self._close(scope, complete=complete)
         self._board.flush()
 
     def _tell_hook(self) -> None:
         """Serve the hook that bluesky will have: all open scopes anew, or ``None``."""
-        hook = self._engine.progress_hook
+        hook = self._core.engine.progress_hook
         if hook is not None:
             hook(None if not self._scopes else list(self._scopes.values()))
 
@@ -307,7 +201,7 @@ class PlanProgress:
             with self._board.lock:
                 moves, self._moves = self._moves, ()
             for move in moves:
-                move.finish(complete=self._engine.state == "running")
+                move.finish(complete=self._core.states.now is EngineState.RUNNING)
             self._board.ended(map(self._picture_of, moves))
 
     def _follow_moves(self) -> None:
@@ -338,7 +232,7 @@ class PlanProgress:
     def picture(self) -> list[Progress]:
         """Return how everything stands; from any thread."""
         if self._unfollowed is not None:
-            call_soon(self._engine.loop, self._follow_moves)
+            self._core.call_on_loop(self._follow_moves)
         with self._board.lock:
             scopes = (*self._scopes.values(), *self._moves)
         # What is nested comes right after what it is nested in.

@@ -1,17 +1,32 @@
 """The one place that touches bluesky's private names."""
 
+from ._adapter import BlueskyEngine, inside_of, loop_threads
+from ._asked import PlanEnd, PlanStart, Suspension
 from ._call_sites import remember_call_sites
-from ._engine import BlueskyEngine, PlanEnd, PlanStart, loop_threads, plan_name
-from ._owning import WAIT_FOR_OWNED, OwningEngine, wait_for_owned
+from ._core import EngineCore
+from ._dispatch import FairDispatcher
+from ._lean import LeanCommands
+from ._plan_run import PlanRun, plan_name
+from ._registry import Command, Handler
+from ._requests import Request, Requests
+from ._wait_for import wait_for
 
 __all__ = [
-    "WAIT_FOR_OWNED",
     "BlueskyEngine",
-    "OwningEngine",
+    "Command",
+    "EngineCore",
+    "FairDispatcher",
+    "Handler",
+    "LeanCommands",
     "PlanEnd",
+    "PlanRun",
     "PlanStart",
+    "Request",
+    "Requests",
+    "Suspension",
+    "inside_of",
     "loop_threads",
     "plan_name",
     "remember_call_sites",
-    "wait_for_owned",
+    "wait_for",
 ]

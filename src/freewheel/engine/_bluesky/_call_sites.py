@@ -57,11 +57,12 @@ def _last_words(name: str) -> str:
     return words
 
 
-def _remember_call_site(self: Any, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+def _remember_call_site(self: Plan, f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     self._iter = f(*args, **kwargs)
     # Below this is bluesky's wrapper, and below that who called it.
     caller = sys._getframe(2)
-    self._stack = _CallSite(caller.f_code, caller.f_lineno, f.__name__)
+    site: Any = _CallSite(caller.f_code, caller.f_lineno, f.__name__)
+    self._stack = site
 
 
 @contextmanager

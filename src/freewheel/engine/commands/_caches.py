@@ -9,14 +9,16 @@ from freewheel.core import HasCache
 if TYPE_CHECKING:
     from bluesky.utils import Msg
 
-    from ._bluesky import BlueskyEngine
+    from freewheel.engine._bluesky import EngineCore
 
 __all__ = ["ClearCache", "Stash"]
 
 
 class _CacheCommand:
-    def __init__(self, engine: BlueskyEngine) -> None:
-        self._engine = engine
+    __slots__ = ("_core",)
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
 
     def _cache_of(self, msg: Msg) -> HasCache:
         if not isinstance(msg.obj, HasCache):
@@ -45,7 +47,7 @@ class Stash(_CacheCommand):
             )
         group = self._group_of(msg)
         status = cache.stash(msg.args[0])
-        self._engine.add_passing_status(msg.obj, status, group, "stash")
+        self._core.statuses.add_passing(msg.obj, status, group, "stash")
         return status
 
 
@@ -59,5 +61,5 @@ class ClearCache(_CacheCommand):
             raise RuntimeError(f"clear_cache takes no positional argument, not {msg.args!r}.")
         group = self._group_of(msg)
         status = cache.clear()
-        self._engine.add_passing_status(msg.obj, status, group, "clear_cache")
+        self._core.statuses.add_passing(msg.obj, status, group, "clear_cache")
         return status

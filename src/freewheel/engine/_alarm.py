@@ -8,9 +8,8 @@ to the nanosecond; it wakes the loop.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
-from freewheel.core import Pacer, Tick
 from freewheel.core._crossings import call_soon
 from freewheel.core._timers import timers
 
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from bluesky.utils import Msg
-
-__all__ = ["Alarm", "Pace"]
+__all__ = ["Alarm", "sleep_until"]
 
 
 @final
@@ -56,7 +53,8 @@ class Alarm:
         self.done = True
 
     def _ring(self) -> None:
-        call_soon(self._loop, self._fire)  # from the timer thread
+        # From the timer thread into the loop's.
+        call_soon(self._loop, self._fire)
 
     def _fire(self) -> None:
         if not self.done:
@@ -64,44 +62,8 @@ class Alarm:
             self._callback()
 
 
-class Pace:
-    """The command ``pace`` of one engine: waits for the next tick of a clock. On the loop.
-
-    ::
-
-        Msg("pace", None, period)
-        Msg("pace", pacer)
-
-    Parameters
-    ----------
-    engine : RunEngine
-        The engine; when one of its plans ends, the clocks that it kept for it are forgotten.
-    """
-
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
-        # The clocks that plans know by their period. At most as many as a plan has periods.
-        self._pacers: dict[float, Pacer] = {}
-        engine.end_callbacks.append(self._pacers.clear)
-
-    async def __call__(self, msg: Msg) -> Tick:
-        """Wait for the tick; return it."""
-        pacer = msg.obj if msg.obj is not None else self._pacer_for(*msg.args)
-        if not isinstance(pacer, Pacer):
-            raise TypeError(f"pace follows a Pacer, or a period in seconds, not {pacer!r}")
-        await _sleep_until(self._engine.loop, pacer.next_deadline())
-        return pacer.begin_turn()
-
-    def _pacer_for(self, period: Any) -> Pacer:
-        pacer = self._pacers.get(period)
-        if pacer is None:
-            pacer = self._pacers[period] = Pacer(period)
-            # A clock stands still while its plan is paused, as a device would.
-            self._engine.note_device(pacer)
-        return pacer
-
-
-async def _sleep_until(loop: asyncio.AbstractEventLoop, when: float) -> None:
+async def sleep_until(loop: asyncio.AbstractEventLoop, when: float) -> None:
+    """Return at a time, in seconds as `time.monotonic` counts them; on the loop."""
     if when <= time.monotonic():
         return
     woken = loop.create_future()

@@ -1,0 +1,137 @@
+"""Actions on offer: what plans wait for at this moment."""
+
+from __future__ import annotations
+
+import threading
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from freewheel.core import SRLatch
+
+__all__ = ["ActionBoard", "Offer"]
+
+
+class Offer:
+    """The latches that one wait is about, watched from the wait's start to the offer's end."""
+
+    def __init__(self, events: dict[str, SRLatch], wanted: bool, tell: Callable[[], None]) -> None:
+        self.events = events
+        self.wanted = wanted
+        self._tell = tell
+        # Written under the latches' common lock, by the first change; read after it.
+        self._first: tuple[int, str] | None = None
+        self._answer: tuple[str, SRLatch] | None = None  # of the loop's thread: what `hit` found
+        self._unwatch = [latch.watch(self._changed) for latch in set(events.values())]
+
+    def is_for(self, events: Mapping[str, SRLatch], wanted: bool) -> bool:
+        return self.wanted == wanted and self.events == events
+
+    def _changed(self, latch: SRLatch, is_set: bool) -> None:
+        if is_set == self.wanted and self._first is None:
+            name = next(name for name, known in self.events.items() if known is latch)
+            self._first = (latch.change_number, name)
+            self._tell()
+
+    def hit(self) -> tuple[str, SRLatch] | None:
+        """Return the latch that changed first; of those that never changed the first named.
+
+        What it has returned once stays the answer, whatever becomes of the latch.
+        """
+        if self._answer is not None:
+            return self._answer
+        found = [
+            (latch.change_number, place, name)
+            for place, (name, latch) in enumerate(self.events.items())
+            if latch.is_set() == self.wanted
+        ]
+        if self._first is not None:
+            found.append((self._first[0], -1, self._first[1]))
+        if not found:
+            return None
+        name = min(found)[2]
+        self._answer = name, self.events[name]
+        return self._answer
+
+    def end(self) -> None:
+        for unwatch in self._unwatch:
+            unwatch()
+
+
+class ActionBoard:
+    """All actions on offer, of the foreground plan and of others. Any thread may call.
+
+    Parameters
+    ----------
+    changed : callable
+        Called with the names, a frozenset, when the set of names has changed.
+    """
+
+    def __init__(self, changed: Callable[[frozenset[str]], None]) -> None:
+        self._changed = changed
+        # Guards `_offers` and `_names`, and makes "on offer, so trigger it" one step.
+        self._lock = threading.RLock()
+        self._offers: dict[object, Offer] = {}
+        self._names: frozenset[str] = frozenset()
+
+    def pending(self) -> Mapping[str, SRLatch]:
+        """Return a read-only picture: name to latch."""
+        with self._lock:
+            return MappingProxyType(self._merged())
+
+    def _merged(self) -> dict[str, SRLatch]:
+        merged: dict[str, SRLatch] = {}
+        for offer in self._offers.values():
+            for name, latch in offer.events.items():
+                merged.setdefault(name, latch)
+        return merged
+
+    def change(self, name: str, to: bool) -> None:
+        """Set or reset the latch of an action on offer.
+
+        Raises
+        ------
+        KeyError
+            If it is not on offer; the text names those that are.
+        """
+        with self._lock:
+            offered = self._merged()
+            if name not in offered:
+                names = ", ".join(map(repr, sorted(offered))) or "none"
+                raise KeyError(f"No plan waits for the action {name!r}. On offer: {names}.")
+            if to:
+                offered[name].set()
+            else:
+                offered[name].reset()
+
+    def put(self, owner: object, offer: Offer) -> None:
+        """Offer the actions of ``offer`` in the name of ``owner``."""
+        with self._lock:
+            self._offers[owner] = offer
+        self._tell()
+
+    def offer_of(self, owner: object) -> Offer | None:
+        """Return the offer of ``owner``, if there is one."""
+        with self._lock:
+            return self._offers.get(owner)
+
+    def withdraw(self, owner: object) -> tuple[str, SRLatch] | None:
+        """End the offer of ``owner``; return what was triggered until now, if anything."""
+        with self._lock:
+            offer = self._offers.pop(owner, None)
+            if offer is None:
+                return None
+            hit = offer.hit()
+            offer.end()
+        self._tell()
+        return hit
+
+    def _tell(self) -> None:
+        with self._lock:
+            names = frozenset(self._merged())
+            if names == self._names:
+                return
+            self._names = names
+        self._changed(names)

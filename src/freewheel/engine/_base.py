@@ -1,0 +1,350 @@
+"""What the run engines have in common: all but the calls that a plan is run and controlled with."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import bluesky.run_engine
+from bluesky.run_engine import TransitionError, default_scan_id_source
+
+from freewheel.background import Background, ClaimsLedger, ServiceKeeper
+from freewheel.core import EngineSnapshot
+from freewheel.core._crossings import call_soon
+
+from ._action_board import ActionBoard
+from ._between import BetweenMessages
+from ._bluesky import BlueskyEngine, FairDispatcher, Request, inside_of, loop_threads
+from ._child import ChildEngine
+from ._claim_check import ForegroundClaims
+from ._documents import DocumentStream
+from ._events import EngineEvents, Teller
+from ._foreground import Foreground
+from ._household import Household
+from ._lifetime import EngineLife, hold_loop
+from ._owned_tasks import OwnedTasks
+from ._progress import PlanProgress
+from ._progress_board import ProgressBoard
+from .commands import COMMANDS
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import ModuleType, TracebackType
+    from typing import Self
+
+    from bluesky.utils import Msg
+
+    from freewheel.background import BackgroundTask
+    from freewheel.core import EngineFuture, ServiceFailedError, SRLatch
+
+    from ._futures import PlanFuture
+
+__all__ = ["EngineBase", "register_bound_command"]
+
+
+class EngineBase(BlueskyEngine):
+    """A run engine without the calls that run and control a plan.
+
+    See `RunEngine` for the parameters and attributes.
+    """
+
+    def __init__(
+        self,
+        md: dict[str, Any] | None = None,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        preprocessors: list[Callable[[Any], Any]] | None = None,
+        md_validator: Callable[[Any], Any] | None = None,
+        md_normalizer: Callable[[Any], Any] | None = None,
+        scan_id_source: Callable[[Any], Any] = default_scan_id_source,
+        call_returns_result: bool = True,
+    ) -> None:
+        hold = hold_loop(loop, loop_threads().get)
+        loop, thread = hold.loop, hold.thread
+        self.events = EngineEvents()
+        teller = Teller(loop, thread.ident)
+        dispatcher = FairDispatcher()
+        documents = DocumentStream(dispatcher, thread.ident, partial(call_soon, loop))
+        household = Household(
+            loop=loop,
+            thread=thread,
+            documents=documents,
+            board=ActionBoard(partial(teller.tell, self.events.actions_changed)),
+            progress=ProgressBoard(self.events.progress_changed, loop),
+            md=md,
+            md_validator=md_validator,
+            md_normalizer=md_normalizer,
+            scan_id_source=scan_id_source,
+            preprocessors=[] if preprocessors is None else preprocessors,
+        )
+        super().__init__(
+            household,
+            dispatcher,
+            loop=loop,
+            thread=thread,
+            commands=COMMANDS,
+            call_returns_result=call_returns_result,
+        )
+        bluesky.run_engine.set_bluesky_event_loop(loop)
+        core, requests = inside_of(self)
+        self._foreground = Foreground(core, requests, household, self.events)
+        core.owner = self._foreground
+        core.documents = documents
+        documents.fail_with(self._foreground.fail)
+        self._between = BetweenMessages(core)
+        core.between = self._between
+        self._foreground.ended = self._between.kick
+        core.progress = PlanProgress(
+            household.progress, core, lambda: core.plan_name, background=False
+        )
+        self._add_background(teller)
+        self._life = EngineLife(
+            core, self._foreground, self._services, self._between, documents, hold
+        )
+        hold.release_with(self, documents.deliveries)
+        self._services.adopt_marked()
+
+    def _add_background(self, teller: Teller) -> None:
+        core, household = self._core, self._core.household
+        claims = ClaimsLedger()
+        claims.on_change(lambda _: teller.tell_latest(self.events.claims_changed, claims.by_name))
+        self.background = household.background = Background(
+            core.loop,
+            core.thread,
+            claims,
+            lambda: ChildEngine(household),
+            partial(teller.tell, self.events.background_changed),
+            self._check_ready,
+        )
+        household.suspenders = lambda: self.suspenders
+        household.progress.show_tasks(lambda: household.background.running)
+        self.claims = claims
+        self._services = ServiceKeeper(self.background, self._service_failed)
+        tasks = core.tasks = OwnedTasks(core)
+        core.claim_check = ForegroundClaims(core, self.background, tasks)
+        core.registry.make_all()
+
+    def _check_ready(self) -> None:
+        self._life.check_ready()
+
+    def _service_failed(self, error: ServiceFailedError) -> None:
+        try:
+            self._foreground.end(Request.ABORT, str(error))
+        except TransitionError:
+            pass  # nothing runs
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def register_command(self, name: str, func: Callable[[Msg], Any]) -> None:
+        """Register a command, for this engine's plans and for background plans.
+
+        Parameters
+        ----------
+        name : str
+            What a message asks for it by.
+        func : callable
+            A coroutine function of the message.
+        """
+        household = self._core.household
+        household.commands = MappingProxyType({**household.commands, name: func})
+        self._core.registry.register(name, func)
+
+    def unregister_command(self, name: str) -> None:
+        """Forget a command, for this engine's plans and for background plans."""
+        household = self._core.household
+        household.commands = MappingProxyType({**household.commands, name: None})
+        self._core.registry.forget(name, household.commands)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> tuple[PlanFuture, ...]:
+        """The calls that wait for their turn, in order."""
+        return self._foreground.queued
+
+    @property
+    def current(self) -> PlanFuture | None:
+        """The future of the plan in the foreground, or ``None``."""
+        return self._foreground.current
+
+    def snapshot(self) -> EngineSnapshot:
+        """Return a picture of the engine at this moment, taken under one lock."""
+        household = self._core.household
+        progress = household.progress.picture()  # has a lock of its own
+        with self._core.states.lock:
+            return EngineSnapshot(
+                **self._foreground.picture(),
+                background=self.background.running,
+                claims=self.claims.by_name(),
+                actions=frozenset(household.board.pending()),
+                progress=progress,
+            )
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else str(self.state)
+        return f"<{type(self).__name__} {state}>"
+
+    # -- actions ------------------------------------------------------------------------------
+
+    @property
+    def pending_actions(self) -> Mapping[str, SRLatch]:
+        """The actions that plans wait for at this moment: name to latch."""
+        return self._core.household.board.pending()
+
+    def trigger_action(self, name: str) -> None:
+        """Set the latch of an action on offer.
+
+        Raises
+        ------
+        KeyError
+            If no plan waits for it.
+        """
+        self._core.household.board.change(name, True)
+
+    def release_action(self, name: str) -> None:
+        """Reset the latch of an action on offer; otherwise as `trigger_action`."""
+        self._core.household.board.change(name, False)
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def between_messages(self, function: Callable[[], Any]) -> EngineFuture[Any]:
+        """Have something done on the engine's loop between two messages of the running plan.
+
+        Without a running plan, while it is paused, and while it waits for an action, it is done
+        at once. A safe way to change the exposure time of a live view::
+
+            RE.between_messages(lambda: camera.exposure.set(0.1))
+
+        Parameters
+        ----------
+        function : callable
+            A function or coroutine function without arguments. What it returns is awaited if it
+            can be; the plan waits for that. A function that blocks holds up the whole engine.
+
+        Returns
+        -------
+        EngineFuture
+            Done with what it returned, or raised: which does not reach the plan. `cancel` takes
+            it back if it has not begun. A stop, an abort or a halt does not wait for it.
+
+        Raises
+        ------
+        TypeError
+            For something that cannot be called without arguments.
+        EngineClosedError, ForkedProcessError
+            If this engine cannot do anything any more.
+        """
+        self._life.check_usable()
+        return self._between.put(function)
+
+    # -- services -----------------------------------------------------------------------------
+
+    def adopt(
+        self, payload: Any, *args: Any, flavour: str | ModuleType | None = None, **kwargs: Any
+    ) -> BackgroundTask:
+        """Run a service for as long as the engine lives, such as a watchdog; without waiting.
+
+        If it returns or raises, the running plan is aborted with the reason, and further plans
+        are refused with `ServiceFailedError` until it is adopted again. See
+        `freewheel.background.ServiceKeeper.adopt`.
+        """
+        self._life.check_usable()
+        return self._services.adopt(payload, *args, flavour=flavour, **kwargs)
+
+    def execute(
+        self, payload: Any, *args: Any, flavour: str | ModuleType | None = None, **kwargs: Any
+    ) -> Any:
+        """Run a plan, coroutine function or function in the background, and return its value.
+
+        This waits. See `freewheel.background.ServiceKeeper.execute`.
+        """
+        self._life.check_usable()
+        return self._services.execute(payload, *args, flavour=flavour, **kwargs)
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        func: Callable[[str, Any], Any],
+        name: str = "all",
+        delivery: Literal["inline", "queued", "latest"] = "inline",
+    ) -> int:
+        """Have a function called with the documents.
+
+        Parameters
+        ----------
+        func : callable
+            ``func(name, doc)``.
+        name : str, default: "all"
+            The kind of documents.
+        delivery : {"inline", "queued", "latest"}
+            ``inline``: on the engine's thread, which waits for it, as in bluesky. ``queued``: on a
+            thread of its own, in order and without loss; the plan's future waits until all is
+            delivered, and fails with the first exception. ``latest``: on a thread of its own, but
+            of events that pile up only the newest of each stream; for displays.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._core.household.documents.subscribe(func, name, delivery)
+
+    def unsubscribe(self, token: int) -> None:
+        """Undo a subscription; what waits for its own thread is still delivered."""
+        self._core.household.documents.unsubscribe(token)
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Halt what runs, wait for that, and forget subscriptions and caches."""
+        if self.state != "idle":
+            self._foreground.end(Request.HALT).exception()
+        self._core.household.documents.unsubscribe_deliveries()
+        self._core.forget_call()
+        self.dispatcher.unsubscribe_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._life.closed
+
+    def close(self, timeout: float = 10) -> None:
+        """Abort what runs, wait for its clean-up, and give back the threads and the loop.
+
+        Parameters
+        ----------
+        timeout : float, default: 10
+            Seconds for the clean-up; after that the plan is halted.
+
+        Raises
+        ------
+        RuntimeError
+            On the engine's own thread, which cannot wait for itself.
+        """
+        self._life.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def register_bound_command(
+    engine: EngineBase, command: Callable[[EngineBase, Msg], Awaitable[Any]]
+) -> None:
+    """Register ``command(engine, msg)``, a coroutine function, under its own name."""
+
+    async def bound(msg: Msg) -> Any:
+        return await command(engine, msg)
+
+    bound.__doc__ = command.__doc__
+    engine.register_command(command.__name__, bound)

@@ -1,0 +1,112 @@
+"""What was asked of a plan, and is not yet attended to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+
+from bluesky.run_engine import RequestAbort, RequestStop
+from bluesky.utils import PlanHalt
+
+from freewheel.core import EngineState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["EXIT_REQUESTS", "Asked", "PlanEnd", "PlanStart", "Suspension"]
+
+#: How a state that ends the plan is told to it.
+EXIT_REQUESTS: Final[Mapping[EngineState, type[BaseException]]] = {
+    EngineState.STOPPING: RequestStop,
+    EngineState.ABORTING: RequestAbort,
+    EngineState.HALTING: PlanHalt,
+}
+
+
+class Suspension(NamedTuple):
+    """What bluesky's suspenders ask for; in the order of its message's arguments."""
+
+    pre_plan: Any
+    post_plan: Any
+    justification: str | None
+    until: Callable[[], Any]
+
+
+@final
+class Asked:
+    """What was asked of one plan. Applied and attended to on the engine's loop alone.
+
+    Attributes
+    ----------
+    attention : bool
+        Whether the message loop has something to see to before the next message.
+    exit : type of BaseException or None
+        What is to be thrown into the plan next, because it is to end.
+    ending : bool
+        Whether an end was asked for, thrown already or not.
+    rest : bool
+        Whether the plan is to come to rest.
+    suspend : bool
+        Whether it is to be suspended.
+    suspensions : list of Suspension
+        Those that it has not begun yet.
+    pause_deferred : bool
+        Whether it is to pause at its next checkpoint.
+    """
+
+    __slots__ = (
+        "attention",
+        "ending",
+        "exit",
+        "pause_deferred",
+        "rest",
+        "suspend",
+        "suspensions",
+    )
+
+    def __init__(self) -> None:
+        self.attention = False
+        self.exit: type[BaseException] | None = None
+        self.ending = False
+        self.rest = False
+        self.suspend = False
+        self.suspensions: list[Suspension] = []
+        self.pause_deferred = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStart:
+    """What a plan is started with.
+
+    Attributes
+    ----------
+    plan : generator or iterable of Msg
+        The plan.
+    subs : dict
+        Subscribers of its documents alone, by the name of the documents.
+    metadata : dict
+        For all of its runs.
+    """
+
+    plan: Any
+    subs: Mapping[str, list[Callable[..., Any]]]
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEnd:
+    """How a plan ended.
+
+    Attributes
+    ----------
+    result : RunEngineResult
+        bluesky's account of it.
+    error : BaseException or None
+        What the plan failed with; ``None`` for one that completed or was interrupted.
+    by_itself : bool
+        Whether it completed without having been asked to.
+    """
+
+    result: Any
+    error: BaseException | None = None
+    by_itself: bool = True

@@ -1,0 +1,149 @@
+"""What the engine does when a plan has ended, however it ended.
+
+Every step is tried, whatever became of those before it, and a halt cuts short the step that is
+under way and hurries those that follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, final
+
+from bluesky.bundlers import maybe_await
+from bluesky.protocols import Status, Stoppable
+from bluesky.utils import Msg
+
+from freewheel.core import EngineState
+from freewheel.core._crossings import completion
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from ._core import EngineCore
+    from ._plan_run import PlanRun
+
+__all__ = ["CleanUp"]
+
+#: Seconds that a step of the clean-up may take when the plan was halted.
+HALT_GRACE: Final = 5.0
+#: The same, once a halt was requested while a clean-up was under way.
+HURRY_GRACE: Final = 0.5
+
+
+@final
+class CleanUp:
+    """The end of one plan. All of it on the engine's loop.
+
+    Attributes
+    ----------
+    mishaps : list of BaseException
+        What went wrong, for the result.
+    """
+
+    __slots__ = ("_core", "_hurried", "_plan", "mishaps")
+
+    def __init__(self, core: EngineCore, plan: PlanRun) -> None:
+        self._core = core
+        self._plan = plan
+        self._hurried = False
+        self.mishaps: list[BaseException] = []
+
+    def hurry(self) -> None:
+        """Take less time: a halt came."""
+        self._hurried = True
+
+    async def run(self, reason: str) -> BaseException | None:
+        """End the tasks; stop, collect, unstage, close what is left; deliver the documents.
+
+        Returns
+        -------
+        BaseException or None
+            The first failure of a subscriber that a plan waits for.
+        """
+        core = self._core
+        await self._end_tasks()
+        for obj in list(core.devices.moved):
+            if isinstance(obj, Stoppable):
+                await self._step(f"stop {_name(obj)}", _stop(obj), fatal=False)
+        for run in list(core.runs.values()):
+            run.clear_monitors()
+            await self._step("collect from flyers", run.backstop_collect(), fatal=False)
+        await self._unstage_all()
+        for key, run in list(core.runs.items()):
+            if run.run_is_open:
+                close = Msg(
+                    "close_run", exit_status=self._plan.exit_status, reason=reason, run_id=key
+                )
+                await self._step(f"close run {key!r}", run.close_run(close), fatal=False)
+        core.forget_runs()
+        self._plan.stack.close(core.log)
+        return await self._deliver()
+
+    async def _end_tasks(self) -> None:
+        core = self._core
+        if core.tasks.any_alive:
+            await self._step("end the background tasks", core.end_tasks(), fatal=False)
+        core.leave_to_others()
+        failure = core.tasks.plan_over()
+        if failure is not None:
+            self._mishap("end its background tasks", failure)
+
+    async def _unstage_all(self) -> None:
+        """Begin to unstage every device that is still staged, then wait for each of them."""
+        staged = self._core.devices.staged
+        begun = []
+        for obj in list(staged):
+            staged.discard(obj)
+            try:
+                begun.append((obj, obj.unstage()))
+            except BaseException as error:
+                self._mishap(f"unstage {_name(obj)}", error)
+        for obj, answer in begun:
+            if isinstance(answer, Status) or asyncio.iscoroutine(answer):
+                await self._step(f"unstage {_name(obj)}", completion(answer), fatal=True)
+
+    async def _deliver(self) -> BaseException | None:
+        first: BaseException | None = None
+        for delivery in self._core.documents.awaited():
+            await self._step("deliver the documents", delivery.drained(), fatal=False)
+            first = first or delivery.take_failure()
+        return None if self._core.documents.failures_ignored else first
+
+    async def _step(self, what: str, step: Awaitable[Any], *, fatal: bool) -> None:
+        """Await one step; log what goes wrong, and with ``fatal`` keep it for the result."""
+        plan, log = self._plan, self._core.log
+        grace = None
+        if self._hurried:
+            grace = HURRY_GRACE
+        elif self._core.states.now is EngineState.HALTING:
+            grace = HALT_GRACE
+        try:
+            async with asyncio.timeout(grace):
+                await step
+        except asyncio.CancelledError:
+            plan.forget_cancellation()
+            log.warning("Halted: gave up waiting to %s after plan %r.", what, plan.name)
+        except TimeoutError as error:
+            if grace is None:
+                self._mishap(what, error, fatal=fatal)
+            else:
+                log.warning(
+                    "Halted: gave up after %g s to %s after plan %r.", grace, what, plan.name
+                )
+        except BaseException as error:
+            self._mishap(what, error, fatal=fatal)
+
+    def _mishap(self, what: str, error: BaseException, *, fatal: bool = True) -> None:
+        name = self._plan.name
+        self._core.log.error("Failed to %s after plan %r.", what, name, exc_info=error)
+        if fatal:
+            error.add_note(f"while the engine was to {what} after plan {name!r}")
+            self.mishaps.append(error)
+
+
+async def _stop(obj: Stoppable) -> None:
+    await maybe_await(obj.stop(success=True))
+
+
+def _name(obj: Any) -> str:
+    return str(getattr(obj, "name", None) or repr(obj))

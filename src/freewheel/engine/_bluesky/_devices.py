@@ -1,0 +1,86 @@
+"""The devices that a plan has to do with, and those that it has lent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+from bluesky.bundlers import maybe_await
+from bluesky.protocols import Stageable, Stoppable
+
+from freewheel.core._crossings import completion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PlanDevices"]
+
+
+@final
+class PlanDevices:
+    """The devices of one engine's plan. All on the loop's thread.
+
+    Attributes
+    ----------
+    seen : set
+        What messages were about, told of pauses.
+    moved : set
+        What was set, and is stopped in a pause and at the end.
+    staged : set
+        What was staged, and not yet unstaged.
+    """
+
+    __slots__ = ("_given_up", "_log", "moved", "seen", "staged")
+
+    def __init__(self, engine: Any) -> None:
+        # bluesky's own commands keep them, in these very sets.
+        self.seen: set[Any] = engine._objs_seen
+        self.moved: set[Any] = engine._movable_objs_touched
+        self.staged: set[Any] = engine._staged
+        self._log = engine.log
+        # What was unstaged, and no longer to be stopped, for somebody who needs it while this plan
+        # is paused: device, whether it was staged, whether it was moved.
+        self._given_up: list[tuple[Any, bool, bool]] = []
+
+    def forget(self) -> None:
+        """Forget the devices of a plan that has ended."""
+        self.seen.clear()
+        self.moved.clear()
+        self.staged.clear()
+        self._given_up.clear()
+
+    async def stop_moved(self) -> None:
+        """Stop everything that the plan has moved; what goes wrong is logged."""
+        for device in list(self.moved):
+            if not isinstance(device, Stoppable):
+                self._log.debug("No 'stop' method available on %r", device)
+                continue
+            try:
+                await maybe_await(device.stop(success=True))
+            except Exception:
+                self._log.exception("Failed to stop %r.", device)
+
+    async def give_up(self, overlaps: Callable[[Any], bool]) -> None:
+        """Unstage the paused plan's devices that ``overlaps`` picks, and leave them alone."""
+        for device in {*self.staged, *self.moved}:
+            if not overlaps(device):
+                continue
+            staged, moved = device in self.staged, device in self.moved
+            self._given_up.append((device, staged, moved))
+            self.staged.discard(device)
+            self.moved.discard(device)
+            if staged and isinstance(device, Stageable):
+                await completion(device.unstage())
+
+    def has_given_up(self, device: Any) -> bool:
+        """Tell whether ``device`` was unstaged for somebody else, and not staged again."""
+        return any(given is device for given, _, _ in self._given_up)
+
+    async def take_back(self) -> None:
+        """Stage again what `give_up` unstaged."""
+        while self._given_up:
+            device, staged, moved = self._given_up.pop(0)
+            if moved:
+                self.moved.add(device)
+            if staged:
+                self.staged.add(device)
+                await completion(device.stage())

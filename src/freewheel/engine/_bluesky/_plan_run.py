@@ -1,0 +1,384 @@
+"""The plan under way."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, final
+
+from bluesky.run_engine import FailedPause, RequestAbort, RequestStop, RunEngineResult
+from bluesky.utils import Msg, PlanHalt, single_gen
+
+from freewheel.core import EngineState
+
+from ._asked import EXIT_REQUESTS, Asked, PlanEnd, PlanStart, Suspension
+from ._clean_up import CleanUp
+from ._messages import MessageLoop
+from ._replay import Replay
+from ._rest import Rest
+from ._stack import PlanStack, start_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._core import EngineCore
+
+__all__ = ["Phase", "PlanRun", "plan_name"]
+
+_ABORTS = (FailedPause, RequestAbort, asyncio.CancelledError, PlanHalt)
+
+
+class Phase(enum.Enum):
+    """How far a plan has come."""
+
+    MESSAGES = "messages"
+    CLEAN_UP = "clean up"
+    ENDED = "ended"
+
+
+@final
+class PlanRun:
+    """One plan under way, from its start to the end of its clean-up.
+
+    Made afresh for each plan, so that nothing of one plan is left for the next. The engine's state
+    is the engine's (`States`), because threads ask for a change of it before the plan's own task
+    hears of that; this object follows. All of it runs on the engine's loop, but for `fail`::
+
+                  begin
+                    |
+                    v        request: pause, or a deferred one at a checkpoint
+        +----> MESSAGES -------------------------------> at rest ----+
+        |       |  |  ^                                    |         | stop, abort,
+        |       |  |  +------------------------------------+         | halt
+        |       |  |        resume: rewound, then on                 |
+        |       |  +-- suspended: the suspender's messages --+       |
+        |       |      are put on the stack, then rewound    |       |
+        +-------|--------------------------------------------+       |
+                | the plan returns, raises, is stopped, aborted,     |
+                v halted; its own `finally` has run                  |
+             CLEAN_UP <----------------------------------------------+
+                | tasks ended, devices stopped and unstaged, runs
+                v closed, documents delivered; a halt hurries it
+              ENDED
+
+    Parameters
+    ----------
+    core : EngineCore
+        The engine that runs it.
+    start : PlanStart
+        What it is started with.
+
+    Attributes
+    ----------
+    name : str
+        The plan's name.
+    stack : PlanStack
+        The generators that it is made of at this moment, and their answers.
+    replay : Replay
+        What a rewind repeats.
+    asked : Asked
+        What was asked of it.
+    rest : Rest
+        What brings it to rest.
+    phase : Phase
+        How far it has come.
+    interrupted : bool
+        Whether it was paused or ended by somebody.
+    exit_status : {"success", "abort", "fail"}
+        As bluesky has it.
+    reason : str
+        Of an abort.
+    safe_waits : int
+        How many commands are under way in which a deferred pause may take effect.
+    """
+
+    __slots__ = (
+        "_clean_up",
+        "_core",
+        "_end",
+        "_failure",
+        "_messages",
+        "_start",
+        "_task",
+        "asked",
+        "exit_status",
+        "interrupted",
+        "name",
+        "phase",
+        "reason",
+        "replay",
+        "rest",
+        "safe_waits",
+        "stack",
+    )
+
+    def __init__(self, core: EngineCore, start: PlanStart) -> None:
+        self._core = core
+        self._start = start
+        self.name = plan_name(start.plan)
+        self.stack = PlanStack(core.no_value)
+        self.replay = Replay()
+        self.asked = Asked()
+        self.phase = Phase.MESSAGES
+        self.interrupted = False
+        self.exit_status = "success"
+        self.reason = ""
+        self.safe_waits = 0
+        self._failure: BaseException | None = None  # under the states' lock
+        self._end: PlanEnd | None = None
+        self._messages = MessageLoop(core, self)
+        self.rest = Rest(core, self)
+        self._clean_up = CleanUp(core, self)
+        self._task: asyncio.Task[None] | None = None
+
+    # -- its life -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin; the engine's state is ``"running"`` or more already."""
+        # A request that came before this is applied after it. A change between messages is not.
+        between = self._core.between
+        self.asked.attention = between is not None and between.pending
+        task = self._core.loop.create_task(self._live(), name=f"plan {self.name}")
+        task.add_done_callback(self._task_done)
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The task that the plan runs in."""
+        assert self._task is not None
+        return self._task
+
+    async def _live(self) -> None:
+        # Not before: a task that is cancelled before its first step never runs, nor cleans up.
+        self._task = self._core.engine._task = asyncio.current_task()
+        error: BaseException | None = None
+        reason = ""
+        try:
+            await self._prepare()
+            await self._messages.process()
+        except BaseException as raised:
+            error, reason = self._judge(raised)
+        self.phase = Phase.CLEAN_UP
+        self._core.plan_has_ended()
+        failure = await self._clean_up.run(reason or self.reason)
+        if error is None:
+            error = failure
+        self.phase = Phase.ENDED
+        self._end = self._make_end(error)
+        if isinstance(error, asyncio.CancelledError):
+            raise error  # somebody cancelled the task itself: it is to say so, as in bluesky
+
+    async def _prepare(self) -> None:
+        core = self._core
+        core.subscribe_for_plan(self._start.subs)
+        self.stack.push(start_of(self._start.plan, core.owner.preprocessors))
+        suspenders = core.owner.suspenders
+        if suspenders:
+            await self._wait_for(suspenders)
+        core.log.info("Executing plan %r", self._start.plan)
+
+    async def _wait_for(self, suspenders: tuple[Any, ...]) -> None:
+        futures: list[Any] = []
+        for suspender in suspenders:
+            # Off the loop: a suspender may wait for the loop to make its event.
+            waits, justification = await asyncio.to_thread(suspender.get_futures)
+            if waits:
+                futures.extend(waits)
+                self._core.log.warning("The plan %r waits: %s", self.name, justification)
+        if futures:
+            self.stack.push(single_gen(Msg("wait_for", None, futures)))
+
+    def _judge(self, raised: BaseException) -> tuple[BaseException | None, str]:
+        """Turn what left the plan into an exit status; return the plan's failure and reason."""
+        if isinstance(raised, RequestStop):
+            if self.exit_status != "abort":
+                self.exit_status = "success"
+            return None, ""
+        self.exit_status = "abort" if isinstance(raised, _ABORTS) else "fail"
+        if isinstance(raised, asyncio.CancelledError):
+            return raised, ""
+        log = self._core.log
+        if isinstance(raised, _ABORTS):
+            log.info("Plan %r was ended: %s", self.name, type(raised).__name__)
+            return None, ""
+        log.error("Run aborted", exc_info=raised)
+        if isinstance(raised, GeneratorExit):
+            error = ValueError(f"The plan {self.name!r} raised {raised!r}.")
+            error.__cause__ = raised
+            return error, str(raised)
+        return raised, str(raised)
+
+    def _make_end(self, error: BaseException | None) -> PlanEnd:
+        if isinstance(error, asyncio.CancelledError):
+            error = None
+        mishaps = self._clean_up.mishaps
+        if error is not None:
+            for mishap in mishaps:
+                error.add_note(f"Besides: {mishap!r}")
+        in_result: Any = error if error is not None else _joined(mishaps)
+        result = RunEngineResult(
+            self._core.run_start_uids,
+            self.stack.value,
+            self.exit_status if error is None else "fail",
+            self.interrupted,
+            self.reason,
+            in_result,
+        )
+        by_itself = error is None and not self.interrupted and self.exit_status == "success"
+        return PlanEnd(result, error, by_itself)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        end = self._end
+        log = self._core.log
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A fault of the engine's own. The plan's future must tell of it all the same.
+            log.error("Failed to end plan %r properly.", self.name, exc_info=error)
+            end = end or self._make_end(error)
+        log.info("Cleaned up from plan %r", self._start.plan)
+        self._core.owner.plan_finished(end or self._make_end(None))
+
+    # -- requests, applied between two of the task's steps ------------------------------------
+
+    def pause(self, defer: bool) -> None:
+        """Come to rest, or with ``defer`` at the next checkpoint."""
+        asked, states = self.asked, self._core.states
+        if self.phase is not Phase.MESSAGES:
+            return  # the plan has ended by itself first
+        if defer and not self.safe_waits:
+            asked.pause_deferred = True
+            return
+        with states.lock:
+            if defer and states.now is EngineState.RUNNING:
+                states.change_locked(EngineState.PAUSING)
+            if states.now is not EngineState.PAUSING:
+                return  # an end was requested meanwhile
+        asked.pause_deferred = False
+        self.interrupted = asked.rest = True
+        self._interrupt()
+
+    def pause_from_inside(self) -> None:
+        """Pause before the next message: the engine's state says so already."""
+        self.asked.pause_deferred = False
+        self.interrupted = self.asked.rest = self.asked.attention = True
+
+    def suspend(self, suspension: Suspension) -> None:
+        """Be suspended; a plan that is paused is when it is resumed."""
+        self.asked.suspensions.append(suspension)
+        if not self.rest.under_way:
+            self.asked.suspend = True
+            self._interrupt()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.rest.end(resumed=True)
+
+    def stop(self) -> None:
+        """Be stopped."""
+        if self.phase is Phase.MESSAGES:
+            self._leave(EngineState.STOPPING)
+
+    def abort(self, reason: str) -> None:
+        """Be aborted."""
+        if self.phase is Phase.MESSAGES:
+            self.reason = reason
+            self.exit_status = "abort"
+            self._leave(EngineState.ABORTING)
+
+    def halt(self) -> None:
+        """Be halted; during the clean-up it is hurried."""
+        if self.phase is Phase.ENDED:
+            return
+        self.exit_status = "abort"
+        if self.phase is Phase.MESSAGES:
+            self._leave(EngineState.HALTING)
+        else:
+            self.interrupted = True
+            self._clean_up.hurry()
+            self.task.cancel()
+
+    def _leave(self, state: EngineState) -> None:
+        asked = self.asked
+        self.interrupted = True
+        if self._core.states.now is not state:
+            return  # a stronger request follows
+        if asked.ending and state is not EngineState.HALTING:
+            return  # an abort during a stop: the clean-up that is under way is the abort's too
+        asked.ending = True
+        asked.exit = EXIT_REQUESTS[state]
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Have the message loop attend to a request, whatever it awaits."""
+        self.asked.attention = True
+        if self.rest.under_way:
+            self.rest.end(resumed=False)
+        elif self.phase is Phase.MESSAGES and self._task is not None and not self._task.done():
+            self._task.cancel()
+
+    def forget_cancellation(self) -> None:
+        """Take back the cancellations that have brought a request here."""
+        while self.task.uncancel():
+            pass
+
+    async def pause_devices(self) -> None:
+        """Tell the devices of a pause, or of a suspension."""
+        await self.rest.pause_devices()
+
+    # -- failures -----------------------------------------------------------------------------
+
+    def fail(self, error: BaseException) -> None:
+        """Throw ``error`` into the plan at its next message; from any thread."""
+        with self._core.states.lock:
+            if self._failure is None:
+                self._failure = error
+
+    def fail_status(self, error: BaseException) -> None:
+        """Throw a status's failure, which takes the place of what waits to be thrown."""
+        with self._core.states.lock:
+            self._failure = error
+
+    @property
+    def has_failure(self) -> bool:
+        """Whether something is to be thrown into the plan."""
+        return self._failure is not None
+
+    def take_failure(self) -> BaseException | None:
+        """Return what is to be thrown into the plan, which counts as thrown."""
+        with self._core.states.lock:
+            failure, self._failure = self._failure, None
+        return failure
+
+    @property
+    def pardons(self) -> bool:
+        """Whether nobody minds any more that a status of the plan fails."""
+        return self.phase is not Phase.MESSAGES
+
+    # -- for commands -------------------------------------------------------------------------
+
+    @contextmanager
+    def waiting_safely(self) -> Iterator[None]:
+        """Mark a wait in which a deferred pause may take effect."""
+        self.safe_waits += 1
+        try:
+            yield
+        finally:
+            self.safe_waits -= 1
+
+    @property
+    def went_well(self) -> bool:
+        """Whether the plan has completed, or goes on, without having been asked to end."""
+        return self.exit_status == "success" and not self.interrupted
+
+
+def plan_name(plan: Any) -> str:
+    """Return the name by which a plan is spoken of."""
+    name = getattr(plan, "__name__", None)
+    if name is None and hasattr(plan, "_iter"):  # bluesky's decorated plans
+        name = getattr(plan._iter, "__name__", None)
+    return str(name or type(plan).__name__)
+
+
+def _joined(errors: list[BaseException]) -> BaseException | None:
+    if len(errors) > 1:
+        return BaseExceptionGroup("the clean-up failed in several places", errors)
+    return errors[0] if errors else None

@@ -1,0 +1,260 @@
+"""What the core of an engine asks of the parts that are made around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from bluesky.utils import Msg
+
+    from freewheel.background import Background, BackgroundTask, Holder, Supervisor
+    from freewheel.core import EngineState, Progress
+
+    from ._asked import Asked, PlanEnd
+    from ._replay import Replay
+    from ._stack import PlanStack
+
+__all__ = [
+    "Changes",
+    "ClaimCheck",
+    "Documents",
+    "PlanOwner",
+    "PlanTasks",
+    "PlanUnderWay",
+    "ProgressCommands",
+]
+
+
+class PlanUnderWay(Protocol):
+    """The plan that an engine runs; `PlanRun`. On the loop's thread, but for `fail`."""
+
+    name: str
+    interrupted: bool
+    safe_waits: int
+    exit_status: str
+    reason: str
+
+    @property
+    def stack(self) -> PlanStack:
+        """The generators that it is made of, and their answers."""
+        ...
+
+    @property
+    def replay(self) -> Replay:
+        """What a rewind repeats."""
+        ...
+
+    @property
+    def asked(self) -> Asked:
+        """What was asked of it."""
+        ...
+
+    @property
+    def pardons(self) -> bool:
+        """Whether nobody minds any more that a status of it fails."""
+        ...
+
+    @property
+    def has_failure(self) -> bool:
+        """Whether something is to be thrown into it."""
+        ...
+
+    @property
+    def went_well(self) -> bool:
+        """Whether it has completed, or goes on, without having been asked to end."""
+        ...
+
+    def pause_from_inside(self) -> None:
+        """Pause before the next message."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Throw ``error`` into it at its next message; from any thread."""
+        ...
+
+    def fail_status(self, error: BaseException) -> None:
+        """Throw the failure of a status into it."""
+        ...
+
+    def waiting_safely(self) -> AbstractContextManager[None]:
+        """Mark a wait in which a deferred pause may take effect."""
+        ...
+
+    async def pause_devices(self) -> None:
+        """Tell the devices of a pause, or of a suspension."""
+        ...
+
+
+class ProgressCommands(Protocol):
+    """The progress of an engine's plans, and the commands about it; `PlanProgress`."""
+
+    def picture(self) -> list[Progress]:
+        """Return how everything stands; from any thread."""
+        ...
+
+    async def declare_progress(self, msg: Msg) -> Any:
+        """Open a scope."""
+        ...
+
+    async def update_progress(self, msg: Msg) -> None:
+        """Update or end a scope."""
+        ...
+
+    async def monitor_progress(self, msg: Msg) -> Any:
+        """Have a scope follow a status."""
+        ...
+
+
+class PlanOwner(Protocol):
+    """Who has the plans run, and is told of what becomes of them. On the loop's thread."""
+
+    @property
+    def preprocessors(self) -> Sequence[Callable[[Any], Any]]:
+        """What the next plan goes through first."""
+        ...
+
+    @property
+    def suspenders(self) -> tuple[Any, ...]:
+        """Those that the next plan waits for."""
+        ...
+
+    def state_changed(self, new: EngineState, old: EngineState) -> None:
+        """Hear that the engine has changed its state."""
+        ...
+
+    def plan_paused(self) -> None:
+        """Hear that the plan has come to rest."""
+        ...
+
+    def plan_finished(self, end: PlanEnd) -> None:
+        """Hear that the plan has ended and is cleaned up. The engine is still to be idle."""
+        ...
+
+
+class PlanTasks(Protocol):
+    """The background tasks of a plan; `OwnedTasks`. All on the loop's thread."""
+
+    task: BackgroundTask | None
+
+    @property
+    def background(self) -> Background:
+        """The background of the household."""
+        ...
+
+    @property
+    def holder(self) -> Holder:
+        """Who the plan is in the ledger of claims."""
+        ...
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Who keeps the tasks of the plan."""
+        ...
+
+    async def wait_for_all(self) -> None:
+        """Wait until the tasks of a plan that has completed have ended."""
+        ...
+
+    @property
+    def any_alive(self) -> bool:
+        """Whether the plan has tasks that have not ended."""
+        ...
+
+    async def cancel_all(self, how: Any, reason: str) -> None:
+        """End them all, with their clean-up."""
+        ...
+
+    async def pause_all(self) -> None:
+        """Bring them all to rest."""
+        ...
+
+    def resume_all(self) -> None:
+        """Have them go on."""
+        ...
+
+    def suspend_all(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
+        """Have a suspender hold them up."""
+        ...
+
+    def held_by_others(self, devices: Iterable[Any]) -> list[Any]:
+        """Return those of the devices that somebody else holds now."""
+        ...
+
+    def plan_over(self) -> BaseException | None:
+        """Note the end of the plan; return the failures that nobody was told of."""
+        ...
+
+
+class ClaimCheck(Protocol):
+    """Whether a plan may do to a device what a message asks for. All on the loop's thread."""
+
+    def passes(self, msg: Msg) -> bool:
+        """Tell whether the message may be carried out at once."""
+        ...
+
+    async def make_way(self, msg: Msg) -> bool:
+        """Deal with what keeps the message from being carried out.
+
+        Returns
+        -------
+        bool
+            Whether it is to be carried out now; false if there is nothing left to do.
+
+        Raises
+        ------
+        ResourceConflictError
+            If somebody else holds the device and does not give way.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """What a person wants done between two messages. All on the loop's thread."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything waits or is under way."""
+        ...
+
+    async def settle(self) -> None:
+        """Do what waits, before the plan's next message."""
+        ...
+
+    def give_up(self) -> None:
+        """End what is under way: the plan is to end, and must not wait for it."""
+        ...
+
+
+class _Delivery(Protocol):
+    async def drained(self) -> None: ...
+
+    def take_failure(self) -> BaseException | None: ...
+
+
+class Documents(Protocol):
+    """Where the documents of a plan go. On the loop's thread."""
+
+    @property
+    def failures_ignored(self) -> bool:
+        """Whether a subscriber's failure is nobody's."""
+        ...
+
+    def emit(self, name: Any, doc: Any) -> None:
+        """Hand a document to the subscribers; from any thread."""
+        ...
+
+    @property
+    def may_be_behind(self) -> bool:
+        """Whether there is a subscriber that the plan may have to wait for."""
+        ...
+
+    async def caught_up(self) -> None:
+        """Wait for a subscriber that is far behind."""
+        ...
+
+    def awaited(self) -> Iterable[_Delivery]:
+        """Return the deliveries that the end of a plan waits for."""
+        ...

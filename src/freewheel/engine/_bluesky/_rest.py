@@ -1,0 +1,152 @@
+"""A plan's rest: what a pause does to devices, monitors and runs, and how it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from bluesky.bundlers import maybe_await
+from bluesky.protocols import Pausable
+from bluesky.run_engine import FailedPause, NoReplayAllowed
+from bluesky.utils import Msg, single_gen
+
+from freewheel.core import EngineState
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ._core import EngineCore
+    from ._plan_run import PlanRun
+
+__all__ = ["Rest"]
+
+
+@final
+class Rest:
+    """Brings one plan to rest and has it go on. All of it on the engine's loop."""
+
+    __slots__ = ("_core", "_monitors_rest", "_plan", "_wake")
+
+    def __init__(self, core: EngineCore, plan: PlanRun) -> None:
+        self._core = core
+        self._plan = plan
+        self._monitors_rest = False
+        # Done when the plan is to go on; the result says whether it is resumed.
+        self._wake: asyncio.Future[bool] | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the plan is at rest."""
+        return self._wake is not None
+
+    def end(self, *, resumed: bool) -> None:
+        """Have the plan go on, or end."""
+        wake, self._wake = self._wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(resumed)
+
+    async def come(self) -> None:
+        """Bring everything to rest and wait until the plan is resumed or is to end."""
+        core, plan, states = self._core, self._plan, self._core.states
+        if core.tasks.any_alive:
+            await core.tasks.pause_all()
+        if plan.replay.possible:
+            for run in core.runs.values():
+                run.record_interruption("pause")
+            self._monitors_rest = True
+            for run in core.runs.values():
+                await run.suspend_monitors()
+            await core.stop_moved()
+            await self.pause_devices()
+        elif self.fail("paused"):
+            return
+        wake = self._wake = core.loop.create_future()
+        with states.lock:
+            at_rest = states.now is EngineState.PAUSING
+            if at_rest:
+                states.change_locked(EngineState.PAUSED)
+        if at_rest:
+            states.announce()
+            core.owner.plan_paused()
+        # Not at rest: the plan's end was requested meanwhile. This thread has heard of it, or will.
+        if plan.asked.exit is None and await wake:
+            await self._go_on()
+        if states.now is EngineState.RUNNING:
+            core.tasks.resume_all()
+
+    async def pause_devices(self) -> None:
+        """Tell the devices of the pause, in case they want to do something about it."""
+        for obj in list(self._core.devices.seen):
+            if isinstance(obj, Pausable):
+                try:
+                    await maybe_await(obj.pause())
+                except NoReplayAllowed:
+                    self._core.take_checkpoint()
+
+    async def _go_on(self) -> None:
+        core, plan = self._core, self._plan
+        plan.interrupted = False
+        for run in core.runs.values():
+            run.record_interruption("resume")
+        self.begin_suspensions()
+        plan.stack.push(core.rewind())
+        for obj in list(core.devices.seen):
+            if isinstance(obj, Pausable):
+                await maybe_await(obj.resume())
+
+    async def restore_monitors(self) -> None:
+        """Have the monitors go on: the plan does, or its pause was given up half-way."""
+        if self._monitors_rest:
+            self._monitors_rest = False
+            for run in self._core.runs.values():
+                await run.restore_monitors()
+
+    def suspend(self) -> None:
+        """Begin what suspenders have asked for."""
+        states = self._core.states
+        if not self._plan.replay.possible and self.fail("suspended"):
+            return
+        with states.lock:
+            if states.now is EngineState.SUSPENDING:
+                states.change_locked(EngineState.RUNNING)
+        states.announce()
+        self.begin_suspensions()
+
+    def begin_suspensions(self) -> None:
+        """Have the messages of the suspensions come next; the plan's tasks are suspended too."""
+        suspensions = self._plan.asked.suspensions
+        while suspensions:
+            suspension = suspensions.pop(0)
+            self._core.tasks.suspend_all(suspension.until, suspension.justification)
+            self._plan.stack.push(single_gen(Msg("_start_suspender", None, *suspension)))
+
+    def fail(self, what: str) -> bool:
+        """Abort: a plan that has cleared its checkpoint can be neither paused nor suspended.
+
+        Returns
+        -------
+        bool
+            False if an end was requested meanwhile, which then comes.
+        """
+        plan, states = self._plan, self._core.states
+        with states.lock:
+            if states.now not in (EngineState.PAUSING, EngineState.SUSPENDING):
+                return False
+            states.change_locked(EngineState.ABORTING)
+            plan.asked.exit = FailedPause
+            plan.interrupted = True
+        states.announce()
+        self._core.log.error(
+            "The plan %r cannot be %s: it has cleared its checkpoint. It is aborted.",
+            plan.name,
+            what,
+        )
+        return True
+
+    def give_up(self) -> None:
+        """Run on: a device that failed to pause or to resume is the plan's failure."""
+        states = self._core.states
+        with states.lock:
+            if states.now in (EngineState.PAUSING, EngineState.PAUSED):
+                self._plan.interrupted = False
+                states.change_locked(EngineState.RUNNING)
+        states.announce()

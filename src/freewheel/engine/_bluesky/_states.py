@@ -1,0 +1,72 @@
+"""The state of one engine: changed under one lock by any thread, told of on the loop's."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, final
+
+from freewheel.core import EngineState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["States"]
+
+
+@final
+class States:
+    """The state of one engine.
+
+    Attributes
+    ----------
+    lock : threading.RLock
+        Whoever changes the state holds it. Invariant: what the state says has been decided and
+        will happen; the plan's own task may have yet to hear of it.
+    now : EngineState
+        The state; read without the lock by everybody.
+    """
+
+    __slots__ = ("_call_on_loop", "_changes", "_ident", "_told", "lock", "now")
+
+    def __init__(
+        self,
+        ident: int | None,
+        call_on_loop: Callable[..., None],
+        told: Callable[[EngineState, EngineState], None],
+    ) -> None:
+        self.lock = threading.RLock()
+        self.now = EngineState.IDLE
+        self._ident = ident
+        self._call_on_loop = call_on_loop
+        self._told = told
+        # In their order: appended under the lock, taken on the loop's thread.
+        self._changes: list[tuple[EngineState, EngineState]] = []
+
+    def change(self, name: str) -> None:
+        """Change the state and tell of it; from any thread.
+
+        Raises
+        ------
+        TransitionError
+            If ``name`` may not follow the present state.
+        """
+        with self.lock:
+            self.change_locked(name)
+        self.announce()
+
+    def change_locked(self, name: str) -> None:
+        """Change the state. The caller holds the lock, and calls `announce` after it."""
+        old = self.now
+        new = old.after(name)
+        self.now = new
+        self._changes.append((new, old))
+
+    def announce(self) -> None:
+        """Tell of the changes, in their order, on the loop's thread; from any thread."""
+        if threading.get_ident() != self._ident:
+            self._call_on_loop(self.announce)
+            return
+        changes = self._changes
+        while changes:
+            new, old = changes.pop(0)
+            self._told(new, old)

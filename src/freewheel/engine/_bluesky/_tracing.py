@@ -1,0 +1,37 @@
+"""Whether anybody traces the plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
+
+if TYPE_CHECKING:
+    from ._ports import PlanUnderWay
+
+__all__ = ["Tracing"]
+
+
+@final
+class Tracing:
+    """Tells whether a tracer was set up, which is asked for each message. On the engine's loop."""
+
+    __slots__ = ("_asked_for", "_on")
+
+    def __init__(self) -> None:
+        self._on = False
+        self._asked_for: PlanUnderWay | None = None  # the plan that it was last looked for
+
+    def is_on(self, plan: PlanUnderWay | None) -> bool:
+        """Look whether there is a tracer."""
+        # Once a tracer is set up it stays.
+        if not self._on:
+            self._asked_for = plan
+            self._on = not isinstance(get_tracer_provider(), ProxyTracerProvider)
+        return self._on
+
+    def was_on(self, plan: PlanUnderWay | None) -> bool:
+        """Tell whether there was one at the plan's last look, or look if it had none."""
+        if self._asked_for is not plan:
+            return self.is_on(plan)
+        return self._on

@@ -1,0 +1,191 @@
+"""Where documents go: to the subscribers of an engine, on its loop and on threads of their own."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+from ._delivery import DELIVERIES, Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bluesky.run_engine import Dispatcher
+
+__all__ = ["ChildDocuments", "DocumentStream"]
+
+_Emit: TypeAlias = "Callable[[Any, Any], object]"
+_Fail: TypeAlias = "Callable[[BaseException], None]"
+
+
+@final
+class DocumentStream:
+    """The documents of one engine and of its children, and who gets them.
+
+    Parameters
+    ----------
+    dispatcher : bluesky.run_engine.Dispatcher
+        Of the inline subscribers.
+    ident : int or None
+        Of the loop's thread.
+    call_on_loop : callable
+        Calls a function on the loop soon.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, ident: int | None, call_on_loop: Callable[..., None]
+    ) -> None:
+        self._dispatcher: Any = dispatcher
+        self._ident = ident
+        self._call_on_loop = call_on_loop
+        self._fail: _Fail | None = None  # set once, before the first document
+        self._lock = threading.Lock()
+        # Changed under the lock; the loop reads a copy, or nothing while it is empty.
+        self._deliveries: dict[int, Delivery] = {}
+        # Documents from other threads, with where they go and who is told of a failure: appended
+        # by those threads, emitted on the loop's.
+        self._foreign: list[tuple[_Emit, _Fail | None, Any, Any]] = []
+
+    def fail_with(self, fail: _Fail) -> None:
+        """Have the failure of a subscriber that nobody waits for just then told to ``fail``."""
+        self._fail = fail
+
+    # -- emitting -----------------------------------------------------------------------------
+
+    def emit(self, name: Any, doc: Any) -> None:
+        """Hand a document to the subscribers; on the loop's thread, whoever calls."""
+        if threading.get_ident() != self._ident:
+            self.emit_later(self._dispatcher.process, self._fail, name, doc)
+            return
+        if self._foreign:
+            self._emit_foreign()
+        self._dispatcher.process(name, doc)
+
+    def emit_later(self, emit: _Emit, fail: _Fail | None, name: Any, doc: Any) -> None:
+        """Have a document of another thread emitted on the loop, before anything newer."""
+        self._foreign.append((emit, fail, name, doc))
+        self._call_on_loop(self._emit_foreign)
+
+    def _emit_foreign(self) -> None:
+        """Emit what other threads left. A failure is the plan's."""
+        while self._foreign:
+            emit, fail, name, doc = self._foreign.pop(0)
+            try:
+                emit(name, doc)
+            except BaseException as error:
+                if fail is not None:
+                    fail(error)
+
+    @property
+    def on_loop_thread(self) -> bool:
+        """Whether the caller runs on the loop's thread."""
+        return threading.get_ident() == self._ident
+
+    @property
+    def failures_ignored(self) -> bool:
+        """Whether a subscriber's failure is nobody's."""
+        return bool(self._dispatcher.ignore_exceptions)
+
+    @property
+    def may_be_behind(self) -> bool:
+        """Whether there is a subscriber that the plan may have to wait for."""
+        return bool(self._deliveries)
+
+    async def caught_up(self) -> None:
+        """Wait for a queued subscriber that is far behind. On the loop."""
+        for delivery in self.awaited():
+            if delivery.is_behind():
+                await delivery.drained()
+
+    def awaited(self) -> list[Delivery]:
+        """Return the deliveries that the end of a plan waits for."""
+        return [each for each in list(self._deliveries.values()) if each.awaited]
+
+    # -- subscribing, from any thread ---------------------------------------------------------
+
+    def subscribe(self, func: Callable[[str, Any], Any], name: str, delivery: str) -> int:
+        """Subscribe; see `RunEngine.subscribe`."""
+        if delivery == "inline":
+            token: int = self._dispatcher.subscribe(func, name)
+            return token
+        if delivery not in DELIVERIES:
+            raise ValueError(
+                f'delivery is "inline", "queued" or "latest", not {delivery!r} (for {func!r}).'
+            )
+        if not callable(func):
+            raise TypeError(f"{func!r} is no function that could take documents.")
+        made = DELIVERIES[delivery](func, weakref.WeakMethod(self._delivery_failed))
+        token = self._dispatcher.subscribe(made.put, name)
+        with self._lock:
+            self._deliveries[token] = made
+        return token
+
+    def unsubscribe(self, token: int) -> Delivery | None:
+        """Undo a subscription; return what still delivers what waits for its own thread."""
+        self._dispatcher.unsubscribe(token)
+        with self._lock:
+            delivery = self._deliveries.pop(token, None)
+        if delivery is not None:
+            delivery.close()
+        return delivery
+
+    def unsubscribe_deliveries(self) -> list[Delivery]:
+        """Undo the subscriptions that have threads of their own; return what still delivers."""
+        ended = [self.unsubscribe(token) for token in list(self._deliveries)]
+        return [delivery for delivery in ended if delivery is not None]
+
+    @property
+    def deliveries(self) -> dict[int, Delivery]:
+        """The subscriptions that have threads of their own, by their tokens."""
+        return self._deliveries
+
+    def _delivery_failed(self, error: BaseException) -> None:
+        if not self.failures_ignored and self._fail is not None:
+            self._fail(error)
+
+
+@final
+class ChildDocuments:
+    """The documents of one background plan: to its own subscribers, and to all of the household's.
+
+    All of it runs on the loop, but for `emit`.
+    """
+
+    __slots__ = ("_dispatcher", "_fail", "_household")
+
+    def __init__(self, dispatcher: Dispatcher, household: DocumentStream, fail: _Fail) -> None:
+        self._dispatcher: Any = dispatcher
+        self._household = household
+        self._fail = fail
+
+    def emit(self, name: Any, doc: Any) -> None:
+        """Hand a document to the subscribers; from any thread."""
+        if self._household.on_loop_thread:
+            self._emit(name, doc)
+        else:
+            self._household.emit_later(self._emit, self._fail, name, doc)
+
+    def _emit(self, name: Any, doc: Any) -> None:
+        try:
+            self._dispatcher.process(name, doc)
+        finally:
+            self._household.emit(name, doc)
+
+    @property
+    def failures_ignored(self) -> bool:
+        """Whether a subscriber's failure is nobody's."""
+        return bool(self._dispatcher.ignore_exceptions)
+
+    @property
+    def may_be_behind(self) -> bool:
+        """Whether there is a subscriber that the plan may have to wait for."""
+        return self._household.may_be_behind
+
+    async def caught_up(self) -> None:
+        """Wait for a subscriber of the household that is far behind."""
+        await self._household.caught_up()
+
+    def awaited(self) -> list[Delivery]:
+        """Return none: the end of a background plan waits for nobody's subscriber."""
+        return []

@@ -1,0 +1,283 @@
+"""The foreground of an engine: the plan that runs there, and the calls that wait for it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, final
+
+from bluesky.run_engine import RunEngineInterrupted, RunEngineResult
+
+from freewheel.core import EngineFuture, EngineState
+
+from ._bluesky import PlanEnd, Request
+from ._calls import Call, check_plan
+from ._events import emit_safely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._bluesky import EngineCore, Requests
+    from ._events import EngineEvents
+    from ._futures import PlanFuture
+    from ._household import Household
+
+__all__ = ["Foreground"]
+
+_log = logging.getLogger("freewheel")
+
+
+@final
+class Foreground:
+    """Has the calls of an engine run one after the other. Any thread may call, unless it is said.
+
+    Parameters
+    ----------
+    core : EngineCore
+        The engine.
+    requests : Requests
+        What runs the engine's plans.
+    household : Household
+        What it shares with its background.
+    events : EngineEvents
+        What it tells of itself.
+    """
+
+    def __init__(
+        self, core: EngineCore, requests: Requests, household: Household, events: EngineEvents
+    ) -> None:
+        self._core = core
+        self._requests = requests
+        self._household = household
+        self._events = events
+        self._states = core.states
+        # Under the states' lock. Invariant: whoever takes _call from None to a call has the engine,
+        # and the state is "idle" exactly while it is None.
+        self._call: Call | None = None
+        self._queue: deque[Call] = deque()
+        self._closing = False  # only ever set
+        #: Called when a plan has ended, on the loop's thread.
+        self.ended: Callable[[], None] | None = None
+
+    # -- looking ------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> tuple[PlanFuture, ...]:
+        """The calls that wait for their turn, in order."""
+        with self._states.lock:
+            return tuple(call.future for call in self._queue)
+
+    @property
+    def current(self) -> PlanFuture | None:
+        """The future of the plan that runs or is paused."""
+        with self._states.lock:
+            return None if self._call is None else self._call.future
+
+    @property
+    def closing(self) -> bool:
+        """Whether further plans are refused."""
+        return self._closing
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def submit(self, plan: Any, subs: Any, metadata: dict[str, Any], *, queue: bool) -> PlanFuture:
+        """Start a plan, or queue it while another one runs.
+
+        Parameters
+        ----------
+        queue : bool
+            Whether it may wait for its turn; if not, and another plan runs, it is refused.
+
+        Raises
+        ------
+        TypeError
+            For something that is no plan.
+        RuntimeError
+            If it would have to wait, and may not.
+        """
+        call = Call.make(plan, subs, metadata, self._core.thread)
+        with self._states.lock:
+            if self._call is None and self._states.now is EngineState.IDLE:
+                self._claim_locked(call)
+            elif queue:
+                call.make_withdrawable(lambda: self._withdraw(call))
+                self._queue.append(call)
+            else:
+                raise RuntimeError(f"The RunEngine is in a {self._states.now} state")
+        return call.future
+
+    def _claim_locked(self, call: Call) -> None:
+        """Give the engine to a call. With the lock held, and nothing running."""
+        self._call = call
+        call.claim(lambda: self._states.now)
+        call.future.follow(self._core.progress.picture)
+        self._requests.claim_locked()
+        self._core.call_on_loop(self._start, call)
+
+    def _start(self, call: Call) -> None:
+        self._states.announce()
+        try:
+            check_plan(call.start.plan)  # it may have been run by an earlier call meanwhile
+            self._requests.begin(call.start)
+        except BaseException as error:
+            self.plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))
+            return
+        emit_safely(self._events.plan_started, call.future)
+
+    def _failed_result(self, error: BaseException) -> RunEngineResult:
+        failure: Any = error
+        return RunEngineResult((), self._core.no_value, "fail", False, str(error), failure)
+
+    def _withdraw(self, call: Call) -> bool:
+        with self._states.lock:
+            if call not in self._queue:
+                return False
+            self._queue.remove(call)
+        call.cancel()
+        return True
+
+    # -- control ------------------------------------------------------------------------------
+
+    def pause(self, defer: bool) -> EngineFuture[None]:
+        """Pause the plan; see `RunEngine.request_pause`."""
+        with self._states.lock:
+            future: EngineFuture[None] = self._future("the pause")
+            self._requests.request(Request.PAUSE, defer)
+            if not defer and self._call is not None:
+                self._call.pauses.append(future)
+        if defer:
+            future.settle(None)
+        return future
+
+    def resume(self) -> PlanFuture:
+        """Resume the paused plan; see `RunEngine.resume`."""
+        with self._states.lock:
+            self._requests.request(Request.RESUME)
+            assert self._call is not None
+            return self._call.renew()
+
+    def end(self, kind: Request, argument: Any = None) -> EngineFuture[Any]:
+        """Stop, abort or halt the plan; see `RunEngine.stop`."""
+        with self._states.lock:
+            future: EngineFuture[Any] = self._future(f"the {kind}")
+            self._requests.request(kind, argument)
+            if self._call is not None:
+                self._call.ends.append(future)
+            waiting = self._empty_queue_locked()
+        _cancel(waiting, f"a {kind} was requested")
+        return future
+
+    def _future(self, what: str) -> EngineFuture[Any]:
+        future: EngineFuture[Any] = EngineFuture(what, self._core.thread)
+        future.set_running_or_notify_cancel()
+        return future
+
+    def _empty_queue_locked(self) -> list[Call]:
+        waiting = list(self._queue)
+        self._queue.clear()
+        return waiting
+
+    def begin_close(self, why: str) -> EngineFuture[Any] | None:
+        """Refuse further plans, and abort what runs.
+
+        Returns
+        -------
+        EngineFuture or None
+            Done when that plan is cleaned up; ``None`` if nothing runs.
+        """
+        with self._states.lock:
+            self._closing = True
+            waiting = self._empty_queue_locked()
+            future = None
+            if self._call is not None:
+                future = self._future("the engine's end")
+                self._call.ends.append(future)
+                self._requests.request(Request.ABORT, why)
+        _cancel(waiting, why)
+        return future
+
+    def halt_if_running(self) -> None:
+        """Halt the plan, if there is one."""
+        with self._states.lock:
+            if self._call is not None:
+                self._requests.request(Request.HALT)
+
+    def fail(self, error: BaseException) -> None:
+        """Have the plan that runs fail with what a subscriber has raised."""
+        # A look without the lock: a plan that ends just now is failed when its documents settle.
+        if self._call is not None:
+            self._core.fail_plan(error)
+
+    # -- what the core asks and tells, on the loop's thread -----------------------------------
+
+    @property
+    def preprocessors(self) -> list[Callable[[Any], Any]]:
+        """What the next plan goes through first."""
+        return self._household.preprocessors
+
+    @property
+    def suspenders(self) -> tuple[Any, ...]:
+        """Those that the next plan waits for."""
+        return self._household.suspenders()
+
+    def state_changed(self, new: EngineState, old: EngineState) -> None:
+        """Tell of the engine's state."""
+        emit_safely(self._events.state_changed, str(new), str(old))
+
+    def plan_paused(self) -> None:
+        """Tell that the plan has come to rest."""
+        with self._states.lock:
+            call = self._call
+            assert call is not None
+            pauses, call.pauses = call.pauses, []
+            future = call.future
+        future.settle(error=RunEngineInterrupted(self._core.engine.pause_msg))
+        for pause in pauses:
+            pause.settle(None)
+
+    def plan_finished(self, end: PlanEnd) -> None:
+        """Tell that the plan has ended, and begin the next one."""
+        states, engine = self._states, self._core.engine
+        with states.lock:
+            call, self._call = self._call, None
+            assert call is not None
+            halted = states.now is EngineState.HALTING
+            cancelled: list[Call] = []
+            if end.by_itself is False and not call.ends:
+                cancelled = self._empty_queue_locked()
+            if states.now is not EngineState.PANICKED:
+                states.change_locked(EngineState.IDLE)
+                if self._queue and not self._closing:
+                    self._claim_locked(self._queue.popleft())
+        _cancel(cancelled, f"plan {call.name!r} {_how(end)}")
+        states.announce()
+        if self.ended is not None:
+            self.ended()
+        value = end.result if engine.call_returns_result else end.result.run_start_uids
+        call.settle(end.result, end.error, value, engine.pause_msg, halted=halted)
+        emit_safely(self._events.plan_ended, call.future)
+
+    def picture(self) -> Mapping[str, Any]:
+        """Return what the snapshot has of the foreground. With the lock held, or any time."""
+        with self._states.lock:
+            call = self._call
+            return {
+                "state": self._states.now,
+                "plan_name": None if call is None else call.name,
+                "elapsed": None if call is None else call.future.elapsed,
+                "queue": tuple(waiting.name for waiting in self._queue),
+            }
+
+
+def _cancel(waiting: list[Call], why: str) -> None:
+    if waiting:
+        names = ", ".join(call.name for call in waiting)
+        _log.warning("%d queued plan(s) cancelled because %s: %s.", len(waiting), why, names)
+    for call in waiting:
+        call.cancel()
+
+
+def _how(end: PlanEnd) -> str:
+    if end.error is not None:
+        return f"failed with {type(end.error).__name__}"
+    return "was interrupted"

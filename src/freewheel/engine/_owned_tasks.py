@@ -1,0 +1,127 @@
+"""The background tasks of an engine's plan, as the core sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, final
+
+from bluesky.utils import Msg
+
+from freewheel.background import Holder, PlanHolder, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Iterable
+
+    from freewheel.background import Background, BackgroundTask, How
+
+    from ._bluesky import EngineCore
+
+__all__ = ["WAIT_FOR_OWNED", "OwnedTasks"]
+
+#: The message at the end of a plan that has tasks.
+WAIT_FOR_OWNED: Final = "_wait_for_owned_tasks"
+
+
+@final
+class OwnedTasks:
+    """The tasks of an engine's plan. All of it on the engine's loop.
+
+    Parameters
+    ----------
+    core : EngineCore
+        The engine whose plans may own tasks.
+    """
+
+    __slots__ = ("_core", "_holder", "_supervisor", "task")
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+        #: Who the plan is in the ledger: a task, or for a foreground plan made when needed.
+        self.task: BackgroundTask | None = None
+        self._holder: Holder | None = None
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def background(self) -> Background:
+        """The background of the household."""
+        return self._core.household.background
+
+    @property
+    def holder(self) -> Holder:
+        """Who the plan is in the ledger of claims."""
+        if self.task is not None:
+            return self.task
+        if self._holder is None:
+            self._holder = PlanHolder(self._core.plan_name)
+        return self._holder
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Who keeps the tasks of the plan."""
+        if self._supervisor is None:
+            self._supervisor = Supervisor(self.background, self.holder)
+            self._core.put_below_plan(_wait_for_owned(self._core))
+        return self._supervisor
+
+    @property
+    def any_alive(self) -> bool:
+        """Whether the plan has tasks that have not ended."""
+        return self._supervisor is not None and bool(self._supervisor.alive)
+
+    async def cancel_all(self, how: How, reason: str) -> None:
+        """End them all, with their clean-up."""
+        if self._supervisor is not None:
+            self._supervisor.plan_ended()
+            await self._supervisor.cancel_all(how, reason)
+
+    async def pause_all(self) -> None:
+        """Bring them all to rest."""
+        if self._supervisor is not None:
+            await self._supervisor.pause_all()
+
+    def resume_all(self) -> None:
+        """Have them go on."""
+        if self._supervisor is not None:
+            self._supervisor.resume_all()
+
+    def suspend_all(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
+        """Have a suspender hold them up."""
+        if self._supervisor is not None:
+            self._supervisor.suspend_all(until, reason)
+
+    def held_by_others(self, devices: Iterable[Any]) -> list[Any]:
+        """Return those of the devices that somebody else holds now."""
+        claims = self.background.claims
+        if not claims:
+            return []
+        holder = self.task or self._holder
+        return [d for d in devices if claims.conflicts(holder, d)]  # type: ignore[arg-type]
+
+    async def wait_for_all(self) -> None:
+        """Wait until the tasks of a plan that has completed have ended, and tell of failures."""
+        supervisor, plan = self.supervisor, self._core.under_way
+        supervisor.plan_ended()
+        self._release_all()
+        plan.replay.over()
+        with plan.waiting_safely():
+            await supervisor.all_ended()
+        if (failure := supervisor.take_failures()) is not None:
+            raise failure
+
+    def plan_over(self) -> BaseException | None:
+        """Note the end of the plan; return the failures that nobody was told of."""
+        supervisor, self._supervisor = self._supervisor, None
+        self._release_all()
+        self._holder = None
+        return None if supervisor is None else supervisor.take_failures()
+
+    def _release_all(self) -> None:
+        if self._holder is not None and self.task is None:
+            self.background.conflicts.release_all(self._holder)
+
+
+def _wait_for_owned(core: EngineCore) -> Generator[Msg, Any, Any]:
+    """Wait for the plan's tasks when the plan has completed; for `PlanStack.put_below`."""
+    yield Msg("null")  # never carried out: the stack begins it
+    value = core.under_way.stack.last_value
+    yield Msg(WAIT_FOR_OWNED)
+    return value

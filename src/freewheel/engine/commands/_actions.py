@@ -1,0 +1,141 @@
+"""The command ``wait_for_actions``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final, final
+
+from freewheel.core import SRLatch
+from freewheel.engine._action_board import Offer
+from freewheel.engine._alarm import Alarm
+
+if TYPE_CHECKING:
+    from bluesky.utils import Msg
+
+    from freewheel.engine._bluesky import EngineCore
+
+__all__ = ["WaitForActions"]
+
+#: How many actions one plan may offer at once.
+_MAX_OFFERED: Final = 1000
+
+
+@final
+class WaitForActions:
+    """The command ``wait_for_actions`` of one engine. It runs on the engine's loop.
+
+    ::
+
+        Msg("wait_for_actions", None, {name: latch, ...}, timeout=None, wait_for="set")
+
+    With ``hold=True`` a wait that times out leaves its actions on offer until the plan's next
+    wait, and what is triggered meanwhile answers that one.
+    """
+
+    __slots__ = ("_board", "_core", "_waiter")
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+        self._board = core.household.board
+        self._waiter: asyncio.Future[None] | None = None
+        core.end_callbacks.append(self.end_of_plan)
+
+    def end_of_plan(self) -> None:
+        """Withdraw what a held offer left."""
+        self._board.withdraw(self)
+
+    async def __call__(self, msg: Msg) -> tuple[str, SRLatch] | None:
+        """Wait for the first of the latches to change; return its name and it, or ``None``."""
+        events, timeout, wanted, hold = _arguments(msg)
+        core, board = self._core, self._board
+        if not self._renew(events, wanted):
+            board.withdraw(self)
+            if not events and timeout is not None:
+                return None
+            board.put(self, Offer(events, wanted, self._wake_soon))
+        if core.pause_at_checkpoint():
+            board.withdraw(self)
+            raise asyncio.CancelledError  # it is asked again after the pause
+        try:
+            timed_out = await self._wait(timeout)
+        except asyncio.CancelledError:
+            if (hit := board.withdraw(self)) is not None:
+                return hit  # it was first: the pause that cut the wait short comes after it
+            raise
+        if timed_out and hold:
+            return None
+        return board.withdraw(self)
+
+    def _renew(self, events: Mapping[str, SRLatch], wanted: bool) -> bool:
+        """Tell whether a held offer is for the same latches, and is taken up again."""
+        offer = self._board.offer_of(self)
+        return offer is not None and offer.is_for(events, wanted)
+
+    async def _wait(self, seconds: float | None) -> bool:
+        """Wait until something is triggered; return whether the time ran out first."""
+        loop = self._core.loop
+        waiter = self._waiter = loop.create_future()
+        if self._hit():
+            waiter.set_result(None)
+        # The timer thread is more exact than the loop's own timers: live views keep time by it.
+        handle = (
+            None
+            if seconds is None
+            else Alarm(loop, time.monotonic() + seconds, partial(_expire, waiter))
+        )
+        try:
+            with self._core.under_way.waiting_safely():
+                await waiter
+        except TimeoutError:
+            return self._hit() is None
+        finally:
+            self._waiter = None
+            if handle is not None:
+                handle.cancel()
+        return False
+
+    def _hit(self) -> tuple[str, SRLatch] | None:
+        offer = self._board.offer_of(self)
+        return None if offer is None else offer.hit()
+
+    def _wake_soon(self) -> None:
+        # From the thread that changes the latch, with the latches' lock held.
+        self._core.call_on_loop(self._wake)
+
+    def _wake(self) -> None:
+        # The call may be about an offer that was answered before it came, and this wait another.
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and self._hit() is not None:
+            waiter.set_result(None)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool]:
+    (events,) = msg.args
+    if not isinstance(events, Mapping):
+        raise TypeError(
+            f"wait_for_actions takes a mapping of names to latches, such as "
+            f"action.event_map, not {events!r}."
+        )
+    for name, latch in events.items():
+        if not isinstance(latch, SRLatch):
+            raise TypeError(f"wait_for_actions: {name!r} is {latch!r}, which is no SRLatch.")
+    if len(events) > _MAX_OFFERED:
+        raise ValueError(f"wait_for_actions takes at most {_MAX_OFFERED} latches at once.")
+    timeout = msg.kwargs.get("timeout")
+    if timeout is not None and not timeout >= 0:
+        raise ValueError(f"wait_for_actions: the timeout must be 0 s or more, not {timeout!r}.")
+    wait_for = msg.kwargs.get("wait_for", "set")
+    if wait_for not in ("set", "reset"):
+        raise ValueError(f'wait_for_actions waits for "set" or "reset", not {wait_for!r}.')
+    endless = timeout is None or math.isinf(timeout)
+    hold = bool(msg.kwargs.get("hold", False))
+    return dict(events), None if endless else timeout, wait_for == "set", hold

@@ -1,0 +1,93 @@
+"""All commands, and how engines treat them.
+
+A new command is a stub in `freewheel.plan_stubs`, a handler in this package, and an entry here;
+what it does to a device is said by `freewheel.core.VERBS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from freewheel.engine._bluesky import Command, LeanCommands, wait_for
+from freewheel.engine._owned_tasks import WAIT_FOR_OWNED
+
+from ._actions import WaitForActions
+from ._caches import ClearCache, Stash
+from ._flow import ClearCheckpoint, CloseRun, StartSuspender
+from ._pace import Pace
+from ._tasks import TaskCommands
+from ._wait_any import WaitAny
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["COMMANDS"]
+
+_NO_PAUSE: Final = (
+    "a background plan cannot pause: nobody would know that it waits. Pause the task, with "
+    "task.pause(), or let the foreground plan pause: its tasks pause with it."
+)
+_NO_INPUT: Final = (
+    "a background plan cannot ask for input: the prompt belongs to the foreground. Ask before "
+    "the task is started, or wait for an action."
+)
+
+
+_BLUESKYS: Final = (
+    Command("open_run", repeated=False),
+    Command("close_run", CloseRun, repeated=False),
+    Command("declare_stream", of_run=True),
+    Command("create", lambda core: LeanCommands(core).create, of_run=True),
+    Command("read", lambda core: LeanCommands(core).read, of_run=True),
+    Command("save", lambda core: LeanCommands(core).save, of_run=True),
+    Command("drop", of_run=True),
+    Command("monitor", repeated=False),
+    Command("unmonitor", repeated=False),
+    Command("stage", repeated=False, waits=True),  # for who holds the device, before it begins
+    Command("unstage", repeated=False, waits=True),
+    Command("set", lambda core: LeanCommands(core).set),
+    Command("trigger", lambda core: LeanCommands(core).trigger, of_run=True),
+    Command("prepare", of_run=True),
+    Command("kickoff", of_run=True),
+    Command("complete", of_run=True),
+    Command("collect", of_run=True),
+    Command("configure"),
+    Command("stop"),
+    Command("locate"),
+    Command("wait", lambda core: LeanCommands(core).wait),
+    Command("wait_for", lambda _: wait_for),
+    Command("sleep"),
+    Command("null"),
+    Command("RE_class"),
+    Command("input", refused_in_child=_NO_INPUT),
+    Command("checkpoint", lambda core: LeanCommands(core).checkpoint),
+    Command("clear_checkpoint", ClearCheckpoint),
+    Command("rewindable"),
+    Command("pause", repeated=False, refused_in_child=_NO_PAUSE),
+    Command("subscribe", repeated=False),
+    Command("unsubscribe", repeated=False),
+    Command("install_suspender", repeated=False),
+    Command("remove_suspender", repeated=False),
+    Command("_start_suspender", StartSuspender, repeated=False),
+    Command("_resume_from_suspender"),
+)
+_OURS: Final = (
+    Command("acquire", lambda core: LeanCommands(core).acquire, of_run=True),
+    Command("pace", Pace, waits=True),
+    Command("wait_for_actions", WaitForActions, waits=True),
+    Command("stash", Stash, repeated=False),
+    Command("clear_cache", ClearCache, repeated=False),
+    Command("declare_progress", lambda core: core.progress.declare_progress, repeated=False),
+    Command("update_progress", lambda core: core.progress.update_progress, repeated=False),
+    Command("monitor_progress", lambda core: core.progress.monitor_progress, repeated=False),
+    Command("background", lambda core: TaskCommands(core).background, repeated=False),
+    Command("background_results", lambda core: TaskCommands(core).results, repeated=False),
+    Command("cancel_background", lambda core: TaskCommands(core).cancel, waits=True),
+    Command("wait_for_background", lambda core: TaskCommands(core).wait_for, waits=True),
+    Command("wait_any", WaitAny, waits=True),
+    Command("claim", lambda core: TaskCommands(core).claim, waits=True),
+    Command("release", lambda core: TaskCommands(core).release, repeated=False),
+    Command(WAIT_FOR_OWNED, lambda core: TaskCommands(core).wait_for_owned, waits=True),
+)
+#: Every command that freewheel knows, by its name.
+COMMANDS: Final[Mapping[str, Command]] = {command.name: command for command in (*_BLUESKYS, *_OURS)}
