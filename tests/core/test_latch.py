@@ -213,3 +213,15 @@ def test_two_threads_that_set_one_latch_make_one_change():
 def test_bare_latch_takes_no_other_attributes():
     with pytest.raises(AttributeError):
         SRLatch().name = "x"
+
+
+def test_a_look_gives_the_state_and_the_change_that_made_it():
+    latch = SRLatch()
+    assert latch.look() == (False, 0)
+    latch.set()
+    assert latch.look() == (True, latch.change_number)
+    first = latch.change_number
+    latch.reset()
+    is_set, number = latch.look()
+    assert not is_set
+    assert number > first

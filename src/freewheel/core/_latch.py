@@ -91,6 +91,14 @@ class SRLatch:
         """
         return self._change_number
 
+    def look(self) -> tuple[bool, int]:
+        """Return whether the latch is set, and the number of the change that made it so.
+
+        Two reads, of `is_set` and of `change_number`, could have a change between them.
+        """
+        with _order:
+            return self._is_set, self._change_number
+
     def is_set(self) -> bool:
         """Return whether the latch is set."""
         return self._is_set

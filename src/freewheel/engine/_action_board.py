@@ -4,30 +4,59 @@ from __future__ import annotations
 
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from freewheel.core import SRLatch
 
-__all__ = ["ActionBoard", "Offer"]
+__all__ = ["ActionBoard", "Hit", "Offer"]
+
+
+class Hit(NamedTuple):
+    """What answers a wait: a latch, under the name that it was waited for, and its change."""
+
+    name: str
+    latch: SRLatch
+    change_number: int
 
 
 class Offer:
-    """The latches that one wait is about, watched from the wait's start to the offer's end."""
+    """The latches that one wait is about, watched from the wait's start to the offer's end.
 
-    def __init__(self, events: dict[str, SRLatch], wanted: bool, tell: Callable[[], None]) -> None:
+    Parameters
+    ----------
+    events : dict of str to SRLatch
+        The latches by name.
+    wanted : bool
+        Whether they are to be set, or reset.
+    answered : mapping of SRLatch to int, optional
+        Changes, by their numbers, that do not count: the plan knows of them. ``None`` if all do.
+    tell : callable
+        Called with the latches' lock held, at the first change that counts.
+    """
+
+    def __init__(
+        self,
+        events: dict[str, SRLatch],
+        wanted: bool,
+        answered: Mapping[SRLatch, int] | None,
+        tell: Callable[[], None],
+    ) -> None:
         self.events = events
         self.wanted = wanted
+        self._answered = answered
         self._tell = tell
         # Written under the latches' common lock, by the first change; read after it.
         self._first: tuple[int, str] | None = None
-        self._answer: tuple[str, SRLatch] | None = None  # of the loop's thread: what `hit` found
+        self._answer: Hit | None = None  # of the loop's thread: what `hit` found
         self._unwatch = [latch.watch(self._changed) for latch in set(events.values())]
 
-    def is_for(self, events: Mapping[str, SRLatch], wanted: bool) -> bool:
-        return self.wanted == wanted and self.events == events
+    def is_for(self, events: Mapping[str, SRLatch], wanted: bool, fresh: bool) -> bool:
+        """Tell whether a wait for these latches would be answered alike."""
+        same_kind = self.wanted == wanted and (self._answered is not None) == fresh
+        return same_kind and self.events == events
 
     def _changed(self, latch: SRLatch, is_set: bool) -> None:
         if is_set == self.wanted and self._first is None:
@@ -35,25 +64,28 @@ class Offer:
             self._first = (latch.change_number, name)
             self._tell()
 
-    def hit(self) -> tuple[str, SRLatch] | None:
+    def hit(self) -> Hit | None:
         """Return the latch that changed first; of those that never changed the first named.
 
         What it has returned once stays the answer, whatever becomes of the latch.
         """
         if self._answer is not None:
             return self._answer
-        found = [
-            (latch.change_number, place, name)
-            for place, (name, latch) in enumerate(self.events.items())
-            if latch.is_set() == self.wanted
-        ]
+        found = []
+        for place, (name, latch) in enumerate(self.events.items()):
+            is_set, number = latch.look()
+            if is_set == self.wanted and not self._is_known(latch, number):
+                found.append((number, place, name))
         if self._first is not None:
             found.append((self._first[0], -1, self._first[1]))
         if not found:
             return None
-        name = min(found)[2]
-        self._answer = name, self.events[name]
+        number, _, name = min(found)
+        self._answer = Hit(name, self.events[name], number)
         return self._answer
+
+    def _is_known(self, latch: SRLatch, number: int) -> bool:
+        return self._answered is not None and self._answered.get(latch) == number
 
     def end(self) -> None:
         for unwatch in self._unwatch:
@@ -117,7 +149,7 @@ class ActionBoard:
         with self._lock:
             return self._offers.get(owner)
 
-    def withdraw(self, owner: object) -> tuple[str, SRLatch] | None:
+    def withdraw(self, owner: object) -> Hit | None:
         """End the offer of ``owner``; return what was triggered until now, if anything."""
         with self._lock:
             offer = self._offers.pop(owner, None)

@@ -146,7 +146,10 @@ def read_while_waiting(
     turns: int | None = None,
     at_once: bool = False,
 ) -> MsgGenerator[tuple[str, SRLatch] | None]:
-    """Take one event after the other until a latch changes.
+    """Take one event after the other until a latch changes; once for each change.
+
+    A latch that stays set ends this once: the next call goes on until it is reset and set again,
+    or another one changes. One that was set before the plan was ever told of it counts as changed.
 
     The period is kept: neither the time of a reading nor the lateness of a wake-up adds to it,
     and turns that there was no time for are skipped, see `Pacer`. The latches are on offer all
@@ -218,4 +221,12 @@ _WITHDRAW = Msg("wait_for_actions", None, {}, timeout=0)
 
 def _held(events: Mapping[str, SRLatch], wait_for: str, timeout: float) -> Msg:
     """Return a wait whose latches stay on offer until the next one, when the time is over."""
-    return Msg("wait_for_actions", None, events, timeout=timeout, wait_for=wait_for, hold=True)
+    return Msg(
+        "wait_for_actions",
+        None,
+        events,
+        timeout=timeout,
+        wait_for=wait_for,
+        hold=True,
+        fresh=True,
+    )

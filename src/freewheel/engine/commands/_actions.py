@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, final
+from weakref import WeakKeyDictionary
 
 from freewheel.core import SRLatch
 from freewheel.engine._action_board import Offer
@@ -16,6 +17,7 @@ from freewheel.engine._alarm import Alarm
 if TYPE_CHECKING:
     from bluesky.utils import Msg
 
+    from freewheel.engine._action_board import Hit
     from freewheel.engine._bluesky import EngineCore
 
 __all__ = ["WaitForActions"]
@@ -32,31 +34,35 @@ class WaitForActions:
 
         Msg("wait_for_actions", None, {name: latch, ...}, timeout=None, wait_for="set")
 
-    With ``hold=True`` a wait that times out leaves its actions on offer until the plan's next
-    wait, and what is triggered meanwhile answers that one.
+    With ``fresh=True`` a latch that is as the plan was told already does not count until it
+    changes. With ``hold=True`` a wait that times out leaves its actions on offer until the plan's
+    next wait, and what is triggered meanwhile answers that one.
     """
 
-    __slots__ = ("_board", "_core", "_waiter")
+    __slots__ = ("_answered", "_board", "_core", "_waiter")
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
         self._board = core.household.board
         self._waiter: asyncio.Future[None] | None = None
+        # Which change of a latch this plan was told of last. Of the loop's thread.
+        self._answered: WeakKeyDictionary[SRLatch, int] | None = None
         core.end_callbacks.append(self.end_of_plan)
 
     def end_of_plan(self) -> None:
-        """Withdraw what a held offer left."""
+        """Withdraw what a held offer left, and forget what this plan was told."""
         self._board.withdraw(self)
+        self._answered = None
 
     async def __call__(self, msg: Msg) -> tuple[str, SRLatch] | None:
         """Wait for the first of the latches to change; return its name and it, or ``None``."""
-        events, timeout, wanted, hold = _arguments(msg)
+        events, timeout, wanted, hold, fresh = _arguments(msg)
         core, board = self._core, self._board
-        if not self._renew(events, wanted):
+        if not self._renew(events, wanted, fresh):
             board.withdraw(self)
             if not events and timeout is not None:
                 return None
-            board.put(self, Offer(events, wanted, self._wake_soon))
+            board.put(self, Offer(events, wanted, self._known(fresh), self._wake_soon))
         if core.pause_at_checkpoint():
             board.withdraw(self)
             raise asyncio.CancelledError  # it is asked again after the pause
@@ -64,16 +70,31 @@ class WaitForActions:
             timed_out = await self._wait(timeout)
         except asyncio.CancelledError:
             if (hit := board.withdraw(self)) is not None:
-                return hit  # it was first: the pause that cut the wait short comes after it
+                return self._tell_plan(
+                    hit
+                )  # it was first: the pause that cut the wait short comes after it
             raise
         if timed_out and hold:
             return None
-        return board.withdraw(self)
+        return self._tell_plan(board.withdraw(self))
 
-    def _renew(self, events: Mapping[str, SRLatch], wanted: bool) -> bool:
+    def _tell_plan(self, hit: Hit | None) -> tuple[str, SRLatch] | None:
+        """Return what the plan is told, and remember that it was."""
+        if hit is None:
+            return None
+        if self._answered is None:  # made late: most plans wait for no action
+            self._answered = WeakKeyDictionary()
+        self._answered[hit.latch] = hit.change_number
+        return hit.name, hit.latch
+
+    def _known(self, fresh: bool) -> Mapping[SRLatch, int] | None:
+        """Return the changes that do not count for a wait."""
+        return (self._answered or {}) if fresh else None
+
+    def _renew(self, events: Mapping[str, SRLatch], wanted: bool, fresh: bool) -> bool:
         """Tell whether a held offer is for the same latches, and is taken up again."""
         offer = self._board.offer_of(self)
-        return offer is not None and offer.is_for(events, wanted)
+        return offer is not None and offer.is_for(events, wanted, fresh)
 
     async def _wait(self, seconds: float | None) -> bool:
         """Wait until something is triggered; return whether the time ran out first."""
@@ -98,7 +119,7 @@ class WaitForActions:
                 handle.cancel()
         return False
 
-    def _hit(self) -> tuple[str, SRLatch] | None:
+    def _hit(self) -> Hit | None:
         offer = self._board.offer_of(self)
         return None if offer is None else offer.hit()
 
@@ -118,7 +139,7 @@ def _expire(waiter: asyncio.Future[None]) -> None:
         waiter.set_exception(TimeoutError())
 
 
-def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool]:
+def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool, bool]:
     (events,) = msg.args
     if not isinstance(events, Mapping):
         raise TypeError(
@@ -137,5 +158,5 @@ def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool]:
     if wait_for not in ("set", "reset"):
         raise ValueError(f'wait_for_actions waits for "set" or "reset", not {wait_for!r}.')
     endless = timeout is None or math.isinf(timeout)
-    hold = bool(msg.kwargs.get("hold", False))
-    return dict(events), None if endless else timeout, wait_for == "set", hold
+    hold, fresh = (bool(msg.kwargs.get(name, False)) for name in ("hold", "fresh"))
+    return dict(events), None if endless else timeout, wait_for == "set", hold, fresh
