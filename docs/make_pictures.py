@@ -17,7 +17,7 @@ import freewheel.plans
 from freewheel import RunEngine
 from freewheel.forms import find_plans
 from freewheel.plan_stubs import run_progress
-from freewheel.qt import AcquisitionWindow, _demo_plans
+from freewheel.qt import AcquisitionWindow, demo_plans
 from freewheel.sim import microscope
 
 HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def picture_of_the_window():
     with RunEngine() as engine:
         engine.preprocessors.append(run_progress)
         window = AcquisitionWindow(
-            engine, dict(scope), find_plans([freewheel.plans, _demo_plans], scope)
+            engine, dict(scope), find_plans([freewheel.plans, demo_plans], scope)
         )
         window.show()
         window.chooser.choose("live_view").set_values({"detectors": ["camera"]})

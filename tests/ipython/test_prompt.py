@@ -72,7 +72,7 @@ def test_ctrl_c_once_detaches(ipython: Any) -> None:
 @pytest.fixture
 def long_window(ipython: Any) -> Iterator[None]:
     """Let a busy machine take longer than a second from one Ctrl-C to the next."""
-    ipython.run("import freewheel.ipython._attach as attach; attach.WINDOW = 60.0")
+    ipython.run("import freewheel.terminal._rules as rules; rules.WINDOW = 60.0")
     yield
     ipython.run("attach.WINDOW = 1.0")
 

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QMessageBox, QPushBu
 import freewheel.plans
 from freewheel.engine import RunEngine
 from freewheel.forms import find_plans
-from freewheel.qt import AcquisitionWindow, _demo_plans, responsive
+from freewheel.qt import AcquisitionWindow, demo_plans, responsive
 from freewheel.sim import microscope
 
 
@@ -64,7 +64,7 @@ def main() -> None:
             snapshots.append(doc)
 
     with RunEngine() as engine:
-        plans = find_plans([freewheel.plans.live_view, _demo_plans.scan], scope)
+        plans = find_plans([freewheel.plans.live_view, demo_plans.scan], scope)
         devices = {"camera": scope.camera, "stage": scope.stage}
         window = AcquisitionWindow(engine, devices, plans)
         window.chooser.choose("scan").set_values({"motor": "stage.x", "num": 30, "stop": -5.0})

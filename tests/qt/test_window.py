@@ -13,12 +13,12 @@ from freewheel.background import BackgroundWarning
 from freewheel.core import Action, Status, continuous
 from freewheel.forms import find_plans
 from freewheel.plan_stubs import wait_for_actions
-from freewheel.qt import AcquisitionWindow, _demo_plans
+from freewheel.qt import AcquisitionWindow, demo_plans
 
 
 @pytest.fixture(name="window")
 def _window(engine: Any, scope: Any, qtbot: Any) -> Any:
-    entries = find_plans([freewheel.plans, _demo_plans], scope)
+    entries = find_plans([freewheel.plans, demo_plans], scope)
     window = AcquisitionWindow(engine, dict(scope), entries)
     qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
     window.show()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import re
 import tempfile
 import time
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from bluesky.utils import TransitionError
 
+from freewheel.terminal import StopFirst, Watcher
+
+from ._job import say
 from ._options import positive
-from ._signals import end_early, signals
 from ._snapshots import DOCUMENTS, SnapshotWriter
 from ._status_line import FrameCounter, StatusLine
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from freewheel import PlanFuture, RunEngine
     from freewheel.sim import SimCamera
 
-_REFRESH = 0.1  # s between two looks at the engine
 _LIVE, _SNAPSHOT = "live", "snapshot"  # streams
-_ENDED = object()
 
 
 def _shape(text: str) -> str:
@@ -78,10 +77,8 @@ def demo(
         engine.subscribe(counter)
         engine.subscribe(writer, delivery="queued")
         run = _Run(engine, line, seconds)
-        with signals(run.interrupt):
-            plan = live_view([camera], rate=rate, stream=_LIVE, snap_stream=_SNAPSHOT)
-            future = engine(plan)
-            run.watch(future)
+        plan = live_view([camera], rate=rate, stream=_LIVE, snap_stream=_SNAPSHOT)
+        future = run.run(plan)
     code = _failed(future) or run.exit_code
     if code != 1:
         for text in writer.summary():
@@ -126,56 +123,39 @@ class _Run:
         self._engine = engine
         self._line = line
         self._seconds = seconds
-        # Put into by the engine's thread and by signal handlers, which SimpleQueue allows.
-        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._signal: int | None = None
+        self._rules = StopFirst(before="\n")
+        self._watcher = Watcher(engine, self._rules, say)
         self._ending = False
         self._snapped = False
-
-    def interrupt(self, number: int) -> None:
-        """Tell of a signal; called by its handler."""
-        self._news.put(number)
 
     @property
     def exit_code(self) -> int:
         """0, or what a shell gives to a program that a signal has ended."""
-        return 0 if self._signal is None else 128 + self._signal
+        return self._rules.exit_code or 0
 
-    def watch(self, future: PlanFuture) -> None:
-        """Stay with the plan until it has ended."""
-        future.outcome.add_done_callback(lambda _: self._news.put(_ENDED))
-        began = time.monotonic()
-        news = None
-        while news is not _ENDED:
-            if news is not None:
-                self._end_early(news)
-            elapsed = time.monotonic() - began
-            self._act(elapsed)
-            self._line.show(self._engine.snapshot().state, elapsed)
-            news = self._wait()
-        self._line.show("ended", time.monotonic() - began)
+    def run(self, plan: Any) -> PlanFuture:
+        """Run the plan, and stay with it until it has ended."""
+        with self._watcher:
+            future = self._engine(plan)
+            began = time.monotonic()
+            self._watcher.stay(future, lambda _: self._look(time.monotonic() - began), paused=_rest)
+            self._line.show("ended", time.monotonic() - began)
+        return future
 
-    def _wait(self) -> Any:
-        try:
-            return self._news.get(timeout=_REFRESH)
-        except queue.Empty:
-            return None
-
-    def _act(self, elapsed: float) -> None:
+    def _look(self, elapsed: float) -> None:
         if not self._snapped and elapsed >= self._seconds / 2:
             with suppress(KeyError):  # not on offer at this moment: next time
                 self._engine.trigger_action("snap")
                 self._snapped = True
-        if elapsed >= self._seconds and not self._ending:
+        if elapsed >= self._seconds and not self._ending and self._rules.first is None:
             self._ending = True
             with suppress(TransitionError):  # the plan has just ended by itself
                 self._engine.stop()
+        self._line.show(self._engine.snapshot().state, elapsed)
 
-    def _end_early(self, number: int) -> None:
-        again = self._signal is not None
-        self._signal = self._signal or number
-        self._ending = True
-        end_early(self._engine, number, again=again, before="\n")
+
+def _rest(_: object) -> None:
+    """Say nothing: the live view does not pause itself."""
 
 
 def _failed(future: PlanFuture) -> int:

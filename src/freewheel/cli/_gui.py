@@ -17,7 +17,7 @@ from ._options import Stacks, call_sites
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from freewheel.engine import RunEngine
+    from freewheel.core import EngineView
     from freewheel.forms import PlanEntry
 
 # How long the process may take to end when the user has chosen to halt [s].
@@ -70,17 +70,17 @@ def gui(
     from qtpy.QtWidgets import QApplication
 
     from freewheel.engine import RunEngine
-    from freewheel.plan_stubs import run_progress
     from freewheel.qt import AcquisitionWindow, connect_devices, responsive
+    from freewheel.terminal import follow_progress
 
     app = QApplication.instance() or QApplication(["freewheel"])
-    engine = RunEngine()  # before the devices: some libraries ask for an engine as they are made
+    # Before the devices: some libraries ask for an engine as they are made.
+    engine: EngineView = RunEngine()
     try:
         own, engine = _own_devices(devices, engine)
         _check(plans or ())
         simulated = _simulated(shape) if sim or devices is None else {}
-        if run_progress not in engine.preprocessors:
-            engine.preprocessors.append(run_progress)
+        follow_progress(engine)
         window = AcquisitionWindow(
             engine,
             {**simulated, **connect_devices(engine, own, timeout)},
@@ -102,11 +102,10 @@ def gui(
         engine.close()
 
 
-def _own_devices(source: str | None, engine: RunEngine) -> tuple[dict[str, Any], RunEngine]:
+def _own_devices(source: str | None, engine: EngineView) -> tuple[dict[str, Any], EngineView]:
     """Load devices; return them, and the engine that their file has, or else the one given."""
-    from freewheel.engine import RunEngine
-    from freewheel.forms import find_devices
-    from freewheel.forms._device_files import DeviceSourceError, load_module
+    from freewheel.core import is_engine
+    from freewheel.forms import DeviceSourceError, find_devices, load_module
 
     if source is None:
         return {}, engine
@@ -122,7 +121,7 @@ def _own_devices(source: str | None, engine: RunEngine) -> tuple[dict[str, Any],
         message = f"{source} could not be loaded, see above"
         raise typer.BadParameter(message, param_hint="--devices") from None
     theirs = getattr(module, "RE", None)
-    if isinstance(theirs, RunEngine):
+    if is_engine(theirs):
         engine.close()
         engine = theirs
     return found, engine
@@ -137,13 +136,13 @@ def _simulated(shape: int) -> dict[str, Any]:
 def _entries(plans: Sequence[str], devices: Mapping[str, Any]) -> list[PlanEntry]:
     import freewheel.plans
     from freewheel.forms import find_plans
-    from freewheel.qt import _demo_plans
+    from freewheel.qt import demo_plans
 
-    return find_plans([freewheel.plans, _demo_plans, *plans], devices)
+    return find_plans([freewheel.plans, demo_plans, *plans], devices)
 
 
 def _check(plans: Sequence[str]) -> None:
-    from freewheel.forms._catalogue import check_source
+    from freewheel.forms import check_source
 
     for source in plans:
         try:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import gc
-import queue
 import traceback
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ._signals import end_early, say, signals
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from freewheel import PlanFuture, RunEngine
-    from freewheel.ipython import LiveProgress
+    from freewheel.core import EngineView, PlanFutureView
 
-__all__ = ["Job", "no_full_collections"]
+__all__ = ["Job", "no_full_collections", "say"]
 
-_REFRESH = 0.1  # s between two pictures of the progress
-_ENDED = object()
-_PAUSED = object()
+
+def say(text: str) -> None:
+    """Write a line to the standard error, if there still is one: SIGHUP means a closed terminal."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 @contextmanager
@@ -39,20 +39,17 @@ class Job:
 
     Parameters
     ----------
-    engine : RunEngine
+    engine : EngineView
         Runs the plan.
     plain_errors : tuple of exception classes
         Those whose message says all there is to say: told of without a traceback.
     """
 
     def __init__(
-        self, engine: RunEngine, *, plain_errors: tuple[type[BaseException], ...] = ()
+        self, engine: EngineView, *, plain_errors: tuple[type[BaseException], ...] = ()
     ) -> None:
         self._engine = engine
         self._plain_errors = plain_errors
-        # Put into by signal handlers and the engine's thread, which SimpleQueue allows.
-        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._signal: int | None = None
         self.result: Any = None
         """What the plan returned, once it has completed."""
 
@@ -65,67 +62,52 @@ class Job:
             The exit code: 0 when it completed, 1 when it failed or was aborted, and what a shell
             gives to a program that a signal has ended when one has ended it.
         """
-        from freewheel.ipython import LiveProgress
-        from freewheel.plan_stubs import run_progress
+        # Here: it brings bluesky, which takes long.
+        from freewheel.terminal import LiveProgress, StopFirst, Watcher, follow_progress
 
-        if run_progress not in self._engine.preprocessors:
-            self._engine.preprocessors.append(run_progress)
-        with no_full_collections(), signals(self._news.put), LiveProgress() as display:
+        engine, rules = self._engine, StopFirst()
+        follow_progress(engine)
+        with (
+            no_full_collections(),
+            Watcher(engine, rules, say) as watcher,
+            LiveProgress() as display,
+        ):
             try:
-                future = self._engine(plan)
+                future: PlanFutureView = engine(plan)
             except TypeError as error:  # it is no plan
                 say(f"freewheel: {error}")
                 return 1
-            future.outcome.add_done_callback(lambda _: self._news.put(_ENDED))
-            future.add_done_callback(lambda _: self._news.put(_PAUSED))
-            while (news := self._next()) is not _ENDED:
-                if news is _PAUSED:
-                    say(
-                        f"{future.plan_name} has paused itself, and nobody can resume it here: "
-                        "Ctrl-C stops it. To look at it and go on, run it in freewheel shell."
-                    )
-                elif news is not None:
-                    self._end_early(news)
-                self._show(display, future)
-        return self._report(future)
-
-    def _next(self) -> Any:
-        try:
-            return self._news.get(timeout=_REFRESH)
-        except queue.Empty:
-            return None
-
-    def _show(self, display: LiveProgress, future: PlanFuture) -> None:
-        from freewheel.core import status_text  # here: it brings bluesky, which takes long
-
-        with suppress(OSError):  # the terminal was closed: the plan has its clean-up all the same
-            display.show(
-                future.plan_name,
-                status_text(future.status, future.failure),
-                future.elapsed,
-                self._engine.snapshot().progress,
+            watcher.stay(
+                future,
+                lambda shown: display.show_plan(shown, engine.snapshot().progress),
+                paused=_say_that_it_paused,
             )
+        return self._report(future, rules.exit_code)
 
-    def _end_early(self, number: int) -> None:
-        again = self._signal is not None
-        self._signal = self._signal or number
-        end_early(self._engine, number, again=again)
+    def _report(self, future: PlanFutureView, signalled: int | None) -> int:
+        from freewheel.core import duration_text
 
-    def _report(self, future: PlanFuture) -> int:
-        took = "" if future.elapsed is None else f" after {future.elapsed:.1f} s"
+        took = duration_text(future.elapsed, tenths=True)
+        after = f" after {took}" if took else ""
         error = future.failure
         if error is not None:
             if not isinstance(error, self._plain_errors):
                 say("".join(traceback.format_exception(error)).rstrip())
             text = f": {error}" if isinstance(error, self._plain_errors) else "."
-            say(f"{future.plan_name} failed{took}{text}")
+            say(f"{future.plan_name} failed{after}{text}")
             return 1
-        say(f"{future.plan_name} {future.status}{took}.")
-        if self._signal is not None:
-            return 128 + self._signal
+        say(f"{future.plan_name} {future.status}{after}.")
+        if signalled is not None:
+            return signalled
         result = future.outcome.result()
         if result.interrupted:
             return 1
-        if result.plan_result is not self._engine.NO_PLAN_RETURN:
-            self.result = result.plan_result
+        self.result = result.plan_result
         return 0
+
+
+def _say_that_it_paused(future: PlanFutureView) -> None:
+    say(
+        f"{future.plan_name} has paused itself, and nobody can resume it here: Ctrl-C stops it. "
+        "To look at it and go on, run it in freewheel shell."
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ._signals import say
+from ._job import say
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._job import Job
+from ._job import Job, say
 from ._options import Stacks, call_sites, positive
 from ._plan_file import load, plan_function, split
-from ._signals import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,9 +62,9 @@ def record(
     """
     # Imported here, so that bad options are refused without delay.
     from freewheel import RunEngine
-    from freewheel.ipython import log_as_lines
     from freewheel.recording import Recorder, RecordingError
     from freewheel.sim import microscope
+    from freewheel.terminal import log_as_lines
 
     make = _plan_function(plan, points)
     made = _made(make, microscope(shape=(shape, shape), exposure=exposure), plan)

@@ -39,7 +39,8 @@ def run(
     and 143 likewise with SIGHUP and SIGTERM.
     """
     from freewheel import RunEngine
-    from freewheel.ipython import log_as_lines
+    from freewheel.core import is_engine
+    from freewheel.terminal import log_as_lines
 
     file, name = split(plan)
     module = load(file)
@@ -47,7 +48,7 @@ def run(
     spec = _spec(plan_function(module, name, file), devices)
     arguments, keywords = _arguments(spec, context.args, devices)
     engine = getattr(module, "RE", None)
-    if not isinstance(engine, RunEngine):
+    if not is_engine(engine):
         engine = RunEngine()
     restore_logging = log_as_lines()
     try:
@@ -71,7 +72,7 @@ run.context_settings = {  # type: ignore[attr-defined]
 
 
 def _devices(module: ModuleType, sim: bool) -> dict[str, Any]:
-    from freewheel.forms._device_files import public_devices
+    from freewheel.forms import public_devices
 
     devices: dict[str, Any] = {}
     if sim:

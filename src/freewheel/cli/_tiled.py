@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ._signals import signals
-
 
 def _key(text: str | None) -> str | None:
     if text is not None and not (text.isascii() and text.isalnum()):
@@ -38,10 +36,14 @@ def tiled(
     Exit code: 0 it was ended with Ctrl-C, SIGTERM or SIGHUP, 1 it could not start, 2 bad usage.
     """
     from freewheel.recording import RecordingError, tiled_server
+    from freewheel.terminal import ENDING_SIGNALS, signals
 
     ended: queue.SimpleQueue[int] = queue.SimpleQueue()  # handlers of signals may put into it
     try:
-        with signals(ended.put), tiled_server(directory, port=port, api_key=api_key) as server:
+        with (
+            signals(ENDING_SIGNALS, ended.put),
+            tiled_server(directory, port=port, api_key=api_key) as server,
+        ):
             typer.echo(f"Tiled serves {server.directory}. Connect to it with")
             typer.echo(f"    {server.uri}")
             typer.echo("Arrays are read from its folder 'arrays'. Ctrl-C ends it.")

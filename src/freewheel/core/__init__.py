@@ -31,7 +31,14 @@ from ._view import (
     PlanFutureView,
     is_engine,
 )
-from ._wording import status_text
+from ._wording import (
+    amount_text,
+    clock_text,
+    duration_text,
+    label_text,
+    left_text,
+    status_text,
+)
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -69,8 +76,13 @@ __all__ = [
     "Tick",
     "UnknownStatusFailure",
     "WaitTimeoutError",
+    "amount_text",
+    "clock_text",
     "continous",
     "continuous",
+    "duration_text",
     "is_engine",
+    "label_text",
+    "left_text",
     "status_text",
 ]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bluesky.utils import Msg, single_gen
 
+from ._devices import device_name, is_device
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -159,11 +161,6 @@ def _shown(value: Any) -> str:
         return f"({inside},)" if len(value) == 1 else f"({inside})"
     if type(value) is dict:
         return f"{{{', '.join(f'{_shown(key)}: {_shown(each)}' for key, each in value.items())}}}"
-    if isinstance(value, PlanCall) or isinstance(value, type):
-        return value.__name__ if isinstance(value, type) else repr(value)
-    if inspect.isroutine(value):
+    if isinstance(value, type) or inspect.isroutine(value):
         return str(value.__name__)
-    name = getattr(value, "name", None)
-    if isinstance(name, str) and name and hasattr(value, "parent"):  # a device
-        return name
-    return repr(value)
+    return device_name(value) if is_device(value) else repr(value)

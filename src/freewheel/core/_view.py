@@ -191,6 +191,10 @@ class ClaimsView(Protocol):
         """Return a frozen picture: names of the devices, with those of their holders."""
         ...
 
+    def lends(self, holder: Any, device: Any, /) -> bool:
+        """Tell whether a task or plan has lent a device, or a part of it, to somebody."""
+        ...
+
     def hold(self, device: Any, holder: str = "manual move") -> AbstractContextManager[None]:
         """Hold a device, or several, by hand; `ResourceConflictError` if a plan has one."""
         ...

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ._states import PlanStatus
 
-__all__ = ["status_text"]
+if TYPE_CHECKING:
+    from ._progress import Progress
+
+__all__ = [
+    "amount_text",
+    "clock_text",
+    "duration_text",
+    "label_text",
+    "left_text",
+    "status_text",
+]
 
 
 def status_text(status: PlanStatus, failure: BaseException | None = None) -> str:
@@ -22,3 +34,58 @@ def status_text(status: PlanStatus, failure: BaseException | None = None) -> str
     if status == PlanStatus.RESUMED:
         return "paused, then resumed or ended"
     return str(status)
+
+
+def duration_text(seconds: float | None, *, tenths: bool = False) -> str:
+    """Return how long something took, in words: ``"12 s"``, ``"3 min 20 s"``.
+
+    Parameters
+    ----------
+    seconds : float or None
+        The time in seconds; ``None`` gives an empty text.
+    tenths : bool
+        Whether to tell tenths of a second, as long as it is less than a minute.
+    """
+    if seconds is None:
+        return ""
+    if tenths and round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def clock_text(seconds: float | None) -> str:
+    """Return a time as a clock shows it: ``"1:05.3"``, ``"2:00:05.3"``; empty for ``None``."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def label_text(each: Progress) -> str:
+    """Return what it is the progress of: ``"scan"``, ``"watch: scan"`` for a task's."""
+    return f"{each.owner}: {each.name}" if each.background else each.name
+
+
+def amount_text(each: Progress) -> str:
+    """Return how far it is, in words: ``"60% 3/5 points"``."""
+    parts = [] if each.fraction is None else [f"{each.fraction:.0%}"]
+    if each.current is not None and each.target is not None:
+        parts.append(f"{_short(each.current)}/{_short(each.target)} {each.unit}".strip())
+    elif each.current is not None:
+        parts.append(f"{_short(each.current)} {each.unit}".strip())
+    return " ".join(parts)
+
+
+def left_text(each: Progress) -> str:
+    """Return how long it will take yet, in words: ``"3 min 20 s left"``; empty if not known."""
+    return "" if each.remaining is None else f"{duration_text(each.remaining)} left"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

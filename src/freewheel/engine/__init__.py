@@ -6,7 +6,7 @@ from ._base import register_bound_command
 from ._blocking import BlockingRunEngine
 from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
-from ._cards import amount_of, plan_card
+from ._cards import plan_card
 from ._engine import RunEngine
 from ._events import EngineEvents
 from ._futures import PlanFuture
@@ -20,7 +20,6 @@ __all__ = [
     "ExhaustedPlanError",
     "PlanFuture",
     "RunEngine",
-    "amount_of",
     "close_all_engines",
     "plan_card",
     "register_bound_command",

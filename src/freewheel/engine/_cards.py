@@ -5,12 +5,14 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from freewheel.core import amount_text, duration_text, label_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from freewheel.core import Progress
 
-__all__ = ["amount_of", "plan_card", "progress_bars"]
+__all__ = ["plan_card", "progress_bars"]
 
 _COLOURS = (("failed", "#b3261e"), ("running", "#1b6e3c"), ("completed", "#1b6e3c"))
 _OTHER = "#8a6100"
@@ -37,7 +39,7 @@ def plan_card(
         How far it has come.
     """
     colour = next((code for word, code in _COLOURS if status.startswith(word)), _OTHER)
-    took = "" if elapsed is None else f" · {elapsed:.1f} s"
+    took = "" if elapsed is None else f" · {duration_text(elapsed, tenths=True)}"
     return (
         f'<div class="freewheel-card" style="{_CARD.format(colour=colour)}">'
         f'<b>{escape(name)}</b> <span style="color:{colour}">{escape(status)}</span>{took}'
@@ -51,24 +53,8 @@ def progress_bars(progress: Iterable[Progress]) -> str:
 
 
 def _bar(each: Progress) -> str:
-    name = escape(f"{each.owner}: {each.name}" if each.background else each.name)
     value = "" if each.fraction is None else f' value="{each.fraction:.4f}"'
-    text = amount_of(each)
     return (
         f'<div style="padding-left:{each.depth}em"><progress max="1"{value}></progress> '
-        f"{name} <small>{escape(text)}</small></div>"
+        f"{escape(label_text(each))} <small>{escape(amount_text(each))}</small></div>"
     )
-
-
-def amount_of(each: Progress) -> str:
-    """Return how far it is, in words: ``"60% 3/5 points"``."""
-    parts = [] if each.fraction is None else [f"{each.fraction:.0%}"]
-    if each.current is not None and each.target is not None:
-        parts.append(f"{_short(each.current)}/{_short(each.target)} {each.unit}".strip())
-    elif each.current is not None:
-        parts.append(f"{_short(each.current)} {each.unit}".strip())
-    return " ".join(parts)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from freewheel.core import EngineFuture, PlanStatus, status_text
+from freewheel.core import EngineFuture, PlanStatus, duration_text, status_text
 
 from ._cards import plan_card
 
@@ -259,7 +259,7 @@ class PlanFuture(_Withdrawable[Any]):
 
     def __repr__(self) -> str:
         elapsed = self.elapsed
-        took = "" if elapsed is None else f", {elapsed:.1f} s"
+        took = "" if elapsed is None else f", {duration_text(elapsed, tenths=True)}"
         fraction = next((p.fraction for p in self.progress if p.fraction is not None), None)
         come = "" if fraction is None else f", {fraction:.0%}"
         return f"<PlanFuture {self.plan_name}: {self._standing}{took}{come}>"

@@ -7,14 +7,20 @@ clients that are no Python, and `find_plans` looks through modules and folders.
 
 from freewheel.forms._arguments import check_value, collect_arguments, resolve_arguments
 from freewheel.forms._build import create_plan_spec, device_choices, is_plan_function
-from freewheel.forms._catalogue import PlanEntry, find_plans, import_file
-from freewheel.forms._device_files import find_devices
+from freewheel.forms._catalogue import PlanEntry, check_source, find_plans, import_file
+from freewheel.forms._device_files import (
+    DeviceSourceError,
+    find_devices,
+    load_module,
+    public_devices,
+)
 from freewheel.forms._errors import InvalidArgumentsError, UnresolvableAnnotationError
 from freewheel.forms._schema import plan_schema
 from freewheel.forms._spec import Bounds, FieldType, ParamDescription, ParamKind, PlanSpec
 
 __all__ = [
     "Bounds",
+    "DeviceSourceError",
     "FieldType",
     "InvalidArgumentsError",
     "ParamDescription",
@@ -22,6 +28,7 @@ __all__ = [
     "PlanEntry",
     "PlanSpec",
     "UnresolvableAnnotationError",
+    "check_source",
     "check_value",
     "collect_arguments",
     "create_plan_spec",
@@ -30,6 +37,8 @@ __all__ = [
     "find_plans",
     "import_file",
     "is_plan_function",
+    "load_module",
     "plan_schema",
+    "public_devices",
     "resolve_arguments",
 ]

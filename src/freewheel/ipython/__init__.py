@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING
 
 from freewheel.core import MissingExtraError
 
-from ._display import LiveProgress
-from ._logging import log_as_lines
-
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
-    "LiveProgress",
     "load_ipython_extension",
-    "log_as_lines",
     "unload_ipython_extension",
 ]
 

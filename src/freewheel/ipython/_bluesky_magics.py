@@ -13,9 +13,9 @@ from IPython.core.error import UsageError
 from freewheel.core import PlanStatus
 from freewheel.core._crossings import call_soon
 from freewheel.core._devices import device_children
+from freewheel.terminal import PauseFirst, wait_for
 
-from ._attach import Attachment, PauseFirst, wait_for
-from ._magics import how_it_stands, say
+from ._magics import how_it_stands, say, stay
 
 if TYPE_CHECKING:
     from ._jobs import Jobs
@@ -40,7 +40,7 @@ class _WaitingEngine:
         future = engine(plan, subs)
         if future in engine.queued:
             say(f"Queued behind {engine.snapshot().plan_name}.")
-        ended = Attachment(engine, future, PauseFirst(), say, notebook=self._notebook).stay()
+        ended = stay(engine, future, PauseFirst(), notebook=self._notebook)
         if future.cancelled():
             say(f"{future.plan_name} was taken out of the queue.")
         elif not ended:

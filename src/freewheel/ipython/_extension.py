@@ -9,9 +9,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from freewheel.terminal import log_as_lines
+
 from ._bluesky_magics import bluesky_magics
 from ._jobs import Jobs
-from ._logging import log_as_lines
 from ._magics import JobMagics
 from ._prompt import JobPrompts, PromptRefresher
 from ._signals import EndSignals

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 from bluesky.run_engine import RunEngine as BlueskyRunEngine
 from IPython.core.error import UsageError
 
-from freewheel.engine import BlockingRunEngine, RunEngine
-from freewheel.plan_stubs import run_progress
-
-from ._display import duration
+from freewheel.core import duration_text, is_engine
+from freewheel.engine import BlockingRunEngine
+from freewheel.terminal import follow_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from freewheel.engine import PlanFuture
+    from freewheel.core import EngineView, PlanFutureView
 
 __all__ = ["Jobs"]
 
@@ -45,21 +44,21 @@ class Jobs:
         self._refresh = refresh
         self.chosen: str | None = None
         # Of the main thread alone: the engines that tell of their plans.
-        self._known: list[RunEngine] = []
+        self._known: list[EngineView] = []
         # Guards the rest: engines' threads bring news, the main thread prints them.
         self._lock = threading.Lock()
         self._busy = True  # a cell runs: news wait for its end
-        self._news: deque[PlanFuture] = deque(maxlen=_MAX_NEWS)
-        self.last_failed: PlanFuture | None = None
+        self._news: deque[PlanFutureView] = deque(maxlen=_MAX_NEWS)
+        self.last_failed: PlanFutureView | None = None
 
     # -- engines ------------------------------------------------------------------------------
 
-    def engines(self) -> Mapping[str, RunEngine]:
+    def engines(self) -> Mapping[str, EngineView]:
         """Return the engines of the namespace by name; each once."""
-        found: dict[str, RunEngine] = {}
+        found: dict[str, EngineView] = {}
         for name, value in list(self.shell.user_ns.items()):
             if (
-                isinstance(value, RunEngine)
+                is_engine(value)
                 and not name.startswith("_")
                 and not value.closed
                 and not any(value is known for known in found.values())
@@ -77,7 +76,7 @@ class Jobs:
         """
         engines = self.engines()
         if self.chosen is not None:
-            if isinstance(self.shell.user_ns.get(self.chosen), RunEngine):
+            if is_engine(self.shell.user_ns.get(self.chosen)):
                 return self.chosen
             raise UsageError(
                 f"There is no run engine {self.chosen!r} any more. %freewheel use NAME chooses "
@@ -93,7 +92,7 @@ class Jobs:
                 "Choose one with %freewheel use NAME."
             )
         other = self.shell.user_ns.get("RE")
-        if isinstance(other, BlueskyRunEngine) and not isinstance(other, RunEngine):
+        if isinstance(other, BlueskyRunEngine) and not is_engine(other):
             raise UsageError(
                 "RE is bluesky's own run engine, whose calls block. Make one whose calls do not: "
                 "from freewheel import RunEngine; RE = RunEngine()."
@@ -102,12 +101,12 @@ class Jobs:
             "There is no run engine. Make one: from freewheel import RunEngine; RE = RunEngine()."
         )
 
-    def engine(self) -> RunEngine:
+    def engine(self) -> EngineView:
         """Return the engine that is used; raises as `name` does."""
-        engine: RunEngine = self.shell.user_ns[self.name()]
+        engine: EngineView = self.shell.user_ns[self.name()]
         return engine
 
-    def peek(self) -> RunEngine | None:
+    def peek(self) -> EngineView | None:
         """Return the engine that is used, or ``None``."""
         try:
             return self.engine()
@@ -122,7 +121,7 @@ class Jobs:
         UsageError
             If that is no engine of freewheel's.
         """
-        if not isinstance(self.shell.user_ns.get(name), RunEngine):
+        if not is_engine(self.shell.user_ns.get(name)):
             raise UsageError(
                 f"{name!r} is no run engine of freewheel's. There are: "
                 f"{', '.join(self.engines()) or 'none'}."
@@ -137,8 +136,7 @@ class Jobs:
                 continue
             self._known = [known for known in self._known if not known.closed]
             self._known.append(engine)
-            if run_progress not in engine.preprocessors:
-                engine.preprocessors.append(run_progress)
+            follow_progress(engine)
             if not isinstance(engine, BlockingRunEngine):
                 engine.events.plan_ended.connect(self._plan_ended)
             engine.events.state_changed.connect(self._state_changed)
@@ -155,7 +153,7 @@ class Jobs:
     def _state_changed(self, new: str, old: str) -> None:
         self._refresh()
 
-    def _plan_ended(self, future: PlanFuture) -> None:
+    def _plan_ended(self, future: PlanFutureView) -> None:
         # On the engine's thread.
         with self._lock:
             self._news.append(future)
@@ -185,8 +183,8 @@ class Jobs:
             sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
 
-    def _line(self, future: PlanFuture) -> str:
-        took = duration(future.elapsed)
+    def _line(self, future: PlanFutureView) -> str:
+        took = duration_text(future.elapsed)
         error = future.failure
         if error is None:
             return f"[{future.plan_name}] {future.status} after {took}."
@@ -200,5 +198,5 @@ class Jobs:
         )
 
 
-def _is_looked_after(future: PlanFuture) -> bool:
+def _is_looked_after(future: PlanFutureView) -> bool:
     return future.observed or future.outcome.observed

@@ -11,18 +11,16 @@ from bluesky.run_engine import TransitionError
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from freewheel.core import status_text
-from freewheel.engine import amount_of
+from freewheel.core import amount_text, duration_text, status_text
 from freewheel.forms import find_plans, is_plan_function
-
-from ._attach import Attachment, DetachFirst, wait_for
-from ._display import duration
+from freewheel.terminal import DetachFirst, LiveProgress, Watcher, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from freewheel.engine import PlanFuture, RunEngine
+    from freewheel.core import EngineView, PlanFutureView
+    from freewheel.terminal import Rules
 
     from ._jobs import Jobs
 
@@ -38,12 +36,25 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def how_it_stands(engine: RunEngine, future: PlanFuture) -> str:
+def how_it_stands(engine: EngineView, future: PlanFutureView) -> str:
     """Return a line about a plan that has ended, or is paused."""
-    took = duration(future.elapsed)
+    took = duration_text(future.elapsed)
     if engine.current is not None and engine.current.outcome is future.outcome:
         return f"{future.plan_name} is {engine.state} after {took}. %resume, %stop or %abort it."
     return f"{future.plan_name} {status_text(future.status, future.failure)} after {took}."
+
+
+def stay(engine: EngineView, future: PlanFutureView, rules: Rules, *, notebook: bool) -> bool:
+    """Show a plan until it ends or pauses, or the user leaves; return false if the user does."""
+    with Watcher(engine, rules, say) as watcher, LiveProgress(notebook=notebook) as display:
+
+        def show(shown: PlanFutureView) -> None:
+            display.show_plan(shown, engine.snapshot().progress)
+
+        stayed = watcher.stay(future, show)
+        if stayed:
+            show(future)  # a card stays, and says how the plan stood
+        return stayed
 
 
 @magics_class
@@ -83,18 +94,18 @@ class JobMagics(Magics):
         rules = DetachFirst()
         if not self._notebook:
             say(rules.hint)
-        if Attachment(engine, future, rules, say, notebook=self._notebook).stay():
+        if stay(engine, future, rules, notebook=self._notebook):
             self._report(engine, future)
         else:
             say(f"Detached: {future.plan_name} goes on. %fg attaches again, %stop stops it.")
 
-    def _report(self, engine: RunEngine, future: PlanFuture) -> None:
+    def _report(self, engine: EngineView, future: PlanFutureView) -> None:
         future.exception(0)  # so that it counts as looked after
         if (failure := future.failure) is not None:
             raise failure
         say(how_it_stands(engine, future))
 
-    def _running(self) -> tuple[RunEngine, PlanFuture]:
+    def _running(self) -> tuple[EngineView, PlanFutureView]:
         engine = self._jobs.engine()
         future = engine.current
         if future is None:
@@ -154,7 +165,7 @@ class JobMagics(Magics):
         except TransitionError as error:
             raise UsageError(str(error)) from None
 
-    def _end(self, engine: RunEngine, future: PlanFuture, ending: Future[Any]) -> None:
+    def _end(self, engine: EngineView, future: PlanFutureView, ending: Future[Any]) -> None:
         if not wait_for(ending):
             say(f"{future.plan_name} still cleans up; the prompt is free. %fg attaches to it.")
             return
@@ -240,12 +251,13 @@ def _no_arguments(name: str, line: str) -> None:
         raise UsageError(f"%{name} takes no arguments, not {line.strip()!r}.")
 
 
-def _jobs(engine: RunEngine) -> Iterator[str]:
+def _jobs(engine: EngineView) -> Iterator[str]:
     snapshot = engine.snapshot()
     if snapshot.plan_name is None:
         yield "foreground  nothing"
     else:
-        yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {duration(snapshot.elapsed)}"
+        took = duration_text(snapshot.elapsed)
+        yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {took}"
     for number, name in enumerate(snapshot.queue, 1):
         yield f"queued {number:<4} {name}"
     for task in snapshot.background:
@@ -254,12 +266,12 @@ def _jobs(engine: RunEngine) -> Iterator[str]:
         if progress.kind != "task":
             owner = f" of {progress.owner}" if progress.background else ""
             indent = "  " * progress.depth
-            yield f"progress    {indent}{progress.name}{owner}: {amount_of(progress) or 'begun'}"
+            yield f"progress    {indent}{progress.name}{owner}: {amount_text(progress) or 'begun'}"
     for device, holder in snapshot.claims.items():
         yield f"claimed     {device} by {holder}"
 
 
-def _actions(engine: RunEngine) -> Iterator[str]:
+def _actions(engine: EngineView) -> Iterator[str]:
     offered = engine.pending_actions
     if not offered:
         yield "No action is on offer: no plan waits for one."

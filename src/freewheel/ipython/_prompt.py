@@ -10,7 +10,7 @@ from IPython.terminal.prompts import Prompts
 from prompt_toolkit.formatted_text import PygmentsTokens
 from pygments.token import Token  # type: ignore[import-untyped]
 
-from ._display import duration
+from freewheel.core import duration_text
 
 if TYPE_CHECKING:
     from ._jobs import Jobs
@@ -44,7 +44,7 @@ class JobPrompts(Prompts):
             return f"[{tasks} in the background] " if tasks else ""
         state = engine.state
         words = [future.plan_name, *([] if state == "running" else [str(state)])]
-        words.append(duration(future.elapsed))
+        words.append(duration_text(future.elapsed))
         if waiting := len(engine.queued):
             words.append(f"+{waiting}")
         return f"[{' '.join(words)}] "

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from freewheel.background import BackgroundTask, OnConflict
-    from freewheel.core import SRLatch
-    from freewheel.engine import EngineSnapshot, PlanFuture, RunEngine
+    from freewheel.core import EngineSnapshot, EngineView, FutureView, PlanFutureView, SRLatch
 
 __all__ = ["EngineBridge", "failure_of"]
 
@@ -89,7 +88,7 @@ class EngineBridge(QObject):
     progressChanged = Signal(object)  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
 
-    def __init__(self, engine: RunEngine, parent: QObject | None = None) -> None:
+    def __init__(self, engine: EngineView, parent: QObject | None = None) -> None:
         check_window_thread("an EngineBridge")
         super().__init__(parent)
         self._engine = engine
@@ -103,7 +102,7 @@ class EngineBridge(QObject):
         weakref.finalize(self, self._links.cut).atexit = False
 
     @property
-    def engine(self) -> RunEngine:
+    def engine(self) -> EngineView:
         """The engine."""
         return self._engine
 
@@ -128,7 +127,7 @@ class EngineBridge(QObject):
 
     # -- asking -------------------------------------------------------------------------------
 
-    def run(self, plan: Any, subs: Any = None, **metadata: Any) -> PlanFuture | None:
+    def run(self, plan: Any, subs: Any = None, **metadata: Any) -> PlanFutureView | None:
         """Run a plan, or let it queue behind the one that runs.
 
         Parameters
@@ -142,10 +141,10 @@ class EngineBridge(QObject):
 
         Returns
         -------
-        PlanFuture or None
+        PlanFutureView or None
             `None` if the engine refused; see ``requestRefused``.
         """
-        future: PlanFuture | None = self._ask("run", self._engine, plan, subs, **metadata)
+        future: PlanFutureView | None = self._ask("run", self._engine, plan, subs, **metadata)
         return future
 
     def launch(
@@ -200,9 +199,9 @@ class EngineBridge(QObject):
         future: Future[Any] | None = self._ask("pause", self._engine.request_pause, defer)
         return future
 
-    def resume(self, *_: Any) -> PlanFuture | None:
+    def resume(self, *_: Any) -> PlanFutureView | None:
         """Go on with a paused plan."""
-        future: PlanFuture | None = self._ask("resume", self._engine.resume)
+        future: PlanFutureView | None = self._ask("resume", self._engine.resume)
         return future
 
     def stop(self, *_: Any) -> Future[Any] | None:
@@ -241,7 +240,7 @@ class EngineBridge(QObject):
 class _Links:
     """The connections from one engine to one feed; ended once, from any thread."""
 
-    def __init__(self, engine: RunEngine, feed: Feed) -> None:
+    def __init__(self, engine: EngineView, feed: Feed) -> None:
         self._feed = feed
         self._engine = weakref.ref(engine)
         events = engine.events
@@ -283,7 +282,7 @@ def _emit(
         getattr(target, _SIGNALS[kind]).emit(*arguments)
 
 
-def failure_of(future: Future[Any]) -> BaseException | None:
+def failure_of(future: Future[Any] | FutureView[Any]) -> BaseException | None:
     """Return the failure of a plan that is done; `None` for success, a stop or a pause."""
     if not future.done() or future.cancelled():
         return None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from freewheel.engine import RunEngine
+    from freewheel.core import EngineView
 
 __all__ = ["connect_devices"]
 
@@ -21,7 +21,7 @@ _SPARE = 1.0
 
 
 def connect_devices(
-    engine: RunEngine, devices: Mapping[str, Any], timeout: float = 10.0
+    engine: EngineView, devices: Mapping[str, Any], timeout: float = 10.0
 ) -> dict[str, Future[Any]]:
     """Begin to connect devices, all at once, on the engine's loop; from any thread, not waiting.
 

@@ -15,13 +15,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from freewheel.core import EngineState
+from freewheel.core import EngineState, clock_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from freewheel.background import BackgroundTask, OnConflict
-    from freewheel.engine import PlanFuture
+    from freewheel.core import PlanFutureView
     from freewheel.qt._bridge import EngineBridge
 
 __all__ = ["EngineControls"]
@@ -80,10 +80,10 @@ class EngineControls(QWidget):
         self._factory: Callable[[], Any] | None = None
         self._factory_pausable = True
         self._beside = False
-        self._unpausable: set[PlanFuture] = set()
+        self._unpausable: set[PlanFutureView] = set()
         self._may_pause = True
         self._state = bridge.snapshot().state
-        self._waiting: tuple[PlanFuture, ...] = ()
+        self._waiting: tuple[PlanFutureView, ...] = ()
         self._build()
         self._clock = QTimer(self)
         self._clock.setInterval(_CLOCK_MS)
@@ -119,18 +119,18 @@ class EngineControls(QWidget):
         self._beside = background
         self._enable()
 
-    def run(self) -> PlanFuture | BackgroundTask | None:
+    def run(self) -> PlanFutureView | BackgroundTask | None:
         """Run the plan of the factory, as the Run button does.
 
         Returns
         -------
-        PlanFuture or BackgroundTask or None
+        PlanFutureView or BackgroundTask or None
             The plan's future; its task, if the button runs it in the background; `None` if it was
             refused.
         """
         return self.run_in_background() if self._beside else self.run_in_foreground()
 
-    def run_in_foreground(self) -> PlanFuture | None:
+    def run_in_foreground(self) -> PlanFutureView | None:
         """Run the plan of the factory, or have it queue behind the plan that runs."""
         plan = self._make_plan("run")
         future = None if plan is None else self._bridge.run(plan)
@@ -216,12 +216,12 @@ class EngineControls(QWidget):
         self._enable()
         self._show_time()
 
-    def _plan_started(self, future: PlanFuture) -> None:
+    def _plan_started(self, future: PlanFutureView) -> None:
         self._may_pause = future not in self._unpausable
         self._enable()
         self._show_time()
 
-    def _plan_ended(self, future: PlanFuture) -> None:
+    def _plan_ended(self, future: PlanFutureView) -> None:
         self._unpausable.discard(future)
         self._may_pause = True
         self._enable()
@@ -250,7 +250,7 @@ class EngineControls(QWidget):
     def _show_time(self, *_: Any) -> None:
         snapshot = self._bridge.snapshot()
         if snapshot.plan_name is not None:
-            text = f"{snapshot.plan_name}   {_clock_text(snapshot.elapsed)}"
+            text = f"{snapshot.plan_name}   {clock_text(snapshot.elapsed)}"
         elif snapshot.background:
             text = ", ".join(task.name for task in snapshot.background) + " in the background"
         else:
@@ -276,7 +276,7 @@ class EngineControls(QWidget):
 class _QueueLine(QWidget):
     """One plan that waits, with a button that removes it."""
 
-    def __init__(self, future: PlanFuture, removed: Callable[[], None]) -> None:
+    def __init__(self, future: PlanFutureView, removed: Callable[[], None]) -> None:
         super().__init__()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
@@ -286,11 +286,3 @@ class _QueueLine(QWidget):
         remove.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         remove.clicked.connect(lambda: (future.cancel(), QTimer.singleShot(0, removed)))
         layout.addWidget(remove)
-
-
-def _clock_text(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"

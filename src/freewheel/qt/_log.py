@@ -15,7 +15,7 @@ from freewheel.qt._bridge import failure_of
 
 if TYPE_CHECKING:
     from freewheel.background import BackgroundTask
-    from freewheel.engine import PlanFuture
+    from freewheel.core import PlanFutureView
     from freewheel.qt._bridge import EngineBridge
 
 __all__ = ["PlanLog"]
@@ -93,10 +93,10 @@ class PlanLog(QWidget):
     def _timed(line: str) -> str:
         return f"{time.strftime('%H:%M:%S')}  {line}"
 
-    def _plan_started(self, future: PlanFuture) -> None:
+    def _plan_started(self, future: PlanFutureView) -> None:
         self.note(f"{future.plan_name} started")
 
-    def _plan_ended(self, future: PlanFuture) -> None:
+    def _plan_ended(self, future: PlanFutureView) -> None:
         error = failure_of(future.outcome)
         if error is None:
             self.note(f"{future.plan_name} {future.status}")

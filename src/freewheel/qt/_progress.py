@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from freewheel.background import TaskStatus
+from freewheel.core import duration_text, left_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,9 +139,8 @@ class _Bars(QWidget):
 def _text_of(scope: Progress, title: str) -> str:
     name = "" if scope.name == title else f"{scope.name}  "
     if scope.fraction is None:  # no end is known
-        return f"{name}{scope.elapsed:.0f} s"
-    left = "" if scope.remaining is None else f"  {scope.remaining:.0f} s left"
-    return f"{name}%p %{left}"
+        return f"{name}{duration_text(scope.elapsed)}"
+    return f"{name}%p %  {left_text(scope)}".rstrip()
 
 
 class _TaskRow(QWidget):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from freewheel.background import BackgroundTask
-    from freewheel.engine import RunEngine
+    from freewheel.core import EngineView
     from freewheel.forms import PlanEntry
     from freewheel.qt._form import PlanForm
 
@@ -89,7 +89,7 @@ class AcquisitionWindow(QMainWindow):
 
     def __init__(
         self,
-        engine: RunEngine,
+        engine: EngineView,
         devices: Mapping[str, Any],
         plans: Sequence[PlanEntry] | Callable[[Mapping[str, Any]], Sequence[PlanEntry]],
         parent: QWidget | None = None,

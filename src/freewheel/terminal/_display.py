@@ -6,7 +6,8 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from freewheel.engine import amount_of, plan_card
+from freewheel.core import amount_text, duration_text, label_text, left_text, status_text
+from freewheel.engine import plan_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,24 +15,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from freewheel.core import Progress
+    from freewheel.core import PlanFutureView, Progress
 
-__all__ = ["LiveProgress", "duration"]
+__all__ = ["LiveProgress"]
 
 _BAR_WIDTH = 30
 _MAX_ROWS = 12
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time in words: ``"12 s"``, ``"3 min 20 s"``."""
-    if seconds is None:
-        return ""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class _Display(Protocol):
@@ -86,6 +75,11 @@ class LiveProgress:
         """
         self._display.show(name, status, elapsed, progress)
 
+    def show_plan(self, future: PlanFutureView, progress: Iterable[Progress]) -> None:
+        """Show how a plan stands, with the progress given."""
+        status = status_text(future.status, future.failure)
+        self.show(future.plan_name, status, future.elapsed, progress)
+
 
 class _Bars:
     def __init__(self, console: Console | None) -> None:
@@ -129,20 +123,18 @@ def _table(
     rows = Table.grid(padding=(0, 1))
     every = list(progress)
     for each in every[:_MAX_ROWS]:
-        label = f"{each.owner}: {each.name}" if each.background else each.name
-        if each.kind == "task":
-            label = f"{each.name} (task)"
+        label = f"{each.name} (task)" if each.kind == "task" else label_text(each)
         bar = ProgressBar(
             total=1,
             completed=each.fraction or 0,
             width=_BAR_WIDTH,
             pulse=each.fraction is None,
         )
-        left = "" if each.remaining is None else f"{duration(each.remaining)} left"
-        rows.add_row(Text("  " * (each.depth + 1) + label), bar, Text(amount_of(each)), Text(left))
+        title = Text("  " * (each.depth + 1) + label)
+        rows.add_row(title, bar, Text(amount_text(each)), Text(left_text(each)))
     if len(every) > _MAX_ROWS:
         rows.add_row(Text(f"  and {len(every) - _MAX_ROWS} more"))
-    head = Text.assemble((name, "bold"), f" {status} {duration(elapsed)}")
+    head = Text.assemble((name, "bold"), f" {status} {duration_text(elapsed)}")
     return Group(head, rows) if every else head
 
 
