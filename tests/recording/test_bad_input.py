@@ -78,6 +78,8 @@ def test_no_recording(tmp_path, content):
 def test_nothing_there(tmp_path):
     with pytest.raises(NotARecordingError, match="no such file"):
         read_runs(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match=r"no such file.*nothing"):
+        read_runs(tmp_path / "nothing")
     with pytest.raises(NotARecordingError, match="neither a manifest"):
         read_runs(tmp_path)
 

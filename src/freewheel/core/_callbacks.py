@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -58,6 +59,7 @@ class Helpers:
         self._added = 0  # workers added when the watch last went off
         self._watching = False
         self._complained = False
+        self._ending = False  # set once, when the interpreter begins to end
 
     @property
     def full(self) -> bool:
@@ -75,14 +77,21 @@ class Helpers:
             self._items.append(item)
             if self._idle and not self._coming:
                 self._wake_worker()
-            elif not self._workers:
-                self._add_worker()
-                if not self._workers:
-                    self._items.remove(item)
-                    # Not even one thread to be had: rather late in the caller's than never.
-                    _call(item)
-            else:
+                return
+            # From Python 3.12 on an interpreter that ends starts no thread: nobody could take the
+            # place of a worker that blocks, however long one watches.
+            if self._workers and not self._ending:
                 self._watch(item[0] + PATIENCE)
+                return
+            if self._add_worker():
+                return
+            self._items.remove(item)
+        _call(item)  # not even one thread to be had: rather late in the caller's than never
+
+    def note_end(self) -> None:
+        """Expect that no thread can be had any more, for the interpreter ends. From any thread."""
+        with self._lock:
+            self._ending = True
 
     def _watch(self, when: float) -> None:
         """Have the queue looked at. With the lock held."""
@@ -110,17 +119,20 @@ class Helpers:
                 # with the queue, and the next item to come sets the watch again.
                 self._complain()
                 return
-            if not self._coming:
-                self._grow()
+            if not self._coming and not self._grow() and self._ending:
+                return  # nor will there be one later; a worker that comes free goes on
             self._watch(now + PATIENCE)
 
-    def _grow(self) -> None:
-        """Put more workers to the queue if it does not move. With the lock held."""
+    def _grow(self) -> bool:
+        """Put more workers to the queue if it does not move. With the lock held.
+
+        Returns ``False`` if a thread was needed, and could not be had.
+        """
         # Each of those that were added last has taken one item; the rest is what moves on.
         moved = self._taken - self._added
         if moved >= _BRISK:
             self._added = 0
-            return
+            return True
         # If nothing moves, as many as there are: a hundred callbacks that block are passed in
         # some seven steps.
         wanted = 1 if moved > 0 else max(1, self._workers)
@@ -128,8 +140,9 @@ class Helpers:
         for _ in range(self._added):
             if self._idle:
                 self._wake_worker()
-            elif self._workers < MAX_WORKERS:
-                self._add_worker()
+            elif self._workers < MAX_WORKERS and not self._add_worker():
+                return False
+        return True
 
     def _wake_worker(self) -> None:
         """Wake the worker that went idle last. With the lock held."""
@@ -147,8 +160,8 @@ class Helpers:
                 self._items[0][2],
             )
 
-    def _add_worker(self) -> None:
-        """Start a worker if that is possible. With the lock held."""
+    def _add_worker(self) -> bool:
+        """Start a worker if that is possible, and tell whether. With the lock held."""
         self._workers += 1
         self._coming += 1
         thread = threading.Thread(target=self._run, name="freewheel-callbacks", daemon=True)
@@ -158,7 +171,10 @@ class Helpers:
             # The machine has no more threads, or the interpreter is shutting down.
             self._workers -= 1
             self._coming -= 1
-            _log.warning("No further thread for callbacks: %s", error)
+            if not self._ending:
+                _log.warning("No further thread for callbacks: %s", error)
+            return False
+        return True
 
     def _run(self) -> None:
         """Work until there has been nothing to do for a while. A worker's own function."""
@@ -211,6 +227,12 @@ def _call(item: _Item) -> None:
 
 helpers = Helpers()
 """Those of this process."""
+
+try:
+    # Before the interpreter ends its threads; there is no public name for that moment.
+    getattr(threading, "_register_atexit", atexit.register)(helpers.note_end)
+except RuntimeError:  # imported by what runs at the end
+    helpers.note_end()
 
 
 def _start_anew_after_fork() -> None:

@@ -8,6 +8,7 @@ from ._errors import (
     NotARecordingError,
     NotRecordedError,
     RecordingError,
+    RecordingNotFoundError,
     TiledConnectionError,
 )
 from ._openers import read_runs
@@ -28,6 +29,7 @@ __all__ = [
     "RecordedRun",
     "Recorder",
     "RecordingError",
+    "RecordingNotFoundError",
     "ReplayDevices",
     "TiledConnectionError",
     "TiledRecorder",

@@ -14,6 +14,7 @@ __all__ = [
     "NotARecordingError",
     "NotRecordedError",
     "RecordingError",
+    "RecordingNotFoundError",
     "TiledConnectionError",
 ]
 
@@ -55,6 +56,10 @@ class RecordingError(Exception):
 
 class NotARecordingError(RecordingError):
     """The file or directory holds no documents."""
+
+
+class RecordingNotFoundError(NotARecordingError, FileNotFoundError):
+    """There is no such file or directory."""
 
 
 class FutureVersionError(RecordingError):

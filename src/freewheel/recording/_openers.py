@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._errors import FutureVersionError, NotARecordingError, RecordingError
+from ._errors import FutureVersionError, NotARecordingError, RecordingError, RecordingNotFoundError
 from ._files import FileRun
 from ._format import MANIFEST, check_version
 from ._tiled_reader import read_tiled_runs
@@ -41,7 +41,8 @@ def read_runs(path: str | os.PathLike[str], **options: Any) -> list[RecordedRun]
     Raises
     ------
     NotARecordingError
-        When there is no recording.
+        When there is no recording; where there is no such path, the `RecordingNotFoundError` is a
+        `FileNotFoundError` too.
     FutureVersionError
         When a later version wrote it.
     """
@@ -56,7 +57,7 @@ def read_runs(path: str | os.PathLike[str], **options: Any) -> list[RecordedRun]
         return _read_directory(path)
     if not path.exists():
         message = "there is no such file or directory"
-        raise NotARecordingError(message, file=path)
+        raise RecordingNotFoundError(message, file=path)
     check_version(path.parent)
     return [FileRun(path)]
 
