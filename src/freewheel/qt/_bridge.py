@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineBridge", "failure_of"]
 
-_SIGNALS = {
-    "state": "stateChanged",
-    "started": "planStarted",
-    "ended": "planEnded",
-    "document": "documentReceived",
-    "actions": "actionsChanged",
-    "claims": "claimsChanged",
-    "background": "backgroundChanged",
-    "progress": "progressChanged",
-    "refused": "requestRefused",
-}
-
 
 class EngineBridge(QObject):
     """What an engine tells, as Qt signals on the window's thread, and its controls as slots.
@@ -270,6 +258,19 @@ class _Links:
             engine.unsubscribe(token)
 
 
+# What the feed brings, and the signal that tells of it.
+_SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
+    "state": lambda bridge: bridge.stateChanged,
+    "started": lambda bridge: bridge.planStarted,
+    "ended": lambda bridge: bridge.planEnded,
+    "document": lambda bridge: bridge.documentReceived,
+    "actions": lambda bridge: bridge.actionsChanged,
+    "claims": lambda bridge: bridge.claimsChanged,
+    "background": lambda bridge: bridge.backgroundChanged,
+    "progress": lambda bridge: bridge.progressChanged,
+}
+
+
 def _emit(
     bridge: weakref.ref[EngineBridge], feed: Feed, kind: str, arguments: tuple[Any, ...]
 ) -> None:
@@ -279,7 +280,7 @@ def _emit(
     elif not isalive(target):  # Qt's half of it is deleted, with its parent
         target.close()
     else:
-        getattr(target, _SIGNALS[kind]).emit(*arguments)
+        _SIGNALS[kind](target).emit(*arguments)
 
 
 def failure_of(future: Future[Any] | FutureView[Any]) -> BaseException | None:
