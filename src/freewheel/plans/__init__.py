@@ -3,16 +3,25 @@
 from ._background import AlignResult, align, log_readings, snapshot, together
 from ._dark_frame import DarkFrameResult, dark_frame
 from ._live_view import SNAP, LiveViewResult, live_view
+from ._mda import FINISH, SKIP, MDAResult, mda
+from ._mda_devices import HasMDADevices, MDADevices, Sequencer
 
 __all__ = [
+    "FINISH",
+    "SKIP",
     "SNAP",
     "AlignResult",
     "DarkFrameResult",
+    "HasMDADevices",
     "LiveViewResult",
+    "MDADevices",
+    "MDAResult",
+    "Sequencer",
     "align",
     "dark_frame",
     "live_view",
     "log_readings",
+    "mda",
     "snapshot",
     "together",
 ]

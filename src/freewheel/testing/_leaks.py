@@ -20,6 +20,7 @@ __all__ = ["KEPT_THREADS", "no_leaks"]
 KEPT_THREADS = (
     "freewheel-timer",
     "freewheel-callbacks",
+    "freewheel-mmcore",
     "asyncio_",
     "ThreadPoolExecutor",
     "AnyIO worker thread",

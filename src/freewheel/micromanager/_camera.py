@@ -1,0 +1,363 @@
+"""Cameras."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from bluesky.protocols import EventCollectable, Flyable, Preparable, Triggerable
+from ophyd_async.core import (
+    Array1D,
+    AsyncStatus,
+    DetectorTrigger,
+    SignalMetadata,
+    SignalR,
+    SignalRW,
+    StandardReadableFormat,
+    TriggerInfo,
+    WatchableAsyncStatus,
+    WatcherUpdate,
+    soft_signal_rw,
+)
+
+from ._device import CoreDevice
+from ._errors import CoreError
+from ._frames import FrameLimits, FrameSequence
+from ._image import ImageBackend
+from ._signals import Access, CoreBackend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    import numpy.typing as npt
+    from bluesky.protocols import PartialEvent
+    from event_model import DataKey
+    from pymmcore_plus import CMMCorePlus
+
+    from ._frames import CoreFrame
+    from ._port import Port
+
+__all__ = ["Camera"]
+
+_SETTINGS: Final = ("Binning", "PixelType", "BitDepth", "Gain")  # that tell what a frame is
+_TELLING: Final = 0.1  # s between two looks at how far a sequence has come
+
+
+class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
+    """A camera.
+
+    - **Snap**: each `trigger` takes one frame, and `read` returns it under ``<name>-image``.
+    - **Fly**: `prepare` with a number of frames, `kickoff`, and the camera takes them by itself, as
+      fast as it can; `collect` gives those that have come as events, with the core's metadata.
+    - **Free running**: with `free_running` set, `trigger` gives the newest frame of a sequence
+      without end. For live views at the camera's own rate; the frame may have been exposed
+      before the trigger.
+
+    Frames are the arrays that the core gives, without a further copy.
+
+    Parameters
+    ----------
+    port, label, name
+        As for `CoreDevice`.
+    shutter : callable
+        Returns the device that the core opens and closes for each frame, if it does.
+
+    Attributes
+    ----------
+    exposure : SignalRW[float]
+        Exposure time [ms].
+    roi : SignalRW[Array1D[int32]]
+        Region of interest: left, top, width, height [pixels]. All zeros is the whole sensor.
+    free_running : SignalRW[bool]
+        See above.
+    image : SignalR[numpy.ndarray]
+        The newest frame.
+    frame_limits : FrameLimits
+        How long to wait for the frames of a sequence, and how many to keep.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        label: str,
+        name: str = "",
+        *,
+        shutter: Callable[[], Any] = lambda: None,
+    ) -> None:
+        self._shutter = shutter
+        self.frame_limits = FrameLimits()
+        self._sequence: FrameSequence | None = None  # that runs, or whose frames are not taken
+        self._count = 0  # of frames, for the next sequence
+        self._collected = 0
+        # Set from whichever thread announces it, in one step.
+        self._exposure_time = float(port.core.getExposure(label)) / 1000
+        port.changes.watch(("exposure", label), self._exposure_changed)
+        port.changes.watch(("property", label, "Exposure"), self._exposure_changed)
+        super().__init__(port, label)
+        self.exposure = _exposure(port, label)
+        self.roi = _roi(port, label)
+        self.free_running = soft_signal_rw(bool, False)
+        self._image = ImageBackend(port, label)
+        self.image = SignalR(self._image)
+        named = [self.properties[known] for known in _SETTINGS if known in self.properties]
+        self.add_readables(
+            [self.exposure, self.roi, self.free_running, *named],
+            StandardReadableFormat.CONFIG_SIGNAL,
+        )
+        # Not cached: a subscription would make ophyd-async format every frame for its log.
+        self.add_readables([self.image], StandardReadableFormat.HINTED_UNCACHED_SIGNAL)
+        self.set_name(name)
+
+    def _exposure_changed(self, milliseconds: float | str) -> None:
+        self._exposure_time = float(milliseconds) / 1000
+
+    @property
+    def binning(self) -> SignalRW[int]:
+        """The property ``Binning``, which almost every camera has."""
+        signal: SignalRW[int] = self.properties["Binning"]  # type: ignore[assignment]
+        return signal
+
+    def claimed_devices(self) -> Sequence[Any]:
+        """Return the shutter that the core moves for each frame, if it does."""
+        shutter = self._shutter()
+        return [] if shutter is None else [shutter]
+
+    # -- single frames ------------------------------------------------------------------------
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        """Take a frame; when free running, wait for a new one.
+
+        Returns
+        -------
+        AsyncStatus
+            Done when it can be read.
+
+        Raises
+        ------
+        CoreError
+            When the camera does not deliver it, or a sequence runs that somebody else started.
+        """
+        if await self.free_running.get_value():
+            if self._sequence is None or self._sequence.ended:
+                await self.begin(0)
+                assert self._sequence is not None
+            self.show(await self._sequence.newest())
+            return
+        if self._sequence is not None:
+            await self.end()
+        pixels = await self._snap()
+        self._image.update(pixels, time.time())
+
+    async def _snap(self) -> npt.NDArray[Any]:
+        core, label = self._port.core, self.label
+
+        def snap() -> npt.NDArray[Any]:
+            _make_current(core, label)
+            core.snapImage()
+            return core.getImage()
+
+        limit = self._exposure_time + self._port.timeout + 5.0
+        return await self._port.call(
+            label, "take a frame", snap, lane=self._port.camera_lane, limit=limit
+        )
+
+    def show(self, frame: CoreFrame) -> None:
+        """Make a frame of a sequence the one that is read. On the loop."""
+        self._image.update(frame.pixels, frame.timestamp)
+
+    # -- sequences ----------------------------------------------------------------------------
+
+    async def begin(self, count: int) -> FrameSequence:
+        """Have the camera take frames by itself.
+
+        Parameters
+        ----------
+        count : int
+            How many; 0 goes on until `end`.
+
+        Returns
+        -------
+        FrameSequence
+            Whose frames are to be taken.
+
+        Raises
+        ------
+        CoreError
+            When the core does not start it.
+        """
+        await self.end()
+        sequence = FrameSequence(
+            self._port, self.label, count, self._exposure_time, self.frame_limits
+        )
+        what = f"start a sequence of {count} frames" if count else "start to run freely"
+        await self._port.call(self.label, what, sequence.start, lane=self._port.camera_lane)
+        self._sequence = sequence
+        return sequence
+
+    async def end(self) -> None:
+        """End the sequence that runs, if one does; frames that were not taken are dropped."""
+        sequence, self._sequence = self._sequence, None
+        if sequence is not None:
+            # Beside the lane, for what is there may wait for the camera.
+            lane = self._port.lane(f"{self.label} (stop)")
+            await self._port.call(self.label, "end a sequence", sequence.stop, lane=lane)
+            await sequence.over()
+
+    @AsyncStatus.wrap
+    async def prepare(self, value: int | TriggerInfo) -> None:
+        """Set how many frames the next `kickoff` takes, and with a `TriggerInfo` the exposure.
+
+        Raises
+        ------
+        ValueError
+            For a number below 1, or what the camera can't do by itself.
+        """
+        if isinstance(value, TriggerInfo):
+            if value.trigger is not DetectorTrigger.INTERNAL or value.deadtime:
+                raise ValueError(
+                    f"{self.name} takes frames by itself, one right after the other: its trigger "
+                    "must be INTERNAL and its dead time 0"
+                )
+            if value.livetime:
+                await self.exposure.set(value.livetime * 1000)
+            value = value.number_of_events
+        if value < 1:
+            raise ValueError(f"{self.name} takes 1 frame or more, not {value}")
+        self._count = int(value)
+
+    @AsyncStatus.wrap
+    async def kickoff(self) -> None:
+        """Begin to take the frames that were prepared.
+
+        Raises
+        ------
+        RuntimeError
+            When none were.
+        """
+        if not self._count:
+            raise RuntimeError(f"{self.name} was not prepared: prepare it with a number of frames")
+        count, self._count = self._count, 0
+        self._collected = 0
+        await self.begin(count)
+
+    @WatchableAsyncStatus.wrap
+    async def complete(self) -> AsyncIterator[WatcherUpdate[int]]:
+        """Wait until the camera has delivered all frames.
+
+        Raises
+        ------
+        CoreError
+            When it does not; those that came can be collected.
+        """
+        sequence = self._sequence
+        if sequence is None:
+            raise RuntimeError(f"{self.name} takes no frames: kickoff comes before complete")
+        finished = asyncio.ensure_future(sequence.finished())
+        try:
+            while not (await asyncio.wait([finished], timeout=_TELLING))[0]:
+                yield WatcherUpdate(sequence.came, 0, sequence.count, self.name, "frames", 0)
+            finished.result()
+        finally:
+            finished.cancel()
+        yield WatcherUpdate(sequence.count, 0, sequence.count, self.name, "frames", 0)
+
+    async def describe_collect(self) -> dict[str, DataKey]:
+        """Describe what `collect` gives: the frame, its number, time, and the core's metadata."""
+        source = f"mmcore://{self.label}/sequence"
+        image = await self.image.describe()
+        return {
+            **image,
+            self._key("frame"): {"source": source, "dtype": "integer", "shape": []},
+            self._key("elapsed"): {
+                "source": source,
+                "dtype": "number",
+                "shape": [],
+                "units": "ms",
+            },
+            self._key("metadata"): {"source": source, "dtype": "string", "shape": []},
+        }
+
+    def _key(self, part: str) -> str:
+        return f"{self.name}-{part}"
+
+    async def collect(self) -> AsyncIterator[PartialEvent]:
+        """Give the frames that have come since the last time, each as an event.
+
+        ``<name>-frame`` counts from 1; ``<name>-elapsed`` is the camera's time since the begin
+        of the sequence [ms], NaN if it does not tell; ``<name>-metadata`` is all that the core
+        says of the frame, as JSON.
+        """
+        sequence = self._sequence
+        while sequence is not None and (sequence.waiting or sequence.delivered):
+            try:
+                frame = await sequence.next()
+            except CoreError:
+                break  # all were taken; `complete` tells what went wrong
+            self._collected += 1
+            self.show(frame)
+            data = {
+                self.image.name: frame.pixels,
+                self._key("frame"): self._collected,
+                self._key("elapsed"): frame.elapsed,
+                self._key("metadata"): json.dumps(frame.tags),
+            }
+            yield {
+                "data": data,
+                "timestamps": dict.fromkeys(data, frame.timestamp),
+                "time": frame.timestamp,
+            }
+
+    @AsyncStatus.wrap
+    async def unstage(self) -> None:
+        """End a sequence that runs."""
+        await self.end()
+        await super().unstage()
+
+
+def _make_current(core: CMMCorePlus, label: str) -> None:
+    """Make a camera the one that the core snaps with. On the lane of the current camera."""
+    if core.getCameraDevice() != label:
+        core.setCameraDevice(label)
+
+
+def _exposure(port: Port, label: str) -> SignalRW[float]:
+    core = port.core
+    metadata: SignalMetadata = {"units": "ms", "precision": 3}
+    if core.hasProperty(label, "Exposure") and core.hasPropertyLimits(label, "Exposure"):
+        low = core.getPropertyLowerLimit(label, "Exposure")
+        high = core.getPropertyUpperLimit(label, "Exposure")
+        metadata["limits"] = {"control": {"low": low, "high": high}}
+    access = Access(
+        label,
+        "its exposure",
+        get=lambda: float(core.getExposure(label)),
+        put=lambda value: core.setExposure(label, float(value)),
+        topics=[("exposure", label), ("property", label, "Exposure")],
+        convert=float,
+        metadata=metadata,
+    )
+    return SignalRW(CoreBackend(float, port, access))
+
+
+def _roi(port: Port, label: str) -> SignalRW[Array1D[np.int32]]:
+    core = port.core
+
+    def get() -> Array1D[np.int32]:
+        return np.array(core.getROI(label), dtype=np.int32)
+
+    def put(value: Array1D[np.int32]) -> None:
+        roi = [int(edge) for edge in value]
+        if len(roi) != 4:
+            raise ValueError(f"a region is left, top, width and height, not {roi}")
+        if not any(roi):
+            _make_current(core, label)
+            core.clearROI()
+        else:
+            core.setROI(label, *roi)
+
+    access = Access(label, "its region of interest", get=get, put=put, topics=[("roi", label)])
+    return SignalRW(CoreBackend(Array1D[np.int32], port, access))

@@ -1,0 +1,320 @@
+"""Frames of a running sequence, taken out of the core's buffer as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, final
+
+from ._errors import BufferOverflowError, CoreError, FrameTimeoutError
+from ._lanes import THREAD_NAME
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from ._port import Port
+
+__all__ = ["CoreFrame", "FrameLimits", "FrameSequence"]
+
+_FULL_LOOK: Final = 0.02  # s between two looks at the camera while there is no room
+_LOOK: Final = 0.001  # s between two looks into an empty buffer
+
+
+@dataclass(frozen=True)
+class CoreFrame:
+    """One frame.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        The frame, as the core gave it: no further copy.
+    tags : mapping of str to str
+        The core's metadata.
+    timestamp : float
+        When it was taken out of the core [s since the epoch].
+    """
+
+    pixels: npt.NDArray[np.generic]
+    tags: dict[str, str]
+    timestamp: float
+
+    @property
+    def elapsed(self) -> float:
+        """The camera's time since the sequence began [ms]; NaN if it does not tell."""
+        try:
+            return float(self.tags["ElapsedTime-ms"])
+        except (KeyError, ValueError):
+            return math.nan
+
+
+@dataclass(frozen=True)
+class FrameLimits:
+    """How long to wait for frames of a sequence, and how many to keep.
+
+    Attributes
+    ----------
+    first : float
+        For the first one, which may have to wait for a trigger [s].
+    next : float
+        From one to the next, beside the exposure [s].
+    in_hand : int
+        How much of what came may wait until it is taken [bytes]: more stays in the core's buffer,
+        until that overflows.
+    """
+
+    first: float = 20.0
+    next: float = 5.0
+    in_hand: int = 256 * 2**20
+
+
+@final
+class FrameSequence:
+    """A sequence that a camera takes by itself.
+
+    A thread takes frames out of the core's buffer.
+
+    Parameters
+    ----------
+    port : Port
+        The way to the core.
+    label : str
+        The camera, which is the core's current one.
+    count : int
+        How many frames; 0 goes on until it is stopped.
+    exposure : float
+        Time from frame to frame at least [s].
+    limits : FrameLimits
+        How long to wait, and how many to keep.
+    """
+
+    def __init__(
+        self, port: Port, label: str, count: int, exposure: float, limits: FrameLimits
+    ) -> None:
+        self._port = port
+        self._label = label
+        self._limits = limits
+        self._exposure = exposure
+        self.count = count
+        self.taken = 0  # by whoever calls `next` and `newest`; on the loop
+        # Guards those below, which the thread and the loop touch.
+        self._lock = threading.Lock()
+        self._frames: deque[CoreFrame] = deque()
+        self._bytes = 0
+        self._came = 0
+        self._error: CoreError | None = None
+        self._delivered = False  # the camera has stopped; frames may be left in the core's buffer
+        self._ended = False  # and none are left there
+        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._room = threading.Event()  # set when frames were taken, or it is to end
+        self._stop = threading.Event()
+
+    @property
+    def came(self) -> int:
+        """How many frames the camera has delivered."""
+        return self._came
+
+    @property
+    def waiting(self) -> int:
+        """How many frames can be taken without waiting."""
+        return len(self._frames)
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the camera has stopped; frames may be left to be taken."""
+        return self._delivered
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further frames will come."""
+        return self._ended
+
+    def start(self) -> None:
+        """Start the camera, and the thread; on the lane of the current camera."""
+        core = self._port.core
+        if core.getCameraDevice() != self._label:
+            core.setCameraDevice(self._label)
+        if self.count:
+            core.startSequenceAcquisition(self.count, 0.0, True)
+        else:
+            core.startContinuousSequenceAcquisition(0.0)
+        name = f"{THREAD_NAME} frames of {self._label}"
+        threading.Thread(target=self._take_out, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop the camera, and end; what came before can still be taken. From any thread."""
+        self._stop.set()
+        self._room.set()
+        self._port.core.stopSequenceAcquisition(self._label)
+
+    async def next(self) -> CoreFrame:
+        """Return the next frame, when it is there.
+
+        Raises
+        ------
+        CoreError
+            When there will be none: the camera stopped, or its buffer overflowed.
+        """
+        while True:
+            with self._lock:
+                if self._frames:
+                    frame = self._frames.popleft()
+                    self._bytes -= frame.pixels.nbytes
+                    break
+                if self._ended:
+                    raise self._error or self._over()
+                waiter = self._waiter_on(asyncio.get_running_loop())
+            await waiter
+        self._room.set()
+        self.taken += 1
+        return frame
+
+    async def newest(self) -> CoreFrame:
+        """Return the newest frame, when there is one that was not returned before."""
+        frame = await self.next()
+        with self._lock:
+            while self._frames:
+                frame = self._frames.popleft()
+                self._bytes -= frame.pixels.nbytes
+                self.taken += 1
+        return frame
+
+    async def finished(self) -> None:
+        """Wait until the camera has delivered all frames; they need not have been taken.
+
+        Raises
+        ------
+        CoreError
+            When it has not.
+        """
+        while True:
+            with self._lock:
+                if self._delivered:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                waiter = self._waiter_on(asyncio.get_running_loop())
+            await asyncio.shield(waiter)
+
+    async def over(self) -> None:
+        """Wait until no further frames will come, for whatever reason."""
+        with contextlib.suppress(CoreError):
+            while not self._ended:
+                await self.next()
+
+    def _waiter_on(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Return what is done at the next change. With the lock held."""
+        if self._waiter is None or self._waiter[0] is not loop or self._waiter[1].done():
+            self._waiter = loop, loop.create_future()
+        return self._waiter[1]
+
+    def _over(self) -> CoreError:
+        what = f"deliver frame {self.taken + 1}"
+        return CoreError(self._label, what, f"the sequence of {self.count} frames has ended")
+
+    # -- on the thread ------------------------------------------------------------------------
+
+    def _take_out(self) -> None:
+        error: CoreError | None = None
+        try:
+            error = self._follow()
+        except Exception as problem:
+            error = CoreError(self._label, self._goal(), str(problem))
+        with self._lock:
+            self._error = error
+            self._delivered = self._ended = True
+        self._wake()
+
+    def _goal(self) -> str:
+        return f"deliver {self.count} frames" if self.count else "deliver frames"
+
+    def _follow(self) -> CoreError | None:
+        """Take frames out until there are no more; return what went wrong."""
+        core = self._port.core
+        patience = self._limits.first + self._exposure
+        deadline = time.monotonic() + patience
+        while True:
+            running = core.isSequenceRunning(self._label)  # asked before, so that no frame is lost
+            if core.getRemainingImageCount():
+                self._take_one()
+                patience = self._limits.next + self._exposure
+                deadline = time.monotonic() + patience
+            elif not running or self._stop.is_set():
+                return self._ending()
+            elif time.monotonic() > deadline:
+                core.stopSequenceAcquisition(self._label)
+                reason = f"{self._so_far(self._came)}, and then none for {patience:g} s"
+                return FrameTimeoutError(self._label, self._goal(), reason)
+            else:
+                # The core does not tell that a frame has come.
+                self._stop.wait(_LOOK)
+
+    def _take_one(self) -> None:
+        pixels, metadata = self._port.core.popNextImageAndMD()
+        frame = CoreFrame(pixels, dict(metadata), time.time())
+        with self._lock:
+            self._frames.append(frame)
+            self._bytes += pixels.nbytes
+            self._came += 1
+            full = self._bytes > self._limits.in_hand
+            if full:
+                self._room.clear()
+        self._wake()
+        if full:
+            self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        """Wait until frames were taken; what comes meanwhile stays in the core's buffer."""
+        while not self._room.wait(_FULL_LOOK):
+            if not self._delivered and not self._port.core.isSequenceRunning(self._label):
+                error = self._overflow()
+                with self._lock:
+                    self._error = error
+                    self._delivered = True
+                self._wake()
+
+    def _so_far(self, came: int) -> str:
+        return f"{came} of {self.count} came" if self.count else f"{came} came"
+
+    def _overflow(self) -> CoreError | None:
+        core = self._port.core
+        if not core.isBufferOverflowed():
+            return None
+        size = core.getCircularBufferMemoryFootprint()
+        came = self._came + core.getRemainingImageCount()
+        reason = (
+            f"{self._so_far(came)} before the core's buffer of {size} MB overflowed. Take them "
+            "sooner, expose longer, or enlarge it (core.setCircularBufferMemoryFootprint)"
+        )
+        return BufferOverflowError(self._label, self._goal(), reason)
+
+    def _ending(self) -> CoreError | None:
+        overflow = self._overflow()
+        if overflow is not None:
+            return overflow
+        if self.count and self._came < self.count and not self._stop.is_set():
+            return CoreError(
+                self._label, self._goal(), f"{self._so_far(self._came)}, then it was stopped"
+            )
+        return None
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiter, self._waiter = self._waiter, None
+        if waiter is None:
+            return
+        loop, future = waiter
+        try:
+            loop.call_soon_threadsafe(_done, future)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+
+def _done(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,122 @@
+"""Threads that calls to the core are made on, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["THREAD_NAME", "Lane"]
+
+T = TypeVar("T")
+
+THREAD_NAME: Final = "freewheel-mmcore"
+"""How the names of the threads begin. They go by themselves when idle."""
+
+_IDLE: Final = 5.0  # s that a thread without work stays
+
+_Job: TypeAlias = "tuple[asyncio.AbstractEventLoop, asyncio.Future[Any], Callable[[], Any]]"
+
+
+def _answer(
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[T],
+    result: T | None,
+    error: BaseException | None,
+) -> None:
+    """Carry a result to the loop that waits for it. From the lane's thread."""
+
+    def tell() -> None:
+        if future.done():
+            return  # the caller gave up
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
+
+    try:
+        loop.call_soon_threadsafe(tell)
+    except RuntimeError:
+        pass  # the loop is closed: nobody waits any more
+
+
+@final
+class Lane:
+    """Makes calls one after the other, in the order in which they came, off every event loop.
+
+    One thread, which starts when it is needed and goes after some seconds without work. Belongs
+    to no loop: `call` may be awaited on any.
+
+    Parameters
+    ----------
+    name : str
+        What the lane is for; part of its thread's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        # Guards _working. A job is put into the queue with the lock held, and the thread looks
+        # whether the queue is empty with the lock held before it goes: no job is left behind.
+        self._lock = threading.Lock()
+        self._working = False
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Make a call when those before it have returned, and wait for its answer.
+
+        When the caller is cancelled, a call that has not begun is not made; the answer of one
+        that has is dropped.
+
+        Parameters
+        ----------
+        work : callable
+            What to call, without arguments, on the lane's thread.
+
+        Returns
+        -------
+        object
+            What it returned. What it raised is raised.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._submit((loop, future, work))
+        return await future
+
+    def _submit(self, job: _Job) -> None:
+        with self._lock:
+            self._jobs.put(job)
+            if self._working:
+                return
+            self._working = True
+        # A daemon: a device that never answers must not keep the process.
+        threading.Thread(target=self._work, name=f"{THREAD_NAME} {self._name}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=_IDLE)
+            except queue.Empty:
+                with self._lock:
+                    if self._jobs.empty():
+                        self._working = False
+                        return
+                continue
+            self._do(job)
+            del job  # else an idle thread would keep what it was asked for last
+
+    @staticmethod
+    def _do(job: _Job) -> None:
+        loop, future, work = job
+        if future.cancelled():
+            return
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = work()
+        except BaseException as problem:
+            error = problem
+        _answer(loop, future, result, error)

@@ -1,0 +1,105 @@
+"""Loading a configuration file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pymmcore_plus import CMMCorePlus
+
+from ._errors import ConfigurationFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["load"]
+
+_LINE = re.compile(r"\bline (\d+)", re.IGNORECASE)
+
+
+def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> CMMCorePlus:
+    """Load a Micro-Manager configuration.
+
+    Blocks until all devices are initialised; call it on the main thread, before a window is up.
+
+    Parameters
+    ----------
+    path : path, optional
+        The configuration file; by default Micro-Manager's demo configuration, with simulated
+        devices.
+    core : CMMCorePlus, optional
+        The core to load it into; by default a new one.
+
+    Returns
+    -------
+    CMMCorePlus
+        The core.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ConfigurationFileError
+        When it does not load; with the line that failed. The core is left without devices.
+    """
+    _find_adapters()
+    if core is None:
+        core = CMMCorePlus()
+    file = _demo(core) if path is None else Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no Micro-Manager configuration {file}")
+    try:
+        core.loadSystemConfiguration(str(file))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).strip()
+        if "device adapter" in reason:
+            reason += f"\nThe device adapters here are: {', '.join(core.getDeviceAdapterNames())}"
+        core.unloadAllDevices()
+        number, line = _culprit(file, reason)
+        raise ConfigurationFileError(str(file), number, line, reason) from error
+    return core
+
+
+def _demo(core: CMMCorePlus) -> Path:
+    for folder in core.getDeviceAdapterSearchPaths():
+        file = Path(folder) / "MMConfig_demo.cfg"
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        "Micro-Manager's demo configuration was not found. Install Micro-Manager (`mmcore "
+        "install`) or its test adapters (`pip install mm-test-adapters`), or give a file."
+    )
+
+
+def _find_adapters() -> None:
+    """Take the device adapters of `mm-test-adapters` if no others are installed."""
+    from pymmcore_plus import find_micromanager
+
+    if os.environ.get("MICROMANAGER_PATH") or find_micromanager():
+        return
+    try:
+        import mm_test_adapters
+    except ImportError:
+        return
+    os.environ["MICROMANAGER_PATH"] = str(mm_test_adapters.device_adapter_path())
+
+
+def _culprit(file: Path, reason: str) -> tuple[int, str]:
+    """Return number and text of the line that failed."""
+    lines = dict(_commands(file))
+    match = _LINE.search(reason)
+    if match is not None and int(match[1]) in lines:
+        return int(match[1]), lines[int(match[1])]
+    # Older cores name the line by its text.
+    for number, line in lines.items():
+        if line in reason:
+            return number, line
+    return 0, ""
+
+
+def _commands(file: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line.strip()

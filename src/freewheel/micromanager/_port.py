@@ -1,0 +1,135 @@
+"""The way to the core: lanes, time-outs and errors that name the device."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, TypeVar, final
+
+from ._changes import Changes
+from ._errors import CoreError, CoreTimeoutError
+from ._lanes import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymmcore_plus import CMMCorePlus
+
+__all__ = ["Port"]
+
+T = TypeVar("T")
+
+# How much longer than its own time-out the core may take to answer before it counts as stuck.
+_PATIENCE: Final = 5.0  # s
+_FIRST_LOOK, _LAST_LOOK = 0.0005, 0.01  # s between two looks at a busy device
+
+
+@final
+class Port:
+    """Calls to one core, from any event loop, without holding it up.
+
+    Calls for one device are made one after the other. What uses the core's *current* camera
+    shares one lane. What stops a device has a lane beside its device's.
+
+    Parameters
+    ----------
+    core : CMMCorePlus
+        The core, with its configuration loaded.
+    """
+
+    def __init__(self, core: CMMCorePlus) -> None:
+        self.core = core
+        self.changes = Changes(core)
+        self.camera_lane = Lane("current camera")
+        self._lanes: dict[str, Lane] = {}  # only added to, and by one step: from any thread
+
+    def lane(self, label: str) -> Lane:
+        """Return the lane of a device."""
+        return self._lanes.setdefault(label, Lane(label))
+
+    @property
+    def timeout(self) -> float:
+        """How long a device may be busy, as the core is set [s]."""
+        return float(self.core.getTimeoutMs()) / 1000
+
+    async def call(
+        self,
+        label: str,
+        what: str,
+        work: Callable[[], T],
+        *,
+        lane: Lane | None = None,
+        limit: float | None = None,
+    ) -> T:
+        """Call the core for a device, in turn.
+
+        Parameters
+        ----------
+        label : str
+            The device's label.
+        what : str
+            What is done, for the error: an infinitive.
+        work : callable
+            The call, on the lane's thread.
+        lane : Lane, optional
+            Another lane than the device's own.
+        limit : float, optional
+            How long it may take [s]; by default some seconds more than the core's time-out.
+
+        Raises
+        ------
+        CoreError
+            When the core raises.
+        CoreTimeoutError
+            When there is no answer in time.
+        """
+        seconds = self.timeout + _PATIENCE if limit is None else limit
+        try:
+            async with asyncio.timeout(seconds):
+                return await (lane or self.lane(label)).call(work)
+        except TimeoutError as error:
+            reason = f"the core has not answered for {seconds:g} s"
+            raise CoreTimeoutError(label, what, reason) from error
+        except CoreError:
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise CoreError(label, what, str(error)) from error
+
+    async def settle(self, label: str, what: str) -> None:
+        """Wait until a device is not busy.
+
+        Other calls for the device get their turn meanwhile, as they do not when the core waits.
+
+        Raises
+        ------
+        CoreTimeoutError
+            When it is busy for longer than the core's time-out.
+        """
+        began = time.monotonic()
+        pause = _FIRST_LOOK
+        while await self.call(label, what, lambda: self.core.deviceBusy(label)):
+            if time.monotonic() - began > self.timeout:
+                reason = (
+                    f"it was still busy after {self.timeout:g} s, the core's time-out "
+                    "(core.setTimeoutMs)"
+                )
+                raise CoreTimeoutError(label, what, reason)
+            # The core does not tell when a device is ready; it looks too, every 10 ms.
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_LOOK)
+
+    async def change(self, label: str, what: str, work: Callable[[], object]) -> None:
+        """Call the core to change something at a device, and wait until it is not busy."""
+
+        def change() -> bool:
+            work()
+            return bool(self.core.deviceBusy(label))
+
+        if await self.call(label, what, change):
+            await self.settle(label, what)
+
+    async def stop(self, label: str) -> None:
+        """Stop a stage, whatever its lane is doing."""
+        await self.call(
+            label, "stop", lambda: self.core.stop(label), lane=self.lane(f"{label} (stop)")
+        )

@@ -1,0 +1,222 @@
+"""useq's sequences on Micro-Manager's core, beside pymmcore-plus's own runner."""
+
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+import sys
+import threading
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+import pytest
+import useq
+from bluesky.utils import RunEngineInterrupted
+from hypothesis import HealthCheck, given, settings
+
+from freewheel import RunEngine
+from freewheel.micromanager import BufferOverflowError, FrameLimits, devices, load
+from freewheel.plans import mda
+from freewheel.testing import DocumentLog, assert_events, assert_valid
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plans"))
+from _useq_strategies import sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT = 60
+
+
+def index_of(event: Any) -> dict[str, int]:
+    axes = event["data"]
+    return {axis: axes[f"mda-{axis}"] for axis in "tpgcz" if axes.get(f"mda-{axis}", -1) >= 0}
+
+
+@pytest.fixture
+def triggered(core):
+    """The focus drive of the demo follows the camera's triggers."""
+    core.setProperty("Z", "UseSequences", "Yes")
+    return core
+
+
+STACKS = useq.MDASequence(
+    stage_positions=[(10, 20, 5), (30, 40, 7)],
+    channels=["DAPI", {"config": "FITC", "exposure": 2}],
+    z_plan={"range": 4, "step": 1},
+)
+
+
+@pytest.mark.parametrize("hardware", [True, False])
+def test_frames_places_and_channels(RE: RunEngine, triggered, scope, documents, hardware):
+    RE(mda(STACKS, scope, hardware=hardware)).result(WAIT)
+    assert_valid(documents)
+    wanted = list(STACKS)
+    assert [index_of(event) for event in documents.events()] == [dict(e.index) for e in wanted]
+    assert_events(
+        documents,
+        z=[event.z_pos for event in wanted],
+        xy_x=[event.x_pos for event in wanted],
+        xy_y=[event.y_pos for event in wanted],
+        mda_channel=[event.channel.config for event in wanted],
+        atol=0.1,
+    )
+    assert len({frame.ctypes.data for frame in documents.data("camera-image")}) == len(wanted)
+    assert scope.mmcore.getCurrentConfig("Channel") == "FITC"
+    assert not scope.mmcore.isSequenceRunning()
+
+
+def test_stacks_are_run_by_hardware(RE: RunEngine, triggered, scope, on_loop):
+    batches = on_loop(scope.sequencer.batches(list(STACKS)))
+    assert [len(batch) for batch in batches] == [5, 5, 5, 5]
+    started: list[Any] = []
+    RE.msg_hook = lambda msg: started.append(msg.args) if msg.command == "prepare" else None
+    RE(mda(STACKS, scope)).result(WAIT)
+    assert [len(events) for ((events, _),) in started] == [5, 5, 5, 5]
+    RE(mda(STACKS, scope, hardware=False)).result(WAIT)
+    assert len(started) == 4
+
+
+def test_hardware_that_was_paused_goes_on_where_it_was(RE: RunEngine, triggered, scope, documents):
+    sequence = useq.MDASequence(channels=["DAPI"], z_plan={"range": 40, "step": 1})
+
+    def pause(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] == 7:
+            RE.unsubscribe(token)
+            RE.request_pause()
+
+    token = RE.subscribe(pause)
+    with pytest.raises(RunEngineInterrupted):
+        RE(mda(sequence, scope)).result(WAIT)
+    assert not triggered.isSequenceRunning()
+    triggered.setPosition("Z", 100)  # by hand
+    RE.resume().result(WAIT)
+    by_number = {event["seq_num"]: event for event in documents.events()}
+    assert [index_of(event)["z"] for event in by_number.values()] == list(range(41))
+    assert [event["data"]["z"] for event in by_number.values()] == [e.z_pos for e in sequence]
+
+
+def test_what_autofocus_found_holds_in_hardware_too(RE: RunEngine, triggered, scope, documents):
+    sequence = STACKS.replace(autofocus_plan={"axes": ("p",)})
+    RE(mda(sequence, scope)).result(WAIT)
+    positions = [event["data"]["mda-p"] for event in documents.events()]
+    assert positions == [0] * 10 + [1] * 10
+    assert_valid(documents)
+
+
+def test_a_skip_ends_what_hardware_runs(RE: RunEngine, triggered, scope, documents):
+    def skip(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] == 3:
+            RE.trigger_action("skip")
+
+    RE.subscribe(skip)
+    result = RE(mda(STACKS, scope)).result(WAIT).plan_result
+    assert (result.events, result.skipped) == (13, 7)
+    assert [event["data"]["mda-p"] for event in documents.events()] == [0] * 3 + [1] * 10
+    assert not triggered.isSequenceRunning()
+
+
+def test_frames_that_are_lost_are_an_error(RE: RunEngine, core, scope, documents):
+    core.setCircularBufferMemoryFootprint(2)
+    scope.camera.frame_limits = FrameLimits(in_hand=512 * 512 * 2)
+    held, release = threading.Event(), threading.Event()
+
+    def hold(name: str, doc: Any) -> None:  # as a slow disk does
+        if name == "event" and not held.is_set():
+            held.set()
+            release.wait(WAIT)
+
+    RE.subscribe(hold)
+    sequence = useq.MDASequence(time_plan={"interval": 0, "loops": 300}, channels=["DAPI"])
+    future = RE(mda(sequence, scope))
+    assert held.wait(WAIT)
+    while core.isSequenceRunning():
+        pass
+    release.set()
+    error = future.exception(WAIT)
+    assert error is not None
+    assert isinstance(error.__cause__, BufferOverflowError)
+    assert "could not deliver 300 frames" in str(error.__cause__)
+    assert 0 < len(documents.events()) < 300
+
+
+def test_the_shutter_stays_open_across_a_stack(RE: RunEngine, core, scope):
+    opened: list[bool] = []
+    core.events.shutterOpenChanged.connect(lambda label, is_open: opened.append(is_open))
+    sequence = STACKS.replace(keep_shutter_open_across=("z",))
+    RE(mda(sequence, scope, hardware=False)).result(WAIT)
+    assert core.getAutoShutter()
+    assert not core.getShutterOpen()
+    # Once for each stack, not once for each of twenty frames.
+    changes = [is_open for is_open, _ in groupby(opened)]  # some are announced twice
+    assert changes == [True, False] * 4
+
+
+def test_a_grid_is_told_the_field_of_view(RE: RunEngine, core, scope, documents):
+    assert core.getPixelSizeUm() == 1
+    sequence = useq.MDASequence(grid_plan={"rows": 1, "columns": 2}, channels=["DAPI"])
+    RE(mda(sequence, scope)).result(WAIT)
+    x = documents.data("xy-x")
+    assert x[1] - x[0] == pytest.approx(512, abs=0.1)
+    (start,) = documents.of("start")
+    assert start["useq_sequence"]["grid_plan"]["fov_width"] == 512
+
+
+def test_a_setup_event_comes_first(RE: RunEngine, core, scope, documents):
+    sequence = useq.MDASequence(
+        setup=useq.MDAEvent(
+            roi=(8, 8, 128, 64), properties=[("Camera", "Gain", 2), ("Objective", "State", 3)]
+        ),
+        channels=["DAPI"],
+        grid_plan={"rows": 1, "columns": 2},
+    )
+    RE(mda(sequence, scope)).result(WAIT)
+    x = documents.data("xy-x")
+    assert x[1] - x[0] == pytest.approx(128, abs=0.1)
+    assert {frame.shape for frame in documents.data("camera-image")} == {(64, 128)}
+    assert documents.of("descriptor")[0]["data_keys"]["camera-image"]["shape"] == [64, 128]
+    assert core.getProperty("Camera", "Gain") == "2"
+    assert core.getState("Objective") == 3
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[RunEngine, Any]]:
+    core = load()
+    core.setExposure(1)
+    core.setProperty("Z", "UseSequences", "Yes")
+    with RunEngine() as engine:
+        scope = devices(core)
+        engine(_connect(scope)).result(WAIT)
+        yield engine, scope
+    core.unloadAllDevices()
+
+
+def _connect(scope: Any) -> Any:
+    yield from bps.wait_for([scope.connect])
+
+
+@pytest.mark.leaks("engine and core are the module's")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning:pymmcore_plus")
+@settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
+@given(sequence=sequences())
+def test_events_are_those_of_pymmcores_own_runner(pair, sequence: useq.MDASequence):
+    engine, scope = pair
+    text = sequence.model_dump_json(exclude_unset=True)
+    theirs: list[dict[str, int]] = []
+    core = scope.mmcore
+
+    def keep(_image: Any, event: useq.MDAEvent, _meta: Any) -> None:
+        theirs.append({str(axis.value): number for axis, number in event.index.items()})
+
+    core.mda.events.frameReady.connect(keep)
+    try:
+        core.mda.run(useq.MDASequence.model_validate_json(text))
+    finally:
+        core.mda.events.frameReady.disconnect(keep)
+    log = DocumentLog()
+    token = engine.subscribe(log)
+    engine(mda(useq.MDASequence.model_validate_json(text), scope)).result(WAIT)
+    engine.unsubscribe(token)
+    assert [index_of(event) for event in log.events()] == theirs
