@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -20,9 +18,7 @@ from freewheel import RunEngine
 from freewheel.micromanager import BufferOverflowError, FrameLimits, devices, load
 from freewheel.plans import mda
 from freewheel.testing import DocumentLog, assert_events, assert_valid
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "plans"))
-from _useq_strategies import sequences
+from useq_sequences import sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

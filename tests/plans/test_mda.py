@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 import threading
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,7 @@ from freewheel.plan_stubs import background, sleep, wait_for_background
 from freewheel.plans import MDADevices, live_view, mda
 from freewheel.sim import SimCamera
 from freewheel.testing import DocumentLog, assert_emitted, assert_valid
-
-sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent))
-from _useq_strategies import CHANNELS, sequences
+from useq_sequences import CHANNELS, sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +100,13 @@ def connected(engine: RunEngine) -> Scope:
 @pytest.fixture
 def scope(RE: RunEngine) -> Scope:
     return connected(RE)
+
+
+@pytest.fixture
+def documents(RE: RunEngine) -> DocumentLog:
+    log = DocumentLog()
+    RE.subscribe(log)
+    return log
 
 
 @pytest.fixture(scope="module")
@@ -238,9 +242,9 @@ def test_the_time_of_a_pause_does_not_count(RE: RunEngine, scope, documents: Doc
     assert not paused.wait(0.7)  # longer than what is left of the sequence
     assert len(documents.events()) == 1
     RE.resume().result(WAIT)
-    elapsed = documents.data("mda-elapsed")
-    assert len(elapsed) == 3
-    assert 0.6 <= elapsed[2] < 1.2  # not 1.3 and more
+    # The first may be there twice: a pause before its next checkpoint takes it again.
+    assert {event["seq_num"] for event in documents.events()} == {1, 2, 3}
+    assert 0.6 <= documents.data("mda-elapsed")[-1] < 1.2  # not 1.3 and more
 
 
 def test_a_pause_between_any_two_messages_costs_no_frame(RE: RunEngine, scope):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from bluesky.utils import FailedStatus, Msg
 
+from freewheel.core._groups import fresh_group
 from freewheel.plan_stubs import rd, wait_for_actions
-from freewheel.plan_stubs._groups import fresh_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
