@@ -523,3 +523,41 @@ def test_a_plan_call_is_a_payload_of_which_each_task_makes_a_plan(engine: RunEng
     assert engine.background.launch(call, name="again").result(20) == 5
     with pytest.raises(TypeError, match="takes no arguments any more"):
         engine.execute(call, 3)
+
+
+def test_a_plan_leaves_the_results_of_a_paused_one_to_that(engine: RunEngine, log: Log) -> None:
+    gate, other = threading.Event(), threading.Event()
+
+    def plan() -> Any:
+        yield from checkpoint()
+        yield from background(lambda: gate.wait(10), name="late")
+        log.add("started")
+        while not gate.is_set():
+            yield from sleep(0.001)
+        return (yield from background_results())
+
+    def looks() -> Any:
+        results = yield from background_results()
+        other.set()
+        return results
+
+    future = engine(plan())
+    log.wait_for("started")
+    engine.request_pause().result(10)
+    assert future.exception(10) is not None
+    engine.background.launch(value(3), name="three").result(10)
+    gate.set()
+    assert engine.background["late"].result(10) is True
+    looking = engine.background.launch(looks())
+    assert other.wait(10)
+    assert looking.result(10) == {"three": 3}
+    assert engine.background.pending.size == 2  # the paused plan's own, and what `looks` returned
+    assert engine.resume().result(10).plan_result["late"] is True
+
+
+def test_of_launched_tasks_the_last_ones_are_remembered(engine: RunEngine) -> None:
+    for number in range(100):
+        engine.background.launch(value(number), name=str(number)).result(10)
+    on_loop(engine, lambda: None)
+
+    assert list(engine.background) == [str(number) for number in range(36, 100)]

@@ -98,6 +98,8 @@ class ClaimsLedger(Mapping[Any, str]):
     """
 
     def __init__(self) -> None:
+        # May be taken with the engine's state lock held, and nothing of ours is taken below it:
+        # the probes and `on_occupied` callbacks, which are called with it held, take no lock.
         # Re-entrant: a finalizer that runs in the middle may release what its owner held.
         self._lock = threading.RLock()
         # All of these are read and written with _lock held. A claim is in _claims under its
@@ -113,8 +115,9 @@ class ClaimsLedger(Mapping[Any, str]):
     # -- looking ------------------------------------------------------------------------------
 
     def __getitem__(self, device: Any) -> str:
+        chain = device_chain(device)
         with self._lock:
-            for claim in self._overlapping(id(device), device_chain(device)):
+            for claim in self._overlapping(id(device), chain):
                 return claim.user.name
         raise KeyError(device)
 
@@ -132,9 +135,9 @@ class ClaimsLedger(Mapping[Any, str]):
     def by_name(self) -> Mapping[str, str]:
         """Return a frozen picture: names of the devices, with the names of their holders."""
         with self._lock:
-            return MappingProxyType(
-                {device_name(claims[0].device): claims[0].user.name for claims in self._on.values()}
-            )
+            held = [(claims[0].device, claims[0].user) for claims in self._on.values()]
+        # Without the lock: a device's name may be somebody's code.
+        return MappingProxyType({device_name(device): user.name for device, user in held})
 
     def held_by(self, holder: Holder) -> tuple[Any, ...]:
         """Return the devices that ``holder`` may use now because it holds them."""
@@ -242,20 +245,17 @@ class ClaimsLedger(Mapping[Any, str]):
         """
         several = tuple(devices)
         with self._changing():
-            claims = []
-            for device in several:
-                claim = self._claims.get((id(device), id(holder)))
-                if claim is None:
-                    held = ", ".join(map(device_name, self.held_by(holder))) or "nothing"
-                    raise KeyError(
-                        f"{holder.name!r} does not hold {device_name(device)!r}; it holds: {held}"
-                    )
-                claims.append(claim)
-            for claim in claims:
-                claim.count -= 1
-                if claim.count <= 0:
-                    self._drop(claim)
-            return self._return_loans(holder)
+            claims = [self._claims.get((id(device), id(holder))) for device in several]
+            held = [claim for claim in claims if claim is not None]
+            if len(held) == len(several):
+                for claim in held:
+                    claim.count -= 1
+                    if claim.count <= 0:
+                        self._drop(claim)
+                return self._return_loans(holder)
+        missing = several[claims.index(None)]
+        holds = ", ".join(map(device_name, self.held_by(holder))) or "nothing"
+        raise KeyError(f"{holder.name!r} does not hold {device_name(missing)!r}; it holds: {holds}")
 
     def release_all(self, holder: Holder) -> tuple[Holder, ...]:
         """Take back all that ``holder`` holds; see `release` for the answer."""
@@ -362,7 +362,11 @@ class ClaimsLedger(Mapping[Any, str]):
     # -- watching -----------------------------------------------------------------------------
 
     def add_in_use(self, probe: InUse) -> None:
-        """Have a claim checked also against what ``probe`` tells. It must be quick."""
+        """Have a claim checked also against what ``probe`` tells.
+
+        It is called with the ledger locked, so that nothing can begin between the answer and the
+        claim: it must be quick, and take no lock.
+        """
         with self._lock:
             self._in_use.append(probe)
 
@@ -370,7 +374,7 @@ class ClaimsLedger(Mapping[Any, str]):
         """Have ``callback`` called when the first device is claimed, and when the last is free.
 
         It is called in the thread that claims, before the claim is granted, with the ledger
-        locked: it must be quick and must not raise.
+        locked: it must be quick, take no lock, and must not raise.
         """
         with self._lock:
             self._occupied_watchers.append(callback)

@@ -94,6 +94,7 @@ class ServiceKeeper:
     ) -> None:
         self._background = background
         self._failed = failed
+        # No code of others is called with it held, such as the `==` of a payload.
         self._lock = threading.Lock()
         # With _lock held: the services that run; and those that have ended: payload, name, error.
         self._running: list[tuple[Any, Life]] = []
@@ -155,16 +156,17 @@ class ServiceKeeper:
                 "RE.background.launch(...)"
             )
         life = self._background.make_service(examined, self)
+        mended = [
+            failure
+            for failure in tuple(self._failures)
+            if failure[1] == examined.name or _same(failure[0], payload)
+        ]
         with self._lock:
             if self._closing:
                 raise RuntimeError(
                     f"the engine is being closed: it cannot adopt {examined.name!r} any more"
                 )
-            self._failures = [
-                failure
-                for failure in self._failures
-                if not (_same(failure[0], payload) or failure[1] == examined.name)
-            ]
+            self._failures = [f for f in self._failures if not any(f is m for m in mended)]
             self._running.append((payload, life))
         self._background.spawner.call(life.start)
         return life.task
@@ -233,13 +235,13 @@ class ServiceKeeper:
 
     def ended(self, life: Life) -> None:
         """Hear that a service has ended, which is a failure unless it was asked to."""
+        error = _failure_of(life)
         with self._lock:
             payload = next((p for p, known in self._running if known is life), None)
             self._running = [entry for entry in self._running if entry[1] is not life]
             task = life.task
             if self._closing or task.status is TaskStatus.CANCELLED:
                 return
-            error = _failure_of(life)
             self._failures.append((payload, task.name, error))
         life.future.mark_observed()
         _log.error("%s", error, exc_info=error.__cause__)
