@@ -4,7 +4,7 @@ from qtpy.QtWidgets import QApplication
 
 from freewheel import RunEngine
 from freewheel.plans import live_view
-from freewheel.qt import EngineBridge, LiveImage, responsive
+from freewheel.qt import EngineBridge, LiveImage, end_on_signals, responsive
 from freewheel.sim import microscope
 
 
@@ -21,5 +21,5 @@ if __name__ == "__main__":
     with RunEngine() as engine:
         window, bridge = build(engine, microscope())
         window.show()
-        with responsive():
+        with responsive(), end_on_signals(bridge):
             app.exec()

@@ -4,7 +4,14 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from freewheel import RunEngine
 from freewheel.plans import live_view
-from freewheel.qt import ActionBar, EngineBridge, EngineControls, LiveImage, responsive
+from freewheel.qt import (
+    ActionBar,
+    EngineBridge,
+    EngineControls,
+    LiveImage,
+    end_on_signals,
+    responsive,
+)
 from freewheel.sim import microscope
 
 
@@ -24,5 +31,5 @@ if __name__ == "__main__":
     with RunEngine() as engine:
         window, bridge = build(engine, microscope())
         window.show()
-        with responsive():
+        with responsive(), end_on_signals(bridge):
             app.exec()

@@ -14,6 +14,7 @@ from freewheel.qt import (
     PlanForm,
     PlanLog,
     SettingRow,
+    end_on_signals,
     responsive,
 )
 from freewheel.sim import microscope
@@ -44,5 +45,5 @@ if __name__ == "__main__":
     with RunEngine() as engine:
         window, bridge = build(engine, microscope())
         window.show()
-        with responsive():
+        with responsive(), end_on_signals(bridge):
             app.exec()

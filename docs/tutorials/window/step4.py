@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QApplication
 import freewheel.plans
 from freewheel import RunEngine
 from freewheel.forms import find_plans
-from freewheel.qt import AcquisitionWindow, responsive
+from freewheel.qt import AcquisitionWindow, end_on_signals, responsive
 from freewheel.sim import microscope
 
 
@@ -21,5 +21,5 @@ if __name__ == "__main__":
     with RunEngine() as engine:
         window, bridge = build(engine, microscope())
         window.show()
-        with responsive():
+        with responsive(), end_on_signals(bridge):
             app.exec()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import traceback
 from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
@@ -13,15 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._options import Stacks, call_sites
+from ._window import application, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from freewheel.core import EngineView
     from freewheel.forms import PlanEntry
-
-# How long the process may take to end when the user has chosen to halt [s].
-_EXIT_LIMIT = 8.0
 
 
 def gui(
@@ -65,15 +62,17 @@ def gui(
     It offers freewheel's own plans and those of any folder, file or module given:
     ``freewheel gui plans/ --devices my_lab.py``. Devices are connected while the window is up; one
     that fails is shown with the reason. If the file has a run engine RE, that one is used. Closing
-    the window while a plan runs asks, then stops with clean-up.
-    """
-    from qtpy.QtWidgets import QApplication
+    the window while a plan runs asks, then stops with clean-up. Ctrl-C and SIGTERM stop with
+    clean-up and close it; a second one halts.
 
+    Exit code: 0 the window was closed, 1 there is no display, 2 bad usage, 130 it was ended with
+    Ctrl-C, 129 and 143 likewise with SIGHUP and SIGTERM.
+    """
     from freewheel.engine import RunEngine
-    from freewheel.qt import AcquisitionWindow, connect_devices, responsive
+    from freewheel.qt import AcquisitionWindow, connect_devices
     from freewheel.terminal import follow_progress
 
-    app = QApplication.instance() or QApplication(["freewheel"])
+    app = application()
     # Before the devices: some libraries ask for an engine as they are made.
     engine: EngineView = RunEngine()
     try:
@@ -86,20 +85,18 @@ def gui(
             {**simulated, **connect_devices(engine, own, timeout)},
             partial(_entries, plans or ()),
         )
-        window.show()
-        with responsive(), call_sites(stacks):
-            if screenshot is not None:
+        with call_sites(stacks):
+            if screenshot is None:
+                code = show(window, engine)
+            else:
+                code = 0
+                window.show()
                 app.processEvents()
                 window.grab().save(str(screenshot))
-            else:
-                app.exec()
-        window.close()
-        sys.stdout.flush()
-        if window.halted:
-            _end_soon()
-            engine.close(timeout=1)
+                window.close()
     finally:
         engine.close()
+    raise typer.Exit(code)
 
 
 def _own_devices(source: str | None, engine: EngineView) -> tuple[dict[str, Any], EngineView]:
@@ -149,19 +146,3 @@ def _check(plans: Sequence[str]) -> None:
             check_source(source)
         except FileNotFoundError as error:
             raise typer.BadParameter(str(error)) from error
-
-
-def _end_soon() -> None:
-    """End the process though a device hangs; after a halt that the user has chosen.
-
-    The interpreter waits at its exit for each thread of an executor, and a device that blocks one
-    for ever would keep the process.
-    """
-
-    def end() -> None:
-        typer.echo("A device did not let its thread go; the process is ended.", err=True)
-        os._exit(1)
-
-    limit = threading.Timer(_EXIT_LIMIT, end)
-    limit.daemon = True  # ends with the process, if that ends by itself
-    limit.start()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ._window import application, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,22 +97,17 @@ def _show(runs: Sequence[RecordedRun], speed: float) -> None:
     from freewheel.core import MissingExtraError
 
     try:
-        from qtpy.QtWidgets import QApplication
-
-        from freewheel.qt import AcquisitionWindow, responsive
+        from freewheel.qt import AcquisitionWindow
     except ImportError as error:
         feature = "freewheel replay --gui"
         raise MissingExtraError(feature, "qt") from error
     from freewheel.engine import RunEngine
     from freewheel.recording import replay_plan
 
-    app = QApplication.instance() or QApplication(["freewheel"])
+    application()
     with RunEngine() as engine:
         window = AcquisitionWindow(engine, {}, [])
-        window.show()
         for run in runs:
             engine(replay_plan(run, speed=speed))
-        with responsive():
-            app.exec()
-        window.close()
-        sys.stdout.flush()
+        code = show(window, engine)
+    raise typer.Exit(code)

@@ -22,6 +22,7 @@ from freewheel.qt._claims import ClaimGuard, ClaimsView
 from freewheel.qt._connect import connect_devices
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel, MotorRow, SettingRow
+from freewheel.qt._ending import end_on_signals
 from freewheel.qt._form import PlanForm
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
@@ -49,5 +50,6 @@ __all__ = [
     "ProgressPanel",
     "SettingRow",
     "connect_devices",
+    "end_on_signals",
     "responsive",
 ]

@@ -27,6 +27,7 @@ from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimsView
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel
+from freewheel.qt._ending import Ending
 from freewheel.qt._feed import Feed
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AcquisitionWindow"]
 
-# How long a halt may take before the window closes without waiting for it any more [ms].
-_HALT_MS = 2_000
 # What the button below the form says: the way of running a plan that the Run button is not.
 _FOREGROUND = (
     "Run in foreground",
@@ -98,12 +97,10 @@ class AcquisitionWindow(QMainWindow):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("freewheel")
-        self._closing = False
-        self._halted = False
-        self._given_up = False  # closing whatever is under way
         self._continuous = False  # whether the chosen plan is
         self._question: QMessageBox | None = None
         self.bridge = bridge = EngineBridge(engine, self)
+        self._ending = Ending(bridge, self)
         self._known = dict(devices)  # by name: a device, an exception, or a future of them
         self._plans = plans
         self.chooser = PlanChooser((), {}, bridge)
@@ -127,9 +124,7 @@ class AcquisitionWindow(QMainWindow):
         self._plan_chosen(None)
         self._wait_for_devices()
         self.log.failed.connect(self._show_failure)
-        bridge.planEnded.connect(self._close_when_over)
-        bridge.stateChanged.connect(self._close_when_over)
-        bridge.backgroundChanged.connect(self._close_when_over)
+        self._ending.over.connect(self.close)
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -246,17 +241,11 @@ class AcquisitionWindow(QMainWindow):
     @property
     def busy(self) -> bool:
         """Whether a plan or a background task is under way."""
-        snapshot = self.bridge.snapshot()
-        return (
-            snapshot.state != "idle"
-            or snapshot.plan_name is not None
-            or bool(snapshot.queue)
-            or any(not task.status.ended for task in snapshot.background)
-        )
+        return self._ending.busy
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
         """Close, if nothing is under way; otherwise ask."""
-        if self._given_up or not self.busy:
+        if self._ending.given_up or not self.busy:
             self._patience.stop()
             if self._question is not None:
                 self._question.close()
@@ -265,7 +254,7 @@ class AcquisitionWindow(QMainWindow):
             event.accept()
             return
         event.ignore()
-        if not self._closing:
+        if not self._ending.asked:
             self._ask()
 
     def _ask(self) -> None:
@@ -293,26 +282,14 @@ class AcquisitionWindow(QMainWindow):
 
     def stop_and_close(self) -> None:
         """Stop everything with clean-up, and close the window when that is over."""
-        self._closing = True
         self.statusBar().showMessage("Stopping; the window closes when the clean-up is over")
-        snapshot = self.bridge.snapshot()
-        for task in snapshot.background:
-            task.cancel("the window is closed")
-        for future in self.bridge.engine.queued:
-            future.cancel()
-        if snapshot.plan_name is not None:
-            self.bridge.stop()
         self._patience.start()
-        self._close_when_over()
+        self._ending.stop("the window is closed")
 
     @property
     def halted(self) -> bool:
         """Whether *Halt and close* was chosen: a device may never let its thread go then."""
-        return self._halted
-
-    def _close_when_over(self, *_: Any) -> None:
-        if self._closing and not self.busy:
-            QTimer.singleShot(0, self.close)
+        return self._ending.halted
 
     def _offer_halt(self) -> None:
         if not self.busy:
@@ -336,25 +313,9 @@ class AcquisitionWindow(QMainWindow):
         self._question = None
         if answer != int(QMessageBox.StandardButton.Abort.value):
             self._patience.start()
-            self._close_when_over()
             return
-        self._halted = True
-        self._halt()
         self.statusBar().showMessage("Halting; the window closes")
-        QTimer.singleShot(_HALT_MS, self._give_up)
-        self._close_when_over()
-
-    def _halt(self) -> None:
-        # Background tasks were cancelled: those that do not end the engine kills by itself.
-        if self.bridge.snapshot().plan_name is not None:
-            self.bridge.halt()
-
-    def _give_up(self) -> None:
-        """Close, even if a device does not let go of the engine."""
-        if self.isVisible():
-            self._halt()  # a second one cuts short a device that swallowed the first
-            self._given_up = True
-            self.close()
+        self._ending.halt()
 
 
 def _hand_over(window: weakref.ref[AcquisitionWindow], name: str, future: Future[Any]) -> None:
