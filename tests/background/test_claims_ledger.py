@@ -111,18 +111,6 @@ def test_what_was_borrowed_is_given_back_unless_it_was_claimed() -> None:
     assert ledger[x] == "a"
 
 
-def test_what_is_in_use_without_a_claim_is_refused() -> None:
-    stage, x, y, _ = tree()
-    ledger = ClaimsLedger()
-    ledger.add_in_use(lambda: [(x, A)])
-    for part in (x, stage):
-        with pytest.raises(ResourceConflictError) as refused:
-            ledger.acquire(B, [part])
-        assert refused.value.holder is A
-    ledger.acquire(B, [y])
-    ledger.acquire(A, [x])
-
-
 def test_hold_is_released_also_when_the_block_raises() -> None:
     x = Device("x")
     ledger = ClaimsLedger()
@@ -146,9 +134,7 @@ def test_watchers_hear_of_changes_alone() -> None:
     x = Device("x")
     ledger = ClaimsLedger()
     seen: list[dict[str, str]] = []
-    occupied: list[bool] = []
     disconnect = ledger.on_change(lambda held: seen.append(dict(held)))
-    ledger.on_occupied(occupied.append)
     ledger.acquire(A, [x])
     ledger.acquire(A, [x])
     ledger.release(A, [x])
@@ -156,7 +142,6 @@ def test_watchers_hear_of_changes_alone() -> None:
     disconnect()
     ledger.acquire(A, [x])
     assert seen == [{"x": "a"}, {}]
-    assert occupied == [False, True, False, True]
 
 
 def test_a_watcher_that_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -444,7 +445,11 @@ def test_what_is_held_by_hand_is_refused_to_plans(engine: RunEngine, log: Log) -
 
     with engine.claims.hold(motor, holder="joystick"):
         assert engine.claims[motor] == "joystick"
-        for future in (engine(plan()), engine.background.launch(plan()).future):
+        # Whoever holds may use it in plans of his own; these are somebody else's.
+        others = Context()
+        foreground = others.run(engine, plan())
+        task = others.run(engine.background.launch, plan())
+        for future in (foreground, task.future):
             with pytest.raises(ResourceConflictError) as refused:
                 future.result(10)
             assert refused.value.holder.name == "joystick"
@@ -658,7 +663,7 @@ def test_a_command_replaced_while_something_is_claimed_is_checked_and_stays(
     with engine.claims.hold(motor):
         engine.register_command("set", own_set)
         with pytest.raises(ResourceConflictError):
-            engine(plan()).result(10)
+            Context().run(engine, plan()).result(10)
     engine(plan()).result(10)
     engine.background.launch(plan()).result(10)
     assert len(calls) == 2

@@ -217,7 +217,7 @@ def test_a_suspender_suspends_the_tasks(engine: RunEngine, log: Log) -> None:
 
     engine.request_suspend(until, justification="the beam is gone")
     assert suspended.wait(10)
-    while engine.background["coroutine"].status is not TaskStatus.PAUSED:
+    while engine.background["coroutine"].status is not TaskStatus.SUSPENDED:
         on_loop(engine, lambda: None)
     for _ in range(5):  # the messages that were under way
         on_loop(engine, lambda: None)

@@ -2,9 +2,10 @@
 
 from ._background import Background
 from ._child import ChildEngine, How, Outcome
-from ._claims import ClaimsLedger, HandHold, Holder, PlanHolder
+from ._claims import ClaimsLedger
 from ._context import TaskContext
 from ._errors import BackgroundWarning
+from ._holders import HandHold, Holder, PlanHolder, hands_here
 from ._life import Life, OnConflict
 from ._mailbox import PendingResults
 from ._services import ServiceKeeper, service
@@ -31,5 +32,6 @@ __all__ = [
     "Supervisor",
     "TaskContext",
     "TaskStatus",
+    "hands_here",
     "service",
 ]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import EngineClosedError
 from freewheel.core._devices import checked_devices
 
 from ._children import ChildPool
-from ._claims import ClaimsLedger, PlanHolder
 from ._conflicts import Conflicts
 from ._errors import warn
+from ._holders import PlanHolder, hands_here
 from ._life import Life, OnConflict, Owner
 from ._payloads import Payload, examine
 from ._results import Results
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import types
 
     from ._child import ChildEngine
+    from ._claims import ClaimsLedger
     from ._mailbox import PendingResults
 
 __all__ = ["Background"]
@@ -66,7 +67,7 @@ class Background(Mapping[str, BackgroundTask]):
         self.grace = 10.0
         self.spawner = Spawner(loop, loop_thread)
         self.roster = Roster()
-        self.conflicts = Conflicts(claims, self.roster)
+        self.conflicts = Conflicts(claims, self.roster, self.spawner)
         self.children = ChildPool(make_child)
         self.results = Results(loop)
         self._tell_changed = changed
@@ -112,6 +113,7 @@ class Background(Mapping[str, BackgroundTask]):
         name: str | None = None,
         claims: Any = (),
         on_conflict: OnConflict = "cancel",
+        suspendable: bool = True,
         flavour: str | types.ModuleType | None = None,
         **metadata: Any,
     ) -> BackgroundTask:
@@ -127,7 +129,10 @@ class Background(Mapping[str, BackgroundTask]):
             What the task holds from its start.
         on_conflict : {"cancel", "pause", "error"}
             What becomes of the task, or of who asks, when the foreground needs a device that the
-            task holds.
+            task holds. With ``"pause"`` the task waits, too, where another one is refused: for a
+            device that the foreground or a person holds.
+        suspendable : bool
+            Whether suspenders hold it up; not so for a watchdog.
         flavour : str or module, optional
             ``"asyncio"``, ``"threading"``, ``"trio"``; by default what the payload looks like.
         **metadata
@@ -151,6 +156,7 @@ class Background(Mapping[str, BackgroundTask]):
             name=name,
             claims=claims,
             on_conflict=on_conflict,
+            suspendable=suspendable,
             flavour=flavour,
             metadata=metadata,
         )
@@ -164,6 +170,7 @@ class Background(Mapping[str, BackgroundTask]):
         claims: Any = (),
         on_conflict: OnConflict = "cancel",
         detach: bool = False,
+        suspendable: bool = True,
         flavour: str | types.ModuleType | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> BackgroundTask:
@@ -179,8 +186,14 @@ class Background(Mapping[str, BackgroundTask]):
             raise TypeError(f"the name of a background task is a string, not {name!r}")
         keeper = self._root if detach else owner
         picked = self._pick_name(examined, name, owner)
-        life = self._make_life(picked, examined, keeper, metadata or {}, on_conflict)
-        self.claims.acquire(life.task, devices)
+        life = self._make_life(
+            picked, examined, keeper, metadata or {}, on_conflict, suspendable=suspendable
+        )
+        for hand in hands_here():
+            hand.lends_to.add(life.task)
+        # What the plan holds itself it lends to a task that says that it needs it.
+        lender = None if owner is self._root else owner.holder
+        self.claims.acquire(life.task, devices, lender)
         self._begin(life, keeper, owner)
         return life.task
 
@@ -203,6 +216,8 @@ class Background(Mapping[str, BackgroundTask]):
         owner: Owner,
         metadata: dict[str, Any],
         on_conflict: OnConflict = "cancel",
+        *,
+        suspendable: bool = True,
     ) -> Life:
         return Life(
             name,
@@ -211,7 +226,16 @@ class Background(Mapping[str, BackgroundTask]):
             spawner=self.spawner,
             ledger=self.claims,
             on_conflict=on_conflict,
+            suspendable=suspendable,
         )
+
+    def suspend_all(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
+        """Have a suspender hold up every task that may be; for the engine, from any thread."""
+        if self.spawner.on_loop_thread():
+            for life in self.roster.alive:
+                life.suspend(until, reason)
+        else:
+            self.spawner.call(self.suspend_all, until, reason)
 
     def _begin(self, life: Life, keeper: Supervisor, starter: Supervisor) -> None:
         try:

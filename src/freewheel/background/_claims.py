@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from freewheel.core import ResourceConflictError
-from freewheel.core._devices import checked_devices, device_chain, device_name
+from freewheel.core._devices import checked_devices, claimed_with, device_chain, device_name
 
-__all__ = ["Claim", "ClaimsLedger", "HandHold", "Holder", "PlanHolder"]
+from ._holders import HandHold, Holder, holding
+
+__all__ = ["BORROWED", "Claim", "ClaimsLedger"]
 
 _log = logging.getLogger("freewheel")
 
-
-class Holder(Protocol):
-    """Whoever may hold devices: a task, a foreground plan, a program. Compared by identity."""
-
-    @property
-    def name(self) -> str:
-        """How messages and windows call it."""
-        ...
+#: Why a device is held that was taken from a task, and goes back to it at a release.
+BORROWED: Final = "borrowed"
+#: Why a device is held that was used, by somebody who holds what he uses until he has ended.
+USED: Final = "used"
 
 
-@dataclass(eq=False, frozen=True)
-class PlanHolder:
-    """A foreground plan that holds devices."""
-
-    name: str
-
-
-@dataclass(eq=False, frozen=True)
-class HandHold:
-    """A program or a person that holds devices."""
-
-    name: str
-
-
-@dataclass(eq=False)
+@final
 class Claim:
     """One holder's right to one device and what is below it.
 
@@ -54,33 +37,51 @@ class Claim:
     chain : tuple of int
         Ids of the device and of its ancestors when it was claimed, innermost first.
     count : int
-        How often it was claimed on purpose; 0 for a device that was only used.
+        How often it was claimed on purpose.
+    uses : set
+        Why it is held beside that: because it is staged, moves, was touched in an open run, …
     lent_to : Holder or None
-        Who uses it meanwhile, while its holder is paused.
+        Who uses it meanwhile.
     """
 
-    device: Any
-    holder: Holder
-    chain: tuple[int, ...]
-    count: int = 0
-    lent_to: Holder | None = None
+    __slots__ = ("chain", "count", "device", "holder", "lent_to", "uses")
+
+    def __init__(self, device: Any, holder: Holder, chain: tuple[int, ...]) -> None:
+        self.device = device
+        self.holder = holder
+        self.chain = chain
+        self.count = 0
+        self.uses: set[Hashable] = set()
+        self.lent_to: Holder | None = None
 
     @property
     def user(self) -> Holder:
         """Who may use the device now."""
         return self.lent_to or self.holder
 
+    @property
+    def over(self) -> bool:
+        """Whether there is no reason left to hold it."""
+        return self.count <= 0 and not self.uses
+
     def keeps_out(self, who: Holder) -> bool:
         """Tell whether ``who`` may not use the device now."""
-        return self.user is not who
+        return self.user is not who and who not in self.user.lends_to
 
     def overlaps(self, device_id: int, chain: tuple[int, ...]) -> bool:
         """Tell whether the claim covers the device, or something below it."""
         return self.chain[0] in chain or device_id in self.chain
 
 
-InUse: TypeAlias = Callable[[], Iterable[tuple[Any, Holder]]]
-"""Tells which devices are being moved at this moment without being claimed, and by whom."""
+_Parts: TypeAlias = "Sequence[tuple[Any, tuple[int, ...]]]"
+
+
+def _parts(device: Any) -> _Parts:
+    """Return what a claim on a device is a claim on, each with the ids of what contains it.
+
+    Asked before the lock is taken, for devices may answer with code of their own.
+    """
+    return [(part, device_chain(part)) for part in claimed_with(device)]
 
 
 @final
@@ -88,8 +89,9 @@ class ClaimsLedger(Mapping[Any, str]):
     """Who holds which device, as a mapping from device to the holder's name.
 
     A claim on a device covers the devices below it, found through their ``parent``: looking up a
-    child of a held device finds the holder, and so does looking up a parent of one. Iterating
-    gives the devices that were claimed themselves.
+    child of a held device finds the holder, and so does looking up a parent of one. It is a claim
+    on what the device drives, too (`freewheel.core.HasClaims`). Iterating gives the devices that
+    were claimed themselves, and those that a plan holds because it uses them.
 
     Nothing here ever waits for a device: who comes late is refused. So no order of claims can
     hang two plans. A claim on several devices gets all of them or none.
@@ -98,19 +100,20 @@ class ClaimsLedger(Mapping[Any, str]):
     """
 
     def __init__(self) -> None:
-        # May be taken with the engine's state lock held, and nothing of ours is taken below it:
-        # the probes and `on_occupied` callbacks, which are called with it held, take no lock.
+        # May be taken with the engine's state lock held, and nothing is taken below it. No code of
+        # others is called with it held, such as a device's `claimed_devices`.
         # Re-entrant: a finalizer that runs in the middle may release what its owner held.
         self._lock = threading.RLock()
-        # All of these are read and written with _lock held. A claim is in _claims under its
-        # device and holder, in _on under its device, and in _below under each true ancestor.
+        # All of these are read and written with _lock held, but for `holds`. A claim is in _claims
+        # under its device and holder, in _on under its device, and in _below under each true
+        # ancestor, and in _loans while it is lent.
         self._claims: dict[tuple[int, int], Claim] = {}
         self._on: dict[int, list[Claim]] = {}
         self._below: dict[int, list[Claim]] = {}
-        self._in_use: list[InUse] = []
-        self._occupied_watchers: list[Callable[[bool], None]] = []
+        self._loans: dict[int, Claim] = {}
+        self._changed = False  # since `_changing` began
         # Replaced as a whole, so that a change may be told of without the lock.
-        self._watchers: tuple[Callable[[Mapping[str, str]], None], ...] = ()
+        self._watchers: tuple[Callable[[], None], ...] = ()
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -149,16 +152,34 @@ class ClaimsLedger(Mapping[Any, str]):
             )
 
     def conflicts(self, holder: Holder, device: Any) -> list[Claim]:
-        """Return the claims that keep ``holder`` from using ``device``."""
-        chain = device_chain(device)
+        """Return the claims that keep ``holder`` from using ``device`` and what it drives."""
+        if not self._claims:
+            return []
+        found: dict[int, Claim] = {}
+        parts = _parts(device)
         with self._lock:
-            return [
-                claim for claim in self._overlapping(id(device), chain) if claim.keeps_out(holder)
-            ]
+            for part, chain in parts:
+                for claim in self._overlapping(id(part), chain):
+                    if claim.keeps_out(holder):
+                        found[id(claim)] = claim
+        return list(found.values())
+
+    def holds(self, holder: Holder, device: Any, why: Hashable) -> bool:
+        """Tell whether ``holder`` holds ``device`` itself for this reason, and has not lent it.
+
+        A look without the lock, for each message: what it finds is changed by the holder's own
+        thread alone, or by somebody to whom the holder has lent it, which it is at rest for.
+        """
+        claim = self._claims.get((id(device), id(holder)))
+        return claim is not None and claim.lent_to is None and why in claim.uses
 
     def overlap(self, one: Any, other: Any) -> bool:
-        """Tell whether one of two devices is the other, or contains it."""
-        return id(one) in device_chain(other) or id(other) in device_chain(one)
+        """Tell whether one of two devices is the other, contains it, or drives it."""
+        return any(
+            id(part) in device_chain(driven) or id(driven) in device_chain(part)
+            for part in claimed_with(one)
+            for driven in claimed_with(other)
+        )
 
     def lends(self, holder: Holder, device: Any) -> bool:
         """Tell whether ``holder`` has lent ``device``, or a part of it, to somebody."""
@@ -176,49 +197,65 @@ class ClaimsLedger(Mapping[Any, str]):
 
     # -- claiming -----------------------------------------------------------------------------
 
-    def acquire(self, holder: Holder, devices: Iterable[Any]) -> None:
+    def acquire(self, holder: Holder, devices: Iterable[Any], lender: Holder | None = None) -> None:
         """Claim all of the devices for ``holder``, or none.
 
         A device that it holds already is claimed once more, and then takes as many releases.
 
+        Parameters
+        ----------
+        lender : Holder, optional
+            Who lends what he holds of these devices, until ``holder`` releases them.
+
         Raises
         ------
         ResourceConflictError
-            If somebody else holds one of them, or moves it at this moment.
+            If somebody else holds one of them.
         """
-        wanted = [(device, device_chain(device)) for device in devices]
+        wanted = [(device, _parts(device)) for device in devices]
         with self._changing():
-            for device, chain in wanted:
-                self._admit(holder, device, chain)
-            for device, chain in wanted:
-                self._claim(holder, device, chain).count += 1
+            for device, parts in wanted:
+                self._admit(holder, device, parts, lender)
+            for _, parts in wanted:
+                for claim in self._claim(holder, parts):
+                    claim.count += 1
 
-    def touch(self, holder: Holder, device: Any) -> None:
-        """Claim a device for ``holder``, that is about to use it, unless it holds it already.
+    def touch(self, holder: Holder, device: Any, why: Hashable = USED) -> None:
+        """Have ``holder`` hold a device that it is about to use, for one more reason.
 
         Raises
         ------
         ResourceConflictError
             As for `acquire`.
         """
-        claim = self._claims.get((id(device), id(holder)))
-        if claim is not None and claim.lent_to is None:
+        if self.holds(holder, device, why):
             return
-        chain = device_chain(device)
+        parts = _parts(device)
         with self._changing():
-            self._admit(holder, device, chain)
-            self._claim(holder, device, chain)
+            self._admit(holder, device, parts)
+            for claim in self._claim(holder, parts):
+                claim.uses.add(why)
 
-    def _admit(self, holder: Holder, device: Any, chain: tuple[int, ...]) -> None:
-        for claim in self._overlapping(id(device), chain):
-            if claim.keeps_out(holder):
-                raise ResourceConflictError(device, claim.user, holder)
-        for probe in self._in_use:
-            for used, user in probe():
-                if user is not holder and (id(used) in chain or id(device) in device_chain(used)):
-                    raise ResourceConflictError(device, user, holder)
+    def _admit(
+        self, holder: Holder, device: Any, parts: _Parts, lender: Holder | None = None
+    ) -> None:
+        """Refuse ``holder``, or have lent what keeps it out; with the lock held."""
+        loans = []
+        for part, chain in parts:
+            for claim in self._overlapping(id(part), chain):
+                if claim.user is holder:
+                    continue
+                if claim.user is not lender and holder not in claim.user.lends_to:
+                    raise ResourceConflictError(device, claim.user, holder)
+                if claim.lent_to is None:  # else whoever has it lends on
+                    loans.append(claim)
+        for claim in loans:
+            self._lend(claim, holder)
 
-    def _claim(self, holder: Holder, device: Any, chain: tuple[int, ...]) -> Claim:
+    def _claim(self, holder: Holder, parts: _Parts) -> list[Claim]:
+        return [self._claim_one(holder, part, chain) for part, chain in parts]
+
+    def _claim_one(self, holder: Holder, device: Any, chain: tuple[int, ...]) -> Claim:
         key = id(device), id(holder)
         claim = self._claims.get(key)
         if claim is None:
@@ -226,12 +263,16 @@ class ClaimsLedger(Mapping[Any, str]):
             self._on.setdefault(chain[0], []).append(claim)
             for part in chain[1:]:
                 self._below.setdefault(part, []).append(claim)
+            self._changed = True
         return claim
 
     # -- releasing ----------------------------------------------------------------------------
 
     def release(self, holder: Holder, devices: Iterable[Any]) -> tuple[Holder, ...]:
         """Take back one claim of ``holder`` on each of the devices.
+
+        What it holds for a reason that lasts, because it is staged for example, it holds until
+        that is over.
 
         Returns
         -------
@@ -243,26 +284,55 @@ class ClaimsLedger(Mapping[Any, str]):
         KeyError
             If it does not hold one of them; then none is released.
         """
-        several = tuple(devices)
+        several = [(device, _parts(device)) for device in devices]
         with self._changing():
-            claims = [self._claims.get((id(device), id(holder))) for device in several]
-            held = [claim for claim in claims if claim is not None]
-            if len(held) == len(several):
-                for claim in held:
-                    claim.count -= 1
-                    if claim.count <= 0:
-                        self._drop(claim)
+            missing = [d for d, _ in several if (id(d), id(holder)) not in self._claims]
+            if not missing:
+                for _, parts in several:
+                    for claim in self._of(holder, parts):
+                        claim.count -= 1
+                        self._end_uses(claim, {BORROWED, USED})
                 return self._return_loans(holder)
-        missing = several[claims.index(None)]
         holds = ", ".join(map(device_name, self.held_by(holder))) or "nothing"
-        raise KeyError(f"{holder.name!r} does not hold {device_name(missing)!r}; it holds: {holds}")
+        raise KeyError(
+            f"{holder.name!r} does not hold {device_name(missing[0])!r}; it holds: {holds}"
+        )
 
-    def release_all(self, holder: Holder) -> tuple[Holder, ...]:
-        """Take back all that ``holder`` holds; see `release` for the answer."""
+    def _of(self, holder: Holder, parts: _Parts) -> list[Claim]:
+        claims = [self._claims.get((id(part), id(holder))) for part, _ in parts]
+        return [claim for claim in claims if claim is not None]
+
+    def _end_uses(self, claim: Claim, uses: set[Any]) -> None:
+        claim.uses -= uses
+        if claim.over:
+            self._drop(claim)
+
+    def let_go(self, holder: Holder, device: Any, why: Hashable) -> tuple[Holder, ...]:
+        """End one reason for which ``holder`` holds a device; see `release` for the answer."""
+        parts = _parts(device)
         with self._changing():
-            for claim in [c for c in self._claims.values() if c.holder is holder]:
-                self._drop(claim)
+            for claim in self._of(holder, parts):
+                self._end_uses(claim, {why})
             return self._return_loans(holder)
+
+    def let_go_of_all(self, holder: Holder, why: Hashable) -> tuple[Holder, ...]:
+        """End a reason for which ``holder`` holds devices; see `release` for the answer."""
+        with self._changing():
+            for claim in self._of_holder(holder):
+                self._end_uses(claim, {why})
+            return self._return_loans(holder)
+
+    def release_all(self, holder: Holder, kept: Iterable[Any] = ()) -> tuple[Holder, ...]:
+        """Take back all that ``holder`` holds but ``kept``; see `release` for the answer."""
+        spared = {id(part) for device in kept for part in claimed_with(device)}
+        with self._changing():
+            for claim in self._of_holder(holder):
+                if claim.chain[0] not in spared:
+                    self._drop(claim)
+            return self._return_loans(holder)
+
+    def _of_holder(self, holder: Holder) -> list[Claim]:
+        return [claim for claim in self._claims.values() if claim.holder is holder]
 
     def give_back(self, holder: Holder, lender: Holder) -> bool:
         """Release what ``holder`` uses only because ``lender`` lent it.
@@ -275,12 +345,12 @@ class ClaimsLedger(Mapping[Any, str]):
         """
         with self._changing():
             loans = [
-                claim
-                for claim in self._claims.values()
-                if claim.holder is lender and claim.lent_to is holder
+                loan
+                for loan in self._loans.values()
+                if loan.holder is lender and loan.lent_to is holder
             ]
-            for claim in [c for c in self._claims.values() if c.holder is holder]:
-                if claim.count == 0 and any(
+            for claim in self._of_holder(holder):
+                if claim.count <= 0 and any(
                     claim.overlaps(loan.chain[0], loan.chain) for loan in loans
                 ):
                     self._drop(claim)
@@ -288,6 +358,7 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def _drop(self, claim: Claim) -> None:
         self._claims.pop((claim.chain[0], id(claim.holder)), None)
+        self._loans.pop(id(claim), None)
         for place, part in enumerate(claim.chain):
             index = self._below if place else self._on
             entries = index.get(part, [])
@@ -295,24 +366,19 @@ class ClaimsLedger(Mapping[Any, str]):
                 entries.remove(claim)
             if not entries:
                 index.pop(part, None)
+        self._changed = True
 
     def _return_loans(self, borrower: Holder) -> tuple[Holder, ...]:
         lenders: dict[int, Holder] = {}
-        for loan in self._claims.values():
-            if loan.lent_to is not borrower:
-                continue
+        for loan in [loan for loan in self._loans.values() if loan.lent_to is borrower]:
             lenders[id(loan.holder)] = loan.holder
             uses = self._overlapping(loan.chain[0], loan.chain)
             if not any(claim.holder is borrower for claim in uses):
                 loan.lent_to = None
-        return tuple(
-            lender
-            for lender in lenders.values()
-            if not any(
-                claim.holder is lender and claim.lent_to is not None
-                for claim in self._claims.values()
-            )
-        )
+                del self._loans[id(loan)]
+                self._changed = True
+        lending = {id(loan.holder) for loan in self._loans.values()}
+        return tuple(lender for key, lender in lenders.items() if key not in lending)
 
     # -- lending ------------------------------------------------------------------------------
 
@@ -321,12 +387,37 @@ class ClaimsLedger(Mapping[Any, str]):
 
         Meanwhile the lender may not use it, and neither may a third party.
         """
-        chain = device_chain(device)
+        parts = _parts(device)
         with self._changing():
-            for claim in list(self._overlapping(id(device), chain)):
-                if claim.holder is lender:
-                    claim.lent_to = borrower
-            self._claim(borrower, device, chain)
+            for part, chain in parts:
+                for claim in list(self._overlapping(id(part), chain)):
+                    if claim.holder is lender:
+                        self._lend(claim, borrower)
+            for claim in self._claim(borrower, parts):
+                claim.uses.add(BORROWED)
+
+    def _lend(self, claim: Claim, borrower: Holder) -> None:
+        claim.lent_to = borrower
+        self._loans[id(claim)] = claim
+        self._changed = True
+
+    def lent_to_hands(self, lender: Holder) -> tuple[tuple[Any, Holder], ...]:
+        """Return what ``lender`` has lent to people: the devices, with who uses them."""
+        if not self._loans:
+            return ()
+        with self._lock:
+            return tuple(
+                (loan.device, loan.user)
+                for loan in self._loans.values()
+                if loan.holder is lender and isinstance(loan.user, HandHold)
+            )
+
+    def borrowed(self, holder: Holder) -> tuple[Any, ...]:
+        """Return the devices that ``holder`` has from somebody who gets them back."""
+        with self._lock:
+            return tuple(
+                claim.device for claim in self._of_holder(holder) if BORROWED in claim.uses
+            )
 
     # -- by hand ------------------------------------------------------------------------------
 
@@ -335,7 +426,8 @@ class ClaimsLedger(Mapping[Any, str]):
         """Hold a device by hand, for as long as the ``with`` block runs; from any thread.
 
         A plan that needs the device meanwhile gets a `ResourceConflictError` that names
-        ``holder``.
+        ``holder``; one that is submitted within the block may use it. A paused plan lends what it
+        holds, and a resume waits until it has that back.
 
         Parameters
         ----------
@@ -347,7 +439,7 @@ class ClaimsLedger(Mapping[Any, str]):
         Raises
         ------
         ResourceConflictError
-            If a plan holds the device, or moves it at this moment.
+            If a plan holds the device that is not paused.
         TypeError
             If it is no device.
         """
@@ -355,30 +447,12 @@ class ClaimsLedger(Mapping[Any, str]):
         hand = HandHold(holder)
         self.acquire(hand, devices)
         try:
-            yield
+            with holding(hand):
+                yield
         finally:
             self.release_all(hand)
 
     # -- watching -----------------------------------------------------------------------------
-
-    def add_in_use(self, probe: InUse) -> None:
-        """Have a claim checked also against what ``probe`` tells.
-
-        It is called with the ledger locked, so that nothing can begin between the answer and the
-        claim: it must be quick, and take no lock.
-        """
-        with self._lock:
-            self._in_use.append(probe)
-
-    def on_occupied(self, callback: Callable[[bool], None]) -> None:
-        """Have ``callback`` called when the first device is claimed, and when the last is free.
-
-        It is called in the thread that claims, before the claim is granted, with the ledger
-        locked: it must be quick, take no lock, and must not raise.
-        """
-        with self._lock:
-            self._occupied_watchers.append(callback)
-            callback(bool(self._claims))
 
     def on_change(self, callback: Callable[[Mapping[str, str]], None]) -> Callable[[], None]:
         """Have ``callback`` called with `by_name` after each change, in the thread that changes.
@@ -388,6 +462,10 @@ class ClaimsLedger(Mapping[Any, str]):
         callable
             Ends it.
         """
+        return self.when_changed(lambda: callback(self.by_name()))
+
+    def when_changed(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called after each change, which may be often; as `on_change`."""
         with self._lock:
             self._watchers = (*self._watchers, callback)
 
@@ -402,23 +480,16 @@ class ClaimsLedger(Mapping[Any, str]):
     def _changing(self) -> Iterator[None]:
         """Hold the lock; afterwards tell of what has changed, without it."""
         with self._lock:
-            before = self._state()
             try:
                 yield
             finally:
-                changed = self._state() != before
-                if bool(before) != bool(self._claims):
-                    for occupied in self._occupied_watchers:
-                        occupied(bool(self._claims))
+                changed, self._changed = self._changed, False
         if changed:
             self._tell()
-
-    def _state(self) -> list[tuple[int, int]]:
-        return [(claim.chain[0], id(claim.user)) for claim in self._claims.values()]
 
     def _tell(self) -> None:
         for watcher in self._watchers:
             try:
-                watcher(self.by_name())
+                watcher()
             except Exception:
                 _log.exception("A watcher of the claims raised.")

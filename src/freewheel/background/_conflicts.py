@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import ResourceConflictError
 from freewheel.core._devices import checked_devices, device_name
 
 from ._errors import warn
+from ._life import LENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Iterator
 
-    from ._claims import ClaimsLedger, Holder
+    from ._claims import ClaimsLedger
+    from ._holders import Holder
     from ._life import Life
     from ._roster import Roster
+    from ._spawner import Spawner
 
 __all__ = ["Conflicts"]
+
+_log = logging.getLogger("freewheel")
 
 #: So many attempts to get several devices at once, while tasks keep reaching for them.
 ATTEMPTS: Final = 16
@@ -33,11 +40,108 @@ class Conflicts:
         Who holds which device.
     roster : Roster
         The engine's tasks.
+    spawner : Spawner
+        Of the engine's loop.
     """
 
-    def __init__(self, claims: ClaimsLedger, roster: Roster) -> None:
+    def __init__(self, claims: ClaimsLedger, roster: Roster, spawner: Spawner) -> None:
         self._claims = claims
         self._roster = roster
+        self._spawner = spawner
+        # Of the loop's thread: those who wait until a claim ends, woken at each change. And which
+        # tasks wait for a device, and the plan that each of the others is waited for by.
+        self._waiters: list[asyncio.Future[None]] = []
+        self._wanting: dict[Life, tuple[Any, asyncio.Future[None]]] = {}
+        self._waited_for: dict[Life, Holder] = {}
+        # Written by the loop's thread, read by all: whether anybody waits for a change at all.
+        self._watching = False
+        claims.when_changed(self._claims_changed)
+
+    # -- waiting for a change -------------------------------------------------------------------
+
+    def _claims_changed(self) -> None:
+        # In the thread that changes, with nothing locked.
+        if self._watching:
+            self._spawner.call(self._wake)
+
+    def _wake(self) -> None:
+        waiters, self._waiters, self._watching = self._waiters, [], False
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _next_change(self) -> asyncio.Future[None]:
+        """Return what is done when some claim has changed; look again after this call."""
+        waiter: asyncio.Future[None] = self._spawner.loop.create_future()
+        self._waiters.append(waiter)
+        self._watching = True
+        return waiter
+
+    async def until_back(self, holder: Holder, what: str) -> None:
+        """Wait until people have given back what ``holder`` has lent to them."""
+        told = False
+        while True:
+            change = self._next_change()
+            if not (lent := self._claims.lent_to_hands(holder)):
+                return
+            if not told:
+                told = True
+                held = ", ".join(f"{device_name(d)!r} ({user.name})" for d, user in lent)
+                _log.warning("%s goes on when it has back what is held by hand: %s.", what, held)
+            await change
+
+    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
+        """Have a task go on when people have given its devices back."""
+        name = life.task.name
+
+        async def wait() -> None:
+            await self.until_back(life.task, f"The background task {name!r}")
+            life.let_go(LENT)
+
+        self._spawner.spawn(wait(), f"have {name!r} go on")
+
+    async def until_free(self, life: Life, device: Any) -> None:
+        """Wait, for a task that waits instead of being refused, until nobody keeps it out.
+
+        Raises
+        ------
+        ResourceConflictError
+            If another task has the device, or somebody who has it waits for this very task.
+        """
+        task = life.task
+        while True:
+            change = self._next_change()
+            claims = self._claims.conflicts(task, device)
+            if not claims:
+                return
+            for claim in claims:
+                if (
+                    self._roster.life_of(claim.user) is not None
+                    or self._waited_for.get(life) is claim.user
+                ):
+                    raise ResourceConflictError(device, claim.user, task)
+            self._wanting[life] = device, change
+            try:
+                await change
+            finally:
+                self._wanting.pop(life, None)
+
+    @contextmanager
+    def waiting_for(self, lives: Iterable[Life], holder: Holder) -> Iterator[None]:
+        """Note that a plan waits for tasks: those that wait for its devices are refused them."""
+        waited = list(lives)
+        for life in waited:
+            self._waited_for[life] = holder
+            device, change = self._wanting.get(life, (None, None))
+            if change is None or change.done():
+                continue
+            if any(claim.user is holder for claim in self._claims.conflicts(life.task, device)):
+                change.set_exception(ResourceConflictError(device, holder, life.task))
+        try:
+            yield
+        finally:
+            for life in waited:
+                self._waited_for.pop(life, None)
 
     # -- claiming -------------------------------------------------------------------------------
 
@@ -68,8 +172,24 @@ class Conflicts:
             self._give_back_unclaimed(holder)
             raise
 
+    async def take(self, holder: Holder, device: Any, why: Hashable) -> None:
+        """Have a plan hold a device that it is about to use, whatever tasks stand in its way.
+
+        Raises
+        ------
+        ResourceConflictError
+            If a holder does not give way.
+        """
+        for _ in range(ATTEMPTS):
+            await self.clear_the_way(holder, device)
+            try:
+                return self._claims.touch(holder, device, why)
+            except ResourceConflictError as conflict:
+                last = conflict  # a task reached for it meanwhile
+        raise last
+
     async def clear_the_way(self, holder: Holder, device: Any) -> None:
-        """Deal with the tasks that keep a foreground plan from ``device``, as each wants it.
+        """Deal with the tasks that keep a plan from ``device``, as each of them wants it.
 
         Raises
         ------
@@ -103,6 +223,12 @@ class Conflicts:
         await asyncio.wait([life.end])
         return True
 
+    def is_of(self, lives: Iterable[Life], holder: Holder, device: Any) -> bool:
+        """Tell whether tasks among ``lives`` alone keep ``holder`` from ``device``."""
+        tasks = [life.task for life in lives]
+        claims = self._claims.conflicts(holder, device)
+        return bool(claims) and all(any(c.user is task for task in tasks) for c in claims)
+
     # -- giving back ----------------------------------------------------------------------------
 
     def release(self, holder: Holder, devices: Any) -> None:
@@ -112,6 +238,10 @@ class Conflicts:
     def release_all(self, holder: Holder) -> None:
         """Release all that ``holder`` has, and have the tasks go on that waited for it."""
         self.freed(self._claims.release_all(holder))
+
+    def release_all_but(self, holder: Holder, kept: Iterable[Any]) -> None:
+        """Release all but these devices, and have the tasks go on that waited."""
+        self.freed(self._claims.release_all(holder, kept))
 
     def freed(self, lenders: tuple[Holder, ...]) -> None:
         """Have tasks go on that have all of their devices back."""

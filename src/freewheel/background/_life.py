@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ._child import How
-    from ._claims import ClaimsLedger, Holder
+    from ._claims import ClaimsLedger
+    from ._holders import Holder
     from ._runners import Runner
     from ._spawner import Spawner
 
@@ -29,6 +30,9 @@ __all__ = ["Life", "OnConflict", "Owner"]
 _log = logging.getLogger("freewheel")
 
 OnConflict: TypeAlias = Literal["cancel", "pause", "error"]
+#: The reason to rest of a task whose devices somebody else has.
+LENT: Final = "lent"
+_AT_REST: Final = (TaskStatus.PAUSED, TaskStatus.SUSPENDED)
 #: Seconds between the last request to end and giving up; see `Life.cancel`.
 LAST_GRACE: Final = 1.0
 
@@ -47,6 +51,10 @@ class Owner(Protocol):
 
     def freed(self, lenders: tuple[Holder, ...]) -> None:
         """Hear which tasks have all of their devices back, because this one has ended."""
+        ...
+
+    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
+        """Hear that a task would go on, but has lent these devices, to those holders."""
         ...
 
     def ended(self, life: Life) -> None:
@@ -71,6 +79,8 @@ class Life:
         Where its claims are.
     on_conflict : {"cancel", "pause", "error"}
         What becomes of it when the foreground needs a device that it holds.
+    suspendable : bool
+        Whether suspenders hold it up.
     """
 
     # There may be thousands: without a dictionary each.
@@ -86,11 +96,13 @@ class Life:
         "_runner",
         "_spawner",
         "_started",
+        "_suspensions",
         "_switch",
         "_watchdog",
         "end",
         "error",
         "on_conflict",
+        "suspendable",
         "task",
         "value",
     )
@@ -104,10 +116,12 @@ class Life:
         spawner: Spawner,
         ledger: ClaimsLedger,
         on_conflict: OnConflict,
+        suspendable: bool = True,
     ) -> None:
         self._inside = TaskInside(name, self, _future_of(name, spawner.thread))
         self.task = BackgroundTask(self._inside)
         self.on_conflict = on_conflict
+        self.suspendable = suspendable
         self.end: asyncio.Future[None] = spawner.loop.create_future()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -120,6 +134,7 @@ class Life:
         self._started = False
         self._cancel_asked = False
         self._abandoned = False
+        self._suspensions: frozenset[str] = frozenset()  # by these suspensions
         self._switch = asyncio.Lock()  # one change between rest and motion at a time
         self._watchdog: asyncio.TimerHandle | None = None
 
@@ -292,10 +307,19 @@ class Life:
         return self._reconcile_soon()
 
     def let_go(self, reason: str) -> None:
-        """End one reason to rest; with the last one the task goes on."""
+        """End one reason to rest; with the last one the task goes on.
+
+        If somebody has taken a device meanwhile, it goes on when it has that back.
+        """
         self._reasons -= {reason}
+        if self._rests and not self._reasons and not self._cancel_asked:
+            lent = self._ledger.lent_to_hands(self.task)
+            if lent and not self.over:
+                self._reasons |= {LENT}
+                self._owner.waits_for_loans(self, lent)
+                return
         if not self._started:
-            if not self._reasons and self.task.status is TaskStatus.PAUSED:
+            if not self._reasons and self.task.status in _AT_REST:
                 self._set_status(TaskStatus.WAITING)
                 self.start()
             return
@@ -303,19 +327,37 @@ class Life:
             self._reconcile_soon()
 
     def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
-        """Have the task held up by a suspender."""
-        if self._runner is None or self.over:
+        """Have the task held up by a suspender, unless it is exempt."""
+        if self._runner is None or self.over or not self.suspendable:
             return
-        if not self._runner.suspend(until, reason):
-            self._spawner.spawn(self._suspended(until), f"suspend {self.task.name!r}")
+        in_plan = self._started and self._runner.suspend(until, reason)
+        self._spawner.spawn(self._suspended(until, in_plan), f"suspend {self.task.name!r}")
 
-    async def _suspended(self, until: Callable[[], Awaitable[Any]]) -> None:
+    async def _suspended(self, until: Callable[[], Awaitable[Any]], in_plan: bool) -> None:
+        """Show that the task is suspended, and have it rest if its plan does not see to that."""
         reason = f"suspended {id(until)}"
-        await self.hold(reason)
+        self._suspensions |= {reason}
+        self._show()
         try:
+            if not in_plan:
+                await self.hold(reason)
             await until()
         finally:
-            self.let_go(reason)
+            self._suspensions -= {reason}
+            if not in_plan:
+                self.let_go(reason)
+            self._show()
+
+    def _show(self) -> None:
+        """Show whether the task runs, is suspended or paused."""
+        if self.over or self._runner is None or self._cancel_asked:
+            return
+        if self._suspensions and not self._reasons - self._suspensions:
+            self._set_status(TaskStatus.SUSPENDED)
+        elif self._rests or (self._reasons and not self._started):
+            self._set_status(TaskStatus.PAUSED)
+        elif self._started:
+            self._set_status(TaskStatus.RUNNING)
 
     def _reconcile_soon(self) -> asyncio.Task[Any]:
         name = self.task.name
@@ -328,17 +370,15 @@ class Life:
                 return
             if not self._started:
                 if self._reasons:
-                    self._set_status(TaskStatus.PAUSED)
+                    self._show()
                 return
             if self._reasons and not self._rests and not self._cancel_asked:
                 self._rests = await self._runner.pause() and self._runner is not None
-                if self._rests and not self._cancel_asked:
-                    self._set_status(TaskStatus.PAUSED)
+                self._show()
             elif not self._reasons and self._rests:
                 self._rests = False
                 await self._runner.resume()
-                if self._runner is not None and not self._cancel_asked:
-                    self._set_status(TaskStatus.RUNNING)
+                self._show()
 
     # -- conflicts ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 from freewheel.core import EngineClosedError
 
 if TYPE_CHECKING:
-    from ._claims import Holder
+    from ._holders import Holder
     from ._life import Life
 
 __all__ = ["Roster"]

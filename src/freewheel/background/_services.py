@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._background import Background
-    from ._claims import Holder
+    from ._holders import Holder
     from ._life import Life
 
 __all__ = ["ServiceKeeper", "service"]
@@ -228,6 +228,10 @@ class ServiceKeeper:
     def changed(self, task: BackgroundTask) -> None:
         """Hear that a service's status has changed."""
         self._background.changed(task)
+
+    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
+        """Hear that a service waits until it has its devices back."""
+        self._background.conflicts.waits_for_loans(life, lent)
 
     def freed(self, lenders: tuple[Holder, ...]) -> None:
         """Hear which tasks have their devices back."""

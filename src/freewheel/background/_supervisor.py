@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from ._child import How
-    from ._claims import Holder
     from ._conflicts import Conflicts
+    from ._holders import Holder
     from ._life import Life
     from ._results import Results
 
@@ -97,6 +97,10 @@ class Supervisor:
     def freed(self, lenders: tuple[Holder, ...]) -> None:
         """Hear which tasks have their devices back."""
         self._commons.conflicts.freed(lenders)
+
+    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
+        """Hear that a task waits until it has its devices back."""
+        self._commons.conflicts.waits_for_loans(life, lent)
 
     def ended(self, life: Life) -> None:
         """Hear that an owned task has ended, and say what becomes of its result."""
@@ -188,7 +192,8 @@ class Supervisor:
         self._commons.conflicts.give_back_to(waiting, self.holder)
         if not waiting:
             return
-        await asyncio.wait([life.end for life in waiting], timeout=at_most)
+        with self._commons.conflicts.waiting_for(waiting, self.holder):
+            await asyncio.wait([life.end for life in waiting], timeout=at_most)
         late = [life.task.name for life in waiting if not life.over]
         if late:
             raise WaitTimeoutError(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, Protocol, final
 
+from ._holders import HANDS
+
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from freewheel.core import EngineFuture
 
 __all__ = ["BackgroundTask", "MergeMode", "Requests", "TaskInside", "TaskStatus"]
@@ -17,6 +21,7 @@ class TaskStatus(enum.StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     PAUSED = "paused"
+    SUSPENDED = "suspended"
     CANCELLING = "cancelling"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -102,6 +107,8 @@ class BackgroundTask:
     """
 
     __slots__ = ("__weakref__", "_inside")
+    #: What sort of holder of devices it is, for errors.
+    kind = "task"
 
     def __init__(self, inside: TaskInside) -> None:
         self._inside = inside
@@ -115,6 +122,11 @@ class BackgroundTask:
     def status(self) -> TaskStatus:
         """Where it is in its life."""
         return self._inside.status
+
+    @property
+    def lends_to(self) -> Container[Any]:
+        """To whom it lends what it holds: while it is paused, to people."""
+        return HANDS if self._inside.status is TaskStatus.PAUSED else ()
 
     @property
     def future(self) -> EngineFuture[Any]:

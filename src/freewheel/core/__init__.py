@@ -18,7 +18,7 @@ from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
-from ._protocols import HasCache
+from ._protocols import HasCache, HasClaims
 from ._snapshot import EngineSnapshot
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
@@ -57,6 +57,7 @@ __all__ = [
     "ForkedProcessError",
     "FutureView",
     "HasCache",
+    "HasClaims",
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 __all__ = [
     "checked_devices",
+    "claimed_with",
     "device_chain",
     "device_children",
     "device_name",
@@ -144,6 +145,35 @@ def device_chain(device: Any) -> tuple[int, ...]:
         if callable(part) and not is_device(part):
             break  # a method, as Qt objects have it: no device tree
     return tuple(chain)
+
+
+def claimed_with(device: Any) -> tuple[Any, ...]:
+    """Return what a claim on ``device`` is a claim on: itself, and what it drives beside itself.
+
+    That is, of a pseudo axis its positioner, hence the real axes; of a device with a method
+    ``claimed_devices`` (`HasClaims`) what that returns; of a ``StandardReadable`` what it reads
+    that is no child of it; and of each of these in turn.
+    """
+    found = [device]
+    for part in found:
+        found += [other for other in _driven_by(part) if not any(other is f for f in found)]
+    return tuple(found)
+
+
+def _driven_by(device: Any) -> list[Any]:
+    driven = []
+    pseudo = getattr(sys.modules.get("ophyd.pseudopos"), "PseudoSingle", None)
+    if pseudo is not None and isinstance(device, pseudo) and device.parent is not None:
+        driven.append(device.parent)
+    claimed = getattr(device, "claimed_devices", None)
+    if callable(claimed):
+        driven += checked_devices(claimed())
+    # ophyd-async keeps the methods of what a StandardReadable reads, and has no public name for it.
+    for describe in getattr(device, "_describe_funcs", ()):
+        read = getattr(describe, "__self__", None)
+        if read is not None and is_device(read) and id(device) not in device_chain(read):
+            driven.append(read)
+    return driven
 
 
 def device_children(device: Any) -> Mapping[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ._devices import quoted_name
 
 __all__ = [
@@ -73,10 +75,40 @@ class ResourceConflictError(RuntimeError):
         device, holder, requester = (
             quoted_name(part) for part in (self.device, self.holder, self.requester)
         )
+        kinds = _kind(self.requester), _kind(self.holder)
+        remedy = _REMEDIES.get(kinds) or _REMEDIES.get((None, kinds[1])) or _REMEDY
         return (
-            f"{requester} needs {device}, which {holder} holds. Wait until {holder} has ended or "
-            f"releases {device}, or cancel it."
+            f"{requester} needs {device}, which {holder} holds. "
+            f"{remedy.format(device=device, holder=holder)}"
         )
+
+
+def _kind(who: object) -> str | None:
+    """Return what sort of holder it is: ``"plan"``, ``"task"`` or ``"hand"``."""
+    return getattr(who, "kind", None)
+
+
+_REMEDY: Final = "Wait until {holder} has ended or releases {device}, or cancel it."
+#: What to do, by who asks and who holds.
+_REMEDIES: Final[dict[tuple[str | None, str | None], str]] = {
+    ("hand", "plan"): (
+        "Pause the plan: then it lends {device} to you, and gets it back before it goes on. What "
+        "may change while it runs is set between two of its messages: "
+        "RE.by_hand.set(..., between=True)."
+    ),
+    ("hand", "task"): "Pause the task, which then lends {device} to you, or cancel it.",
+    ("task", "plan"): (
+        "Let the task wait for it, with on_conflict='pause'; or, for a task of that plan's own, "
+        "have the plan lend it, with claims=. Or wait until {holder} has ended or closes its run."
+    ),
+    ("plan", "task"): (
+        "Cancel the task, or start it with on_conflict='cancel' or 'pause', so that it gives way."
+    ),
+    (None, "hand"): (
+        "Wait until it is released by hand. Plans that are submitted inside of `with "
+        "RE.claims.hold(...)` may use it."
+    ),
+}
 
 
 class MissingExtraError(ImportError):

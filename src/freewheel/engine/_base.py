@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import bluesky.run_engine
 from bluesky.run_engine import TransitionError, default_scan_id_source
+from bluesky.suspenders import SuspenderBase
 
 from freewheel.background import Background, ClaimsLedger, ServiceKeeper
 from freewheel.core import EngineSnapshot
@@ -16,6 +17,7 @@ from freewheel.core._crossings import call_soon
 from ._action_board import ActionBoard
 from ._between import BetweenMessages
 from ._bluesky import BlueskyEngine, FairDispatcher, Request, inside_of, loop_threads
+from ._by_hand import ByHand
 from ._child import ChildEngine
 from ._claim_check import ForegroundClaims
 from ._documents import DocumentStream
@@ -26,6 +28,7 @@ from ._lifetime import EngineLife, hold_loop
 from ._owned_tasks import OwnedTasks
 from ._progress import PlanProgress
 from ._progress_board import ProgressBoard
+from ._suspenders import SuspendersView
 from .commands import COMMANDS
 
 if TYPE_CHECKING:
@@ -104,12 +107,13 @@ class EngineBase(BlueskyEngine):
             core, self._foreground, self._services, self._between, documents, hold
         )
         hold.release_with(self, documents.deliveries)
+        self.by_hand = ByHand(core, self.background, self._between, self._life.check_usable)
         self._services.adopt_marked()
 
     def _add_background(self, teller: Teller) -> None:
         core, household = self._core, self._core.household
         claims = ClaimsLedger()
-        claims.on_change(lambda _: teller.tell_latest(self.events.claims_changed, claims.by_name))
+        claims.when_changed(lambda: teller.tell_latest(self.events.claims_changed, claims.by_name))
         self.background = household.background = Background(
             core.loop,
             core.thread,
@@ -156,6 +160,43 @@ class EngineBase(BlueskyEngine):
         household = self._core.household
         household.commands = MappingProxyType({**household.commands, name: None})
         self._core.registry.forget(name, household.commands)
+
+    # -- suspenders ---------------------------------------------------------------------------
+
+    def install_suspender(self, suspender: Any) -> None:
+        """Install a suspender, for plans and for background tasks.
+
+        Parameters
+        ----------
+        suspender : bluesky.suspenders.SuspenderBase
+            The suspender. One that has tripped already suspends the tasks that run.
+        """
+        super().install_suspender(suspender)
+        if not isinstance(suspender, SuspenderBase):
+            return  # somebody who wants to be told of the engine, and suspends nothing
+        suspender.RE = SuspendersView(self, lambda: bool(self.background.running))
+        waits, justification = suspender.get_futures()
+        for wait in waits:
+            self.background.suspend_all(wait, justification)
+
+    def request_suspend(
+        self,
+        fut: Callable[[], Any],
+        *,
+        pre_plan: Any = None,
+        post_plan: Any = None,
+        justification: str | None = None,
+    ) -> None:
+        """Suspend the running plan and all background tasks until ``fut`` is done.
+
+        From any thread, without waiting. Tasks that are not ``suspendable`` go on. See
+        ``bluesky.run_engine.RunEngine.request_suspend`` for the parameters; the two plans are run
+        for the foreground plan alone.
+        """
+        self.background.suspend_all(fut, justification)
+        super().request_suspend(
+            fut, pre_plan=pre_plan, post_plan=post_plan, justification=justification
+        )
 
     # -- looking ------------------------------------------------------------------------------
 

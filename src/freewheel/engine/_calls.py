@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import Msg, RunEngineInterrupted, normalize_subs_input
 
+from freewheel.background import hands_here
 from freewheel.core import PlanCall
 
 from ._bluesky import PlanStart, plan_name
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bluesky.run_engine import RunEngineResult
 
+    from freewheel.background import HandHold
     from freewheel.core import EngineFuture
 
 __all__ = ["Call", "ExhaustedPlanError", "check_plan"]
@@ -74,6 +76,7 @@ class Call:
     thread: threading.Thread
     ends: list[EngineFuture[Any]] = field(default_factory=list)  # of stop, abort and halt
     pauses: list[EngineFuture[None]] = field(default_factory=list)
+    hands: tuple[HandHold, ...] = ()  # held by whoever called, who lends to the plan
 
     @classmethod
     def make(cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread) -> Call:
@@ -83,7 +86,8 @@ class Call:
             name, plan = plan.name, plan.make()
         check_plan(plan)
         start = PlanStart(plan, normalize_subs_input(subs), metadata)
-        return cls(start, PlanFuture(name or plan_name(plan), thread), thread)
+        future = PlanFuture(name or plan_name(plan), thread)
+        return cls(start, future, thread, hands=hands_here())
 
     @property
     def name(self) -> str:

@@ -149,6 +149,10 @@ class ChildEngine:
     @property
     def suspenders(self) -> tuple[Any, ...]:
         """The household's suspenders: a plan is not begun while one has tripped."""
+        task = self._tasks.task
+        life = None if task is None else self._household.background.roster.life_of(task)
+        if life is not None and not life.suspendable:
+            return ()
         return (*self._household.suspenders(), *self._core.engine.suspenders)
 
     def state_changed(self, new: EngineState, old: EngineState) -> None:

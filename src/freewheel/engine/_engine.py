@@ -47,6 +47,8 @@ class RunEngine(EngineBase):
         What runs beside the foreground plan: tasks by name, ``launch``, ``pending``, ``on_merge``.
     claims : ClaimsLedger
         Who holds which device.
+    by_hand : ByHand
+        What a person moves or changes: ``RE.by_hand.set(device, value)``.
 
     Notes
     -----

@@ -82,6 +82,8 @@ class Teller:
     def __init__(self, loop: asyncio.AbstractEventLoop, ident: int | None) -> None:
         self._loop = loop
         self._ident = ident
+        # The signals that are about to be emitted: added to by any thread, taken on the loop.
+        self._pending: set[str] = set()
 
     def tell(self, signal: SignalInstance, *args: Any) -> None:
         """Emit ``signal`` with ``args``; from any thread."""
@@ -91,8 +93,12 @@ class Teller:
             call_soon(self._loop, emit_safely, signal, *args)
 
     def tell_latest(self, signal: SignalInstance, look: Callable[[], object]) -> None:
-        """Emit ``signal`` with what ``look`` returns when it is told: the last one is the last."""
-        if threading.get_ident() == self._ident:
-            emit_safely(signal, look())
-        else:
-            call_soon(self._loop, self.tell_latest, signal, look)
+        """Emit ``signal`` soon with what ``look`` returns then: once for several changes."""
+        if not len(signal) or signal.name in self._pending:
+            return
+        self._pending.add(signal.name)
+        call_soon(self._loop, self._look, signal, look)
+
+    def _look(self, signal: SignalInstance, look: Callable[[], object]) -> None:
+        self._pending.discard(signal.name)
+        emit_safely(signal, look())

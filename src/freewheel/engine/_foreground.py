@@ -119,6 +119,7 @@ class Foreground:
         try:
             check_plan(call.start.plan)  # it may have been run by an earlier call meanwhile
             self._requests.begin(call.start)
+            self._core.tasks.lend_from(call.hands)
         except BaseException as error:
             self.plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))
             return

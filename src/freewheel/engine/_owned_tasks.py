@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, final
 from bluesky.utils import Msg
 
 from freewheel.background import Holder, PlanHolder, Supervisor
+from freewheel.core._crossings import completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
 
-    from freewheel.background import Background, BackgroundTask, How
+    from freewheel.background import Background, BackgroundTask, HandHold, How
 
     from ._bluesky import EngineCore
 
@@ -37,7 +38,7 @@ class OwnedTasks:
         self._core = core
         #: Who the plan is in the ledger: a task, or for a foreground plan made when needed.
         self.task: BackgroundTask | None = None
-        self._holder: Holder | None = None
+        self._holder: PlanHolder | None = None
         self._supervisor: Supervisor | None = None
 
     @property
@@ -84,8 +85,11 @@ class OwnedTasks:
             self._supervisor.resume_all()
 
     def suspend_all(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
-        """Have a suspender hold them up."""
-        if self._supervisor is not None:
+        """Have a suspender hold them up.
+
+        Those of a foreground plan were told already, with all others: `Background.suspend_all`.
+        """
+        if self.task is not None and self._supervisor is not None:
             self._supervisor.suspend_all(until, reason)
 
     def held_by_others(self, devices: Iterable[Any]) -> list[Any]:
@@ -100,7 +104,7 @@ class OwnedTasks:
         """Wait until the tasks of a plan that has completed have ended, and tell of failures."""
         supervisor, plan = self.supervisor, self._core.under_way
         supervisor.plan_ended()
-        self._release_all()
+        await self._give_back()
         plan.replay.over()
         with plan.waiting_safely():
             await supervisor.all_ended()
@@ -110,13 +114,45 @@ class OwnedTasks:
     def plan_over(self) -> BaseException | None:
         """Note the end of the plan; return the failures that nobody was told of."""
         supervisor, self._supervisor = self._supervisor, None
-        self._release_all()
-        self._holder = None
         return None if supervisor is None else supervisor.take_failures()
 
-    def _release_all(self) -> None:
+    # -- claims -------------------------------------------------------------------------------
+
+    def rest(self, at_rest: bool) -> None:
+        """Lend what the plan holds to people, while it is paused."""
+        if self.task is None and self._holder is not None:
+            self._holder.rest(at_rest)
+
+    async def until_back(self) -> None:
+        """Wait until people have given that back."""
+        if self.task is None and self._holder is not None:
+            what = f"The plan {self._core.plan_name!r}"
+            await self.background.conflicts.until_back(self._holder, what)
+
+    def lend_from(self, hands: Iterable[HandHold]) -> None:
+        """Have people lend to the plan, which they have submitted, what they hold."""
+        for hand in hands:
+            hand.lends_to.add(self.holder)
+
+    async def _give_back(self) -> None:
+        """Give up what the plan holds, which has completed: its tasks may wait for it.
+
+        What it has left staged it holds until it is unstaged; if it is a task's, that is now.
+        """
+        holder, staged = self._holder, self._core.devices.staged
+        if holder is None:
+            return
+        for device in self.background.claims.borrowed(holder):
+            if device in staged:
+                staged.discard(device)
+                await completion(device.unstage())
+        self.background.conflicts.release_all_but(holder, staged)
+
+    def release(self) -> None:
+        """Give up all that the plan holds: its clean-up is over."""
         if self._holder is not None and self.task is None:
             self.background.conflicts.release_all(self._holder)
+        self._holder = None
 
 
 def _wait_for_owned(core: EngineCore) -> Generator[Msg, Any, Any]:

@@ -31,6 +31,7 @@ def background(
     claims: Any = (),
     on_conflict: Literal["cancel", "pause", "error"] = "cancel",
     detach: bool = False,
+    suspendable: bool = True,
     flavour: str | ModuleType | None = None,
 ) -> MsgGenerator[Any]:
     """Start something that runs beside this plan.
@@ -47,14 +48,17 @@ def background(
     name : str, optional
         What the task answers to; by default the payload's name, with a number if need be.
     claims : device or iterable of devices
-        What the task holds from its start. What it uses without having claimed it, it holds from
-        then on.
+        What the task holds from its start. What this plan holds itself it lends to the task until
+        that has ended. What the task uses without having claimed it, it holds from then on.
     on_conflict : {"cancel", "pause", "error"}
         When the foreground plan needs a device that the task holds: the task is cancelled; or is
         paused until the foreground plan releases the device, ends, or waits for the task; or the
-        foreground plan gets a `ResourceConflictError`.
+        foreground plan gets a `ResourceConflictError`. A task that is paused also waits where
+        others are refused: for a device that the foreground plan or a person holds.
     detach : bool
         Whether the task may outlive the plan.
+    suspendable : bool
+        Whether suspenders hold it up; not so for a watchdog.
     flavour : str or module, optional
         ``"asyncio"``, ``"threading"``, ``"trio"``; by default what the payload looks like.
 
@@ -73,7 +77,7 @@ def background(
     TypeError
         For a payload that is none of these, or a claim that is no device.
     ResourceConflictError
-        If somebody else holds a claimed device, or this plan moves it at this moment.
+        If somebody else holds a claimed device.
     """
     task = yield Msg(
         "background",
@@ -83,6 +87,7 @@ def background(
         claims=claims,
         on_conflict=on_conflict,
         detach=detach,
+        suspendable=suspendable,
         flavour=flavour,
     )
     return task

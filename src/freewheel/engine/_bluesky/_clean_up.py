@@ -76,6 +76,7 @@ class CleanUp:
                 )
                 await self._step(f"close run {key!r}", run.close_run(close), fatal=False)
         core.forget_runs()
+        core.tasks.release()
         self._plan.stack.close(core.log)
         return await self._deliver()
 

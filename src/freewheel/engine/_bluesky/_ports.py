@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bluesky.utils import Msg
 
-    from freewheel.background import Background, BackgroundTask, Holder, Supervisor
+    from freewheel.background import Background, BackgroundTask, HandHold, Holder, Supervisor
     from freewheel.core import EngineState, Progress
 
     from ._asked import Asked, PlanEnd
@@ -158,6 +158,22 @@ class PlanTasks(Protocol):
         """Wait until the tasks of a plan that has completed have ended."""
         ...
 
+    def lend_from(self, hands: Iterable[HandHold]) -> None:
+        """Have people lend to the plan, which they have submitted, what they hold."""
+        ...
+
+    def rest(self, at_rest: bool) -> None:
+        """Hear that the plan is paused, or that it is to go on."""
+        ...
+
+    async def until_back(self) -> None:
+        """Wait until people have given back what they have taken while the plan was paused."""
+        ...
+
+    def release(self) -> None:
+        """Give up all that the plan holds: its clean-up is over."""
+        ...
+
     @property
     def any_alive(self) -> bool:
         """Whether the plan has tasks that have not ended."""
@@ -208,6 +224,14 @@ class ClaimCheck(Protocol):
         ResourceConflictError
             If somebody else holds the device and does not give way.
         """
+        ...
+
+    def finished(self, msg: Msg) -> None:
+        """Hear that a message has been carried out, or has failed, that way was made for."""
+        ...
+
+    def run_closed(self, run: Any) -> None:
+        """Hear that a run has been closed."""
         ...
 
 

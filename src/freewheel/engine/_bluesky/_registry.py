@@ -89,9 +89,12 @@ class _Checked:
         return self._make_way(msg)
 
     async def _make_way(self, msg: Msg) -> Any:
-        if await self._check.make_way(msg):
+        if not await self._check.make_way(msg):
+            return [] if msg.command == "unstage" else None
+        try:
             return await self._handler(msg)
-        return [] if msg.command == "unstage" else None
+        finally:
+            self._check.finished(msg)
 
 
 #: The methods of bluesky's engine that are commands, by the class of engine. Written on the loop of

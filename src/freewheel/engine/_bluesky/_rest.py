@@ -66,6 +66,7 @@ class Rest:
                 states.change_locked(EngineState.PAUSED)
         if at_rest:
             states.announce()
+            core.tasks.rest(True)
             core.owner.plan_paused()
         # Not at rest: the plan's end was requested meanwhile. This thread has heard of it, or will.
         if plan.asked.exit is None and await wake:
@@ -84,6 +85,8 @@ class Rest:
 
     async def _go_on(self) -> None:
         core, plan = self._core, self._plan
+        core.tasks.rest(False)
+        await core.tasks.until_back()
         plan.interrupted = False
         for run in core.runs.values():
             run.record_interruption("resume")

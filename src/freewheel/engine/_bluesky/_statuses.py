@@ -17,7 +17,7 @@ from freewheel.core._crossings import call_soon
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from bluesky.protocols import Status
 
@@ -158,6 +158,7 @@ class Pending:
         countdown, self._countdown = self._countdown, None
         if countdown is not None:
             countdown.one_ended(failure is not None)
+        self._owner.rests(self)
 
 
 @final
@@ -185,12 +186,14 @@ class Statuses:
 
     __slots__ = (
         "_added",
+        "_at_rest",
         "_called",
         "_ended",
         "_ident",
         "_latest",
         "_loop",
         "_unrepeated",
+        "_watched",
         "groups",
         "log",
         "objects",
@@ -219,6 +222,31 @@ class Statuses:
         # What was started last with each device of the plan. Written on the loop's thread; copied,
         # in one step, by others.
         self._latest: dict[Any, Pending] = {}
+        # Whoever wants to hear when these devices are under way no more; by their ids.
+        self._at_rest: Callable[[Any], None] | None = None
+        self._watched: set[int] = set()
+
+    def when_at_rest(self, callback: Callable[[Any], None]) -> None:
+        """Have ``callback`` called with each device that is watched, when it has come to rest."""
+        self._at_rest = callback
+
+    def watch(self, device: Any) -> bool:
+        """Watch a device if it is under way; return whether it is."""
+        pending = self._latest.get(device)
+        if pending is None or not pending.uses_device():
+            return False
+        self._watched.add(id(device))
+        return True
+
+    def rests(self, pending: Pending) -> None:
+        """Tell of a device whose status has ended, if it is watched and rests."""
+        device = pending.obj
+        if id(device) not in self._watched or self._at_rest is None:
+            return
+        latest = self._latest.get(device)
+        if latest is None or not latest.uses_device():
+            self._watched.discard(id(device))
+            self._at_rest(device)
 
     def in_use(self) -> list[Any]:
         """Return the devices that are under way, or flying; from any thread."""
@@ -238,6 +266,7 @@ class Statuses:
     def forget(self) -> None:
         """Forget the devices of a plan that has ended."""
         self._latest.clear()
+        self._watched.clear()
 
     def new_future(self) -> asyncio.Future[None]:
         """Return a future of the loop."""

@@ -41,9 +41,12 @@ class CloseRun:
 
     async def __call__(self, msg: Msg) -> Any:
         """Close it, and repeat nothing of it any more."""
-        self._core.tell_of_exit()
-        answer = await self._core.original("close_run")(msg)
-        self._core.forget_run(msg.run)
+        core = self._core
+        run = core.runs.get(msg.run)
+        core.tell_of_exit()
+        answer = await core.original("close_run")(msg)
+        core.forget_run(msg.run)
+        core.claim_check.run_closed(run)
         return answer
 
 

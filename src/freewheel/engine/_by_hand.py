@@ -1,0 +1,146 @@
+"""What a person moves or changes: the one verb for prompt, window and programs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, final
+
+from freewheel.background import HandHold, hands_here
+from freewheel.core import EngineFuture
+from freewheel.core._crossings import completion
+from freewheel.core._devices import device_name, is_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from freewheel.background import Background
+
+    from ._between import BetweenMessages
+    from ._bluesky import EngineCore
+
+__all__ = ["ByHand"]
+
+_log = logging.getLogger("freewheel")
+
+
+@final
+class ByHand:
+    """Moves and settings that a person makes, beside plans. ``RE.by_hand`` is one.
+
+    Claims apply to them as to plans. All of it may be called from any thread, and does not wait.
+
+    Parameters
+    ----------
+    core : EngineCore
+        The engine.
+    background : Background
+        Where the claims are.
+    between : BetweenMessages
+        What makes changes between two messages of a plan.
+    check : callable
+        Refuses an engine that is closed.
+    """
+
+    def __init__(
+        self,
+        core: EngineCore,
+        background: Background,
+        between: BetweenMessages,
+        check: Callable[[], None],
+    ) -> None:
+        self._core = core
+        self._background = background
+        self._between = between
+        self._check = check
+        # Written on the loop's thread; copied, in one step, by others.
+        self._moving: dict[HandHold, Any] = {}
+
+    def set(
+        self, device: Any, value: Any, *, between: bool = False, holder: str = "manual move"
+    ) -> EngineFuture[Any]:
+        """Set a device, as a person would.
+
+        The device is held until it has come to rest: a plan that needs it meanwhile gets a
+        `ResourceConflictError` that names ``holder``. While a plan is paused, it lends what it
+        holds; its resume waits until the move is over.
+
+        Parameters
+        ----------
+        device : Movable
+            What to set.
+        value : object
+            Where to, in the device's own units.
+        between : bool
+            Whether to set it between two messages of the plan that holds it, with that plan's
+            consent, as a live view's exposure time; see `RunEngine.between_messages`.
+        holder : str
+            The name to show to others.
+
+        Returns
+        -------
+        EngineFuture
+            Done when the device has come to rest, with its status, or with what it failed with.
+
+        Raises
+        ------
+        ResourceConflictError
+            If a plan, a task or somebody else holds the device. Nothing was sent to it.
+        TypeError
+            If it cannot be set.
+        EngineClosedError, ForkedProcessError
+            If the engine cannot do anything any more.
+        """
+        self._check()
+        name = _checked_name(device)
+        _log.info("%s: %s is set to %r.", holder, name, value)
+        if between:
+            return self._between.put(_setter(device, value, name))
+        hand = HandHold(holder)
+        for outer in hands_here():
+            outer.lends_to.add(hand)
+        self._background.claims.acquire(hand, [device])
+        future: EngineFuture[Any] = EngineFuture(f"the move of {name!r} by hand", self._core.thread)
+        future.set_running_or_notify_cancel()
+        self._core.call_on_loop(self._begin, hand, device, value, future)
+        return future
+
+    def _begin(self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]) -> None:
+        self._moving[hand] = device
+        self._background.spawner.spawn(
+            self._move(hand, device, value, future), f"move {device_name(device)!r} by hand"
+        )
+
+    async def _move(
+        self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]
+    ) -> None:
+        status, error = None, None
+        try:
+            status = device.set(value)
+            await completion(status)
+        except BaseException as raised:
+            error = raised
+        self._moving.pop(hand, None)
+        self._background.conflicts.release_all(hand)
+        future.settle(status, error)
+
+    @property
+    def moving(self) -> tuple[Any, ...]:
+        """The devices that are on their way by hand."""
+        return tuple(self._moving.copy().values())
+
+
+def _checked_name(device: Any) -> str:
+    if not is_device(device) or not callable(getattr(device, "set", None)):
+        hint = " Pass the device itself, not its name." if isinstance(device, str) else ""
+        raise TypeError(f"RE.by_hand.set sets devices that can be set, not {device!r}.{hint}")
+    return device_name(device)
+
+
+def _setter(device: Any, value: Any, name: str) -> Callable[[], Any]:
+    async def set_by_hand() -> Any:
+        status = device.set(value)
+        await completion(status)
+        return status
+
+    set_by_hand.__name__ = f"set {name}"
+    return set_by_hand
