@@ -22,7 +22,16 @@ from rich.table import Table
 if TYPE_CHECKING:
     from benchmarks._rows import Row
 
-PEERS = ("freewheel", "bluesky", "redsun", "ophyd", "ophyd-async", "psygnal", "uvloop")
+PEERS = (
+    "freewheel",
+    "bluesky",
+    "redsun",
+    "ophyd",
+    "ophyd-async",
+    "psygnal",
+    "uvloop",
+    "pymmcore-plus",
+)
 
 
 def modules() -> list[str]:

@@ -5,6 +5,7 @@ from ._dark_frame import DarkFrameResult, dark_frame
 from ._live_view import SNAP, LiveViewResult, live_view
 from ._mda import FINISH, SKIP, MDAResult, mda
 from ._mda_devices import HasMDADevices, MDADevices, Sequencer
+from ._mda_ome import OmeWriter
 
 __all__ = [
     "FINISH",
@@ -16,6 +17,7 @@ __all__ = [
     "LiveViewResult",
     "MDADevices",
     "MDAResult",
+    "OmeWriter",
     "Sequencer",
     "align",
     "dark_frame",

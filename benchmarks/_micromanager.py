@@ -1,0 +1,144 @@
+"""useq's sequences and live frames on Micro-Manager's core, beside pymmcore-plus's own runner.
+
+The same core, the same sequence, in turns in one process. Ours emits bluesky's documents for each
+frame; theirs its metadata and a signal.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+
+from benchmarks._rows import Row, interleave, make_row
+from freewheel import RunEngine
+from freewheel.micromanager import MicroManagerDevices, devices, load
+from freewheel.plans import live_view, mda
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import useq
+
+__all__ = ["rows"]
+
+FRAMES = 200
+MEMORY_FRAMES = 20_000
+
+
+def rows() -> Iterable[Row]:
+    """Measure sequences in software and in hardware, a live view, and memory."""
+    core = load()
+    core.setExposure(1)
+    logging.getLogger("pymmcore-plus").setLevel(logging.WARNING)  # for both sides
+    try:
+        with RunEngine() as engine:
+            scope = devices(core)
+            engine(_connect(scope)).result()
+            yield from _sequences(engine, scope)
+            yield from _live(engine, scope)
+            yield _memory(engine, scope)
+    finally:
+        core.unloadAllDevices()
+
+
+def _connect(scope: MicroManagerDevices) -> Any:
+    yield from bps.wait_for([scope.connect])
+
+
+def _sequence(frames: int) -> useq.MDASequence:
+    import useq
+
+    return useq.MDASequence(channels=["DAPI"], time_plan={"interval": 0, "loops": frames})
+
+
+def _per_second(frames: int, run: Callable[[], Any]) -> Callable[[], float]:
+    def measure() -> float:
+        gc.collect()
+        began = time.perf_counter()
+        run()
+        return frames / (time.perf_counter() - began)
+
+    return measure
+
+
+def _sequences(engine: RunEngine, scope: MicroManagerDevices) -> Iterable[Row]:
+    core = scope.mmcore
+    for hardware, name in ((False, "software"), (True, "hardware")):
+
+        def theirs(hardware: bool = hardware) -> None:
+            assert core.mda.engine is not None
+            core.mda.engine.use_hardware_sequencing = hardware
+            core.mda.run(_sequence(FRAMES))
+
+        def ours(hardware: bool = hardware) -> None:
+            engine(mda(_sequence(FRAMES), scope, hardware=hardware)).result()
+
+        figures = interleave(
+            {"freewheel": _per_second(FRAMES, ours), "pymmcore-plus": _per_second(FRAMES, theirs)},
+            repeats=9,
+        )
+        yield make_row(
+            f"mda, {FRAMES} frames of 512 x 512, timed by {name}",
+            figures,
+            peer="pymmcore-plus",
+            unit="1/s",
+            more_is_better=True,
+            must_reach=">= 1.0",
+        )
+
+
+def _live(engine: RunEngine, scope: MicroManagerDevices) -> Iterable[Row]:
+    core = scope.mmcore
+
+    def bare() -> None:
+        for _ in range(FRAMES):
+            core.snapImage()
+            core.getImage()
+
+    def ours() -> None:
+        engine(live_view([scope.camera], rate=10_000, frames=FRAMES, at_once=True)).result()
+
+    for exposure in (1, 10):
+        core.setExposure(exposure)
+        figures = interleave(
+            {"freewheel": _per_second(FRAMES, ours), "bare core": _per_second(FRAMES, bare)},
+            repeats=7,
+        )
+        yield make_row(
+            f"live view, {exposure} ms exposure",
+            figures,
+            peer="bare core",
+            unit="1/s",
+            more_is_better=True,
+            must_reach=">= 0.95",
+        )
+    core.setExposure(1)
+
+
+def _memory(engine: RunEngine, scope: MicroManagerDevices) -> Row:
+    engine(mda(_sequence(1000), scope)).result()  # what is kept once
+    sequence = _sequence(MEMORY_FRAMES)
+    list(sequence)
+    gc.collect()
+    before = _resident()
+    engine(mda(sequence, scope)).result()
+    gc.collect()
+    return Row(
+        name=f"memory kept after {MEMORY_FRAMES:,} frames",
+        ours=_resident() - before,
+        peer=None,
+        peer_name="",
+        ratio=None,
+        unit="MB",
+        must_reach="< 30 MB",
+    )
+
+
+def _resident() -> float:
+    """Return the memory of this process [MB]."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
