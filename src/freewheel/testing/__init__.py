@@ -6,14 +6,17 @@ and ``leak_check``; the rest works without pytest.
 
 from ._clock import VirtualClock, VirtualTimeLoop
 from ._documents import DocumentLog, assert_emitted, assert_events, assert_valid
+from ._iocs import IocProcess, local_epics
 from ._leaks import no_leaks
 
 __all__ = [
     "DocumentLog",
+    "IocProcess",
     "VirtualClock",
     "VirtualTimeLoop",
     "assert_emitted",
     "assert_events",
     "assert_valid",
+    "local_epics",
     "no_leaks",
 ]

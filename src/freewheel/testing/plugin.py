@@ -2,24 +2,25 @@
 
 ``RE``, an engine that is closed after the test; ``documents``, what it emitted; ``clock``, which
 makes time that is waited for pass at once; ``leak_check``, which fails a test that leaves threads,
-event loops or tasks behind.
+event loops or tasks behind; ``start_ioc``, which starts EPICS servers as processes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from freewheel import RunEngine
 
     from ._clock import VirtualClock
     from ._documents import DocumentLog
+    from ._iocs import IocProcess
 
-__all__ = ["RE", "clock", "documents", "leak_check"]
+__all__ = ["RE", "clock", "documents", "leak_check", "start_ioc"]
 
 
 @pytest.fixture
@@ -73,3 +74,22 @@ def leak_check() -> Iterator[None]:
 
     with no_leaks():
         yield
+
+
+@pytest.fixture
+def start_ioc() -> Iterator[Callable[..., IocProcess]]:
+    """Give what starts an EPICS server, or another one, as a process; it ends with the test.
+
+    ``ioc = start_ioc("my_ioc.py", ready="iocInit")``: the arguments are those of `IocProcess`.
+    Its ports are nobody else's, and clients of this process look nowhere else: see `local_epics`.
+    """
+    from contextlib import ExitStack
+
+    from ._iocs import IocProcess
+
+    with ExitStack() as running:
+
+        def start(*arguments: Any, **options: Any) -> IocProcess:
+            return running.enter_context(IocProcess(*arguments, **options))
+
+        yield start

@@ -1,0 +1,201 @@
+"""Real EPICS IOCs for tests, as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["IocProcess", "local_epics"]
+
+_lock = threading.Lock()  # guards _environment, which is filled once
+_environment: dict[str, str] = {}
+
+
+def _free_port() -> int:
+    """Return a port that nobody has, of TCP and UDP alike."""
+    while True:
+        with socket.socket() as stream:
+            stream.bind(("127.0.0.1", 0))
+            port: int = stream.getsockname()[1]
+            try:
+                with socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+                    datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # somebody has it
+            return port
+
+
+def local_epics() -> dict[str, str]:
+    """Keep EPICS to this machine, on ports that nobody else uses.
+
+    Sets the environment of this process, for its clients and for the servers that it starts. EPICS
+    libraries read it once, with their first PV: call this before, at the top of a ``conftest.py``.
+    The same ports each time in one process; others in another.
+
+    Returns
+    -------
+    dict of str to str
+        The variables.
+    """
+    with _lock:
+        if not _environment:
+            ca, pva, broadcast, repeater = (str(_free_port()) for _ in range(4))
+            _environment.update(
+                EPICS_CA_ADDR_LIST="127.0.0.1",
+                EPICS_CA_AUTO_ADDR_LIST="NO",
+                EPICS_CA_SERVER_PORT=ca,
+                EPICS_CA_REPEATER_PORT=repeater,
+                EPICS_CAS_INTF_ADDR_LIST="127.0.0.1",
+                EPICS_CAS_BEACON_ADDR_LIST="127.0.0.1",
+                EPICS_CAS_AUTO_BEACON_ADDR_LIST="NO",
+                EPICS_PVA_ADDR_LIST="127.0.0.1",
+                EPICS_PVA_AUTO_ADDR_LIST="NO",
+                EPICS_PVA_SERVER_PORT=pva,
+                EPICS_PVA_BROADCAST_PORT=broadcast,
+                EPICS_PVAS_INTF_ADDR_LIST="127.0.0.1",
+            )
+    os.environ.update(_environment)
+    return dict(_environment)
+
+
+@final
+class IocProcess:
+    """An IOC, or another server, as a process that can be killed and started again.
+
+    Its ports are those of `local_epics`: one IOC at a time for each process of tests.
+
+    Parameters
+    ----------
+    command : path or sequence of str
+        A Python file, or what to run. It must print `ready` when its PVs can be had.
+    ready : str
+        Part of the line that says that it is up.
+    timeout : float
+        How long it may take to come up [s].
+    environment : mapping of str to str, optional
+        Further variables.
+
+    Attributes
+    ----------
+    output : collections.deque of str
+        The newest lines that it printed.
+
+    Examples
+    --------
+    >>> with IocProcess("my_ioc.py", ready="iocInit") as ioc:
+    ...     RE(scan([detector], motor, 0, 1, 5)).result()
+    ...     ioc.kill()  # as if somebody pulled the plug
+    ...     ioc.start()
+    """
+
+    def __init__(
+        self,
+        command: str | Path | Sequence[str],
+        *,
+        ready: str,
+        timeout: float = 20.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if isinstance(command, (str, os.PathLike)):
+            self._command = [sys.executable, "-u", os.fspath(command)]
+        else:
+            self._command = [str(part) for part in command]
+        self._ready = ready
+        self._timeout = timeout
+        self._further = dict(environment or {})
+        self.output: deque[str] = deque(maxlen=200)  # filled by the reading thread
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._is_ready = False  # set by the reading thread, before _up
+        self._up = threading.Event()  # set when it is ready, or has ended
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, and wait until it is up.
+
+        Raises
+        ------
+        RuntimeError
+            When it ends, or does not come up in time; with what it printed.
+        """
+        if self.is_running:
+            return
+        self._up.clear()
+        self._is_ready = False
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,  # an IOC's shell ends with its input
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **local_epics(), **self._further},
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name="ioc-output", daemon=True)
+        self._reader.start()
+        if not self._up.wait(self._timeout) or not self._is_ready:
+            self.kill()
+            said = "\n".join(self.output)
+            raise RuntimeError(
+                f"{' '.join(self._command)} did not say {self._ready!r} within "
+                f"{self._timeout:g} s. It printed:\n{said}"
+            )
+
+    def _read(self) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output.append(line.rstrip())
+            if self._ready in line:
+                self._is_ready = True
+                self._up.set()
+        self._up.set()  # it has ended: nobody needs to wait any longer
+
+    def freeze(self) -> None:
+        """Let it answer no more, though its connections stay: as a machine that hangs."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, as a power failure does, and wait until it has."""
+        self._signal(signal.SIGKILL)
+        process, reader = self._process, self._reader
+        self._process = self._reader = None
+        if process is not None:
+            process.wait()
+        if reader is not None:
+            reader.join()  # before its stream is closed
+        for stream in () if process is None else (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def __enter__(self) -> IocProcess:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self.kill()

@@ -1,0 +1,252 @@
+"""Plans on real EPICS records, by Channel Access and by PV Access."""
+
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import numpy as np
+import pytest
+from bluesky.preprocessors import run_decorator
+from ophyd_async.core import (
+    Array1D,
+    AsyncStatus,
+    NotConnectedError,
+    StandardReadable,
+    StandardReadableFormat,
+    StrictEnum,
+)
+from ophyd_async.epics.core import epics_signal_r, epics_signal_rw
+
+from freewheel import ResourceConflictError
+from freewheel.plan_stubs import background, cancel_background, mv, sleep
+from freewheel.plans import live_view
+from freewheel.testing import IocProcess, assert_events, assert_valid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from freewheel import RunEngine
+    from freewheel.testing import DocumentLog
+
+WAIT = 60
+SERVER = Path(__file__).parent / "servers" / "soft_ioc.py"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[IocProcess]:
+    with IocProcess(SERVER, ready="FW is up") as server:
+        yield server
+
+
+@pytest.fixture
+def ioc(running: IocProcess) -> IocProcess:
+    running.start()  # if a test has killed it
+    return running
+
+
+@pytest.fixture(params=["ca", "pva"])
+def protocol(request: Any) -> str:
+    return request.param
+
+
+class Mode(StrictEnum):
+    IDLE = "Idle"
+    COUNT = "Count"
+    INTEGRATE = "Integrate"
+
+
+class Detector(StandardReadable):
+    """Counts when it is triggered."""
+
+    def __init__(self, prefix: str, name: str) -> None:
+        with self.add_children_as_readables(StandardReadableFormat.HINTED_UNCACHED_SIGNAL):
+            self.value = epics_signal_r(float, f"{prefix}VALUE")
+        with self.add_children_as_readables(StandardReadableFormat.UNCACHED_SIGNAL):
+            self.frame = epics_signal_r(Array1D[np.float64], f"{prefix}FRAME")
+        with self.add_children_as_readables(StandardReadableFormat.CONFIG_SIGNAL):
+            self.exposure = epics_signal_rw(float, f"{prefix}EXPOSURE")
+            self.mode = epics_signal_rw(Mode, f"{prefix}MODE")
+        self.acquire = epics_signal_rw(float, f"{prefix}ACQUIRE")
+        super().__init__(name=name)
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        await self.acquire.set(1)
+
+
+@pytest.fixture
+def bench(ioc: IocProcess, protocol: str, on_loop: Any) -> Any:
+    return make_bench(protocol, on_loop)
+
+
+def make_bench(protocol: str, on_loop: Any, **options: Any) -> Any:
+    class Bench:
+        x = epics_signal_rw(float, f"{protocol}://FW:X", name="x", **options)
+        y = epics_signal_rw(float, f"{protocol}://FW:Y", name="y", **options)
+        ticks = epics_signal_r(int, f"{protocol}://FW:TICKS", name="ticks", **options)
+        detector = Detector(f"{protocol}://FW:", "detector")
+
+    async def connect() -> None:
+        for device in (Bench.x, Bench.y, Bench.ticks, Bench.detector):
+            await device.connect(timeout=10)
+
+    on_loop(connect())
+    return Bench
+
+
+def test_a_scan(RE: RunEngine, bench, documents: DocumentLog):
+    RE(bps.mv(bench.y, 0, bench.detector.mode, "Count")).result(WAIT)
+    RE(bp.scan([bench.detector], bench.x, 0, 2, 5)).result(WAIT)
+    assert_valid(documents)
+    places = np.linspace(0, 2, 5)
+    assert_events(documents, x=places, detector_value=1000 * np.exp(-((places - 1) ** 2)))
+    frames = documents.data("detector-frame")
+    assert [frame[-1] for frame in frames] == pytest.approx(
+        [99 * value for value in documents.data("detector-value")]
+    )
+    (descriptor,) = documents.of("descriptor")
+    assert descriptor["data_keys"]["x"]["units"] == "mm"
+    assert descriptor["data_keys"]["x"]["limits"]["control"] == {"low": -100, "high": 100}
+    assert descriptor["data_keys"]["detector-frame"]["shape"] == [100]
+    assert descriptor["configuration"]["detector"]["data"]["detector-mode"] == "Count"
+
+
+def test_a_live_view_and_its_snapshots(RE: RunEngine, bench, documents: DocumentLog):
+    def snap(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] == 3:
+            RE.unsubscribe(token)
+            RE.trigger_action("snap")
+
+    token = RE.subscribe(snap)
+    view = RE(live_view([bench.detector], rate=20, frames=8)).result(WAIT).plan_result
+    assert (view.frames, view.snapshots) == (8, 1)
+    assert len(documents.events("live")) == 8
+    assert len(documents.events("snapshot")) == 1
+
+
+def test_a_monitor_in_the_background_of_a_scan(RE: RunEngine, bench, documents: DocumentLog):
+    @run_decorator(md={"purpose": "watch"})
+    def watch() -> Any:
+        yield from bps.monitor(bench.ticks, name="ticks")
+        while True:
+            yield from sleep(0.05)
+
+    def both() -> Any:
+        yield from background(watch(), name="watch")
+        yield from bp.scan([bench.detector], bench.x, 0, 2, 10, per_step=slowly)
+        yield from cancel_background("watch")
+
+    def slowly(detectors: Any, step: Any, pos_cache: Any) -> Any:
+        yield from bps.one_nd_step(detectors, step, pos_cache)
+        yield from sleep(0.05)
+
+    RE(both()).result(WAIT)
+    assert_valid(documents)
+    seen = documents.data("ticks", "ticks")
+    assert len(documents.events("primary")) == 10
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+
+
+def test_a_motor_that_a_scan_holds_is_refused_to_others(RE: RunEngine, bench):
+    def meddle() -> Any:
+        yield from mv(bench.x, 50)
+
+    def both() -> Any:
+        yield from bps.open_run()
+        yield from background(meddle(), name="meddle", claims=[bench.x], on_conflict="error")
+        yield from mv(bench.x, 1)
+
+    error = RE(both()).exception(WAIT)
+    assert isinstance(error, ResourceConflictError)
+    assert "x" in str(error)
+    assert "meddle" in str(error)
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
+def test_an_ioc_that_is_killed_in_the_middle_of_a_run(RE, ioc, protocol, on_loop, documents):
+    bench = make_bench(protocol, on_loop, timeout=1.0)
+
+    def scan() -> Any:
+        yield from bps.open_run()
+        for place in range(100):
+            yield from bps.checkpoint()
+            yield from bps.mv(bench.x, place / 50)
+            yield from bps.trigger_and_read([bench.x, bench.detector])
+        yield from bps.close_run()
+
+    def kill(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] == 3:
+            RE.unsubscribe(token)
+            ioc.kill()
+
+    token = RE.subscribe(kill)
+    error = RE(scan()).exception(WAIT)
+    assert error is not None
+    assert f"{protocol}://FW:X" in str(error) or "device: x" in str(error)
+    assert documents.of("stop")[-1]["exit_status"] == "fail"
+    assert "FW:X" in documents.of("stop")[-1]["reason"] or "x" in documents.of("stop")[-1]["reason"]
+    # The same devices go on when it is back; nobody has to connect them again.
+    ioc.start()
+    RE(bps.wait_for([lambda: _answers(bench.x)])).result(WAIT)
+    documents.clear()
+    RE(bp.scan([bench.detector], bench.x, 0, 1, 3)).result(WAIT)
+    assert_events(documents, x=[0, 0.5, 1])
+
+
+async def _answers(signal: Any) -> None:
+    """Wait until a signal's server is back; the libraries look for it more and more rarely."""
+    while True:
+        try:
+            await signal.get_value(cached=False)
+        except Exception as error:
+            if "FW:X" not in f"{error} {error.__cause__}" and not isinstance(error, TimeoutError):
+                raise
+        else:
+            return
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
+def test_a_plan_can_wait_for_an_ioc_that_is_away(RE, ioc, on_loop, documents):
+    bench = make_bench("pva", on_loop, timeout=WAIT)
+    RE(bps.mv(bench.x, 5)).result(WAIT)
+    ioc.kill()
+    future = RE(bp.count([bench.y], num=2))
+    ioc.start()
+    future.result(WAIT)
+    assert len(documents.events()) == 2
+
+
+def test_a_pv_that_is_not_there(ioc, protocol, on_loop):
+    nobody = epics_signal_rw(float, f"{protocol}://FW:NOBODY", name="nobody")
+    with pytest.raises(NotConnectedError) as caught:
+        on_loop(_connected(nobody, 0.5))
+    assert f"{protocol}://FW:NOBODY" in str(caught.value)
+
+
+async def _connected(device: Any, seconds: float) -> None:
+    await device.connect(timeout=seconds)
+
+
+class Many(StandardReadable):
+    def __init__(self, count: int, name: str) -> None:
+        signals = [epics_signal_r(float, f"pva://FW:MANY:{number}") for number in range(count)]
+        for number, signal in enumerate(signals):
+            setattr(self, f"n{number}", signal)
+        self.add_readables(signals)  # monitored while it is staged
+        super().__init__(name=name)
+
+
+def test_a_live_view_of_a_thousand_pvs(RE: RunEngine, ioc, on_loop, documents: DocumentLog):
+    many = Many(1000, "many")
+    on_loop(_connected(many, 30))
+    view = RE(live_view([many], rate=10, frames=10)).result(WAIT).plan_result
+    assert view.frames == 10
+    events = documents.events("live")
+    assert {len(event["data"]) for event in events} == {1002}  # with the clock's two
+    assert events[-1]["data"]["many-n999"] > events[0]["data"]["many-n999"]
