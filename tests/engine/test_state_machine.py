@@ -151,6 +151,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.tasks: list[Task] = []
         self.controls: list[Any] = []
         self.documents: list[str] = []
+        self.mode = "cancel"  # what an interruption does to the queue
         self.engine.subscribe(lambda name, doc: self.documents.append(name))
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -227,7 +228,33 @@ class EngineMachine(RuleBasedStateMachine):
             return
         owners = [turn for turn in self.turns if turn.outcome is future.outcome]
         assert len(owners) == 1
-        owners[0].futures.append(future)
+        if future is not owners[0].futures[-1]:  # else a deferred pause was withdrawn
+            owners[0].futures.append(future)
+
+    @rule()
+    def resume_while_it_pauses(self) -> None:
+        self.pause(defer=False)
+        self.resume()
+
+    @rule(why=st.sampled_from(["", "lunch"]))
+    def hold(self, why: str) -> None:
+        self.call(self.engine.queue.hold, why)
+        assert self.engine.queue.held == (why or "held by hand")
+
+    @rule()
+    def release(self) -> None:
+        self.call(self.engine.queue.release)
+        assert self.engine.queue.held is None or self.mode == "hold"
+
+    @rule()
+    def clear(self) -> None:
+        for future in self.call(self.engine.queue.clear):
+            assert future.cancelled()
+
+    @rule(mode=st.sampled_from(["cancel", "hold"]))
+    def choose_what_an_interruption_does(self, mode: str) -> None:
+        self.mode = mode
+        self.engine.queue.on_interruption = mode
 
     @rule(how=st.sampled_from(["stop", "abort", "halt"]))
     def end(self, how: str) -> None:
@@ -239,7 +266,10 @@ class EngineMachine(RuleBasedStateMachine):
         else:
             refused = False
         # "Idle" is a lie as long as a plan is pending. One that has ended in the meantime is
-        # none, so each that was pending must be over by now.
+        # none, so each that was pending must be over by now, or wait in a queue that is held.
+        held = self.engine.snapshot().queue_held is not None
+        outcomes = [future.outcome for future in (self.engine.queued if held else ())]
+        before = [turn for turn in before if turn.outcome not in outcomes]
         late = [turn.kind for turn in before if refused and not self.is_over(turn)]
         assert not late, f"{how}() was refused while {late} were pending"
 
@@ -278,13 +308,15 @@ class EngineMachine(RuleBasedStateMachine):
     def look(self) -> None:
         picture = self.call(self.engine.snapshot)
         if picture.state == "idle":
-            assert picture.queue == ()
+            assert picture.queue == () or picture.queue_held is not None
             assert picture.plan_name is None
 
     # -- what must hold -----------------------------------------------------------------------
 
     def settle(self) -> None:
         """Bring the engine home with public calls alone."""
+        self.engine.queue.on_interruption = "cancel"
+        self.engine.queue.release()
         while pending := self.pending():
             try:
                 self.engine.halt().exception(T)
@@ -326,7 +358,10 @@ class EngineMachine(RuleBasedStateMachine):
                     assert turn.ends == 1
                     assert result.plan_result is turn
             for future in turn.futures[:-1]:
-                assert isinstance(future.exception(0), RunEngineInterrupted)
+                why = future.exception(0)
+                # Or the plan has ended before the pause came, after which it was to be resumed.
+                assert isinstance(why, RunEngineInterrupted) or why is last.exception(0)
+                assert why is None or isinstance(why, PlanFailureError) or str(why)
             assert turn.starts == turn.clean_ups <= 1
         for control in self.controls:
             control.exception(T)

@@ -29,6 +29,7 @@ from ._view import (
     EventsView,
     FutureView,
     PlanFutureView,
+    QueueView,
     is_engine,
 )
 from ._wording import (
@@ -67,6 +68,7 @@ __all__ = [
     "PlanStatus",
     "Progress",
     "ProgressScope",
+    "QueueView",
     "ReadingCache",
     "ResourceConflictError",
     "SRLatch",

@@ -36,6 +36,8 @@ class EngineSnapshot:
         The actions on offer.
     progress : tuple
         The progress of all scopes.
+    queue_held : str or None
+        Why nothing new starts; ``None`` if the queue is not held.
     """
 
     state: EngineState
@@ -46,3 +48,4 @@ class EngineSnapshot:
     claims: Mapping[str, str]
     actions: frozenset[str]
     progress: tuple[Progress, ...]
+    queue_held: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,6 +25,7 @@ __all__ = [
     "EventsView",
     "FutureView",
     "PlanFutureView",
+    "QueueView",
     "is_engine",
 ]
 
@@ -135,6 +136,50 @@ class EventsView(Protocol):
         """A tuple of the progress of all scopes."""
         ...
 
+    @property
+    def queue_changed(self) -> SignalInstance:
+        """A tuple of the futures of the calls that wait; also when the queue is held or freed."""
+        ...
+
+
+class QueueView(Protocol):
+    """The futures of the calls that wait, in the order in which they will start."""
+
+    @overload
+    def __getitem__(self, index: int, /) -> PlanFutureView: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> tuple[PlanFutureView, ...]: ...
+
+    def __iter__(self) -> Iterator[PlanFutureView]: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def held(self) -> str | None:
+        """Why nothing new starts; ``None`` if it is not held."""
+        ...
+
+    @property
+    def on_interruption(self) -> str:
+        """What becomes of those that wait after a stop or a failure: "cancel" or "hold"."""
+        ...
+
+    @on_interruption.setter
+    def on_interruption(self, value: str, /) -> None: ...
+
+    def hold(self, reason: str = "") -> None:
+        """Start nothing new until `release`; the plan that runs goes on."""
+        ...
+
+    def release(self) -> None:
+        """Let the queue go on."""
+        ...
+
+    def clear(self) -> tuple[PlanFutureView, ...]:
+        """Cancel all that wait, and return them."""
+        ...
+
 
 class BackgroundView(Protocol):
     """What runs beside the plan in the foreground."""
@@ -228,6 +273,11 @@ class EngineView(Protocol):
         """The calls that wait for their turn, in order; `cancel` on one removes it."""
         ...
 
+    @property
+    def queue(self) -> QueueView:
+        """The same calls, to be held, released and cleared."""
+        ...
+
     # -- control ------------------------------------------------------------------------------
 
     def request_pause(self, defer: bool = False) -> Any:
@@ -238,7 +288,11 @@ class EngineView(Protocol):
         ...
 
     def resume(self) -> Any:
-        """Have the paused plan go on; returns a new `PlanFutureView` with the same outcome."""
+        """Have the paused plan go on; returns a new `PlanFutureView` with the same outcome.
+
+        While a pause is on its way it takes effect after that; a deferred pause that has not
+        taken effect is withdrawn.
+        """
         ...
 
     def stop(self) -> Any:

@@ -11,6 +11,7 @@ from ._engine import RunEngine
 from ._events import EngineEvents
 from ._futures import PlanFuture
 from ._lifetime import close_all_engines
+from ._queue import OnInterruption, PlanQueue
 
 __all__ = [
     "BlockingRunEngine",
@@ -18,7 +19,9 @@ __all__ = [
     "EngineFuture",
     "EngineSnapshot",
     "ExhaustedPlanError",
+    "OnInterruption",
     "PlanFuture",
+    "PlanQueue",
     "RunEngine",
     "close_all_engines",
     "plan_card",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from freewheel.core import EngineFuture, ServiceFailedError, SRLatch
 
     from ._futures import PlanFuture
+    from ._queue import PlanQueue
 
 __all__ = ["EngineBase", "register_bound_command"]
 
@@ -202,8 +203,13 @@ class EngineBase(BlueskyEngine):
 
     @property
     def queued(self) -> tuple[PlanFuture, ...]:
-        """The calls that wait for their turn, in order."""
-        return self._foreground.queued
+        """The calls that wait for their turn, in order: ``tuple(RE.queue)``."""
+        return tuple(self._foreground.queue)
+
+    @property
+    def queue(self) -> PlanQueue:
+        """The calls that wait for their turn, to be looked at, held, released and cleared."""
+        return self._foreground.queue
 
     @property
     def current(self) -> PlanFuture | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
-from bluesky.utils import Msg, RunEngineInterrupted, normalize_subs_input
+from bluesky.utils import Msg, normalize_subs_input
 
 from freewheel.background import hands_here
 from freewheel.core import PlanCall
 
 from ._bluesky import PlanStart, plan_name
+from ._endings import ended
 from ._futures import PlanFuture
 
 if TYPE_CHECKING:
@@ -64,6 +66,48 @@ def check_plan(plan: Any) -> None:
         )
 
 
+def _checked_messages(plan: Any) -> Any:
+    """Look at the first item of what is to give messages, without losing it.
+
+    Generators and their like are left alone: their first item is made by the plan itself, on the
+    engine's thread.
+
+    Returns
+    -------
+    object
+        What gives all the messages.
+
+    Raises
+    ------
+    TypeError
+        If the first one is no message.
+    """
+    if isinstance(plan, Msg) or hasattr(plan, "send"):
+        return plan
+    items = iter(plan)
+    if hasattr(items, "send"):
+        return items
+    first = next(items, _NOTHING)
+    if first is not _NOTHING and not isinstance(first, Msg):
+        hint = "Give the messages of one plan."
+        if hasattr(first, "send") or callable(first):
+            hint = "For several plans write several calls, RE(a()); RE(b()), which run in turn."
+        raise TypeError(
+            f"The first item of {_short(plan)} is {_short(first)}, which is no Msg. {hint}"
+        )
+    if isinstance(plan, (list, tuple)):
+        return plan
+    return chain([] if first is _NOTHING else [first], items)
+
+
+_NOTHING: Final = object()
+
+
+def _short(thing: object) -> str:
+    text = repr(thing)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
 @dataclass(eq=False)
 class Call:
     """A plan on its way through the engine.
@@ -75,6 +119,8 @@ class Call:
     future: PlanFuture
     thread: threading.Thread
     ends: list[EngineFuture[Any]] = field(default_factory=list)  # of stop, abort and halt
+    # Futures of a plan that was resumed before its pause had come: they end with that pause.
+    resumed: list[PlanFuture] = field(default_factory=list)
     pauses: list[EngineFuture[None]] = field(default_factory=list)
     hands: tuple[HandHold, ...] = ()  # held by whoever called, who lends to the plan
 
@@ -85,7 +131,9 @@ class Call:
         if isinstance(plan, PlanCall):
             name, plan = plan.name, plan.make()
         check_plan(plan)
-        start = PlanStart(plan, normalize_subs_input(subs), metadata)
+        start = PlanStart(
+            plan, normalize_subs_input(subs), metadata, messages=_checked_messages(plan)
+        )
         future = PlanFuture(name or plan_name(plan), thread)
         return cls(start, future, thread, hands=hands_here())
 
@@ -114,6 +162,8 @@ class Call:
 
     def renew(self) -> PlanFuture:
         """Make the future of a resumed plan: a new one with the same outcome."""
+        if not self.future.done():
+            self.resumed.append(self.future)
         self.future = self.future.successor()
         return self.future
 
@@ -122,7 +172,6 @@ class Call:
         result: RunEngineResult,
         error: BaseException | None,
         value: Any,
-        message: str,
         *,
         halted: bool = False,
     ) -> None:
@@ -137,17 +186,16 @@ class Call:
         halted : bool
             Whether a halt has ended it.
         """
-        future = self.future
-        future.end()
+        life, interruption = self.future.life, error
+        self.future.end()
         if error is not None:
-            future.life.settle(error=error)
-            future.settle(error=error)
+            life.settle(error=error)
         else:
-            future.life.settle(result, halted=halted)
+            life.settle(result, halted=halted)
             if result.interrupted:
-                future.settle(error=RunEngineInterrupted(message))
-            else:
-                future.settle(value)
+                interruption = ended(self.name, result, halted=halted)
+        for future in (*self.resumed, self.future):
+            future.settle(None if interruption else value, interruption)
         for end in self.ends:
             end.settle(value, error)
         for pause in self.pauses:

@@ -110,15 +110,19 @@ class RunEngine(EngineBase):
     def resume(self) -> PlanFuture:
         """Resume the paused plan from its last checkpoint.
 
+        While a pause is on its way this takes effect after it. A deferred pause that has not taken
+        effect is withdrawn.
+
         Returns
         -------
         PlanFuture
-            A new future with the same ``outcome``.
+            A new future with the same ``outcome``; the plan's present one if it has not ended,
+            because a deferred pause was withdrawn.
 
         Raises
         ------
         TransitionError
-            If no plan is paused.
+            If no plan is paused, or is to pause.
         """
         self._life.check_usable()
         return self._foreground.resume()
@@ -126,7 +130,8 @@ class RunEngine(EngineBase):
     def stop(self) -> EngineFuture[Any]:
         """Stop the plan, with its clean-up, and mark it as successful.
 
-        The plans that wait in the queue are cancelled.
+        The plans that wait in the queue are cancelled, or held: as ``RE.queue.on_interruption``
+        says.
 
         Returns
         -------

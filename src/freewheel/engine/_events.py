@@ -45,6 +45,8 @@ class EngineEvents:
         A background task has changed its status.
     progress_changed : Signal(tuple)
         The progress of all scopes.
+    queue_changed : Signal(tuple of PlanFuture)
+        The calls that wait; told when they change, and when the queue is held or released.
     """
 
     state_changed = Signal(str, str)
@@ -54,6 +56,7 @@ class EngineEvents:
     claims_changed = Signal(Mapping)
     background_changed = Signal(object)
     progress_changed = Signal(tuple)
+    queue_changed = Signal(tuple)
 
 
 def emit_safely(signal: SignalInstance, *args: Any) -> None:

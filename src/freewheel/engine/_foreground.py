@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
-from bluesky.run_engine import RunEngineInterrupted, RunEngineResult
+from bluesky.run_engine import RunEngineResult
 
 from freewheel.core import EngineFuture, EngineState
 
 from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
+from ._endings import paused
 from ._events import emit_safely
+from ._queue import PlanQueue, Waiting, cancel_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from ._household import Household
 
 __all__ = ["Foreground"]
-
-_log = logging.getLogger("freewheel")
 
 
 @final
@@ -41,10 +40,19 @@ class Foreground:
         What it shares with its background.
     events : EngineEvents
         What it tells of itself.
+
+    Attributes
+    ----------
+    queue : PlanQueue
+        The calls that wait, for the user.
     """
 
     def __init__(
-        self, core: EngineCore, requests: Requests, household: Household, events: EngineEvents
+        self,
+        core: EngineCore,
+        requests: Requests,
+        household: Household,
+        events: EngineEvents,
     ) -> None:
         self._core = core
         self._requests = requests
@@ -54,18 +62,14 @@ class Foreground:
         # Under the states' lock. Invariant: whoever takes _call from None to a call has the engine,
         # and the state is "idle" exactly while it is None.
         self._call: Call | None = None
-        self._queue: deque[Call] = deque()
+        # Told later, on the loop: here the lock is held, and slots are not the engine's own code.
+        self._waiting = Waiting(core.states.lock, partial(core.call_on_loop, self._tell_of_queue))
+        self.queue = PlanQueue(self._waiting, self._start_next_locked)
         self._closing = False  # only ever set
         #: Called when a plan has ended, on the loop's thread.
         self.ended: Callable[[], None] | None = None
 
     # -- looking ------------------------------------------------------------------------------
-
-    @property
-    def queued(self) -> tuple[PlanFuture, ...]:
-        """The calls that wait for their turn, in order."""
-        with self._states.lock:
-            return tuple(call.future for call in self._queue)
 
     @property
     def current(self) -> PlanFuture | None:
@@ -97,14 +101,35 @@ class Foreground:
         """
         call = Call.make(plan, subs, metadata, self._core.thread)
         with self._states.lock:
-            if self._call is None and self._states.now is EngineState.IDLE:
+            free = self._call is None and self._states.now is EngineState.IDLE
+            if free and self._waiting.held is None:
                 self._claim_locked(call)
             elif queue:
-                call.make_withdrawable(lambda: self._withdraw(call))
-                self._queue.append(call)
+                call.future.wait_for_turn(self._turn_of_waiting)
+                self._waiting.put(call)
+            elif free:
+                raise RuntimeError(f"No plan is run. {self._waiting.why_held()}")
             else:
                 raise RuntimeError(f"The RunEngine is in a {self._states.now} state")
         return call.future
+
+    def _tell_of_queue(self) -> None:
+        emit_safely(self._events.queue_changed, self._waiting.futures())
+
+    def _turn_of_waiting(self) -> str:
+        """Say what a call that waits is waiting for."""
+        with self._states.lock:
+            held, call = self._waiting.held, self._call
+            if held is not None:
+                return f"the queue is held ({held}): RE.queue.release() frees it"
+            return "" if call is None else f"behind {call.name!r}, which is {self._states.now}"
+
+    def _start_next_locked(self) -> None:
+        """Start the next call, if the engine is free. With the lock held."""
+        if self._call is None and self._states.now is EngineState.IDLE and not self._closing:
+            following = self._waiting.next()
+            if following is not None:
+                self._claim_locked(following)
 
     def _claim_locked(self, call: Call) -> None:
         """Give the engine to a call. With the lock held, and nothing running."""
@@ -129,14 +154,6 @@ class Foreground:
         failure: Any = error
         return RunEngineResult((), self._core.no_value, "fail", False, str(error), failure)
 
-    def _withdraw(self, call: Call) -> bool:
-        with self._states.lock:
-            if call not in self._queue:
-                return False
-            self._queue.remove(call)
-        call.cancel()
-        return True
-
     # -- control ------------------------------------------------------------------------------
 
     def pause(self, defer: bool) -> EngineFuture[None]:
@@ -153,9 +170,13 @@ class Foreground:
     def resume(self) -> PlanFuture:
         """Resume the paused plan; see `RunEngine.resume`."""
         with self._states.lock:
+            before, went_on = self._states.now, self._states.goes_on
             self._requests.request(Request.RESUME)
-            assert self._call is not None
-            return self._call.renew()
+            call = self._call
+            assert call is not None
+            if went_on or before not in (EngineState.PAUSED, EngineState.PAUSING):
+                return call.future  # it goes on already, or a deferred pause is withdrawn
+            return call.renew()
 
     def end(self, kind: Request, argument: Any = None) -> EngineFuture[Any]:
         """Stop, abort or halt the plan; see `RunEngine.stop`."""
@@ -164,19 +185,14 @@ class Foreground:
             self._requests.request(kind, argument)
             if self._call is not None:
                 self._call.ends.append(future)
-            waiting = self._empty_queue_locked()
-        _cancel(waiting, f"a {kind} was requested")
+            waiting = self._waiting.interrupted(f"a {kind} was requested")
+        cancel_all(waiting, f"a {kind} was requested")
         return future
 
     def _future(self, what: str) -> EngineFuture[Any]:
         future: EngineFuture[Any] = EngineFuture(what, self._core.thread)
         future.set_running_or_notify_cancel()
         return future
-
-    def _empty_queue_locked(self) -> list[Call]:
-        waiting = list(self._queue)
-        self._queue.clear()
-        return waiting
 
     def begin_close(self, why: str) -> EngineFuture[Any] | None:
         """Refuse further plans, and abort what runs.
@@ -188,13 +204,13 @@ class Foreground:
         """
         with self._states.lock:
             self._closing = True
-            waiting = self._empty_queue_locked()
+            waiting = self._waiting.take_all()
             future = None
             if self._call is not None:
                 future = self._future("the engine's end")
                 self._call.ends.append(future)
                 self._requests.request(Request.ABORT, why)
-        _cancel(waiting, why)
+        cancel_all(waiting, why)
         return future
 
     def halt_if_running(self) -> None:
@@ -231,8 +247,11 @@ class Foreground:
             call = self._call
             assert call is not None
             pauses, call.pauses = call.pauses, []
-            future = call.future
-        future.settle(error=RunEngineInterrupted(self._core.engine.pause_msg))
+            futures, call.resumed = call.resumed, []
+            if self._states.now is EngineState.PAUSED:  # and not resumed, or ended, meanwhile
+                futures.append(call.future)
+        for future in futures:
+            future.settle(error=paused(call.name, self._core.engine.pause_msg))
         for pause in pauses:
             pause.settle(None)
 
@@ -245,17 +264,16 @@ class Foreground:
             halted = states.now is EngineState.HALTING
             cancelled: list[Call] = []
             if end.by_itself is False and not call.ends:
-                cancelled = self._empty_queue_locked()
+                cancelled = self._waiting.interrupted(f"plan {call.name!r} {_how(end)}")
             if states.now is not EngineState.PANICKED:
                 states.change_locked(EngineState.IDLE)
-                if self._queue and not self._closing:
-                    self._claim_locked(self._queue.popleft())
-        _cancel(cancelled, f"plan {call.name!r} {_how(end)}")
+                self._start_next_locked()
+        cancel_all(cancelled, f"plan {call.name!r} {_how(end)}")
         states.announce()
         if self.ended is not None:
             self.ended()
         value = end.result if engine.call_returns_result else end.result.run_start_uids
-        call.settle(end.result, end.error, value, engine.pause_msg, halted=halted)
+        call.settle(end.result, end.error, value, halted=halted)
         emit_safely(self._events.plan_ended, call.future)
 
     def picture(self) -> Mapping[str, Any]:
@@ -266,16 +284,9 @@ class Foreground:
                 "state": self._states.now,
                 "plan_name": None if call is None else call.name,
                 "elapsed": None if call is None else call.future.elapsed,
-                "queue": tuple(waiting.name for waiting in self._queue),
+                "queue": tuple(waiting.name for waiting in self._waiting.calls),
+                "queue_held": self._waiting.held,
             }
-
-
-def _cancel(waiting: list[Call], why: str) -> None:
-    if waiting:
-        names = ", ".join(call.name for call in waiting)
-        _log.warning("%d queued plan(s) cancelled because %s: %s.", len(waiting), why, names)
-    for call in waiting:
-        call.cancel()
 
 
 def _how(end: PlanEnd) -> str:

@@ -192,6 +192,7 @@ class PlanFuture(_Withdrawable[Any]):
         self._ended_at: float | None = None
         self._state_of: Callable[[], str] | None = None
         self._progress_of: Callable[[], Sequence[Progress]] | None = None
+        self._turn_of: Callable[[], str] | None = None
 
     @property
     def outcome(self) -> EngineFuture[RunEngineResult]:
@@ -202,9 +203,14 @@ class PlanFuture(_Withdrawable[Any]):
         """Show the plan's progress, as `progress_of` tells it, while it is under way."""
         self._progress_of = progress_of
 
+    def wait_for_turn(self, turn_of: Callable[[], str]) -> None:
+        """Say what the call waits for, as `turn_of` tells it, until it starts."""
+        self._turn_of = turn_of
+
     def start(self, state_of: Callable[[], str], since: float | None = None) -> None:
         """Mark the plan as under way, ``since`` now or the time of `time.monotonic` given."""
         self.begin()
+        self._turn_of = None
         self._state_of = state_of
         self._started_at = time.monotonic() if since is None else since
 
@@ -262,7 +268,16 @@ class PlanFuture(_Withdrawable[Any]):
         took = "" if elapsed is None else f", {duration_text(elapsed, tenths=True)}"
         fraction = next((p.fraction for p in self.progress if p.fraction is not None), None)
         come = "" if fraction is None else f", {fraction:.0%}"
-        return f"<PlanFuture {self.plan_name}: {self._standing}{took}{come}>"
+        return f"<PlanFuture {self.plan_name}: {self._standing}{took}{come}{self._turn}>"
+
+    @property
+    def _turn(self) -> str:
+        """What the call waits for, while it does."""
+        turn_of = self._turn_of  # one look: the call may start, or be cancelled, meanwhile
+        if turn_of is None or self.done():
+            return ""
+        turn = turn_of()
+        return f", {turn}" if turn else ""
 
     def _repr_html_(self) -> str:
         """Return a small card, for notebooks."""

@@ -164,8 +164,7 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
     @property
     def deferred_pause_requested(self) -> bool:
         """Whether a deferred pause was requested that has not taken effect."""
-        plan = self._core.plan
-        return plan is not None and plan.asked.pause_deferred
+        return self._core.states.pause_deferred
 
     # -- requests -----------------------------------------------------------------------------
 

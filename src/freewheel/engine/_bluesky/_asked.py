@@ -50,15 +50,12 @@ class Asked:
         Whether it is to be suspended.
     suspensions : list of Suspension
         Those that it has not begun yet.
-    pause_deferred : bool
-        Whether it is to pause at its next checkpoint.
     """
 
     __slots__ = (
         "attention",
         "ending",
         "exit",
-        "pause_deferred",
         "rest",
         "suspend",
         "suspensions",
@@ -71,7 +68,6 @@ class Asked:
         self.rest = False
         self.suspend = False
         self.suspensions: list[Suspension] = []
-        self.pause_deferred = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +82,14 @@ class PlanStart:
         Subscribers of its documents alone, by the name of the documents.
     metadata : dict
         For all of its runs.
+    messages : generator or iterable of Msg or None
+        What gives the plan's messages, where that is not the plan itself any more.
     """
 
     plan: Any
     subs: Mapping[str, list[Callable[..., Any]]]
     metadata: Mapping[str, Any]
+    messages: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,10 +284,10 @@ class EngineCore:
             Whether the plan is paused before its next message.
         """
         plan = self.under_way
-        if not plan.asked.pause_deferred:
+        if not self.states.pause_deferred:
             return False
         with self.states.lock:
-            if self.states.now is not EngineState.RUNNING:
+            if not self.states.pause_deferred or self.states.now is not EngineState.RUNNING:
                 return False
             self.states.change_locked(EngineState.PAUSING)
             plan.pause_from_inside()

@@ -85,7 +85,7 @@ class LeanCommands:
                 await core.original("checkpoint")(msg)  # which has an error for this
                 return
         core.take_checkpoint()
-        if core.under_way.asked.pause_deferred:
+        if core.states.pause_deferred:
             core.pause_at_checkpoint()
 
     # -- events -------------------------------------------------------------------------------

@@ -171,7 +171,9 @@ class PlanRun:
     async def _prepare(self) -> None:
         core = self._core
         core.subscribe_for_plan(self._start.subs)
-        self.stack.push(start_of(self._start.plan, core.owner.preprocessors))
+        start = self._start
+        made = start.plan if start.messages is None else start.messages
+        self.stack.push(start_of(made, core.owner.preprocessors))
         suspenders = core.owner.suspenders
         if suspenders:
             await self._wait_for(suspenders)
@@ -245,20 +247,17 @@ class PlanRun:
         if self.phase is not Phase.MESSAGES:
             return  # the plan has ended by itself first
         if defer and not self.safe_waits:
-            asked.pause_deferred = True
-            return
+            return  # until its next checkpoint
         with states.lock:
-            if defer and states.now is EngineState.RUNNING:
+            if defer and states.pause_deferred and states.now is EngineState.RUNNING:
                 states.change_locked(EngineState.PAUSING)
             if states.now is not EngineState.PAUSING:
-                return  # an end was requested meanwhile
-        asked.pause_deferred = False
+                return  # an end was requested meanwhile, or the deferred pause was withdrawn
         self.interrupted = asked.rest = True
         self._interrupt()
 
     def pause_from_inside(self) -> None:
         """Pause before the next message: the engine's state says so already."""
-        self.asked.pause_deferred = False
         self.interrupted = self.asked.rest = self.asked.attention = True
 
     def suspend(self, suspension: Suspension) -> None:

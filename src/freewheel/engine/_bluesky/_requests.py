@@ -42,11 +42,16 @@ class _Rule:
 
 
 def _admit_pause(states: States, defer: bool) -> bool:
+    if states.goes_on:
+        states.goes_on = False  # the pause that is on its way stays one
+        return False
     if not states.now.can_pause:
         raise TransitionError(
             f"The engine is {str(states.now)!r}: there is no running plan that could be paused."
         )
-    if not defer:
+    if defer:
+        states.pause_deferred = True
+    else:
         states.change_locked(EngineState.PAUSING)
     return True
 
@@ -58,6 +63,12 @@ def _admit_suspend(states: States, _: Any) -> bool:
 
 
 def _admit_resume(states: States, _: Any) -> bool:
+    if states.now is EngineState.PAUSING:
+        states.goes_on = True
+        return False
+    if states.pause_deferred and states.now is not EngineState.IDLE:
+        states.pause_deferred = False
+        return False
     if states.now is not EngineState.PAUSED:
         raise TransitionError(
             f"The engine is {str(states.now)!r}: there is no paused plan that could be resumed."

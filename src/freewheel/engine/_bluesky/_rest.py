@@ -62,8 +62,13 @@ class Rest:
         wake = self._wake = core.loop.create_future()
         with states.lock:
             at_rest = states.now is EngineState.PAUSING
+            goes_on = states.goes_on
             if at_rest:
                 states.change_locked(EngineState.PAUSED)
+            if goes_on:
+                states.change_locked(EngineState.RUNNING)
+        if goes_on:
+            self.end(resumed=True)
         if at_rest:
             states.announce()
             core.tasks.rest(True)
@@ -136,6 +141,7 @@ class Rest:
                 return False
             states.change_locked(EngineState.ABORTING)
             plan.asked.exit = FailedPause
+            plan.reason = f"it was to be {what}, and has cleared its checkpoint"
             plan.interrupted = True
         states.announce()
         self._core.log.error(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 from freewheel.core import EngineState
 
@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["States"]
+
+_NO_PAUSE_AT_A_CHECKPOINT: Final = frozenset(
+    {
+        EngineState.PAUSING,
+        EngineState.STOPPING,
+        EngineState.ABORTING,
+        EngineState.HALTING,
+        EngineState.PANICKED,
+    }
+)
 
 
 @final
@@ -22,11 +32,25 @@ class States:
     lock : threading.RLock
         Whoever changes the state holds it. Invariant: what the state says has been decided and
         will happen; the plan's own task may have yet to hear of it.
+    pause_deferred : bool
+        Whether the plan is to pause at its next checkpoint. Under the lock; read without it. As
+        in bluesky it stays when the plan ends before one, until another plan begins.
+    goes_on : bool
+        Whether a plan that is pausing is to go on as soon as it rests. Under the lock.
     now : EngineState
         The state; read without the lock by everybody.
     """
 
-    __slots__ = ("_call_on_loop", "_changes", "_ident", "_told", "lock", "now")
+    __slots__ = (
+        "_call_on_loop",
+        "_changes",
+        "_ident",
+        "_told",
+        "goes_on",
+        "lock",
+        "now",
+        "pause_deferred",
+    )
 
     def __init__(
         self,
@@ -36,6 +60,7 @@ class States:
     ) -> None:
         self.lock = threading.RLock()
         self.now = EngineState.IDLE
+        self.pause_deferred = self.goes_on = False
         self._ident = ident
         self._call_on_loop = call_on_loop
         self._told = told
@@ -59,6 +84,9 @@ class States:
         old = self.now
         new = old.after(name)
         self.now = new
+        self.goes_on = False
+        if old is EngineState.IDLE or new in _NO_PAUSE_AT_A_CHECKPOINT:
+            self.pause_deferred = False  # another plan begins; it takes effect, or will never
         self._changes.append((new, old))
 
     def announce(self) -> None:

@@ -42,8 +42,11 @@ class CloseRun:
     async def __call__(self, msg: Msg) -> Any:
         """Close it, and repeat nothing of it any more."""
         core = self._core
-        run = core.runs.get(msg.run)
+        run, reason = core.runs.get(msg.run), core.under_way.reason
         core.tell_of_exit()
+        if reason and msg.kwargs.get("exit_status") == "abort" and not msg.kwargs.get("reason"):
+            # bluesky's run_wrapper knows that its plan is aborted, but not why.
+            msg = msg._replace(kwargs={**msg.kwargs, "reason": reason})
         answer = await core.original("close_run")(msg)
         core.forget_run(msg.run)
         core.claim_check.run_closed(run)
