@@ -2,7 +2,7 @@
 
 from ._background import Background
 from ._child import ChildEngine, How, Outcome
-from ._claims import ClaimsLedger
+from ._claims import Claim, ClaimsLedger
 from ._context import TaskContext
 from ._errors import BackgroundWarning
 from ._holders import HandHold, Holder, PlanHolder, hands_here
@@ -17,6 +17,7 @@ __all__ = [
     "BackgroundTask",
     "BackgroundWarning",
     "ChildEngine",
+    "Claim",
     "ClaimsLedger",
     "HandHold",
     "Holder",

@@ -73,6 +73,8 @@ class Claim:
         return self.chain[0] in chain or device_id in self.chain
 
 
+InUse: TypeAlias = "Callable[[], Iterable[tuple[Any, Holder]]]"
+"""Tells which devices are being moved at this moment without being claimed, and by whom."""
 _Parts: TypeAlias = "Sequence[tuple[Any, tuple[int, ...]]]"
 
 
@@ -112,6 +114,7 @@ class ClaimsLedger(Mapping[Any, str]):
         self._below: dict[int, list[Claim]] = {}
         self._loans: dict[int, Claim] = {}
         self._changed = False  # since `_changing` began
+        self._in_use: InUse = tuple  # set once, before the first claim
         # Replaced as a whole, so that a change may be told of without the lock.
         self._watchers: tuple[Callable[[], None], ...] = ()
 
@@ -122,14 +125,24 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._lock:
             for claim in self._overlapping(id(device), chain):
                 return claim.user.name
+        for used, user in self._in_use():
+            if id(used) in chain or id(device) in device_chain(used):
+                return user.name
         raise KeyError(device)
 
     def __iter__(self) -> Iterator[Any]:
-        with self._lock:
-            return iter([claims[0].device for claims in self._on.values()])
+        return iter([device for device, _ in self._held()])
 
     def __len__(self) -> int:
-        return len(self._on)
+        return len(self._held())
+
+    def _held(self) -> list[tuple[Any, Holder]]:
+        """Return what is held, with who has it: claimed, or moving without being claimed."""
+        with self._lock:
+            held = {key: (claims[0].device, claims[0].user) for key, claims in self._on.items()}
+        for device, user in self._in_use():
+            held.setdefault(id(device), (device, user))
+        return list(held.values())
 
     def __repr__(self) -> str:
         held = ", ".join(f"{device}: {holder}" for device, holder in self.by_name().items())
@@ -137,10 +150,17 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def by_name(self) -> Mapping[str, str]:
         """Return a frozen picture: names of the devices, with the names of their holders."""
-        with self._lock:
-            held = [(claims[0].device, claims[0].user) for claims in self._on.values()]
         # Without the lock: a device's name may be somebody's code.
-        return MappingProxyType({device_name(device): user.name for device, user in held})
+        return MappingProxyType({device_name(device): user.name for device, user in self._held()})
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has claimed anything. A look without the lock, for each message."""
+        return not self._claims
+
+    def claim_of(self, holder: Holder, device: Any) -> Claim | None:
+        """Return the claim of ``holder`` on ``device`` itself, if there is one."""
+        return self._claims.get((id(device), id(holder)))
 
     def held_by(self, holder: Holder) -> tuple[Any, ...]:
         """Return the devices that ``holder`` may use now because it holds them."""
@@ -163,15 +183,6 @@ class ClaimsLedger(Mapping[Any, str]):
                     if claim.keeps_out(holder):
                         found[id(claim)] = claim
         return list(found.values())
-
-    def holds(self, holder: Holder, device: Any, why: Hashable) -> bool:
-        """Tell whether ``holder`` holds ``device`` itself for this reason, and has not lent it.
-
-        A look without the lock, for each message: what it finds is changed by the holder's own
-        thread alone, or by somebody to whom the holder has lent it, which it is at rest for.
-        """
-        claim = self._claims.get((id(device), id(holder)))
-        return claim is not None and claim.lent_to is None and why in claim.uses
 
     def overlap(self, one: Any, other: Any) -> bool:
         """Tell whether one of two devices is the other, contains it, or drives it."""
@@ -216,9 +227,18 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._changing():
             for device, parts in wanted:
                 self._admit(holder, device, parts, lender)
-            for _, parts in wanted:
-                for claim in self._claim(holder, parts):
-                    claim.count += 1
+            claims = [claim for _, parts in wanted for claim in self._claim(holder, parts)]
+            for claim in claims:
+                claim.count += 1
+            try:
+                for device, parts in wanted:
+                    self._ask_who_moves(holder, device, parts, lender)
+            except ResourceConflictError:
+                for claim in claims:
+                    claim.count -= 1
+                    self._end_uses(claim, set())
+                self._return_loans(holder)
+                raise
 
     def touch(self, holder: Holder, device: Any, why: Hashable = USED) -> None:
         """Have ``holder`` hold a device that it is about to use, for one more reason.
@@ -228,13 +248,22 @@ class ClaimsLedger(Mapping[Any, str]):
         ResourceConflictError
             As for `acquire`.
         """
-        if self.holds(holder, device, why):
+        claim = self.claim_of(holder, device)
+        if claim is not None and claim.lent_to is None and why in claim.uses:
             return
         parts = _parts(device)
         with self._changing():
             self._admit(holder, device, parts)
-            for claim in self._claim(holder, parts):
+            claims = self._claim(holder, parts)
+            for claim in claims:
                 claim.uses.add(why)
+            try:
+                self._ask_who_moves(holder, device, parts)
+            except ResourceConflictError:
+                for claim in claims:
+                    self._end_uses(claim, {why})
+                self._return_loans(holder)
+                raise
 
     def _admit(
         self, holder: Holder, device: Any, parts: _Parts, lender: Holder | None = None
@@ -251,6 +280,21 @@ class ClaimsLedger(Mapping[Any, str]):
                     loans.append(claim)
         for claim in loans:
             self._lend(claim, holder)
+
+    def _ask_who_moves(
+        self, holder: Holder, device: Any, parts: _Parts, lender: Holder | None = None
+    ) -> None:
+        """Refuse ``holder`` what somebody moves without having claimed it.
+
+        After its claim was written down: whoever is about to move something without a claim says
+        so first and looks for claims then, so that at least one of the two sees the other.
+        """
+        for used, user in self._in_use():
+            if user is holder or user is lender or holder in user.lends_to:
+                continue
+            for part, chain in parts:
+                if id(used) in chain or id(part) in device_chain(used):
+                    raise ResourceConflictError(device, user, holder)
 
     def _claim(self, holder: Holder, parts: _Parts) -> list[Claim]:
         return [self._claim_one(holder, part, chain) for part, chain in parts]
@@ -451,6 +495,14 @@ class ClaimsLedger(Mapping[Any, str]):
                 yield
         finally:
             self.release_all(hand)
+
+    def add_in_use(self, probe: InUse) -> None:
+        """Have a claim checked also against what ``probe`` tells; for the engine.
+
+        It is called with the ledger locked, after the claim was written down: it must be quick,
+        and take no lock.
+        """
+        self._in_use = probe
 
     # -- watching -----------------------------------------------------------------------------
 

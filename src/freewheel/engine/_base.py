@@ -128,7 +128,13 @@ class EngineBase(BlueskyEngine):
         self.claims = claims
         self._services = ServiceKeeper(self.background, self._service_failed)
         tasks = core.tasks = OwnedTasks(core)
-        core.claim_check = ForegroundClaims(core, self.background, tasks)
+        changed = self.events.claims_changed
+
+        def use_changed() -> None:
+            if len(changed):  # asked for each status: often nobody listens
+                teller.tell_latest(changed, claims.by_name)
+
+        core.claim_check = ForegroundClaims(core, self.background, tasks, use_changed)
         core.registry.make_all()
 
     def _check_ready(self) -> None:

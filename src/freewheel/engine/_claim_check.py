@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import ResourceConflictError
-from freewheel.core._verbs import needed_by
+from freewheel.core._verbs import devices_of, needed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable
 
     from bluesky.utils import Msg
 
-    from freewheel.background import Background, BackgroundTask, Life
+    from freewheel.background import Background, BackgroundTask, Claim, Holder, Life
 
     from ._bluesky import EngineCore
     from ._owned_tasks import OwnedTasks
@@ -20,79 +20,128 @@ if TYPE_CHECKING:
 __all__ = ["ForegroundClaims", "TaskClaims"]
 
 #: Why a foreground plan holds a device, beside the runs that it was touched in.
-MOVES: Final = "moves"
 STAGED: Final = "staged"
 _STAGING: Final = frozenset(("stage", "unstage"))
 
 
+class _Free:
+    """Stands for the claim on a device that a message is about and does not need."""
+
+    __slots__ = ("device",)
+    lent_to = None
+
+    def __init__(self, device: Any) -> None:
+        self.device = device  # kept, so that its id is nobody else's meanwhile
+
+
 @final
 class ForegroundClaims:
-    """The claim check of foreground plans: they win. On the loop's thread.
+    """The claim check of foreground plans: they win. On the loop's thread, but for `in_use`.
 
     A device is held while it moves or measures, from ``stage`` to ``unstage``, and once touched
-    inside an open run until that run is closed. What was noted for a run once is found at once by
-    its later messages.
+    inside an open run until that run is closed. What was noted for a run is found at once by its
+    later messages. What moves outside of a run is not written down, but told to whoever claims:
+    he claims first and asks then, and this says what it is about to do first and looks then, so
+    that at least one of the two sees the other.
     """
 
-    __slots__ = ("_background", "_core", "_tasks")
+    __slots__ = ("_about", "_background", "_core", "_ledger", "_noted", "_tasks")
 
-    def __init__(self, core: EngineCore, background: Background, tasks: OwnedTasks) -> None:
+    def __init__(
+        self,
+        core: EngineCore,
+        background: Background,
+        tasks: OwnedTasks,
+        changed: Callable[[], None],
+    ) -> None:
         self._core = core
         self._background = background
+        self._ledger = background.claims
         self._tasks = tasks
-        core.statuses.when_at_rest(self._at_rest)
+        # Written on the loop's thread, read by all: the message that needs devices outside of a
+        # run, while it is under way.
+        self._about: Msg | None = None
+        # By run and device: the claims that were made for the run's messages.
+        self._noted: dict[Any, dict[int, Claim | _Free]] = {}
+        background.claims.add_in_use(self.in_use)
+        core.statuses.when_used(changed)
+
+    def in_use(self) -> list[tuple[Any, Holder]]:
+        """Tell what the plan moves at this moment, or is about to; from any thread."""
+        used = self._core.statuses.in_use()
+        about = self._about
+        if about is not None and self._core.message is about:
+            used += needed_by(about)
+        if not used:
+            return []
+        holder = self._tasks.holder
+        return [(device, holder) for device in used]
 
     def passes(self, msg: Msg) -> bool:
-        """Tell whether the plan holds the message's devices for its open run already."""
+        """Tell whether the message's devices are held already, or free for a moment."""
         runs = self._core.runs
-        if not runs or msg.command in _STAGING:
+        command = msg.command
+        if command in _STAGING:
             return False
-        run = runs.get(msg.run) or next(reversed(runs.values()))
-        holds, holder = self._background.claims.holds, self._tasks.holder
-        return all(holds(holder, device, run) for device in needed_by(msg))
+        if not runs:
+            return self._is_free(msg)
+        noted = self._noted.get(runs.get(msg.run) or next(reversed(runs.values())))
+        if noted is None:
+            return False
+        if command != "acquire":
+            claim = noted.get(id(msg.obj))
+            return claim is not None and claim.lent_to is None
+        for device in msg.args:
+            claim = noted.get(id(device))
+            if claim is None or claim.lent_to is not None:
+                return False
+        return True
+
+    def _is_free(self, msg: Msg) -> bool:
+        self._about = msg
+        if self._ledger.is_empty:
+            return True
+        holder = self._tasks.holder
+        return not any(self._ledger.conflicts(holder, device) for device in needed_by(msg))
 
     async def make_way(self, msg: Msg) -> bool:
         """Hold the message's devices, and deal with the tasks that have them."""
-        holder = self._tasks.holder
+        holder, runs = self._tasks.holder, list(self._core.runs.values())
+        staging = msg.command in _STAGING
         for device in needed_by(msg):
-            for why in self._reasons(msg):
-                await self._background.conflicts.take(holder, device, why)
+            for run in runs:
+                await self._background.conflicts.take(holder, device, run)
+            if staging or not runs:
+                await self._background.conflicts.take(holder, device, STAGED)
+        for run in runs:
+            self._note(run, msg)
         return True
 
-    def _reasons(self, msg: Msg) -> list[Hashable]:
-        runs = list(self._core.runs.values())
-        return [MOVES] if msg.command in _STAGING or not runs else runs
+    def _note(self, run: Any, msg: Msg) -> None:
+        noted = self._noted.setdefault(run, {})
+        for device in devices_of(msg):
+            claim = self._ledger.claim_of(self._tasks.holder, device)
+            noted[id(device)] = _Free(device) if claim is None else claim
 
     def finished(self, msg: Msg) -> None:
         """See for how long the devices of a message that was carried out are held."""
-        for device in needed_by(msg):
-            self._review(device)
-
-    def _review(self, device: Any) -> None:
-        claims, holder = self._background.claims, self._tasks.holder
-        if device in self._core.devices.staged:
-            claims.touch(holder, device, STAGED)
-        else:
-            self._let_go(device, STAGED)
-        if not self._core.statuses.watch(device):
-            self._let_go(device, MOVES)
-
-    def _at_rest(self, device: Any) -> None:
-        self._let_go(device, MOVES)
-
-    def _let_go(self, device: Any, why: Hashable) -> None:
         background, holder = self._background, self._tasks.holder
-        if background.claims.holds(holder, device, why):
-            background.conflicts.freed(background.claims.let_go(holder, device, why))
+        for device in needed_by(msg):
+            if device in self._core.devices.staged:
+                background.claims.touch(holder, device, STAGED)
+            else:
+                background.conflicts.freed(background.claims.let_go(holder, device, STAGED))
 
     def run_closed(self, run: Any) -> None:
-        """Let go of what is held for a run, but for what still moves."""
-        background, holder = self._background, self._tasks.holder
-        for device in self._core.statuses.in_use():
-            if background.claims.holds(holder, device, run):
-                background.claims.touch(holder, device, MOVES)
-                self._core.statuses.watch(device)
-        background.conflicts.freed(background.claims.let_go_of_all(holder, run))
+        """Let go of what was held for a run; what still moves is told of by `in_use`."""
+        self._noted.pop(run, None)
+        background = self._background
+        background.conflicts.freed(background.claims.let_go_of_all(self._tasks.holder, run))
+
+    def plan_over(self) -> None:
+        """Forget the plan: all that it held is released."""
+        self._noted.clear()
+        self._about = None
 
 
 @final
@@ -163,3 +212,6 @@ class TaskClaims:
 
     def run_closed(self, _: Any) -> None:
         """Do nothing, as `finished`."""
+
+    def plan_over(self) -> None:
+        """Do nothing: the task's end releases what it holds."""

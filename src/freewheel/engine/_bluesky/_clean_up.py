@@ -76,6 +76,8 @@ class CleanUp:
                 )
                 await self._step(f"close run {key!r}", run.close_run(close), fatal=False)
         core.forget_runs()
+        core.statuses.forget()
+        core.claim_check.plan_over()
         core.tasks.release()
         self._plan.stack.close(core.log)
         return await self._deliver()

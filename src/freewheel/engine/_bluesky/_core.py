@@ -97,6 +97,7 @@ class EngineCore:
         "household",
         "log",
         "loop",
+        "message",
         "owner",
         "plan",
         "plan_name",
@@ -135,6 +136,8 @@ class EngineCore:
         self._ident = thread.ident
         self.states = States(thread.ident, self.call_on_loop, self._state_changed)
         self.plan: PlanUnderWay | None = None
+        # The message that is carried out, or was last; written on the loop, read by any thread.
+        self.message: Msg | None = None
         self.plan_name = ""  # of the plan that runs, or ran last; read by any thread
         self.between: Changes | None = None
         self.end_callbacks: list[Callable[[], None]] = []
@@ -254,7 +257,6 @@ class EngineCore:
         """Tell those who keep something for the plan, before its clean-up."""
         for callback in self.end_callbacks:
             callback()
-        self.statuses.forget()
 
     def put_below_plan(self, tail: Generator[Msg, Any, Any]) -> None:
         """Have ``tail`` run when the plan has completed; see `PlanStack.put_below`."""

@@ -72,6 +72,7 @@ class MessageLoop:
             if engine.msg_hook is not None or _msg_log.isEnabledFor(logging.DEBUG):
                 self._show(msg)
             seen.add(msg.obj)
+            core.message = msg
             command = msg.command
             if (
                 replay.messages is not None
@@ -89,6 +90,7 @@ class MessageLoop:
                 response = None
             except BaseException as error:
                 response = self._answer_to(msg, error)
+            core.message = None
             answers.append(response)
 
     def _answer_to(self, msg: Msg, error: BaseException) -> BaseException | None:

@@ -234,6 +234,10 @@ class ClaimCheck(Protocol):
         """Hear that a run has been closed."""
         ...
 
+    def plan_over(self) -> None:
+        """Hear that the plan's clean-up is over."""
+        ...
+
 
 class Changes(Protocol):
     """What a person wants done between two messages. All on the loop's thread."""

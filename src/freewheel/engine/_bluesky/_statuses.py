@@ -158,7 +158,7 @@ class Pending:
         countdown, self._countdown = self._countdown, None
         if countdown is not None:
             countdown.one_ended(failure is not None)
-        self._owner.rests(self)
+        self._owner.rests()
 
 
 @final
@@ -186,14 +186,13 @@ class Statuses:
 
     __slots__ = (
         "_added",
-        "_at_rest",
         "_called",
+        "_changed",
         "_ended",
         "_ident",
         "_latest",
         "_loop",
         "_unrepeated",
-        "_watched",
         "groups",
         "log",
         "objects",
@@ -222,31 +221,16 @@ class Statuses:
         # What was started last with each device of the plan. Written on the loop's thread; copied,
         # in one step, by others.
         self._latest: dict[Any, Pending] = {}
-        # Whoever wants to hear when these devices are under way no more; by their ids.
-        self._at_rest: Callable[[Any], None] | None = None
-        self._watched: set[int] = set()
+        # Told when a device comes to be used, or is so no more.
+        self._changed: Callable[[], None] = _nothing
 
-    def when_at_rest(self, callback: Callable[[Any], None]) -> None:
-        """Have ``callback`` called with each device that is watched, when it has come to rest."""
-        self._at_rest = callback
+    def when_used(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when a device begins or ends to be used. It must be quick."""
+        self._changed = callback
 
-    def watch(self, device: Any) -> bool:
-        """Watch a device if it is under way; return whether it is."""
-        pending = self._latest.get(device)
-        if pending is None or not pending.uses_device():
-            return False
-        self._watched.add(id(device))
-        return True
-
-    def rests(self, pending: Pending) -> None:
-        """Tell of a device whose status has ended, if it is watched and rests."""
-        device = pending.obj
-        if id(device) not in self._watched or self._at_rest is None:
-            return
-        latest = self._latest.get(device)
-        if latest is None or not latest.uses_device():
-            self._watched.discard(id(device))
-            self._at_rest(device)
+    def rests(self) -> None:
+        """Hear that the status of some device has ended."""
+        self._changed()
 
     def in_use(self) -> list[Any]:
         """Return the devices that are under way, or flying; from any thread."""
@@ -266,7 +250,6 @@ class Statuses:
     def forget(self) -> None:
         """Forget the devices of a plan that has ended."""
         self._latest.clear()
-        self._watched.clear()
 
     def new_future(self) -> asyncio.Future[None]:
         """Return a future of the loop."""
@@ -306,6 +289,7 @@ class Statuses:
             status.add_callback(pending.finished)
         except AttributeError:
             status.finished_cb = pending.finished  # type: ignore[attr-defined]  # old ophyd
+        self._changed()
         return pending
 
     def ended(self, pending: Pending) -> None:
@@ -379,6 +363,10 @@ class Statuses:
             for pending in left:
                 pending.count_on(None)
         return all(pending.done() for pending in left)
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 def _under_way(pendings: Any) -> bool:
