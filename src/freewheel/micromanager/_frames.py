@@ -9,7 +9,9 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Final, final
+
+from freewheel.core._crossings import Waiter, wake
 
 from ._errors import BufferOverflowError, CoreError, FrameTimeoutError
 from ._lanes import THREAD_NAME
@@ -110,7 +112,7 @@ class FrameSequence:
         self._error: CoreError | None = None
         self._delivered = False  # the camera has stopped; frames may be left in the core's buffer
         self._ended = False  # and none are left there
-        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._waiter: Waiter | None = None
         self._room = threading.Event()  # set when frames were taken, or it is to end
         self._stop = threading.Event()
 
@@ -306,15 +308,5 @@ class FrameSequence:
     def _wake(self) -> None:
         with self._lock:
             waiter, self._waiter = self._waiter, None
-        if waiter is None:
-            return
-        loop, future = waiter
-        try:
-            loop.call_soon_threadsafe(_done, future)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
-
-
-def _done(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_result(None)
+        if waiter is not None:
+            wake(waiter)

@@ -7,6 +7,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, final
 
+from freewheel.core._crossings import settle_soon
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,29 +21,7 @@ THREAD_NAME: Final = "freewheel-mmcore"
 
 _IDLE: Final = 5.0  # s that a thread without work stays
 
-_Job: TypeAlias = "tuple[asyncio.AbstractEventLoop, asyncio.Future[Any], Callable[[], Any]]"
-
-
-def _answer(
-    loop: asyncio.AbstractEventLoop,
-    future: asyncio.Future[T],
-    result: T | None,
-    error: BaseException | None,
-) -> None:
-    """Carry a result to the loop that waits for it. From the lane's thread."""
-
-    def tell() -> None:
-        if future.done():
-            return  # the caller gave up
-        if error is None:
-            future.set_result(result)  # type: ignore[arg-type]
-        else:
-            future.set_exception(error)
-
-    try:
-        loop.call_soon_threadsafe(tell)
-    except RuntimeError:
-        pass  # the loop is closed: nobody waits any more
+_Job: TypeAlias = "tuple[asyncio.Future[Any], Callable[[], Any]]"
 
 
 @final
@@ -83,7 +63,7 @@ class Lane:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._submit((loop, future, work))
+        self._submit((future, work))
         return await future
 
     def _submit(self, job: _Job) -> None:
@@ -110,7 +90,7 @@ class Lane:
 
     @staticmethod
     def _do(job: _Job) -> None:
-        loop, future, work = job
+        future, work = job
         if future.cancelled():
             return
         result: Any = None
@@ -119,4 +99,4 @@ class Lane:
             result = work()
         except BaseException as problem:
             error = problem
-        _answer(loop, future, result, error)
+        settle_soon(future, result, error)

@@ -19,6 +19,8 @@ from ophyd_async.core import (
     make_datakey,
 )
 
+from freewheel.core._crossings import call_soon
+
 from ._errors import CoreError
 
 if TYPE_CHECKING:
@@ -185,13 +187,13 @@ class CoreBackend(SignalBackend[SignalDatatypeT]):
     def _announced(self, value: Any) -> None:
         """Take a change; on whichever thread announces it."""
         loop = self._loop
-        if loop is None or loop.is_closed():
+        if loop is None:
             return
         convert = self._access.convert
         if convert is None:
-            loop.call_soon_threadsafe(self._renew_soon)
+            call_soon(loop, self._renew_soon)
         else:
-            loop.call_soon_threadsafe(self.show, convert(value))
+            call_soon(loop, self.show, convert(value))
 
     def show(self, value: SignalDatatypeT) -> None:
         """Give whoever subscribed a value. On the loop."""
