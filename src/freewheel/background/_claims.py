@@ -224,6 +224,8 @@ class ClaimsLedger(Mapping[Any, str]):
             If somebody else holds one of them.
         """
         wanted = [(device, _parts(device)) for device in devices]
+        if not wanted:
+            return
         with self._changing():
             for device, parts in wanted:
                 self._admit(holder, device, parts, lender)
@@ -368,6 +370,8 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def release_all(self, holder: Holder, kept: Iterable[Any] = ()) -> tuple[Holder, ...]:
         """Take back all that ``holder`` holds but ``kept``; see `release` for the answer."""
+        if not self._claims:
+            return ()
         spared = {id(part) for device in kept for part in claimed_with(device)}
         with self._changing():
             for claim in self._of_holder(holder):

@@ -90,6 +90,8 @@ class Teller:
 
     def tell(self, signal: SignalInstance, *args: Any) -> None:
         """Emit ``signal`` with ``args``; from any thread."""
+        if not len(signal):
+            return  # nobody listens
         if threading.get_ident() == self._ident:
             emit_safely(signal, *args)
         else:

@@ -327,8 +327,8 @@ class EngineCore:
     def take_checkpoint(self) -> None:
         """Repeat nothing of what was done until now."""
         plan = self.plan
-        if plan is not None and plan.replay.possible:
-            plan.replay.forget()
+        if plan is not None and plan.replay.messages is not None:
+            plan.replay.messages = []
             for run in self.runs.values():
                 run.reset_checkpoint_state()
 

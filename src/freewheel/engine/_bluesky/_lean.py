@@ -247,7 +247,7 @@ class LeanCommands:
                 await self.trigger(Msg("trigger", obj, group=group, run=msg.run))
         if triggered:
             await self.wait(Msg("wait", None, group=group, run=msg.run))
-        return not self._core.under_way.has_failure
+        return self._core.under_way.failure is None
 
 
 def _is_triggerable(obj: Any) -> bool:

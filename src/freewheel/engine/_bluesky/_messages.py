@@ -22,7 +22,7 @@ from bluesky.utils import Msg, PlanHalt
 from freewheel.core import EngineState
 
 from ._registry import UnknownCommandError
-from ._stack import close_plan, is_message, no_message
+from ._stack import close_plan, no_message
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -76,7 +76,7 @@ class MessageLoop:
             command = msg.command
             if (
                 replay.messages is not None
-                and engine.rewindable
+                and engine._rewindable_flag
                 and command not in registry.unrepeated
             ):
                 replay.messages.append(msg)
@@ -145,7 +145,7 @@ class MessageLoop:
         stack = plan.stack
         while True:
             response = stack.answers.pop()
-            if plan.has_failure:
+            if plan.failure is not None:
                 thrown = plan.take_failure()
             if thrown is None and isinstance(response, BaseException):
                 thrown = response
@@ -170,8 +170,8 @@ class MessageLoop:
                 if isinstance(thrown, PlanHalt):
                     self._drop(top)
                     raise thrown
-                if is_message(msg):
-                    return msg  # type: ignore[no-any-return]
+                if isinstance(msg, Msg):
+                    return msg
                 thrown = no_message(msg, plan.name)
                 stack.answers.append(None)
 

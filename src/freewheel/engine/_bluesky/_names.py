@@ -58,6 +58,7 @@ PRIVATE_NAMES: Final = (
     PrivateName(_ENGINE, "_th", "as _loop; hosts look at it"),
     PrivateName(_ENGINE, "_command_registry", "commands are made when they are asked for"),
     PrivateName(_ENGINE, "_UNCACHEABLE_COMMANDS", "what a rewind does not repeat"),
+    PrivateName(_ENGINE, "_rewindable_flag", "asked for each message"),
     PrivateName(_ENGINE, "_run_bundlers", "the open runs: paused, rewound, closed"),
     PrivateName(_ENGINE, "_run_start_uids", "of the plan's runs, for the result"),
     PrivateName(_ENGINE, "_metadata_per_call", "for the plan's runs"),

@@ -89,6 +89,8 @@ class PlanRun:
         As bluesky has it.
     reason : str
         Of an abort.
+    failure : BaseException or None
+        What is to be thrown into it at its next message.
     safe_waits : int
         How many commands are under way in which a deferred pause may take effect.
     """
@@ -97,12 +99,12 @@ class PlanRun:
         "_clean_up",
         "_core",
         "_end",
-        "_failure",
         "_messages",
         "_start",
         "_task",
         "asked",
         "exit_status",
+        "failure",
         "interrupted",
         "name",
         "phase",
@@ -125,7 +127,7 @@ class PlanRun:
         self.exit_status = "success"
         self.reason = ""
         self.safe_waits = 0
-        self._failure: BaseException | None = None  # under the states' lock
+        self.failure: BaseException | None = None  # under the states' lock
         self._end: PlanEnd | None = None
         self._messages = MessageLoop(core, self)
         self.rest = Rest(core, self)
@@ -328,23 +330,18 @@ class PlanRun:
     def fail(self, error: BaseException) -> None:
         """Throw ``error`` into the plan at its next message; from any thread."""
         with self._core.states.lock:
-            if self._failure is None:
-                self._failure = error
+            if self.failure is None:
+                self.failure = error
 
     def fail_status(self, error: BaseException) -> None:
         """Throw a status's failure, which takes the place of what waits to be thrown."""
         with self._core.states.lock:
-            self._failure = error
-
-    @property
-    def has_failure(self) -> bool:
-        """Whether something is to be thrown into the plan."""
-        return self._failure is not None
+            self.failure = error
 
     def take_failure(self) -> BaseException | None:
         """Return what is to be thrown into the plan, which counts as thrown."""
         with self._core.states.lock:
-            failure, self._failure = self._failure, None
+            failure, self.failure = self.failure, None
         return failure
 
     @property

@@ -36,6 +36,7 @@ class PlanUnderWay(Protocol):
     safe_waits: int
     exit_status: str
     reason: str
+    failure: BaseException | None
 
     @property
     def stack(self) -> PlanStack:
@@ -55,11 +56,6 @@ class PlanUnderWay(Protocol):
     @property
     def pardons(self) -> bool:
         """Whether nobody minds any more that a status of it fails."""
-        ...
-
-    @property
-    def has_failure(self) -> bool:
-        """Whether something is to be thrown into it."""
         ...
 
     @property

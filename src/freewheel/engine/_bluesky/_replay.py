@@ -37,11 +37,6 @@ class Replay:
         """Whether the plan can be rewound."""
         return self.messages is not None
 
-    def forget(self) -> None:
-        """Repeat nothing: the plan has taken a checkpoint."""
-        if self.messages is not None:
-            self.messages = []
-
     def give_up(self) -> None:
         """Have the plan never be rewound, until it takes a checkpoint in bluesky's sense: never."""
         self.messages = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, final
 
-from bluesky.utils import Msg, ensure_generator
+from bluesky.utils import ensure_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -96,8 +96,3 @@ def no_message(thing: Any, plan_name: str) -> TypeError:
         f"The plan {plan_name!r} yielded {thing!r}, which is no Msg. Write `yield from` before a "
         "plan or a plan stub."
     )
-
-
-def is_message(thing: Any) -> bool:
-    """Tell whether a plan may yield ``thing``."""
-    return isinstance(thing, Msg)
