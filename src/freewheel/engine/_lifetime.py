@@ -112,18 +112,18 @@ def hold_loop(
     """
     own = loop is None
     loop = new_event_loop() if loop is None else loop
-    if not loop.is_running():
-        if loop.is_closed():
-            raise ValueError("RunEngine(loop=…): the loop is closed. Leave `loop` out.")
-        started = LoopThread(loop)
-        return LoopHold(loop, started.thread, started, own=own)
+    if loop.is_closed():
+        raise ValueError("RunEngine(loop=…): the loop is closed. Leave `loop` out.")
     thread = known(loop)
-    if thread is None:
+    if thread is not None and thread.is_alive():  # it may not have come to run the loop yet
+        return LoopHold(loop, thread, None, own=False)
+    if loop.is_running():
         raise RuntimeError(
             "RunEngine(loop=…): the loop runs already, and a run engine needs one on a thread of "
             "its own. Leave `loop` out; its futures can be awaited from any loop."
         )
-    return LoopHold(loop, thread, None, own=False)
+    started = LoopThread(loop)
+    return LoopHold(loop, started.thread, started, own=own)
 
 
 def _release_loop(thread: LoopThread, deliveries: dict[int, Delivery], *, close: bool) -> None:

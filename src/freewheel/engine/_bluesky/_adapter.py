@@ -48,6 +48,13 @@ class _LoopFacade:
     def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> None:
         callback(*args)
 
+    def is_running(self) -> bool:
+        """Answer for a loop whose thread may not have come to run it yet: it does, or will.
+
+        If it said no, bluesky would start a second thread that runs the same loop.
+        """
+        return True
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
