@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackgroundView",
+    "ByHandView",
     "ClaimsView",
     "EngineView",
     "EventsView",
@@ -245,6 +246,24 @@ class ClaimsView(Protocol):
         ...
 
 
+class ByHandView(Protocol):
+    """What a person moves or changes."""
+
+    def set(
+        self, device: Any, value: Any, *, between: bool = False, holder: str = "manual move"
+    ) -> FutureView[Any]:
+        """Set a device, which is held until it rests; `ResourceConflictError` if a plan has it.
+
+        With ``between`` between two messages of the plan that has it, with that plan's consent.
+        """
+        ...
+
+    @property
+    def moving(self) -> tuple[Any, ...]:
+        """The devices that are on their way by hand."""
+        ...
+
+
 class EngineView(Protocol):
     """What a client sees of an engine.
 
@@ -305,6 +324,11 @@ class EngineView(Protocol):
 
     def halt(self) -> Any:
         """End the plan without its own clean-up; otherwise as `stop`. It always gets out."""
+        ...
+
+    @property
+    def by_hand(self) -> ByHandView:
+        """The one verb for what a person moves or changes."""
         ...
 
     def between_messages(self, function: Callable[[], Any]) -> FutureView[Any]:

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from freewheel.core._crossings import call_soon, completion, run_soon
+from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_children
 from freewheel.qt._claims import ClaimGuard
 from freewheel.qt._feed import Feed
@@ -114,6 +114,24 @@ class _Row(QWidget):
 
         run_soon(self._bridge.engine.loop, guarded())
 
+    def _by_hand(self, value: Any, *, between: bool) -> None:
+        """Set the device as a person does, and say here how that ended."""
+        feed = self._feed
+
+        def tell(done: Any) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is None:
+                feed.put("done")
+            else:
+                feed.put("failed", error)
+
+        try:
+            future = self._bridge.engine.by_hand.set(self._device, value, between=between)
+        except Exception as error:  # refused at once: shown in the row, as what comes later
+            feed.put("failed", error)
+        else:
+            future.add_done_callback(tell)
+
     def _subscribe(self, signal: Any) -> None:
         """Show what a signal reads, from now on."""
         feed = self._feed
@@ -201,13 +219,7 @@ class MotorRow(_Row):
         if target is None or (isinstance(target, str) and isinstance(self._editor, NumberField)):
             self._say(f"{target!r} is no position" if target else "give a position")
             return
-        motor, claims = self._device, self._bridge.engine.claims
-
-        async def move() -> None:
-            with claims.hold(motor, holder="manual move"):
-                await completion(motor.set(target))
-
-        self._on_loop(move)
+        self._by_hand(target, between=False)
 
     def stop(self, *_: Any) -> None:
         """Stop the motor, whoever moves it."""
@@ -265,26 +277,11 @@ class SettingRow(_Row):
 
     def apply(self, *_: Any) -> None:
         """Set what is filled in."""
-        value, signal = _read(self._editor), self._device
+        value = _read(self._editor)
         if value is None or (isinstance(value, str) and isinstance(self._editor, NumberField)):
             self._say(f"{value!r} is no number" if value else "give a value")
             return
-        engine = self._bridge.engine
-
-        async def change() -> None:
-            await completion(signal.set(value))
-
-        feed = self._feed
-        future = engine.between_messages(change)
-
-        def tell(done: Any) -> None:
-            error = None if done.cancelled() else done.exception()
-            if error is None:
-                feed.put("done")
-            else:
-                feed.put("failed", error)
-
-        future.add_done_callback(tell)
+        self._by_hand(value, between=True)
 
     def _show_value(self, value: Any) -> None:
         super()._show_value(value)

@@ -99,6 +99,10 @@ class _Live:
         return self._child.name
 
     @property
+    def parent(self) -> StandardReadable:
+        return self._child
+
+    @property
     def hints(self) -> Hints:
         return self._child.hints
 
