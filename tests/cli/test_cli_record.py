@@ -192,13 +192,14 @@ def test_what_a_killed_process_recorded_is_replayed(command: Any, plans: Path) -
         f"""{PLANS}
 from freewheel.recording import Recorder
 
-write = Recorder.__call__
+write = Recorder.take_batch
 
-def told(recorder, name, doc):
-    write(recorder, name, doc)
-    print("recorded", name, flush=True)
+def told(recorder, documents):
+    write(recorder, documents)
+    for name, _ in documents:
+        print("recorded", name, flush=True)
 
-Recorder.__call__ = told
+Recorder.take_batch = told
 """
     )
     process = command.start("record", "here", f"{plans}:endless", "--shape=16")

@@ -97,10 +97,10 @@ def test_version_from_the_future(tmp_path):
     with Recorder(tmp_path):
         pass
     manifest = tmp_path / "recording.json"
-    manifest.write_text(json.dumps({"format": "freewheel recording", "version": 2}))
-    with pytest.raises(FutureVersionError, match=r"version 2.*newer freewheel.*recording\.json"):
+    manifest.write_text(json.dumps({"format": "freewheel recording", "version": 3}))
+    with pytest.raises(FutureVersionError, match=r"version 3.*newer freewheel.*recording\.json"):
         read_runs(tmp_path)
-    with pytest.raises(FutureVersionError, match="version 2"):
+    with pytest.raises(FutureVersionError, match="version 3"):
         Recorder(tmp_path)
 
 

@@ -61,6 +61,35 @@ def test_killed_at_random_moments(tmp_path):
             np.testing.assert_array_equal(event["data"]["camera"], _frame(i))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+@pytest.mark.parametrize("events", [1, 700, 3000])
+def test_killed_with_batches_in_hand(tmp_path, events):
+    """A run whose future was done is whole; of the one under way, all until a moment is."""
+    writer = WRITER.with_name("_crashing_engine.py")
+    process = subprocess.Popen([sys.executable, writer, tmp_path], stdout=subprocess.PIPE)
+    with process:
+        safe = [process.stdout.readline().decode().strip() for _ in range(2)]
+        for _ in range(events):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.stdout.read()
+    runs = {run.uid: run for run in read_runs(tmp_path)}
+    for uid in safe:
+        run = runs.pop(uid)
+        assert run.verify() == ()
+        assert run.complete
+        assert sum(1 for name, _ in run.documents() if name == "event") == 300
+    for run in runs.values():  # that one may not have come to the disk
+        (problem,) = run.verify()
+        assert "not recorded to its end" in problem or "cut short" in problem
+        numbers = []
+        for name, doc in run.documents():
+            if name == "event":
+                numbers.append(doc["seq_num"])
+                assert (doc["data"]["camera"] == doc["seq_num"] % 60000).all()
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
 def images(count=6, shape=(256, 256)):
     """Yield the documents of a run of images of 128 kB each."""
     run = event_model.compose_run()
@@ -136,6 +165,28 @@ def test_full_disk_in_a_document(tmp_path):
     recorder.close()
     (recorded,) = read_runs(tmp_path)
     assert [name for name, _ in recorded.documents()] == ["start", "descriptor"]
+    assert recorded.path.read_bytes().endswith(b"\n")
+
+
+def test_full_disk_in_a_batch(tmp_path):
+    """What fits of a batch is kept, in whole lines."""
+    recorder = Recorder(tmp_path)
+    run = event_model.compose_run()
+    keys = {"text": {"dtype": "string", "shape": [], "source": "sim"}}
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    pairs = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    for _ in range(20):
+        event = stream.compose_event(data={"text": "x" * 1000}, timestamps={"text": 0.0})
+        pairs.append(("event", event))
+    with largest_file(9000), pytest.raises(RecordingError, match="File too large"):
+        recorder.take_batch(pairs)
+    recorder.take_batch([("stop", run.compose_stop())])
+    recorder.close()
+    (recorded,) = read_runs(tmp_path)
+    assert not recorded.complete
+    back = list(recorded.documents())
+    assert back == pairs[: len(back)]
+    assert 6 <= len(back) < 10
     assert recorded.path.read_bytes().endswith(b"\n")
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "DamagedArrayError",
     "DamagedRecordingError",
     "FutureVersionError",
     "MissingArrayError",
@@ -72,6 +73,10 @@ class DamagedRecordingError(RecordingError):
 
 class MissingArrayError(RecordingError):
     """The file that held an array is gone, unreadable, or too short."""
+
+
+class DamagedArrayError(MissingArrayError):
+    """An array is there, and is not what was recorded: its checksum is another one."""
 
 
 class NotRecordedError(RecordingError, LookupError):

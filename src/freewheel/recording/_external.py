@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ._arrays import DATASET, ArrayFile, can_store
+from ._array_file import ArrayFile, can_store
+from ._arrays import DATASET
 from ._fidelity import ABSENT, plain
 from ._format import FORMAT_VERSION, RECORDER
 
@@ -78,9 +79,13 @@ class ArrayDivider:
         if name == "descriptor":
             changed, notes = self._descriptor(doc)
             return [(name, changed)], notes
-        if name in ("event", "event_page") and self._external.get(doc["descriptor"]):
+        if name in ("event", "event_page") and self.takes_from(doc["descriptor"]):
             return self._event(name, doc)
         return [(name, dict(doc))], []
+
+    def takes_from(self, descriptor: str) -> bool:
+        """Tell whether arrays are taken out of the events of a descriptor."""
+        return bool(self._external.get(descriptor))
 
     def _descriptor(self, doc: Mapping[str, Any]) -> tuple[dict[str, Any], Notes]:
         taken = [key for key, about in doc["data_keys"].items() if self._is_large(about)]
@@ -195,6 +200,17 @@ class ArrayDivider:
             "indices": {"start": indices[0], "stop": indices[-1] + 1},
             "seq_nums": {"start": first, "stop": first + len(indices)},
         }
+
+    def flush(self) -> None:
+        """Complete what belongs to the documents until now: before they are written themselves.
+
+        Raises
+        ------
+        OSError
+            When that is not possible.
+        """
+        for file, _ in self._files.values():
+            file.flush()
 
     def close(self, *, durable: bool = False) -> None:
         """Close the array files.

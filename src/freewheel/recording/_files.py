@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import closing
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
-from ._errors import DamagedRecordingError, NotARecordingError
+from ._encoding import decoded
+from ._errors import (
+    DamagedRecordingError,
+    FutureVersionError,
+    NotARecordingError,
+    RecordingError,
+)
 from ._fidelity import restore
 from ._filler import Filler
 from ._format import NOTES_FILE
+from ._integrity import find_gap
+from ._notes import CurrentNotes, RunNotes, read_notes
 from ._order import Order
 from ._run import RecordedRun, with_times
 
@@ -18,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ._fidelity import Notes
     from ._run import Document
 
 __all__ = ["FileRun"]
@@ -51,130 +58,145 @@ class FileRun(RecordedRun):
         except OSError as error:
             message = f"the file cannot be read: {error.strerror or error}"
             raise NotARecordingError(message, file=path) from error
-        self.start = self._parse_start(first)
+        notes = read_notes(self._notes_path)
+        self.start = self._parse_start(first, notes)
         self.uid = self.start["uid"]
         self.torn = not last.endswith(b"\n")
         self.stop: Document | None = None
         if last != first:
-            self.stop = self._parse_stop(last)
+            self.stop = self._parse_stop(last, notes)
+        self._end = notes.end
 
-    def _parse_start(self, line: bytes) -> Document:
+    def _parse_start(self, line: bytes, notes: RunNotes) -> Document:
         if not line.endswith(b"\n"):
             # Without the end of its line nobody knows whether more was to come.
             what = "is empty" if not line else "has no complete line"
             message = f"the file {what}: it was cut short, or is no recording"
             raise NotARecordingError(message, file=self.path)
         try:
-            name, doc = json.loads(line)
+            name, doc = decoded(line)
         except (ValueError, TypeError) as error:
             message = 'this is no recording: its lines are not of the form ["name", {document}]'
             raise NotARecordingError(message, file=self.path) from error
         if name != "start" or not isinstance(doc, dict) or not {"uid", "time"} <= doc.keys():
             message = "this is no recording of a run: its first line is no start document"
             raise NotARecordingError(message, file=self.path)
-        start: Document = doc
-        for kind, notes in self._read_notes().get(0, []):
-            if kind == "start":
-                start = restore(start, notes)
-        return start
+        return restore(doc, notes.of_kind("start"))
 
-    def _parse_stop(self, line: bytes) -> Document | None:
+    def _parse_stop(self, line: bytes, notes: RunNotes) -> Document | None:
         try:
-            name, doc = json.loads(line)
+            name, doc = decoded(line)
         except (ValueError, TypeError):
             return None
         if name != "stop" or not line.endswith(b"\n"):
             return None
-        entries = [notes for per in self._read_notes().values() for k, notes in per if k == "stop"]
-        stop: Document = doc
-        return restore(stop, entries[-1]) if entries else stop
+        return restore(doc, notes.of_kind("stop"))
+
+    @property
+    def _notes_path(self) -> Path:
+        return self.path.with_suffix("") / NOTES_FILE
+
+    @cached_property
+    def _gap(self) -> str | None:
+        """What is missing of a run that has its stop document; looked for once."""
+        try:
+            return None if self.stop is None else find_gap(self.path, self.stop, self._end)
+        except OSError as error:
+            return f"the file cannot be read: {error.strerror or error}"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run was recorded to its end, and all its documents are there."""
+        return self.stop is not None and self._gap is None
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the recording of this run."""
+        """What is wrong with the recording of this run; arrays are not looked at, see `verify`."""
         if self.torn:
             return (
                 f"the last record of {self.path} is cut short (run {self.uid}); "
                 "all those before it are readable"
             )
+        if self._gap is not None:
+            return f"the recording has a gap: {self._gap} ({self.path}, run {self.uid})"
         return super().problem
 
-    def documents(self, *, fill: bool = True) -> Iterator[tuple[str, Document]]:
+    def documents(
+        self, *, fill: bool = True, skip_damaged: bool = False
+    ) -> Iterator[tuple[str, Document]]:
         """Yield the run's documents; see `RecordedRun.documents`."""
-        for _, name, doc in self._documents(fill=fill):
+        for _, name, doc in self._sound(fill=fill, skip_damaged=skip_damaged):
             yield name, doc
 
-    def timed_documents(self, *, lazy: bool = False) -> Iterator[tuple[float, str, Document]]:
+    def timed_documents(
+        self, *, lazy: bool = False, skip_damaged: bool = False
+    ) -> Iterator[tuple[float, str, Document]]:
         """Yield the run's documents with their times; see `RecordedRun.timed_documents`."""
-        received = self._received()
-        numbered = self._documents(fill=True, lazy=lazy)
-        return with_times((received.get(number), name, doc) for number, name, doc in numbered)
+        notes = read_notes(self._notes_path)
+        numbered = self._sound(fill=True, lazy=lazy, skip_damaged=skip_damaged)
+        return with_times(
+            (notes.received_at(number, doc), name, doc) for number, name, doc in numbered
+        )
 
-    def _documents(self, *, fill: bool, lazy: bool = False) -> Iterator[tuple[int, str, Document]]:
+    def verify(self) -> tuple[str, ...]:
+        """Read everything, and tell what is wrong; see `RecordedRun.verify`."""
+        damages = [str(entry) for entry in self._entries(fill=True) if isinstance(entry, Exception)]
+        return tuple(damages if self.problem is None else [self.problem, *damages])
+
+    def _sound(
+        self, *, fill: bool, skip_damaged: bool, lazy: bool = False
+    ) -> Iterator[tuple[int, str, Document]]:
+        """Yield the documents; raise what is wrong with the first that is not, or leave it out."""
+        for entry in self._entries(fill=fill, lazy=lazy):
+            if not isinstance(entry, RecordingError):
+                yield entry
+            elif not skip_damaged:
+                raise entry
+            else:
+                logger.warning("Left out: %s", entry)
+
+    def _entries(
+        self, *, fill: bool, lazy: bool = False
+    ) -> Iterator[tuple[int, str, Document] | RecordingError]:
+        """Yield for each line its number, name and document, or what is wrong with it."""
         order = Order(self.path)
-        notes = self._read_notes() if fill else {}
         with (
             closing(Filler(self.path, self.uid, lazy=lazy)) as filler,
             self.path.open("rb") as file,
         ):
-            current: dict[str, Notes] = {}
+            current = CurrentNotes(read_notes(self._notes_path) if fill else RunNotes())
             for number, line in enumerate(file):
                 if not line.endswith(b"\n"):
                     logger.warning("%s", self.problem)
                     return
-                name, doc = self._parse(number, line)
-                order.check(number, name, doc)
-                if not fill:
+                try:
+                    name, doc = self._parse(number, line)
+                    order.check(number, name, doc)
+                    if fill:
+                        notes = current.on(number, name, doc)
+                        if filler.takes(name, doc):
+                            continue
+                        doc = restore(filler.fill(name, doc), notes)
+                except FutureVersionError:
+                    raise
+                except RecordingError as error:
+                    yield error
+                else:
                     yield number, name, doc
-                    continue
-                current.update(notes.get(number, []))
-                if filler.takes(name, doc):
-                    continue
-                doc = filler.fill(name, doc)
-                kind = f"{name} {doc['descriptor']}" if "descriptor" in doc else name
-                yield number, name, restore(doc, current.get(kind, []))
 
     def _parse(self, number: int, line: bytes) -> tuple[str, Document]:
         try:
-            name, doc = json.loads(line)
+            name, doc = decoded(line)
+            if isinstance(name, str) and isinstance(doc, dict):
+                return name, doc
+            reason: Exception | None = None
         except (ValueError, TypeError) as error:
-            message = (
-                f"line {number + 1} is no document; the {number} lines before it were read, "
-                "and what follows it cannot be trusted"
-            )
-            raise DamagedRecordingError(message, file=self.path, run=self.uid) from error
-        return name, doc
-
-    def _read_notes(self) -> dict[int, list[tuple[str, Notes]]]:
-        """Return, for each line, the notes that hold from it on, by the kind of document."""
-        path = self.path.with_suffix("") / NOTES_FILE
-        result: dict[int, list[tuple[str, Notes]]] = {}
-        for entry in _complete_json_lines(path):
-            if "notes" in entry:
-                result.setdefault(entry["line"], []).append((entry["kind"], entry["notes"]))
-        return result
-
-    def _received(self) -> dict[int, float]:
-        """Return when the documents that carry no time were received, by their line."""
-        path = self.path.with_suffix("") / NOTES_FILE
-        return {
-            entry["line"]: entry["received"]
-            for entry in _complete_json_lines(path)
-            if "received" in entry
-        }
-
-
-def _complete_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+            reason = error
+        message = (
+            f"line {number + 1} is no document; the {number} lines before it were read, and with "
+            "skip_damaged=True those behind it can be"
+        )
+        raise DamagedRecordingError(message, file=self.path, run=self.uid) from reason
 
 
 def _last_line(file: Any) -> bytes:

@@ -9,7 +9,7 @@ from urllib.request import url2pathname
 
 from ._arrays import ArrayReader
 from ._errors import FutureVersionError, MissingArrayError
-from ._format import FORMAT_VERSION, RECORDER
+from ._format import FORMAT_VERSION, is_of_recorder
 from ._lazy import LazyArray
 
 if TYPE_CHECKING:
@@ -22,19 +22,21 @@ class Filler:
     """Puts arrays back into the events that they were taken out of."""
 
     def __init__(self, path: Path, run: str, *, lazy: bool) -> None:
+        self._path = path
         self._folder = path.with_suffix("")
         self._lazy = lazy
         self._reader = ArrayReader(run)
         self._run = run
         self._resources: dict[str, tuple[Path, str]] = {}  # file and dataset
         self._frames: dict[str, list[tuple[str, str, range]]] = {}
+        self._taken: dict[str, set[str]] = {}  # by descriptor, the keys that were taken out
 
     def takes(self, name: str, doc: Document) -> bool:
         """Keep a document that the recorder added; tell whether it was one."""
         if name == "stream_resource":
-            about = doc["parameters"].get("recorder")
-            if not isinstance(about, dict) or about.get("name") != RECORDER:
+            if not is_of_recorder(doc):
                 return False
+            about = doc["parameters"]["recorder"]
             if about.get("version", 0) > FORMAT_VERSION:
                 message = (
                     f"these arrays have format version {about['version']}, and this version of "
@@ -47,6 +49,7 @@ class Filler:
             event, _, key = doc["uid"].partition("/")
             frames = range(doc["indices"]["start"], doc["indices"]["stop"])
             self._frames.setdefault(event, []).append((key, doc["stream_resource"], frames))
+            self._taken.setdefault(doc["descriptor"], set()).add(key)
             return True
         return False
 
@@ -63,9 +66,9 @@ class Filler:
         Raises
         ------
         MissingArrayError
-            When one cannot be read.
+            When one cannot be read, or nothing tells where it is.
         """
-        if name not in ("event", "event_page") or not self._frames:
+        if name not in ("event", "event_page") or not self._taken:
             return doc
         uid = doc["uid"] if name == "event" else next(iter(doc["uid"]), "")
         for key, resource, frames in self._frames.pop(uid, ()):
@@ -78,6 +81,11 @@ class Filler:
                 arrays = [array.load() for array in arrays]
             doc["data"][key] = arrays if name == "event_page" else arrays[0]
             doc["timestamps"][key] = times if name == "event_page" else times[0]
+        lacking = self._taken.get(doc["descriptor"], set()) - doc["data"].keys()
+        if lacking:
+            key = min(lacking)
+            message = f"the line that says where the array of {key!r} of an event is, is lost"
+            raise MissingArrayError(message, file=self._path, run=self._run, device=key)
         return doc
 
     def close(self) -> None:

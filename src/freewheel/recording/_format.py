@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+import uuid
+from typing import TYPE_CHECKING, Any, Final
 
 from ._errors import FutureVersionError, NotARecordingError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
@@ -17,11 +19,13 @@ __all__ = [
     "NOTES_FILE",
     "RECORDER",
     "check_version",
+    "document_id",
+    "is_of_recorder",
     "write_manifest",
 ]
 
 FORMAT_NAME: Final = "freewheel recording"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 RECORDER: Final = "freewheel"
 MANIFEST: Final = "recording.json"
 NOTES_FILE: Final = "notes"
@@ -58,7 +62,7 @@ def check_version(folder: Path) -> None:
 
 
 def write_manifest(folder: Path) -> None:
-    """Say in a recording's directory what it is, unless it is said already.
+    """Say in a recording's directory what it is, and of this version from now on.
 
     Raises
     ------
@@ -66,6 +70,26 @@ def write_manifest(folder: Path) -> None:
         When the directory cannot be written to.
     """
     manifest = folder / MANIFEST
-    if not manifest.exists():
-        text = json.dumps({"format": FORMAT_NAME, "version": FORMAT_VERSION})
-        manifest.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps({"format": FORMAT_NAME, "version": FORMAT_VERSION}) + "\n"
+    if manifest.exists() and manifest.read_text(encoding="utf-8") == text:
+        return
+    new = manifest.with_name(f"{MANIFEST}.{uuid.uuid4()}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(manifest)  # at once: others may read it now
+
+
+def document_id(doc: Mapping[str, Any]) -> str | None:
+    """Return what tells a document from all others of its run, as far as it has such a thing."""
+    for field in ("uid", "datum_id"):
+        if field in doc:
+            own = doc[field]
+            if isinstance(own, str):
+                return own
+            return next(iter(own), None)
+    return None
+
+
+def is_of_recorder(resource: Mapping[str, Any]) -> bool:
+    """Tell whether a ``stream_resource`` document is one that a recorder added."""
+    about = resource.get("parameters", {}).get("recorder")
+    return isinstance(about, dict) and about.get("name") == RECORDER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, final
 
-from ._errors import DamagedRecordingError
+from ._errors import DamagedRecordingError, RecordingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +39,7 @@ class RecordedRun(ABC):
 
     @property
     def complete(self) -> bool:
-        """Whether the run was recorded to its end."""
+        """Whether the run was recorded to its end, and, as far as is known, without a gap."""
         return self.stop is not None
 
     @property
@@ -48,7 +48,9 @@ class RecordedRun(ABC):
         return None if self.complete else "the run was not recorded to its end"
 
     @abstractmethod
-    def documents(self, *, fill: bool = True) -> Iterator[tuple[str, Document]]:
+    def documents(
+        self, *, fill: bool = True, skip_damaged: bool = False
+    ) -> Iterator[tuple[str, Document]]:
         """Yield the run's documents as they were emitted, in that order.
 
         Parameters
@@ -56,6 +58,9 @@ class RecordedRun(ABC):
         fill : bool
             Put the arrays in place. Without, the documents come as they are stored: valid, with
             stream documents that point to the array files.
+        skip_damaged : bool
+            Leave out, and log, what cannot be read or is not what was recorded, and go on behind
+            it; instead of raising an error.
 
         Yields
         ------
@@ -68,7 +73,25 @@ class RecordedRun(ABC):
             At the first document that cannot be given, after all those before it.
         """
 
-    def timed_documents(self, *, lazy: bool = False) -> Iterator[tuple[float, str, Document]]:
+    def verify(self) -> tuple[str, ...]:
+        """Read everything, arrays too, and tell what is wrong with it.
+
+        Returns
+        -------
+        tuple of str
+            Empty when all is as it was recorded.
+        """
+        problems = [] if self.problem is None else [self.problem]
+        try:
+            for _ in self.documents():
+                pass
+        except RecordingError as error:
+            problems.append(str(error))
+        return tuple(problems)
+
+    def timed_documents(
+        self, *, lazy: bool = False, skip_damaged: bool = False
+    ) -> Iterator[tuple[float, str, Document]]:
         """Yield ``(time, name, document)``, with the time of emission in seconds since the epoch.
 
         For a document that carries no time it is when it was recorded, or that of the one
@@ -76,12 +99,13 @@ class RecordedRun(ABC):
         arrays may be `LazyArray` objects, which read them when they are asked to.
         """
         del lazy
-        return with_times((None, name, doc) for name, doc in self.documents())
+        documents = self.documents(skip_damaged=skip_damaged)
+        return with_times((None, name, doc) for name, doc in documents)
 
     def __repr__(self) -> str:
         """Say which run it is."""
         plan = self.start.get("plan_name", "?")
-        state = "" if self.complete else ", incomplete"
+        state = "" if self.stop is not None else ", incomplete"
         return f"<{type(self).__name__} {self.uid[:8]} {plan}{state}>"
 
 
@@ -111,9 +135,11 @@ class MemoryRun(RecordedRun):
         last_name, last = self._documents[-1]
         self.stop = last if last_name == "stop" else None
 
-    def documents(self, *, fill: bool = True) -> Iterator[tuple[str, Document]]:
+    def documents(
+        self, *, fill: bool = True, skip_damaged: bool = False
+    ) -> Iterator[tuple[str, Document]]:
         """Yield the documents; they are in place always."""
-        del fill
+        del fill, skip_damaged
         for name, doc in self._documents:
             yield name, dict(doc)
 

@@ -94,9 +94,11 @@ class TiledRun(RecordedRun):
         stop = metadata.get("stop")
         self.stop = None if stop is None else dict(stop)
 
-    def documents(self, *, fill: bool = True) -> Iterator[tuple[str, Document]]:
+    def documents(
+        self, *, fill: bool = True, skip_damaged: bool = False
+    ) -> Iterator[tuple[str, Document]]:
         """Yield documents that say what the catalogue holds; see `RecordedRun.documents`."""
-        del fill  # the server fills them
+        del fill, skip_damaged  # the server fills them, and knows no damage
         yield "start", dict(self.start)
         streams = []
         with reporting("cannot read the run", self.origin, self.uid):

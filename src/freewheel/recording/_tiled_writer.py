@@ -169,6 +169,7 @@ class _TiledRunWriter:
                 self._release(descriptor, None)
             self._divider.close()
         documents, _ = self._divider(name, doc)
+        self._divider.flush()
         if name == "descriptor" and self._lacks_dtype(documents[-1][1]):
             # Tiled has to know; the first event will tell.
             self._waiting[doc["uid"]] = documents[-1][1]

@@ -1,0 +1,318 @@
+"""Writing arrays: one HDF5 file for each stream of equal arrays.
+
+The files are written in HDF5's single-writer-multiple-reader mode with one chunk for each array,
+which is what keeps them readable after a ``SIGKILL`` at any moment, and while they grow. Without
+compression HDF5 is asked for places alone, many at once; the arrays themselves go to their
+places by one call of the operating system each, without a copy, while Python is free for others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ._arrays import CHECKSUMS, DATASET, TIMESTAMPS, first_line, load_h5py
+from ._checksums import array_checksum, bytes_of
+from ._superblock import lengthen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["ArrayFile", "can_store"]
+
+_LARGEST_CHUNK: Final = 2**32 - 1  # HDF5's own limit
+_AHEAD_BYTES: Final = 1 << 24  # of arrays, that a file has places for beyond what is written …
+_AHEAD_ROWS: Final = 256  # … or this many arrays, if that is less
+_COLUMN_CHUNK: Final = 512  # timestamps or checksums: one page of memory
+
+
+def can_store(array: np.ndarray) -> bool:
+    """Tell whether an HDF5 dataset can hold ``array`` bit for bit."""
+    return (
+        array.dtype.kind in "biufc"
+        and array.dtype.itemsize in (1, 2, 4, 8, 16)
+        and array.dtype != np.longdouble
+        and 0 < array.nbytes <= _LARGEST_CHUNK
+    )
+
+
+class ArrayFile:
+    """A growing HDF5 file of arrays that have one shape and dtype.
+
+    Not thread-safe: the recorder that owns it calls it under its own lock.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which must not exist.
+    shape : tuple of int
+        The shape of each array.
+    dtype : numpy.dtype
+        The type of each array.
+    compression : Mapping
+        Keyword arguments of ``h5py.Group.create_dataset`` that choose filters; empty for none.
+
+    Raises
+    ------
+    OSError
+        When it cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        compression: Mapping[str, Any],
+    ) -> None:
+        self.path = path
+        self.count = 0
+        self._file = load_h5py().File(path, "x", libver="latest")
+        self._timestamps: list[float] = []  # of arrays that are written, and not themselves yet
+        self._checksums: list[int] = []
+        try:
+            self._raw = _RawFile(path)
+            self._create(shape, dtype, compression)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._file.close()
+            raise
+
+    def _create(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], compression: Mapping[str, Any]
+    ) -> None:
+        size = dtype.itemsize * int(np.prod(shape))
+        ahead = max(1, min(_AHEAD_ROWS, _AHEAD_BYTES // size))
+        self._compressed: Any = None
+        if compression:
+            self._compressed = self._file.create_dataset(
+                DATASET,
+                shape=(0, *shape),
+                maxshape=(None, *shape),
+                chunks=(1, *shape),
+                dtype=dtype,
+                **compression,
+            )
+        else:
+            self._rows = _Places(self._file, self._raw, DATASET, dtype, shape, 1, ahead)
+        column = (), _COLUMN_CHUNK, _COLUMN_CHUNK
+        floats, integers = np.dtype("<f8"), np.dtype("<u8")
+        self._times = _Places(self._file, self._raw, TIMESTAMPS, floats, *column)
+        self._sums = _Places(self._file, self._raw, CHECKSUMS, integers, *column)
+        self._file["entry"].attrs["NX_class"] = "NXentry"
+        group = self._file["entry/recorded"]
+        group.attrs["NX_class"] = "NXdata"
+        group.attrs["signal"] = "data"
+        # No groups, datasets or attributes may be added from here on.
+        self._file.swmr_mode = True
+
+    def append(self, array: np.ndarray, timestamp: float) -> int:
+        """Add an array, and return its index. `flush` completes it.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; those before it stay, and ``count`` is as it was.
+        """
+        index = self.count
+        array = np.ascontiguousarray(array)
+        try:
+            if self._compressed is None:
+                self._rows.write(index, array)
+            else:
+                self._compress(index, array)
+        except (OSError, RuntimeError) as error:  # h5py raises either for a full disk
+            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+        self._timestamps.append(timestamp)
+        self._checksums.append(array_checksum(array, timestamp))
+        self.count += 1
+        return index
+
+    def _compress(self, index: int, array: np.ndarray) -> None:
+        try:
+            self._compressed.resize(index + 1, axis=0)
+            self._compressed[index] = array
+            self._compressed.flush()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._compressed.resize(index, axis=0)
+            raise
+
+    def flush(self) -> None:
+        """Write the timestamps and checksums of what was appended: readers find it whole then.
+
+        Raises
+        ------
+        OSError
+            When that is not possible.
+        """
+        if not self._timestamps:
+            return
+        first = self.count - len(self._timestamps)
+        try:
+            self._times.write(first, np.array(self._timestamps, "<f8"))
+            self._sums.write(first, np.array(self._checksums, "<u8"))
+        except (OSError, RuntimeError) as error:
+            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+        finally:
+            self._timestamps.clear()
+            self._checksums.clear()
+
+    def close(self, *, durable: bool = False) -> None:
+        """Close the file; idempotent.
+
+        Parameters
+        ----------
+        durable : bool
+            Wait until the disk itself has it.
+
+        Raises
+        ------
+        OSError
+            When what HDF5 still held could not be written.
+        """
+        if not self._file:
+            return
+        try:
+            self.flush()
+            if self._compressed is None:
+                self._rows.cut(self.count)
+            self._times.cut(self.count)
+            self._sums.cut(self.count)
+        except (OSError, RuntimeError) as error:
+            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+        finally:
+            self._close(durable=durable)
+
+    def _close(self, *, durable: bool) -> None:
+        try:
+            self._file.close()
+            if durable:
+                self._raw.sync()
+        except (OSError, RuntimeError) as error:
+            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+        finally:
+            self._raw.close()
+            with contextlib.suppress(OSError):
+                lengthen(self.path)
+
+
+class _Places:
+    """A dataset whose rows are written past HDF5, at the places that it keeps for them.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Where it is made; not in its SWMR mode yet.
+    raw : _RawFile
+        The same file.
+    name : str
+        The path of the dataset.
+    dtype, shape
+        Of each row.
+    chunk : int
+        How many rows HDF5 keeps together.
+    ahead : int
+        By how many rows it grows at once at most, a multiple of ``chunk``.
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        raw: _RawFile,
+        name: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        chunk: int,
+        ahead: int,
+    ) -> None:
+        h5py = load_h5py()
+        h5d, h5p, h5s = h5py.h5d, h5py.h5p, h5py.h5s
+        # Places are given when the dataset grows, and nothing is written to them.
+        creation = h5p.create(h5p.DATASET_CREATE)
+        creation.set_chunk((chunk, *shape))
+        creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5d.FILL_TIME_NEVER)
+        links = h5p.create(h5p.LINK_CREATE)
+        links.set_create_intermediate_group(True)
+        space = h5s.create_simple((0, *shape), (h5s.UNLIMITED, *shape))
+        kind = h5py.h5t.py_create(dtype, logical=True)
+        self._dataset = h5py.Dataset(
+            h5d.create(file.id, name.encode(), kind, space, creation, links)
+        )
+        self._file = file
+        self._raw = raw
+        self._row = dtype.itemsize * int(np.prod(shape))
+        self._chunk = chunk
+        self._ahead = ahead
+        self._offsets: list[int] = []  # in the file, of each chunk
+
+    def write(self, first: int, rows: np.ndarray) -> None:
+        """Write whole rows from the ``first`` on; ``rows`` is contiguous."""
+        data = bytes_of(rows)
+        while data:
+            chunk, within = divmod(first, self._chunk)
+            while chunk >= len(self._offsets):
+                self._grow()
+            count = min(self._chunk - within, len(data) // self._row)
+            size = count * self._row
+            self._raw.write(self._offsets[chunk] + within * self._row, data[:size])
+            data, first = data[size:], first + count
+
+    def _grow(self) -> None:
+        known = len(self._offsets)
+        # A short file is not to look long, for HDF5 does not give back the end of a file; and a
+        # long one not to be asked for its places at each step, which it looks through from the
+        # first one on.
+        step = max(min(self._ahead // self._chunk, known), known // 8, 1)
+        self._dataset.resize((known + step) * self._chunk, axis=0)
+        self._dataset.flush()
+        places = [0] * (known + step)
+
+        def note(chunk: Any) -> None:
+            places[chunk.chunk_offset[0] // self._chunk] = chunk.byte_offset
+
+        self._dataset.id.chunk_iter(note)
+        # Others refuse files that are shorter than they say; `ArrayReader` does not.
+        with contextlib.suppress(OSError):
+            self._raw.lengthen(self._file.id.get_filesize())
+        if self._chunk > 1:
+            # Small ones take their place on the disk now: they must not be what it is full for.
+            for place in places[known:]:
+                self._raw.write(place, memoryview(bytes(self._chunk * self._row)))
+        self._offsets = places
+
+    def cut(self, count: int) -> None:
+        """Give back the places behind the first ``count`` rows."""
+        self._dataset.resize(count, axis=0)
+
+
+class _RawFile:
+    """A file that is written at given places, without a buffer."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        self.close = weakref.finalize(self, os.close, self._fd)  # idempotent
+
+    def write(self, place: int, data: memoryview) -> None:
+        while data:
+            done = self._write_some(place, data)
+            data, place = data[done:], place + done
+
+    def _write_some(self, place: int, data: memoryview) -> int:
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._fd, data, place)
+        os.lseek(self._fd, place, os.SEEK_SET)  # Windows
+        return os.write(self._fd, data)
+
+    def lengthen(self, size: int) -> None:
+        if os.fstat(self._fd).st_size < size:
+            os.ftruncate(self._fd, size)
+
+    def sync(self) -> None:
+        os.fsync(self._fd)

@@ -1,0 +1,290 @@
+"""Writing one run: its documents, the notes beside them, its arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from ._checksums import running_checksum
+from ._encoding import encoded
+from ._errors import RecordingError
+from ._fidelity import plain
+from ._format import FORMAT_VERSION, NOTES_FILE, document_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ._external import ArrayDivider
+    from ._fidelity import Notes
+
+__all__ = ["NAMED_BY_DESCRIPTOR", "RunWriter"]
+
+NAMED_BY_DESCRIPTOR: Final = frozenset({"event", "event_page", "stream_datum", "bulk_events"})
+
+# What JSON holds as it is. Exact: a subclass, such as an enum's member, is another thing.
+_EXACT: Final = frozenset({str, int, float, bool, type(None)})
+_EVENT_KEYS: Final = frozenset(
+    {"uid", "time", "data", "timestamps", "seq_num", "filled", "descriptor"}
+)
+
+
+class RunWriter:
+    """The files of one run. The recorder's lock guards it.
+
+    What is written is on its way to the disk when `flush` returns; until then it is in memory,
+    but for arrays.
+
+    Parameters
+    ----------
+    folder : Path
+        The recording's directory.
+    uid : str
+        The run's unique id.
+    divider : ArrayDivider
+        What takes the large arrays out.
+    durable : bool
+        At the end, wait until the disk itself has it.
+    """
+
+    def __init__(self, folder: Path, uid: str, divider: ArrayDivider, *, durable: bool) -> None:
+        self.uid = uid
+        self._durable = durable
+        self.path = folder / f"{uid}.jsonl"
+        self._divider = divider
+        self._documents = _AppendOnly(self.path)
+        self._notes = _AppendOnly(folder / uid / NOTES_FILE)
+        self._checksum = running_checksum()
+        self._lines = 0
+        self._events: dict[str, int] = {}  # by the descriptor's uid, how many
+        self._streams: dict[str, str] = {}  # by the descriptor's uid, its stream
+        self._last_notes: dict[str, Notes] = {}  # by kind of document
+        self._failed = False
+
+    def open(self) -> None:
+        """Make the file.
+
+        Raises
+        ------
+        RecordingError
+            When the run is recorded already, or the disk refuses.
+        """
+        try:
+            self._documents.open()
+            self._notes.write(encoded({"version": FORMAT_VERSION, "run": self.uid}) + b"\n")
+            self._notes.flush()
+        except FileExistsError as error:
+            self._failed = True
+            message = (
+                "this run is in the recording already; give the recorder another directory "
+                "(a replay emits the documents of a run under their old uids)"
+            )
+            raise RecordingError(message, file=self.path, run=self.uid) from error
+        except OSError as error:
+            self._failed = True
+            raise self._error("start", error) from error
+
+    def write(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document.
+
+        Raises
+        ------
+        RecordingError
+            When an array of it cannot be written. What was taken before is still to be flushed.
+        """
+        if self._failed:
+            return  # said once; a run with a gap must not look whole
+        try:
+            if name != "event" or not self._write_plain_event(doc):
+                self._write(name, doc)
+        except OSError as error:
+            self._failed = True
+            raise self._error(name, error) from error
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _write_plain_event(self, doc: Mapping[str, Any]) -> bool:
+        """Take an event that JSON holds as it is, and nothing is to be noted of; or refuse it."""
+        descriptor = doc["descriptor"]
+        if (
+            self._last_notes.get(f"event {descriptor}")
+            or self._divider.takes_from(descriptor)
+            or not _is_plain_event(doc)
+        ):
+            return False
+        self._add(encoded(("event", doc)))
+        self._events[descriptor] = self._events.get(descriptor, 0) + 1
+        return True
+
+    def _write(self, name: str, doc: Mapping[str, Any]) -> None:
+        documents, notes = self._divider(name, doc)
+        if name == "stop":
+            self._divider.close(durable=self._durable)
+        type_notes: Notes = []
+        changed = documents[-1][1]
+        if name != "event" or not _is_plain_event(changed):
+            changed = plain(changed, type_notes)
+        for part in documents[:-1]:
+            self._add(encoded(part))
+        # What was done last is undone first.
+        self._note(name, doc, type_notes + notes)
+        self._add(encoded((name, changed)))
+        self._count(name, doc)
+
+    def _add(self, line: bytes) -> None:
+        self._documents.write(line + b"\n")
+        self._lines += 1
+
+    def _note(self, name: str, doc: Mapping[str, Any], notes: Notes) -> None:
+        kind = f"{name} {doc['descriptor']}" if name in NAMED_BY_DESCRIPTOR else name
+        note: dict[str, Any] = {}
+        if self._last_notes.get(kind, []) != notes:
+            # Most events are of the same types as the one before: a note holds until the next.
+            self._last_notes[kind] = notes
+            note = {"kind": kind, "notes": notes}
+        if "time" not in doc:
+            note["received"] = time.time()
+        if note:
+            # By its id a document is known, though a line before it should be lost.
+            about = {"line": self._lines, "id": document_id(doc), **note}
+            self._notes.write(encoded(about) + b"\n")
+
+    def _count(self, name: str, doc: Mapping[str, Any]) -> None:
+        if name == "descriptor":
+            self._streams[doc["uid"]] = doc.get("name", "primary")
+            self._events.setdefault(doc["uid"], 0)
+        elif name in ("event", "event_page"):
+            count = 1 if name == "event" else len(doc["seq_num"])
+            self._events[doc["descriptor"]] = self._events.get(doc["descriptor"], 0) + count
+
+    def flush(self) -> None:
+        """Give all that was taken to the operating system; it outlives this process then.
+
+        Raises
+        ------
+        RecordingError
+            When that is not possible. What fits is there, in whole lines.
+        """
+        try:
+            # In this order: a document comes after all that it refers to.
+            self._divider.flush()
+            self._notes.flush()
+            self._checksum.update(self._documents.flush())
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                raise self._error("event", error) from error
+
+    def finish(self, *, whole: bool) -> None:
+        """Close the files.
+
+        Parameters
+        ----------
+        whole : bool
+            The stop document was written: say of what the recording consists.
+
+        Raises
+        ------
+        RecordingError
+            When what was still in memory could not be written.
+        """
+        try:
+            self._divider.close(durable=self._durable)
+            if whole and not self._failed:
+                self._notes.write(encoded({"end": self._summary()}) + b"\n")
+                self._notes.flush()
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                raise self._error("stop", error) from error
+        finally:
+            self._notes.close(durable=self._durable)
+            self._documents.close(durable=self._durable)
+
+    def _summary(self) -> dict[str, Any]:
+        events: dict[str, int] = {}
+        for descriptor, count in self._events.items():
+            stream = self._streams.get(descriptor, "primary")
+            events[stream] = events.get(stream, 0) + count
+        return {
+            "lines": self._lines,
+            "bytes": self._documents.size,
+            "xxh3_64": self._checksum.hexdigest(),
+            "events": events,
+        }
+
+    def _error(self, name: str, error: OSError) -> RecordingError:
+        message = (
+            f"cannot record a document ({name}): {error.strerror or error}. What was recorded "
+            "before is intact and readable; the rest of this run is not recorded"
+        )
+        return RecordingError(message, file=self.path, run=self.uid)
+
+
+def _is_plain_event(doc: Mapping[str, Any]) -> bool:
+    """Tell whether JSON holds an event as it is, and gives it back so."""
+    return (
+        type(doc) is dict
+        and doc.keys() == _EVENT_KEYS
+        and doc["filled"] == {}
+        and type(doc["time"]) is float
+        and type(doc["seq_num"]) is int
+        and type(doc["data"]) is dict
+        and type(doc["timestamps"]) is dict
+        and _EXACT.issuperset(map(type, doc["data"].values()))
+        and _EXACT.issuperset(map(type, doc["timestamps"].values()))
+    )
+
+
+class _AppendOnly:
+    """A file to which lines are added: each is in it completely, or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+        self._waiting: list[bytes] = []
+        self.size = 0
+
+    def open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self._path, flags, 0o666)
+
+    def write(self, line: bytes) -> None:
+        self._waiting.append(line)
+
+    def flush(self) -> bytes:
+        """Write the lines that wait, and return them as they are in the file."""
+        if not self._waiting:
+            return b""
+        if self._fd < 0:
+            self.open()
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        done = 0
+        try:
+            # One call, as a rule, and no buffer: what is written is the kernel's.
+            while done < len(data):
+                done += os.write(self._fd, memoryview(data)[done:])
+        except OSError:
+            whole = self.size + data.rfind(b"\n", 0, done) + 1
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, whole)
+                os.lseek(self._fd, whole, os.SEEK_SET)
+            self.size = whole
+            raise
+        self.size += done
+        return data
+
+    def close(self, *, durable: bool) -> None:
+        if self._fd < 0:
+            return
+        try:
+            if durable:
+                os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
+            self._fd = -1
