@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
 
 # Threads of the tools that the tests use, of which a process keeps a few: they are no leak.
-KEPT_THREADS = ("tqdm", "execnet", "ophyd", "IPythonHistorySavingThread", "QThread")
+KEPT_THREADS = ("tqdm", "execnet", "ophyd", "_PyTango", "IPythonHistorySavingThread", "QThread")
 
 
 def pytest_configure(config: pytest.Config) -> None:

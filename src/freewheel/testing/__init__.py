@@ -6,7 +6,7 @@ and ``leak_check``; the rest works without pytest.
 
 from ._clock import VirtualClock, VirtualTimeLoop
 from ._documents import DocumentLog, assert_emitted, assert_events, assert_valid
-from ._iocs import IocProcess, local_epics
+from ._iocs import IocProcess, free_port, local_epics
 from ._leaks import no_leaks
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "assert_emitted",
     "assert_events",
     "assert_valid",
+    "free_port",
     "local_epics",
     "no_leaks",
 ]

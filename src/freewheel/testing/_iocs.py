@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["IocProcess", "local_epics"]
+__all__ = ["IocProcess", "free_port", "local_epics"]
 
 _lock = threading.Lock()  # guards _environment, which is filled once
 _environment: dict[str, str] = {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that nobody has, of TCP and UDP alike."""
     while True:
         with socket.socket() as stream:
@@ -49,7 +49,7 @@ def local_epics() -> dict[str, str]:
     """
     with _lock:
         if not _environment:
-            ca, pva, broadcast, repeater = (str(_free_port()) for _ in range(4))
+            ca, pva, broadcast, repeater = (str(free_port()) for _ in range(4))
             _environment.update(
                 EPICS_CA_ADDR_LIST="127.0.0.1",
                 EPICS_CA_AUTO_ADDR_LIST="NO",

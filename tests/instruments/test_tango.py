@@ -1,0 +1,213 @@
+"""Plans on a Tango device server, in a process of its own and without a database."""
+
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import numpy as np
+import pytest
+from bluesky.preprocessors import run_decorator
+from bluesky.utils import RunEngineInterrupted
+from ophyd_async.core import (
+    AsyncStatus,
+    MovableLogic,
+    SignalR,
+    SignalRW,
+    StandardMovable,
+    StandardReadable,
+    StandardReadableFormat,
+    TimeoutCalculator,
+    TriggerableCommand,
+    wait_for_value,
+)
+from ophyd_async.tango.core import DevStateEnum, TangoDevice, TangoPolling
+from tango import DevFailed
+
+from freewheel.plan_stubs import background, cancel_background, sleep
+from freewheel.plans import live_view
+from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from freewheel import RunEngine
+    from freewheel.testing import DocumentLog
+
+WAIT = 60
+PORT = free_port()
+SERVER = Path(__file__).parent / "servers" / "tango_server.py"
+TRL = f"tango://127.0.0.1:{PORT}/test/bench/1#dbase=no"
+POLLED = TangoPolling(0.05)
+
+
+@dataclass
+class _Logic(MovableLogic[float]):
+    state: SignalR[DevStateEnum]
+    halt: TriggerableCommand
+
+    async def stop(self) -> None:
+        await self.halt.trigger()
+
+    async def move(self, new_position: float, timeout: TimeoutCalculator) -> None:  # noqa: ASYNC109
+        await self.setpoint.set(new_position, timeout=timeout())
+        await wait_for_value(self.state, DevStateEnum.ON, timeout=timeout())
+
+    async def calculate_timeout(self, old_position: float, new_position: float) -> float:
+        return 30.0
+
+
+class Axis(TangoDevice, StandardReadable, StandardMovable[float]):
+    """A stage's axis: moves while the server says so."""
+
+    x: Annotated[SignalRW[float], POLLED, StandardReadableFormat.HINTED_SIGNAL]
+    velocity: Annotated[SignalRW[float], POLLED, StandardReadableFormat.CONFIG_SIGNAL]
+    State: Annotated[SignalR[DevStateEnum], POLLED]  # the server's name for it
+    halt: TriggerableCommand
+
+    @cached_property
+    def movable_logic(self) -> MovableLogic[float]:
+        return _Logic(readback=self.x, setpoint=self.x, state=self.State, halt=self.halt)
+
+
+class Detector(TangoDevice, StandardReadable):
+    """Counts when it is triggered."""
+
+    value: Annotated[SignalR[float], POLLED, StandardReadableFormat.HINTED_UNCACHED_SIGNAL]
+    acquire: TriggerableCommand
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        await self.acquire.trigger()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[IocProcess]:
+    command = [sys.executable, "-u", str(SERVER), str(PORT)]
+    with IocProcess(command, ready="Ready to accept request") as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: IocProcess) -> IocProcess:
+    running.start()
+    return running
+
+
+@pytest.fixture
+def bench(server: IocProcess, on_loop: Any) -> Any:
+    class Bench:
+        axis: Any
+        detector: Any
+
+    async def connect() -> None:
+        Bench.axis = Axis(TRL, name="axis")
+        Bench.detector = Detector(TRL, name="detector")
+        await Bench.axis.connect(timeout=10)
+        await Bench.detector.connect(timeout=10)
+        await Bench.axis.velocity.set(200.0)
+
+    on_loop(connect())
+    return Bench
+
+
+def test_a_scan(RE: RunEngine, bench, documents: DocumentLog):
+    RE(bp.scan([bench.detector], bench.axis, 0, 2, 5)).result(WAIT)
+    assert_valid(documents)
+    places = np.linspace(0, 2, 5)
+    assert_events(documents, axis=places, detector_value=1000 * np.exp(-((places - 1) ** 2)))
+    (descriptor,) = documents.of("descriptor")
+    assert descriptor["data_keys"]["axis"]["units"] == "mm"
+    assert descriptor["configuration"]["axis"]["data"]["axis-velocity"] == 200
+
+
+def test_a_live_view_with_a_monitor_beside_it(RE: RunEngine, bench, documents: DocumentLog):
+    @run_decorator()
+    def watch() -> Any:
+        yield from bps.monitor(bench.axis.x, name="place")
+        while True:
+            yield from sleep(0.02)
+
+    def both() -> Any:
+        yield from background(watch(), name="watch")
+        yield from bps.mv(bench.axis, 0)
+        yield from bps.mv(bench.axis, 20)
+        yield from live_view([bench.detector], rate=20, frames=5)
+        yield from cancel_background("watch")
+
+    RE(both()).result(WAIT)
+    assert_valid(documents)
+    assert len(documents.events("live")) == 5
+    assert len(documents.events("place")) >= 2
+
+
+def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, bench, on_loop, documents: DocumentLog):
+    RE(bps.mv(bench.axis, 0)).result(WAIT)
+    RE(bps.mv(bench.axis.velocity, 5.0)).result(WAIT)
+    moving = threading.Event()
+    RE.msg_hook = lambda msg: moving.set() if msg.command == "wait" else None
+    future = RE(bp.scan([], bench.axis, 4, 5, 2))
+    assert moving.wait(WAIT)
+    RE.msg_hook = None
+    RE.request_pause().result(WAIT)
+    with pytest.raises(RunEngineInterrupted):
+        future.result(WAIT)
+    assert on_loop(bench.axis.x.get_value()) < 4
+    RE.resume().result(WAIT)
+    assert_events(documents, axis=[4, 5])
+
+
+def test_what_the_server_refuses_fails_the_plan(RE: RunEngine, bench, documents: DocumentLog):
+    error = RE(bp.scan([], bench.axis, 0, 500, 2)).exception(WAIT)
+    assert "device: axis" in str(error)
+    assert "above the maximum authorized" in str(error)
+    assert documents.of("stop")[0]["exit_status"] == "fail"
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
+def test_a_server_that_is_killed_in_the_middle_of_a_run(
+    RE: RunEngine, server, bench, documents: DocumentLog
+):
+    def kill(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] == 2:
+            RE.unsubscribe(token)
+            server.kill()
+
+    token = RE.subscribe(kill)
+    error = RE(bp.count([bench.detector], num=50)).exception(WAIT)
+    assert "device: detector" in str(error)
+    assert documents.of("stop")[0]["exit_status"] == "fail"
+    # The same devices go on when it is back.
+    server.start()
+    documents.clear()
+    RE(bps.wait_for([lambda: _answers(bench.detector.value)])).result(WAIT)
+    RE(bp.count([bench.detector], num=2)).result(WAIT)
+    assert len(documents.events()) == 2
+
+
+async def _answers(signal: Any) -> None:
+    """Wait until a signal's server is back."""
+    while True:
+        with contextlib.suppress(DevFailed, TimeoutError):  # it connects again by and by
+            await signal.get_value()
+            return
+
+
+def test_a_server_that_is_not_there(on_loop: Any):
+    nobody = f"tango://127.0.0.1:{free_port()}/test/bench/1#dbase=no"
+
+    async def connect() -> None:
+        await Detector(nobody, name="nobody").connect(timeout=5)
+
+    with pytest.raises(DevFailed) as caught:
+        on_loop(connect())
+    assert "test/bench/1" in str(caught.value)
