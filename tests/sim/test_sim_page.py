@@ -23,5 +23,7 @@ def test_page_runs(
                 exec(compile(block, f"{PAGE.name}, block {number}", "exec"), names)
     finally:
         names["RE"].close()
-    shown = [block for language, block in blocks if not language and "failed on purpose" in block]
+    shown = [
+        block for language, block in blocks if language == "text" and "failed on purpose" in block
+    ]
     assert shown == [capsys.readouterr().out]

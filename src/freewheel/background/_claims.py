@@ -73,9 +73,16 @@ class Claim:
         return self.chain[0] in chain or device_id in self.chain
 
 
-InUse: TypeAlias = "Callable[[], Iterable[tuple[Any, Holder]]]"
-"""Tells which devices are being moved at this moment without being claimed, and by whom."""
+InUse: TypeAlias = "Callable[[Holder | None], Iterable[tuple[Any, Holder]]]"
+"""Tells which devices are being moved at this moment without being claimed, and by whom.
+
+It is given who asks, if it is somebody who would hold them, and need not tell him of himself.
+"""
 _Parts: TypeAlias = "Sequence[tuple[Any, tuple[int, ...]]]"
+
+
+def _nobody(_: Holder | None) -> tuple[()]:
+    return ()
 
 
 def _parts(device: Any) -> _Parts:
@@ -114,7 +121,7 @@ class ClaimsLedger(Mapping[Any, str]):
         self._below: dict[int, list[Claim]] = {}
         self._loans: dict[int, Claim] = {}
         self._changed = False  # since `_changing` began
-        self._in_use: InUse = tuple  # set once, before the first claim
+        self._in_use: InUse = _nobody  # set once, before the first claim
         # Replaced as a whole, so that a change may be told of without the lock.
         self._watchers: tuple[Callable[[], None], ...] = ()
 
@@ -125,7 +132,7 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._lock:
             for claim in self._overlapping(id(device), chain):
                 return claim.user.name
-        for used, user in self._in_use():
+        for used, user in self._in_use(None):
             if id(used) in chain or id(device) in device_chain(used):
                 return user.name
         raise KeyError(device)
@@ -140,7 +147,7 @@ class ClaimsLedger(Mapping[Any, str]):
         """Return what is held, with who has it: claimed, or moving without being claimed."""
         with self._lock:
             held = {key: (claims[0].device, claims[0].user) for key, claims in self._on.items()}
-        for device, user in self._in_use():
+        for device, user in self._in_use(None):
             held.setdefault(id(device), (device, user))
         return list(held.values())
 
@@ -291,7 +298,7 @@ class ClaimsLedger(Mapping[Any, str]):
         After its claim was written down: whoever is about to move something without a claim says
         so first and looks for claims then, so that at least one of the two sees the other.
         """
-        for used, user in self._in_use():
+        for used, user in self._in_use(holder):
             if user is holder or user is lender or holder in user.lends_to:
                 continue
             for part, chain in parts:

@@ -66,8 +66,10 @@ class ForegroundClaims:
         background.claims.add_in_use(self.in_use)
         core.statuses.when_used(changed)
 
-    def in_use(self) -> list[tuple[Any, Holder]]:
+    def in_use(self, asker: Holder | None) -> list[tuple[Any, Holder]]:
         """Tell what the plan moves at this moment, or is about to; from any thread."""
+        if asker is not None and self._tasks.is_holder(asker):
+            return []
         used = self._core.statuses.in_use()
         about = self._about
         if about is not None and self._core.message is about:

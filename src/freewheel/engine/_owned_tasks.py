@@ -55,6 +55,10 @@ class OwnedTasks:
             self._holder = PlanHolder(self._core.plan_name)
         return self._holder
 
+    def is_holder(self, who: Holder) -> bool:
+        """Tell whether the plan is ``who``, in the ledger of claims; from any thread."""
+        return who is self._holder
+
     @property
     def supervisor(self) -> Supervisor:
         """Who keeps the tasks of the plan."""
