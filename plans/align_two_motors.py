@@ -6,21 +6,19 @@ of one plan, in the time that the longer one takes.
 Run it: ``python plans/align_two_motors.py``
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+from annotated_types import Ge
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
 from ophyd_async.core import StandardReadable, StandardReadableFormat, soft_signal_r_and_setter
 
 from freewheel import RunEngine
 from freewheel.plans import AlignResult, align, together
-from freewheel.sim import Axis, Microscope, microscope
-
-if TYPE_CHECKING:
-    from bluesky.utils import MsgGenerator
+from freewheel.sim import Axis, microscope
 
 
 class Diode(StandardReadable):
@@ -36,28 +34,45 @@ class Diode(StandardReadable):
 
 
 def align_stage(
-    scope: Microscope, diodes: dict[str, Diode]
+    x: Movable[float],
+    x_signal: Readable[float],
+    y: Movable[float],
+    y_signal: Readable[float],
+    reach: float = 20.0,
+    points: Annotated[int, Ge(3)] = 17,
 ) -> MsgGenerator[dict[str, AlignResult]]:
-    """Align both axes of the stage at once."""
-    plans = {
-        name: align(getattr(scope.stage, name), diode, -20.0, 20.0, points=17)
-        for name, diode in diodes.items()
-    }
-    results = yield from together(plans)
+    """Align two motors at once, each to where its signal is largest.
+
+    Parameters
+    ----------
+    x, y
+        What to move.
+    x_signal, y_signal
+        What to make large, such as a photodiode behind a slit; one number each.
+    reach
+        How far to look to either side of 0, in the motors' units.
+    points
+        How many places to look at.
+    """
+    results = yield from together(
+        {
+            "x": align(x, x_signal, -reach, reach, points=points),
+            "y": align(y, y_signal, -reach, reach, points=points),
+        }
+    )
     return results
 
 
 def main(x: float = 3.5, y: float = -6.0) -> dict[str, AlignResult]:
     """Find the two centres; return where the axes were left."""
     scope = microscope(shape=(64, 64))
-    diodes = {
-        "x": Diode("diode x", scope.stage.x, x),
-        "y": Diode("diode y", scope.stage.y, y),
-    }
+    stage = scope.stage
+    diodes = Diode("diode x", stage.x, x), Diode("diode y", stage.y, y)
     with RunEngine() as RE:  # noqa: N806 - as everybody calls it
-        for diode in diodes.values():
+        for diode in diodes:
             asyncio.run_coroutine_threadsafe(diode.connect(), RE.loop).result()
-        results = RE(align_stage(scope, diodes)).result().plan_result
+        plan = align_stage(stage.x, diodes[0], stage.y, diodes[1])
+        results: dict[str, AlignResult] = RE(plan).result().plan_result
     for name, result in results.items():
         print(f"{name}: {result.position:.2f} um")
     return results

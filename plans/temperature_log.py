@@ -6,12 +6,14 @@ and needs no device that the scan moves.
 Run it: ``python plans/temperature_log.py``
 """
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from annotated_types import Ge, Gt, Unit
 from bluesky.preprocessors import run_wrapper, stage_wrapper
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
 
 from freewheel import RunEngine
 from freewheel.plan_stubs import (
@@ -22,30 +24,38 @@ from freewheel.plan_stubs import (
     trigger_and_read,
 )
 from freewheel.plans import log_readings
-from freewheel.sim import Microscope, microscope
-
-if TYPE_CHECKING:
-    from bluesky.utils import MsgGenerator
+from freewheel.sim import microscope
 
 
-def focus_stack(scope: Microscope, points: int) -> MsgGenerator[None]:
-    """Take one frame at each of several foci."""
+def focus_stack(
+    detectors: Sequence[Readable[Any]],
+    focus: Movable[float],
+    points: Annotated[int, Ge(1)] = 8,
+    step: Annotated[float, Unit("um")] = 2.0,
+) -> MsgGenerator[None]:
+    """Take one frame at each of several foci, from 0 upwards."""
 
     def scan() -> MsgGenerator[None]:
         for place in range(points):
             yield from checkpoint()
-            yield from mv(scope.focus, 2.0 * place)
-            yield from trigger_and_read([scope.camera, scope.focus])
+            yield from mv(focus, step * place)
+            yield from trigger_and_read([*detectors, focus])
         yield from checkpoint()
 
     metadata = {"plan_name": "focus_stack"}
-    yield from stage_wrapper(run_wrapper(scan(), md=metadata), [scope.camera])
+    yield from stage_wrapper(run_wrapper(scan(), md=metadata), detectors)
 
 
-def logged_stack(scope: Microscope, points: int, period: float) -> MsgGenerator[None]:
-    """Take a focus stack, and log the temperature meanwhile."""
-    yield from background(log_readings([scope.temperature], period=period), name="log")
-    yield from focus_stack(scope, points)
+def logged_stack(
+    detectors: Sequence[Readable[Any]],
+    focus: Movable[float],
+    logged: Sequence[Readable[Any]],
+    points: Annotated[int, Ge(1)] = 8,
+    period: Annotated[float, Gt(0), Unit("s")] = 1.0,
+) -> MsgGenerator[None]:
+    """Take a focus stack, and log something slow, such as a temperature, meanwhile."""
+    yield from background(log_readings(logged, period=period), name="log")
+    yield from focus_stack(detectors, focus, points)
     yield from cancel_background("log")
 
 
@@ -63,7 +73,8 @@ def main(points: int = 8, period: float = 0.1) -> dict[str, int]:
 
     with RunEngine() as RE:  # noqa: N806 - as everybody calls it
         RE.subscribe(count)
-        RE(logged_stack(scope, points, period)).result()
+        plan = logged_stack([scope.camera], scope.focus, [scope.temperature], points, period)
+        RE(plan).result()
     for plan, number in events.items():
         print(f"{plan}: {number} events")
     return events

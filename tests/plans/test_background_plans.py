@@ -12,6 +12,7 @@ import pytest
 from bluesky.utils import Msg
 
 from freewheel import RunEngine
+from freewheel.forms import find_plans
 from freewheel.plan_stubs import background, sleep
 from freewheel.plans import align, log_readings, snapshot, together
 from freewheel.sim import microscope
@@ -48,6 +49,17 @@ def test_two_motors_are_aligned_at_once() -> None:
     results = script("align_two_motors").main(x=3.5, y=-6.0)
     assert results["x"].position == pytest.approx(3.5, abs=0.2)
     assert results["y"].position == pytest.approx(-6.0, abs=0.2)
+
+
+def test_every_plan_of_our_own_folder_can_be_chosen_in_a_window() -> None:
+    scope = microscope(shape=(16, 16), instant=True)
+    entries = {entry.name: entry for entry in find_plans([SCRIPTS], scope)}
+    assert {"align_stage", "focus_stack", "logged_stack"} <= set(entries)
+    assert {name: entry.reason for name, entry in entries.items() if not entry.available} == {}
+    stack = entries["logged_stack"].spec
+    assert stack is not None
+    assert "camera" in (stack["detectors"].choices or ())
+    assert "focus" in (stack["focus"].choices or ())
 
 
 def test_a_snapshot_holds_its_detectors_and_lets_them_go() -> None:
