@@ -73,7 +73,7 @@ def test_help_imports_nothing_optional_and_nothing_slow() -> None:
     ("line", "expected"),
     [
         ("freewheel re", ["record", "replay"]),
-        ("freewheel record --s", ["--shape", "--stacks"]),
+        ("freewheel record --s", ["--shape", "--startup", "--stacks"]),
         ("freewheel nonsense --s", ["--show-completion"]),
     ],
 )

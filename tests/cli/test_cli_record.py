@@ -100,7 +100,7 @@ BAD_RECORDS = {
     "no function": ("plans.py:number", 2, "plans.py has no plan 'number'"),
     "broken file": ("broken.py:plan", 2, "broken.py could not be loaded, see above"),
     "no Python": ("plans.txt:plan", 2, "plans.txt is no Python file"),
-    "unknown device": ("plans.py:unknown", 1, "the microscope has no 'spectrometer'; it has cam"),
+    "unknown device": ("plans.py:unknown", 1, "there is no device 'spectrometer'; there is cam"),
     "no plan": ("plans.py:nothing", 1, "None is no plan"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ def _load() -> Any:
 
 
 PLANS = str(Path(__file__).with_name("plans_at_the_prompt"))
+# Before what the tests themselves are given, which may be a source tree.
+PATHS = os.pathsep.join(filter(None, [PLANS, os.environ.get("PYTHONPATH")]))
 SETUP = (
     "%load_ext freewheel",
     "from freewheel import RunEngine; import bluesky.plans as bp; import bluesky.plan_stubs as bps",
@@ -47,7 +50,7 @@ def new_terminal(tmp_path: Path) -> Iterator[Any]:
 
     def start(*arguments: str, **environment: str) -> Any:
         terminal = module.Terminal(
-            list(arguments), tmp_path / "ipython", PYTHONPATH=PLANS, **environment
+            list(arguments), tmp_path / "ipython", PYTHONPATH=PATHS, **environment
         )
         made.append(terminal)
         return terminal
@@ -65,7 +68,7 @@ def ipython(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     terminal = _load().Terminal(
         ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--colors=nocolor"],
         tmp_path_factory.mktemp("ipython"),
-        PYTHONPATH=PLANS,
+        PYTHONPATH=PATHS,
     )
     for cell in SETUP:
         terminal.run(cell)

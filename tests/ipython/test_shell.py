@@ -66,3 +66,43 @@ def test_exit_codes(new_terminal: Any, tmp_path: Path) -> None:
     stopped.interrupt()
     assert stopped.end() == 130
     assert kept.read_text() == "cleaned up\n"
+
+
+def test_a_key_triggers_an_action(new_terminal: Any) -> None:
+    run = new_terminal("-m", "freewheel", "run", f"{PLANS}:asks_twice")
+    run.wait(r"The plan waits for the action go: press 1, or give --action go\.$")
+    run.child.send("x1")
+    run.wait("^once")
+    run.child.send("1")
+    assert run.end() == 0
+    assert "asks_twice completed" in run.text()
+
+
+def test_lines_of_a_run_stand_apart_from_its_progress(new_terminal: Any) -> None:
+    run = new_terminal("-m", "freewheel", "run", f"{PLANS}:asks_twice")
+    run.wait("asks_twice running")
+    run.wait(r"^The plan waits for")
+    run.interrupt()
+    assert run.end() == 130
+    assert [line for line in run.lines() if "SIGINT" in line] == ["SIGINT: stopping the plan ..."]
+
+
+def test_the_prompt_of_a_laboratory_of_ones_own(new_terminal: Any, tmp_path: Path) -> None:
+    (tmp_path / "my_lab.py").write_text(
+        "from freewheel.sim import Axis\nlift = Axis('lift')\n"
+        "class Broken(Axis):\n"
+        "    async def connect(self, *_, **__):\n"
+        "        raise OSError('no cable')\n"
+        "bad = Broken('bad')\n"
+    )
+    (tmp_path / "startup.py").write_text(
+        "RE.md['operator'] = 'me'\ndef up():\n    return bps.mv(lift, height)\nheight = 1\n"
+    )
+    options = ("--devices", str(tmp_path / "my_lab.py"), "--startup", str(tmp_path / "startup.py"))
+    shell = new_terminal("-m", "freewheel", "shell", *options)
+    shell.wait("and the devices:$")
+    shell.wait("bad is not connected: OSError: no cable")
+    shell.run("height = 2; RE(up()).result(); print(lift.position, RE.md['operator'])", "2.0 me")
+    shell.run("'camera' in dir(), bad.name", r"\(False, 'bad'\)")
+    shell.start("exit")
+    assert shell.end() == 0

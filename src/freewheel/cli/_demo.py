@@ -15,8 +15,8 @@ from bluesky.utils import TransitionError
 
 from freewheel.terminal import StopFirst, Watcher
 
-from ._job import say
 from ._options import positive
+from ._output import say
 from ._snapshots import DOCUMENTS, SnapshotWriter
 from ._status_line import FrameCounter, StatusLine
 

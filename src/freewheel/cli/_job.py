@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import gc
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
+from ._offers import Offers
+from ._output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from freewheel.core import EngineView, PlanFutureView
 
-__all__ = ["Job", "no_full_collections", "say"]
-
-
-def say(text: str) -> None:
-    """Write a line to the standard error, if there still is one: SIGHUP means a closed terminal."""
-    with suppress(OSError):
-        typer.echo(text, err=True)
+__all__ = ["Job", "no_full_collections"]
 
 
 @contextmanager
@@ -43,13 +38,20 @@ class Job:
         Runs the plan.
     plain_errors : tuple of exception classes
         Those whose message says all there is to say: told of without a traceback.
+    actions : sequence of (str, float)
+        Actions to trigger by themselves: name, and not before how many seconds have passed.
     """
 
     def __init__(
-        self, engine: EngineView, *, plain_errors: tuple[type[BaseException], ...] = ()
+        self,
+        engine: EngineView,
+        *,
+        plain_errors: tuple[type[BaseException], ...] = (),
+        actions: Sequence[tuple[str, float]] = (),
     ) -> None:
         self._engine = engine
         self._plain_errors = plain_errors
+        self._actions = actions
         self.result: Any = None
         """What the plan returned, once it has completed."""
 
@@ -71,17 +73,21 @@ class Job:
             no_full_collections(),
             Watcher(engine, rules, say) as watcher,
             LiveProgress() as display,
+            Offers(engine, self._actions) as offers,
         ):
             try:
                 future: PlanFutureView = engine(plan)
             except TypeError as error:  # it is no plan
                 say(f"freewheel: {error}")
                 return 1
-            watcher.stay(
-                future,
-                lambda shown: display.show_plan(shown, engine.snapshot().progress),
-                paused=_say_that_it_paused,
-            )
+
+            def show(shown: PlanFutureView) -> None:
+                offers.look()
+                display.show_plan(shown, engine.snapshot().progress)
+
+            watcher.stay(future, show, paused=_say_that_it_paused)
+            for name in offers.left:
+                say(f"The plan did not wait for the action {name!r} of --action.")
         return self._report(future, rules.exit_code)
 
     def _report(self, future: PlanFutureView, signalled: int | None) -> int:

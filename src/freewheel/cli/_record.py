@@ -1,4 +1,4 @@
-"""``freewheel record``: run a plan on the simulated microscope, and record it."""
+"""``freewheel record``: run a plan, and record it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._job import Job, say
+from ._job import Job
+from ._lab import ConnectTimeout, Devices, Lab, Startup
+from ._offers import Actions, read_actions
 from ._options import Stacks, call_sites, positive
-from ._plan_file import load, plan_function, split
+from ._output import say
+from ._sources import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,9 +53,16 @@ def record(
             help="gzip or lzf; slower, and smaller where there is no noise.", callback=_compression
         ),
     ] = None,
+    devices: Devices = None,
+    startup: Startup = None,
+    timeout: ConnectTimeout = 10.0,
+    action: Actions = None,
     stacks: Stacks = False,
 ) -> None:
-    """Run a plan on the simulated microscope, and record it.
+    """Run a plan on the simulated microscope, or on devices of your own, and record it.
+
+    With --devices or --startup the plan gets those devices instead of the microscope's:
+    ``freewheel record OUTPUT my_plans.py:night --devices my_lab.py``.
 
     Prints the uid, the plan and the number of events of each run. Ctrl-C stops the plan with its
     clean-up, and the recording is complete; a second one ends it without.
@@ -61,28 +71,41 @@ def record(
     stopped with Ctrl-C, 129 and 143 likewise with SIGHUP and SIGTERM.
     """
     # Imported here, so that bad options are refused without delay.
-    from freewheel import RunEngine
     from freewheel.recording import Recorder, RecordingError
-    from freewheel.sim import microscope
     from freewheel.terminal import log_as_lines
 
     make = _plan_function(plan, points)
-    made = _made(make, microscope(shape=(shape, shape), exposure=exposure), plan)
+    actions = read_actions(action or ())
     uids: list[str] = []
     restore_logging = log_as_lines()
+    lab = Lab()
     try:
-        with RunEngine() as engine, Recorder(output, compression=compression) as recorder:
+        lab.take_devices(devices)
+        lab.start_up(startup)
+        if not (devices or startup):
+            lab.devices.update(_scope(shape, exposure))
+        lab.connect(dict(lab.devices), timeout)
+        made = _made(make, lab.devices, plan)
+        engine = lab.engine
+        with Recorder(output, compression=compression) as recorder:
             engine.subscribe(recorder, delivery="queued")
             engine.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")
             with call_sites(stacks):
-                code = Job(engine, plain_errors=(RecordingError,)).run(made)
+                code = Job(engine, plain_errors=(RecordingError,), actions=actions).run(made)
         _list_runs(output, uids)
     except RecordingError as error:
         say(f"freewheel record: {error}")
         raise typer.Exit(1) from None
     finally:
+        lab.engine.close()
         restore_logging()
     raise typer.Exit(code)
+
+
+def _scope(shape: int, exposure: float) -> Mapping[str, Any]:
+    from freewheel.sim import microscope
+
+    return microscope(shape=(shape, shape), exposure=exposure)
 
 
 def _plan_function(name: str, points: int) -> Callable[[Mapping[str, Any]], Any]:
@@ -100,8 +123,8 @@ def _plan_function(name: str, points: int) -> Callable[[Mapping[str, Any]], Any]
     if ":" not in name:
         message = f"{name!r} is none of {', '.join(plans)}, and no FILE.py:FUNCTION"
         raise typer.BadParameter(message)
-    path, function = split(name)
-    found: Callable[[Mapping[str, Any]], Any] = plan_function(load(path), function, path)
+    source = split(name)
+    found: Callable[[Mapping[str, Any]], Any] = source.function(source.load())
     return found
 
 

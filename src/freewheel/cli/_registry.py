@@ -39,12 +39,12 @@ COMMANDS: Final[dict[str, Entry]] = {
     "demo": Entry("Run a live view on a simulated camera.", "._demo", "demo"),
     "gui": Entry("Open an acquisition window, simulated or not.", "._gui", "gui", "qt"),
     "record": Entry(
-        "Record a plan on the simulated microscope.", "._record", "record", "recording"
+        "Run a plan, simulated or not, and record it.", "._record", "record", "recording"
     ),
     "replay": Entry("Emit recorded documents again.", "._replay", "replay", "recording"),
-    "run": Entry("Run a plan of a file, with progress.", "._run", "run"),
+    "run": Entry("Run a plan of a file or module, with progress.", "._run", "run"),
     "shell": Entry(
-        "Start IPython on the simulated microscope.",
+        "Start IPython on devices, simulated or your own.",
         "._shell",
         "shell",
         "ipython",

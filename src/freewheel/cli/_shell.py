@@ -1,4 +1,4 @@
-"""``freewheel shell``: IPython on the simulated microscope."""
+"""``freewheel shell``: IPython with a run engine, on devices of one's own or simulated ones."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import IPython  # noqa: F401  # so that a missing extra is told of before anything else
 import typer
 
+from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._options import Stacks, call_sites
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from traitlets.config import Config
 
-    from freewheel import RunEngine
+    from freewheel.core import EngineView
+    from freewheel.sim import Microscope
 
 _BANNER: Final = """\
-freewheel {version}: run engine RE, plans (bp, bps, live_view), and a simulated microscope:
-{devices}
-
+freewheel {version}: run engine RE, plans (bp, bps, live_view), and {what}:
+    {devices}
+"""
+_FIRST_THINGS: Final = """
 Five things to try first:
     f = RE(live_view([camera]))                   a plan in the background of this prompt
     %fg                                           watch it; Ctrl-C comes back here
     %action snap                                  record a frame of it
     RE.between_messages(lambda: camera.exposure.set(0.02))      change it as it runs
     %stop                                         then: RE(bp.scan([camera], stage.x, -5, 5, 20))
-%jobs lists what runs, %plans what can be run, %wa where everything is.
 """
+_MAGICS: Final = "%jobs lists what runs, %plans what can be run, %wa where everything is.\n"
 
 
 def shell(
@@ -37,44 +38,66 @@ def shell(
     shape: Annotated[
         int, typer.Option(help="Height and width of the camera's frames [pixels].", min=16)
     ] = 512,
+    devices: Devices = None,
+    startup: Startup = None,
+    sim: Annotated[
+        bool,
+        typer.Option(
+            "--sim",
+            help="Have the simulated microscope, too; without --devices it is there anyway.",
+        ),
+    ] = False,
+    timeout: ConnectTimeout = 10.0,
     stacks: Stacks = False,
 ) -> None:
-    """Start IPython with a run engine, plans and a simulated microscope.
+    """Start IPython with a run engine, plans, and devices of your own or a simulated microscope.
 
-    When the terminal is closed, or on SIGTERM, the plan that runs is aborted and cleaned up.
+    ``freewheel shell --devices my_lab.py`` has your devices by their names, connected; one that
+    fails is told of, and can be connected later. When the terminal is closed, or on SIGTERM, the
+    plan that runs is aborted and cleaned up.
     """
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
     from IPython import start_ipython
 
-    from freewheel import RunEngine, __version__, plan_stubs
+    from freewheel import __version__, plan_stubs
     from freewheel.plans import live_view
-    from freewheel.sim import microscope
 
-    scope = microscope(shape=(shape, shape), instant=instant)
-    engine = RunEngine()
+    lab = Lab()
     namespace: dict[str, Any] = {
-        "RE": engine,
-        "scope": scope,
-        **scope,
         "bp": bp,
         "bps": bps,
         "fps": plan_stubs,
         "live_view": live_view,
     }
     try:
+        own = lab.take_devices(devices)
+        lab.connect(own, timeout)
+        simulated = sim or not (devices or startup)
+        if simulated:
+            scope = _scope(shape, instant)
+            namespace |= {"scope": scope, **scope}
+            lab.devices = {**scope, **lab.devices}
+        # One that did not connect has its name all the same: it may be connected by hand.
+        namespace |= {**own, "RE": lab.engine}
         with call_sites(stacks):
-            start_ipython(
-                argv=[],
-                user_ns=namespace,
-                config=_config(_BANNER.format(version=__version__, devices=_listed(list(scope)))),
+            lab.start_up(startup, namespace)
+            namespace["RE"] = lab.engine
+            banner = _BANNER.format(
+                version=__version__,
+                what="a simulated microscope" if simulated and not own else "the devices",
+                devices=", ".join(lab.devices) or "none yet",
             )
+            banner += (_FIRST_THINGS if simulated else "") + _MAGICS
+            start_ipython(argv=[], user_ns=namespace, config=_config(banner))
     finally:
-        _close(engine)
+        _close(lab.engine)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return "    " + ", ".join(names)
+def _scope(shape: int, instant: bool) -> Microscope:
+    from freewheel.sim import microscope
+
+    return microscope(shape=(shape, shape), instant=instant)
 
 
 def _config(banner: str) -> Config:
@@ -87,7 +110,7 @@ def _config(banner: str) -> Config:
     return config
 
 
-def _close(engine: RunEngine) -> None:
+def _close(engine: EngineView) -> None:
     if engine.state != "idle":
         typer.echo("Ending the plan with its clean-up ...", err=True)
     engine.close()

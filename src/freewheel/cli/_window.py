@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ._job import say
+from ._output import say
 
 if TYPE_CHECKING:
     from freewheel.core import EngineView

@@ -2,12 +2,19 @@
 
 `create_plan_spec` reads a plan's signature and docstring, `resolve_arguments` and
 `collect_arguments` turn what was filled in into arguments, `plan_schema` gives JSON schema for
-clients that are no Python, and `find_plans` looks through modules and folders.
+clients that are no Python, and `find_plans` looks through modules and folders. `find_devices` and
+`connect_devices` get the devices that a plan may be given.
 """
 
-from freewheel.forms._arguments import check_value, collect_arguments, resolve_arguments
+from freewheel.forms._arguments import (
+    check_value,
+    collect_arguments,
+    find_device,
+    resolve_arguments,
+)
 from freewheel.forms._build import create_plan_spec, device_choices, is_plan_function
 from freewheel.forms._catalogue import PlanEntry, check_source, find_plans, import_file
+from freewheel.forms._connect import connect_devices
 from freewheel.forms._device_files import (
     DeviceSourceError,
     find_devices,
@@ -31,8 +38,10 @@ __all__ = [
     "check_source",
     "check_value",
     "collect_arguments",
+    "connect_devices",
     "create_plan_spec",
     "device_choices",
+    "find_device",
     "find_devices",
     "find_plans",
     "import_file",

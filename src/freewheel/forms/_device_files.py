@@ -63,11 +63,11 @@ def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
     return found
 
 
-def public_devices(module: ModuleType) -> dict[str, Any]:
-    """Return the devices among the public attributes of a module, by their names there."""
+def public_devices(names: ModuleType | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the devices among the public names of a module or a namespace, by these names."""
     return {
         name: value
-        for name, value in vars(module).items()
+        for name, value in (names if isinstance(names, Mapping) else vars(names)).items()
         if not name.startswith("_") and is_device_instance(value)
     }
 

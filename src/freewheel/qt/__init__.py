@@ -16,10 +16,10 @@ except ImportError as error:
     feature = "freewheel.qt"
     raise MissingExtraError(feature, "qt") from error
 
+from freewheel.forms import connect_devices
 from freewheel.qt._action_bar import ActionBar, ActionButton
 from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimGuard, ClaimsView
-from freewheel.qt._connect import connect_devices
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel, MotorRow, SettingRow
 from freewheel.qt._ending import end_on_signals

@@ -92,7 +92,7 @@ class _Bars:
             auto_refresh=False,
             transient=True,
             redirect_stdout=self._console.is_terminal,
-            redirect_stderr=self._console.is_terminal,
+            redirect_stderr=self._console.is_terminal and sys.stderr.isatty(),
         )
 
     def start(self) -> None:

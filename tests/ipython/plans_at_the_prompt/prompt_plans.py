@@ -10,6 +10,7 @@ from freewheel.plan_stubs import (
     background,
     declare_progress,
     update_progress,
+    wait_for_action,
     wait_for_actions,
 )
 
@@ -34,6 +35,17 @@ def guarded(path: str):
     finally:
         with open(path, "a") as file:
             file.write("cleaned up\n")
+
+
+GO = Action(name="go")
+
+
+def asks_twice(go=GO):
+    """Waits for an action, and again."""
+    yield from wait_for_action(go)
+    print("once", flush=True)
+    go.event_map["go"].reset()
+    yield from wait_for_action(go)
 
 
 def nested(outer: int = 3, inner: int = 4):

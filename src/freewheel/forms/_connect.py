@@ -1,4 +1,4 @@
-"""Connect devices on the engine's loop, with the window alive."""
+"""Connect devices on the engine's loop, not waiting for any of them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,172 @@
+"""Actions that a plan waits for: told of, and triggered by a key or by an option."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from ._output import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+    from freewheel.core import EngineView
+
+__all__ = ["Actions", "Offers", "read_actions"]
+
+Actions: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--action",
+        help="Trigger an action when the plan waits for it: NAME, or NAME@SECONDS for not before "
+        "so many seconds have passed. Several times for several, in this order. In a terminal a "
+        "key triggers each action, too.",
+        metavar="NAME[@SECONDS]",
+    ),
+]
+
+_KEYS = "123456789"
+
+
+def read_actions(given: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the names and the times [s] of actions that are given as ``NAME@SECONDS``.
+
+    Raises
+    ------
+    typer.BadParameter
+        For a time that is none.
+    """
+    read = []
+    for text in given:
+        name, _, when = text.partition("@")
+        try:
+            read.append((name, float(when or 0)))
+        except ValueError:
+            message = f"{text!r} is no NAME@SECONDS"
+            raise typer.BadParameter(message, param_hint="--action") from None
+    return read
+
+
+class Offers:
+    """Tells which actions a plan waits for, and triggers them. For the main thread.
+
+    Parameters
+    ----------
+    engine : EngineView
+        Runs the plan.
+    planned : sequence of (str, float)
+        Those that are to be triggered by themselves, in order: name, and not before when [s].
+    """
+
+    def __init__(self, engine: EngineView, planned: Sequence[tuple[str, float]] = ()) -> None:
+        self._engine = engine
+        self._planned = list(planned)
+        self._keys: dict[str, str] = {}  # key to name; a name keeps its key
+        self._told: frozenset[str] = frozenset()
+        self._terminal = False
+        self._began = time.monotonic()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Take keys one by one, if there is a terminal."""
+        self._terminal = self._stack.enter_context(_single_keys())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the terminal back as it was."""
+        self._stack.close()
+
+    def look(self) -> None:
+        """Tell what is new on offer, and trigger what is due or was pressed."""
+        offered = self._engine.pending_actions
+        self._tell({name: getattr(latch, "action", None) for name, latch in offered.items()})
+        if self._planned:
+            name, when = self._planned[0]
+            if name in offered and time.monotonic() - self._began >= when:
+                self._planned.pop(0)
+                self._trigger(name)
+        if self._terminal:
+            for key in _pressed():
+                if (name := self._keys.get(key, "")) in offered:
+                    self._trigger(name)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The planned actions that the plan has not waited for."""
+        return tuple(name for name, _ in self._planned)
+
+    def _tell(self, actions: dict[str, Any]) -> None:
+        new = sorted(actions.keys() - self._told)
+        self._told |= actions.keys()
+        for name in new:
+            if len(self._keys) < len(_KEYS):
+                self._keys[_KEYS[len(self._keys)]] = name
+        if not new or any(name == new[0] for name, _ in self._planned):
+            return  # what triggers by itself needs no explanation
+        key_of = {name: key for key, name in self._keys.items()}
+        for name in new:
+            text = f" ({actions[name].description})" if _described(actions[name]) else ""
+            how = f"press {key_of[name]}, or " if self._terminal and name in key_of else ""
+            say(f"The plan waits for the action {name}{text}: {how}give --action {name}.")
+
+    def _trigger(self, name: str) -> None:
+        """Set the action; if it stays on and is set already, reset it."""
+        with suppress(KeyError):  # it is not on offer any more
+            latch = self._engine.pending_actions[name]
+            togglable = getattr(getattr(latch, "action", None), "togglable", False)
+            if togglable and latch.is_set():
+                self._engine.release_action(name)
+            else:
+                self._engine.trigger_action(name)
+            say(f"{name} triggered.")
+
+
+def _described(action: Any) -> bool:
+    return bool(getattr(action, "description", ""))
+
+
+@contextmanager
+def _single_keys() -> Iterator[bool]:
+    """Have keys handed over as they are pressed; yields whether that can be done."""
+    try:
+        import termios
+        import tty
+
+        before = termios.tcgetattr(sys.stdin)
+        # In the background of a shell, a change of the terminal would stop the process.
+        front = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (ImportError, OSError, ValueError):
+        yield False  # Windows, or no terminal
+        return
+    except Exception:
+        yield False
+        return
+    if not front:
+        yield False
+        return
+    tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # Ctrl-C remains a signal
+    try:
+        yield True
+    finally:
+        with suppress(Exception):  # it is gone
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _pressed() -> str:
+    """Return the keys that were pressed since the last call; never waits."""
+    import select
+
+    keys = ""
+    with suppress(OSError, ValueError):
+        while select.select([sys.stdin], [], [], 0)[0]:
+            text = os.read(sys.stdin.fileno(), 64).decode(errors="replace")
+            if not text:
+                break
+            keys += text
+    return keys
