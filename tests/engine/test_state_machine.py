@@ -273,6 +273,11 @@ class EngineMachine(RuleBasedStateMachine):
         late = [turn.kind for turn in before if refused and not self.is_over(turn)]
         assert not late, f"{how}() was refused while {late} were pending"
 
+    @rule()
+    def stop_all(self) -> None:
+        self.controls.append(self.call(self.engine.stop_all, "by the machine"))
+        assert self.engine.queue.held is not None or self.mode == "cancel"
+
     def is_over(self, turn: Turn) -> bool:
         try:
             turn.outcome.exception(T if self.engine.state == "idle" else 0)

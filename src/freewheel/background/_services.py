@@ -126,8 +126,9 @@ class ServiceKeeper:
     ) -> BackgroundTask:
         """Run a service for as long as the engine lives; from any thread, without waiting.
 
-        If it returns or raises, the running plan is aborted, and further plans are refused with
-        `ServiceFailedError` until it is adopted again: the same payload, or one of its name.
+        If it returns or raises, everything is ended as by ``RE.stop_all``, and further plans are
+        refused with `ServiceFailedError` until it is adopted again: the same payload, or one of
+        its name.
 
         Parameters
         ----------

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._devices import quoted_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "EngineClosedError",
     "ForkedProcessError",
     "InvalidState",
     "MissingExtraError",
+    "NotStoppedError",
     "ResourceConflictError",
     "ServiceFailedError",
     "StatusTimeoutError",
@@ -109,6 +113,27 @@ _REMEDIES: Final[dict[tuple[str | None, str | None], str]] = {
         "RE.claims.hold(...)` may use it."
     ),
 }
+
+
+class NotStoppedError(RuntimeError):
+    """``RE.stop_all()`` could not bring everything to rest.
+
+    Parameters
+    ----------
+    what : sequence of str
+        What could not be stopped, and why, one line each.
+    """
+
+    def __init__(self, what: Sequence[str]) -> None:
+        super().__init__(tuple(what))
+        self.what = tuple(what)
+
+    def __str__(self) -> str:
+        """Name all of it, and say what to do."""
+        return (
+            f"Not everything is at rest: {'; '.join(self.what)}. Look at the instrument; "
+            "RE.stop_all() tries again."
+        )
 
 
 class MissingExtraError(ImportError):

@@ -331,6 +331,13 @@ class EngineView(Protocol):
         """The one verb for what a person moves or changes."""
         ...
 
+    def stop_all(self, reason: str = "") -> Any:
+        """Stop every device and end everything that runs, in every state; never refused.
+
+        Returns a future, done when all is at rest; it names what could not be stopped.
+        """
+        ...
+
     def between_messages(self, function: Callable[[], Any]) -> FutureView[Any]:
         """Have something done between two messages of the plan that runs, with its consent."""
         ...

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import bluesky.run_engine
-from bluesky.run_engine import TransitionError, default_scan_id_source
+from bluesky.run_engine import default_scan_id_source
 from bluesky.suspenders import SuspenderBase
 
 from freewheel.background import Background, ClaimsLedger, ServiceKeeper
@@ -28,6 +28,7 @@ from ._lifetime import EngineLife, hold_loop
 from ._owned_tasks import OwnedTasks
 from ._progress import PlanProgress
 from ._progress_board import ProgressBoard
+from ._stop_all import StopAll
 from ._suspenders import SuspendersView
 from .commands import COMMANDS
 
@@ -109,6 +110,7 @@ class EngineBase(BlueskyEngine):
         )
         hold.release_with(self, documents.deliveries)
         self.by_hand = ByHand(core, self.background, self._between, self._life.check_usable)
+        self._stop_everything = StopAll(core, self._foreground, self.by_hand)
         self._services.adopt_marked()
 
     def _add_background(self, teller: Teller) -> None:
@@ -141,10 +143,7 @@ class EngineBase(BlueskyEngine):
         self._life.check_ready()
 
     def _service_failed(self, error: ServiceFailedError) -> None:
-        try:
-            self._foreground.end(Request.ABORT, str(error))
-        except TransitionError:
-            pass  # nothing runs
+        self._stop_everything(str(error))
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -260,6 +259,36 @@ class EngineBase(BlueskyEngine):
         """Reset the latch of an action on offer; otherwise as `trigger_action`."""
         self._core.household.board.change(name, False)
 
+    # -- the red button -----------------------------------------------------------------------
+
+    def stop_all(self, reason: str = "") -> EngineFuture[None]:
+        """Stop every device and end everything that runs: the red button.
+
+        In every state, from any thread, and never refused. ``stop()`` of every device that a plan
+        or a person has touched goes out first; the plan in the foreground and every background
+        task, owned, detached or launched, are aborted with their clean-up, so that a shutter
+        closes; what may move still is stopped again. The plans that wait are cancelled, or held:
+        as ``RE.queue.on_interruption`` says. Services go on.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For the stop documents, the log, and whoever wonders why the queue is held.
+
+        Returns
+        -------
+        EngineFuture of None
+            Done when all is at rest, after 10 s at most; it fails with `NotStoppedError`, which
+            names what could not be stopped.
+
+        Raises
+        ------
+        ForkedProcessError
+            In a forked child, whose parent has the engine.
+        """
+        self._life.check_process()
+        return self._stop_everything(str(reason))
+
     # -- changes ------------------------------------------------------------------------------
 
     def between_messages(self, function: Callable[[], Any]) -> EngineFuture[Any]:
@@ -299,8 +328,8 @@ class EngineBase(BlueskyEngine):
     ) -> BackgroundTask:
         """Run a service for as long as the engine lives, such as a watchdog; without waiting.
 
-        If it returns or raises, the running plan is aborted with the reason, and further plans
-        are refused with `ServiceFailedError` until it is adopted again. See
+        If it returns or raises, everything is ended as by `stop_all`, with the reason, and further
+        plans are refused with `ServiceFailedError` until it is adopted again. See
         `freewheel.background.ServiceKeeper.adopt`.
         """
         self._life.check_usable()

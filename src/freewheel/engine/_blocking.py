@@ -62,6 +62,10 @@ class BlockingRunEngine(EngineBase):
         """Halt the plan and wait for its end."""
         return self._end(Request.HALT)
 
+    def stop_all(self, reason: str = "") -> Any:
+        """Stop every device and end everything that runs; wait for that. See `RunEngine`."""
+        return self._resolve_off_loop(super().stop_all(reason))
+
     def _end(self, kind: Request, reason: str | None = None) -> Any:
         self._life.check_usable()
         return self._resolve_off_loop(self._foreground.end(kind, reason))

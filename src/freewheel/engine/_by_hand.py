@@ -106,6 +106,7 @@ class ByHand:
 
     def _begin(self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]) -> None:
         self._moving[hand] = device
+        self._core.household.touched.add([device])
         self._background.spawner.spawn(
             self._move(hand, device, value, future), f"move {device_name(device)!r} by hand"
         )

@@ -213,6 +213,38 @@ class Foreground:
         cancel_all(waiting, why)
         return future
 
+    def end_all(self, reason: str, why: str) -> EngineFuture[Any] | None:
+        """Abort what runs, and let nothing start by itself: the foreground's part of a stop of all.
+
+        Parameters
+        ----------
+        reason : str
+            For the plan's stop documents.
+        why : str
+            For the queue, whose calls are cancelled or held.
+
+        Returns
+        -------
+        EngineFuture or None
+            Done when the plan is cleaned up; ``None`` if nothing runs.
+        """
+        with self._states.lock:
+            future = None
+            if self._call is not None and self._states.now is not EngineState.PANICKED:
+                future = self._future("the end of everything")
+                self._call.ends.append(future)
+                self._requests.request(Request.ABORT, reason)
+            waiting = self._waiting.interrupted(why, always_hold=True)
+        cancel_all(waiting, why)
+        return future
+
+    def how_to_go_on(self) -> str:
+        """Say what keeps plans from being started, if anything, and the command that mends it."""
+        with self._states.lock:
+            if self._waiting.held is not None:
+                return self._waiting.why_held()
+        return "RE(plan) starts the next plan."
+
     def halt_if_running(self) -> None:
         """Halt the plan, if there is one."""
         with self._states.lock:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from ._touched import Touched
+
 if TYPE_CHECKING:
     import asyncio
     import threading
@@ -52,6 +54,8 @@ class Household:
     commands : mapping
         The commands that were registered by hand; ``None`` for those that were unregistered.
         Replaced as a whole: a child is of use for as long as they are those that it began with.
+    touched : Touched
+        The devices that plans and people have touched.
     suspenders : callable
         Returns the suspenders of the engine, for which every plan waits before it begins.
     background : Background
@@ -83,5 +87,6 @@ class Household:
     commands: Mapping[str, Callable[[Msg], Awaitable[Any]] | None] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    touched: Touched = field(default_factory=Touched)
     suspenders: Callable[[], tuple[Any, ...]] = field(init=False)
     background: Background = field(init=False)

@@ -174,6 +174,20 @@ class EngineLife:
         """Whether this is a forked child of the process that made the engine."""
         return os.getpid() != self._pid
 
+    def check_process(self) -> None:
+        """Refuse a forked child of the process that made the engine.
+
+        Raises
+        ------
+        ForkedProcessError
+            With the remedy.
+        """
+        if self.forked:
+            raise ForkedProcessError(
+                "This run engine belongs to the parent process; its thread does not exist here. "
+                "Make an engine of its own in the child."
+            )
+
     def check_usable(self) -> None:
         """Refuse what the engine cannot do any more.
 
@@ -182,11 +196,7 @@ class EngineLife:
         EngineClosedError, ForkedProcessError, RuntimeError
             With the remedy.
         """
-        if self.forked:
-            raise ForkedProcessError(
-                "This run engine belongs to the parent process; its thread does not exist here. "
-                "Make an engine of its own in the child."
-            )
+        self.check_process()
         if self.closed:
             raise EngineClosedError("This run engine is closed. Make a new one: RE = RunEngine().")
         if self._core.states.now is EngineState.PANICKED:

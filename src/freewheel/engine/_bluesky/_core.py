@@ -84,6 +84,7 @@ class EngineCore:
     """
 
     __slots__ = (
+        "__weakref__",
         "_ident",
         "_metadata",
         "_start_uids",
@@ -153,6 +154,7 @@ class EngineCore:
             self, commands, engine._command_registry, household.commands, in_child=in_child
         )
         self.statuses = Statuses(engine, loop, thread, self.registry.unrepeated)
+        household.touched.add_engine(self)
 
     # -- threads ------------------------------------------------------------------------------
 
@@ -257,6 +259,8 @@ class EngineCore:
         """Tell those who keep something for the plan, before its clean-up."""
         for callback in self.end_callbacks:
             callback()
+        if self.devices.moved:
+            self.household.touched.add(self.devices.moved)
 
     def put_below_plan(self, tail: Generator[Msg, Any, Any]) -> None:
         """Have ``tail`` run when the plan has completed; see `PlanStack.put_below`."""
@@ -321,6 +325,11 @@ class EngineCore:
         moved = self.devices.moved
         if moved:
             moved.difference_update(self.tasks.held_by_others(moved))
+
+    def devices_in_use(self) -> list[Any]:
+        """Return what the plan moves, has moved or has staged; from any thread."""
+        devices = self.devices
+        return [*devices.moved.copy(), *devices.staged.copy(), *self.statuses.in_use()]
 
     # -- rewinding ----------------------------------------------------------------------------
 

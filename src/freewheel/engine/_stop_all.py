@@ -1,0 +1,254 @@
+"""The red button: every device is stopped, and everything that runs is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import sys
+import threading
+import time
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Final, final
+
+from freewheel.background import TaskStatus
+from freewheel.core import EngineFuture, NotStoppedError, WaitTimeoutError
+from freewheel.core._crossings import completion, run_soon
+from freewheel.core._devices import device_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._bluesky import EngineCore
+    from ._by_hand import ByHand
+    from ._foreground import Foreground
+
+__all__ = ["StopAll"]
+
+_log = logging.getLogger("freewheel")
+
+#: Seconds until the answer comes, whatever hangs.
+AT_MOST: Final = 10.0
+#: Seconds that tasks have for their clean-up, before they are killed and then given up.
+TASK_GRACE: Final = 8.0
+#: Seconds between two looks at a device that says of itself whether it moves.
+LOOK_EVERY: Final = 0.05
+
+
+@final
+class _Stop:
+    """One call of a device's ``stop()``, which may hang or raise without harm to others."""
+
+    def __init__(self, device: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self.device = device
+        self.name = device_name(device)
+        self.error: BaseException | None = None
+        self.begun = False
+        self.over = threading.Event()
+        self._loop = loop
+        self.on_loop = _belongs_to_loop(device)
+
+    def begin(self) -> None:
+        """Stop a device that need not be called on the loop; on a thread of its own, at once."""
+        name = f"stop {self.name}"
+        threading.Thread(target=self._call, name=name, daemon=True).start()
+
+    def _call(self) -> None:
+        self.begun = True
+        try:
+            answer = self.device.stop(success=True)
+            if inspect.isawaitable(answer):
+                run_soon(self._loop, self._wait_for(answer))
+                return
+        except BaseException as error:
+            self.error = error
+        self.over.set()
+
+    def begin_on_loop(self) -> asyncio.Task[None]:
+        """Stop a device whose ``stop()`` is to be called on the loop's thread, where this is."""
+        return self._loop.create_task(self._wait_for(None), name=f"stop {self.name}")
+
+    async def _wait_for(self, answer: Any) -> None:
+        self.begun = True
+        try:
+            await completion(self.device.stop(success=True) if answer is None else answer)
+        except BaseException as error:
+            self.error = error
+        self.over.set()
+
+
+def _belongs_to_loop(device: Any) -> bool:
+    """Tell whether ``stop()`` must be called on the loop: a coroutine, or of ophyd-async."""
+    library = sys.modules.get("ophyd_async.core")
+    if library is not None and isinstance(device, library.Device):
+        return True
+    return inspect.iscoroutinefunction(inspect.unwrap(device.stop))
+
+
+@final
+class StopAll:
+    """Stops everything of one engine. Any thread may call.
+
+    Parameters
+    ----------
+    core, foreground, by_hand
+        The parts of the engine.
+    """
+
+    def __init__(self, core: EngineCore, foreground: Foreground, by_hand: ByHand) -> None:
+        self._core = core
+        self._foreground = foreground
+        self._by_hand = by_hand
+        self._background = core.household.background
+        self._tasks: set[asyncio.Task[Any]] = set()  # of the loop's thread: they are to live on
+
+    def __call__(self, reason: str) -> EngineFuture[None]:
+        """Stop everything; see `RunEngine.stop_all`."""
+        future: EngineFuture[None] = EngineFuture("the stop of everything", self._core.thread)
+        future.set_running_or_notify_cancel()
+        why = f"everything was stopped{f': {reason}' if reason else ''}"
+        stops = self._stops()
+        _log.warning(
+            "Stop all%s: %d device(s) are stopped, and everything that runs is aborted.",
+            f" ({reason})" if reason else "",
+            len(stops),
+        )
+        # The order counts: first what goes out without the loop, then what the loop does before
+        # it hears that the plan is to end.
+        for stop in stops:
+            if not stop.on_loop:
+                stop.begin()
+        self._core.call_on_loop(self._begin_on_loop, stops, reason or why)
+        ended = self._foreground.end_all(reason or why, why)
+        threading.Thread(
+            target=self._see_to_the_end,
+            args=(future, stops, ended, reason or why),
+            name="freewheel stop all",
+            daemon=True,
+        ).start()
+        return future
+
+    def _stops(self) -> list[_Stop]:
+        claimed: Iterable[Any] = (*self._background.claims, *self._by_hand.moving)
+        devices = self._core.household.touched.devices(claimed)
+        return [
+            _Stop(device, self._core.loop)
+            for device in devices
+            if callable(getattr(device, "stop", None))
+        ]
+
+    # -- on the loop --------------------------------------------------------------------------
+
+    def _begin_on_loop(self, stops: list[_Stop], reason: str = "") -> None:
+        for stop in stops:
+            if stop.on_loop:
+                task = stop.begin_on_loop()
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        if reason:
+            self._cancel_tasks(reason)
+
+    def _cancel_tasks(self, reason: str) -> tuple[Any, ...]:
+        lives = self._background.roster.alive
+        for life in lives:
+            life.cancel("abort", reason, TASK_GRACE)
+        return lives
+
+    async def _tasks_ended(self, reason: str) -> list[str]:
+        """Wait until no task runs, those that a clean-up has started too; name the lost ones."""
+        lost: list[str] = []
+        while lives := self._cancel_tasks(reason):
+            await asyncio.wait([life.end for life in lives])
+            lost += [
+                f"the background task {life.task.name!r} was given up: {life.error}"
+                for life in lives
+                if life.task.status is TaskStatus.FAILED
+                and isinstance(life.error, WaitTimeoutError)
+            ]
+        return lost
+
+    # -- on a thread of its own ---------------------------------------------------------------
+
+    def _see_to_the_end(
+        self,
+        future: EngineFuture[None],
+        stops: list[_Stop],
+        ended: EngineFuture[Any] | None,
+        reason: str,
+    ) -> None:
+        deadline = time.monotonic() + AT_MOST
+        try:
+            left = self._wait_for_plans(ended, reason, deadline)
+            left += self._stop_again(stops, deadline)
+        except BaseException as error:
+            _log.exception("Stop all could not see to its end.")
+            future.settle(error=error)
+            return
+        if left:
+            failure = NotStoppedError(left)
+            _log.error("%s", failure)
+            future.settle(error=failure)
+        else:
+            _log.warning("Stop all: everything is at rest. %s", self._foreground.how_to_go_on())
+            future.settle(None)
+
+    def _wait_for_plans(
+        self, ended: EngineFuture[Any] | None, reason: str, deadline: float
+    ) -> list[str]:
+        """Wait for the ends of plan and tasks; return what has not ended."""
+        left: list[str] = []
+        if not self._core.thread.is_alive():
+            return left  # the engine was closed, which has ended everything
+        tasks = run_soon(self._core.loop, self._tasks_ended(reason))
+        # The last second is for the devices.
+        try:
+            left += tasks.result(_until(deadline - 0.5))
+        except (TimeoutError, CancelledError):
+            names = ", ".join(repr(life.task.name) for life in self._background.roster.alive)
+            if names:
+                left.append(f"of the background {names} still runs")
+        if ended is not None:
+            try:
+                ended.exception(_until(deadline - 0.5))
+            except TimeoutError:
+                left.append(
+                    f"the plan {self._core.plan_name!r} is still {self._core.states.now}: "
+                    "RE.halt() ends it without its own clean-up"
+                )
+        return left
+
+    def _stop_again(self, first: list[_Stop], deadline: float) -> list[str]:
+        """Stop what may still move, now that nobody moves it any more; return what does."""
+        hangs = {id(stop.device) for stop in first if not stop.over.is_set()}
+        again = [
+            stop
+            for stop in self._stops()
+            if id(stop.device) not in hangs and getattr(stop.device, "moving", None) is not False
+        ]
+        for stop in again:
+            if not stop.on_loop:
+                stop.begin()
+        self._core.call_on_loop(self._begin_on_loop, again)
+        latest = {id(stop.device): stop for stop in (*first, *again)}
+        return [text for stop in latest.values() if (text := self._what_became_of(stop, deadline))]
+
+    def _what_became_of(self, stop: _Stop, deadline: float) -> str:
+        if not stop.over.wait(_until(deadline)):
+            if stop.begun:
+                return f"stop() of {stop.name!r} has not come back"
+            if not self._core.thread.is_alive():
+                return ""
+            return f"stop() of {stop.name!r} could not be called: the engine's thread is busy"
+        if stop.error is not None:
+            return f"stop() of {stop.name!r} raised {type(stop.error).__name__}: {stop.error}"
+        # A classic device says of itself whether it moves, and tells nobody when it comes to rest.
+        look = threading.Event()
+        while getattr(stop.device, "moving", None) is True:
+            if _until(deadline) <= 0.01:
+                return f"{stop.name!r} still moves"
+            look.wait(LOOK_EVERY)
+        return ""
+
+
+def _until(deadline: float) -> float:
+    return max(0.01, deadline - time.monotonic())
