@@ -43,7 +43,7 @@ def run(folder: Path, *arguments: str | Path, may_log: bool = False, **environme
     answer = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**os.environ, "TMPDIR": str(folder), **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
