@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import inspect
 import weakref
@@ -139,19 +140,21 @@ class _Row(QWidget):
         if subscribe is None:
             return
 
-        def changed(readings: Mapping[str, Any], *_: Any, **__: Any) -> None:
-            for reading in readings.values():
-                feed.put("reading", reading["value"])
-                break
+        # ophyd-async gives a reading; ophyd gives keywords alone, the value among them.
+        def changed(readings: Mapping[str, Any] | None = None, *_: Any, **news: Any) -> None:
+            if readings is not None:
+                feed.put("reading", next(iter(readings.values()))["value"])
+            elif "value" in news:
+                feed.put("reading", news["value"])
 
         async def start() -> None:
             subscribe(changed)
-            # That of ophyd waits for the network where it stands, which the loop must not.
-            if inspect.iscoroutinefunction(describe := getattr(signal, "describe", None)):
-                for key in (await describe()).values():
-                    if unit := key.get("units"):
-                        feed.put("unit", unit)
-                    break
+            if (value := await _first_value(signal)) is not None:
+                feed.put("reading", value)
+            for key in (await _asked(signal, "describe")).values():
+                if unit := key.get("units"):
+                    feed.put("unit", unit)
+                break
 
         def stop(*_: Any) -> None:
             clear = getattr(signal, "clear_sub", None)
@@ -360,7 +363,7 @@ class DevicePanel(QWidget):
         elif callable(getattr(device, "set", None)):
             self._add(layout, name, MotorRow(self._bridge, device, name.rpartition(".")[2]))
         else:
-            for child_name, child in device_children(device).items():
+            for child_name, child in _parts(device).items():
                 self._fill(layout, f"{name}.{child_name}", child)
 
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:
@@ -374,8 +377,36 @@ def _hand_over(row: weakref.ref[_Row], kind: str, arguments: tuple[Any, ...]) ->
         target.receive(kind, arguments)
 
 
+async def _first_value(signal: Any) -> Any:
+    """Return what a signal of ophyd reads now: it says nothing before its first change."""
+    if inspect.iscoroutinefunction(getattr(signal, "describe", None)):
+        return None
+    readings = await _asked(signal, "read")
+    first = next(iter(readings.values()), {"value": getattr(signal, "position", None)})
+    return first["value"]
+
+
+async def _asked(signal: Any, method: str) -> Mapping[str, Any]:
+    """Return what a method of a signal answers; empty if it has none."""
+    function = getattr(signal, method, None)
+    if inspect.iscoroutinefunction(function):
+        answer: Mapping[str, Any] = await function()
+        return answer
+    # Those of ophyd wait for the network where they stand, which the loop must not.
+    return await asyncio.to_thread(function) if callable(function) else {}
+
+
+def _parts(device: Any) -> Mapping[str, Any]:
+    """Return what a device consists of, of ophyd-async or ophyd, by name."""
+    names = getattr(device, "component_names", ())
+    return device_children(device) or {name: getattr(device, name) for name in names}
+
+
 def _is_signal(device: Any) -> bool:
-    return hasattr(device, "datatype") and hasattr(device, "subscribe")
+    if hasattr(device, "datatype") and hasattr(device, "subscribe"):
+        return True
+    # ophyd's, unlike its devices and positioners.
+    return hasattr(device, "write_access") and not hasattr(device, "component_names")
 
 
 def _datatype_of(device: Any) -> Any:
@@ -387,6 +418,8 @@ def _datatype_of(device: Any) -> Any:
 
 
 def _can_edit(signal: Any) -> bool:
+    if not getattr(signal, "write_access", True):
+        return False
     datatype = _datatype_of(signal)
     return isinstance(datatype, type) and issubclass(datatype, (bool, int, float, str, enum.Enum))
 
