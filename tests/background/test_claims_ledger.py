@@ -219,5 +219,5 @@ def test_no_two_holders_ever_use_overlapping_devices(
     for holder in holders:
         ledger.release_all(holder)
     assert not ledger
-    assert not ledger._below
-    assert not ledger._on
+    assert not ledger._book._below
+    assert not ledger._book.on

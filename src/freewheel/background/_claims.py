@@ -4,93 +4,30 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 from freewheel.core import ResourceConflictError
 from freewheel.core._devices import checked_devices, claimed_with, device_chain, device_name
 
+from ._claim_book import BORROWED, USED, Claim, ClaimBook, Parts, parts_of
 from ._holders import HandHold, Holder, holding
 
 __all__ = ["BORROWED", "Claim", "ClaimsLedger"]
 
 _log = logging.getLogger("freewheel")
 
-#: Why a device is held that was taken from a task, and goes back to it at a release.
-BORROWED: Final = "borrowed"
-#: Why a device is held that was used, by somebody who holds what he uses until he has ended.
-USED: Final = "used"
-
-
-@final
-class Claim:
-    """One holder's right to one device and what is below it.
-
-    Attributes
-    ----------
-    device : object
-        The device.
-    holder : Holder
-        Whose claim it is.
-    chain : tuple of int
-        Ids of the device and of its ancestors when it was claimed, innermost first.
-    count : int
-        How often it was claimed on purpose.
-    uses : set
-        Why it is held beside that: because it is staged, moves, was touched in an open run, …
-    lent_to : Holder or None
-        Who uses it meanwhile.
-    """
-
-    __slots__ = ("chain", "count", "device", "holder", "lent_to", "uses")
-
-    def __init__(self, device: Any, holder: Holder, chain: tuple[int, ...]) -> None:
-        self.device = device
-        self.holder = holder
-        self.chain = chain
-        self.count = 0
-        self.uses: set[Hashable] = set()
-        self.lent_to: Holder | None = None
-
-    @property
-    def user(self) -> Holder:
-        """Who may use the device now."""
-        return self.lent_to or self.holder
-
-    @property
-    def over(self) -> bool:
-        """Whether there is no reason left to hold it."""
-        return self.count <= 0 and not self.uses
-
-    def keeps_out(self, who: Holder) -> bool:
-        """Tell whether ``who`` may not use the device now."""
-        return self.user is not who and who not in self.user.lends_to
-
-    def overlaps(self, device_id: int, chain: tuple[int, ...]) -> bool:
-        """Tell whether the claim covers the device, or something below it."""
-        return self.chain[0] in chain or device_id in self.chain
-
-
 InUse: TypeAlias = "Callable[[Holder | None], Iterable[tuple[Any, Holder]]]"
 """Tells which devices are being moved at this moment without being claimed, and by whom.
 
 It is given who asks, if it is somebody who would hold them, and need not tell him of himself.
 """
-_Parts: TypeAlias = "Sequence[tuple[Any, tuple[int, ...]]]"
 
 
 def _nobody(_: Holder | None) -> tuple[()]:
     return ()
-
-
-def _parts(device: Any) -> _Parts:
-    """Return what a claim on a device is a claim on, each with the ids of what contains it.
-
-    Asked before the lock is taken, for devices may answer with code of their own.
-    """
-    return [(part, device_chain(part)) for part in claimed_with(device)]
 
 
 @final
@@ -113,14 +50,7 @@ class ClaimsLedger(Mapping[Any, str]):
         # others is called with it held, such as a device's `claimed_devices`.
         # Re-entrant: a finalizer that runs in the middle may release what its owner held.
         self._lock = threading.RLock()
-        # All of these are read and written with _lock held, but for `holds`. A claim is in _claims
-        # under its device and holder, in _on under its device, and in _below under each true
-        # ancestor, and in _loans while it is lent.
-        self._claims: dict[tuple[int, int], Claim] = {}
-        self._on: dict[int, list[Claim]] = {}
-        self._below: dict[int, list[Claim]] = {}
-        self._loans: dict[int, Claim] = {}
-        self._changed = False  # since `_changing` began
+        self._book = ClaimBook()  # read and written with _lock held, but for two looks
         self._in_use: InUse = _nobody  # set once, before the first claim
         # Replaced as a whole, so that a change may be told of without the lock.
         self._watchers: tuple[Callable[[], None], ...] = ()
@@ -130,7 +60,7 @@ class ClaimsLedger(Mapping[Any, str]):
     def __getitem__(self, device: Any) -> str:
         chain = device_chain(device)
         with self._lock:
-            for claim in self._overlapping(id(device), chain):
+            for claim in self._book.overlapping(id(device), chain):
                 return claim.user.name
         for used, user in self._in_use(None):
             if id(used) in chain or id(device) in device_chain(used):
@@ -146,7 +76,9 @@ class ClaimsLedger(Mapping[Any, str]):
     def _held(self) -> list[tuple[Any, Holder]]:
         """Return what is held, with who has it: claimed, or moving without being claimed."""
         with self._lock:
-            held = {key: (claims[0].device, claims[0].user) for key, claims in self._on.items()}
+            held = {
+                key: (claims[0].device, claims[0].user) for key, claims in self._book.on.items()
+            }
         for device, user in self._in_use(None):
             held.setdefault(id(device), (device, user))
         return list(held.values())
@@ -163,30 +95,30 @@ class ClaimsLedger(Mapping[Any, str]):
     @property
     def is_empty(self) -> bool:
         """Whether nobody has claimed anything. A look without the lock, for each message."""
-        return not self._claims
+        return not self._book.claims
 
     def claim_of(self, holder: Holder, device: Any) -> Claim | None:
         """Return the claim of ``holder`` on ``device`` itself, if there is one."""
-        return self._claims.get((id(device), id(holder)))
+        return self._book.claims.get((id(device), id(holder)))
 
     def held_by(self, holder: Holder) -> tuple[Any, ...]:
         """Return the devices that ``holder`` may use now because it holds them."""
         with self._lock:
             return tuple(
                 claim.device
-                for claim in self._claims.values()
+                for claim in self._book.claims.values()
                 if claim.holder is holder and claim.lent_to is None
             )
 
     def conflicts(self, holder: Holder, device: Any) -> list[Claim]:
         """Return the claims that keep ``holder`` from using ``device`` and what it drives."""
-        if not self._claims:
+        if not self._book.claims:
             return []
         found: dict[int, Claim] = {}
-        parts = _parts(device)
+        parts = parts_of(device)
         with self._lock:
             for part, chain in parts:
-                for claim in self._overlapping(id(part), chain):
+                for claim in self._book.overlapping(id(part), chain):
                     if claim.keeps_out(holder):
                         found[id(claim)] = claim
         return list(found.values())
@@ -205,13 +137,8 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._lock:
             return any(
                 claim.holder is holder and claim.lent_to is not None
-                for claim in self._overlapping(id(device), chain)
+                for claim in self._book.overlapping(id(device), chain)
             )
-
-    def _overlapping(self, device_id: int, chain: tuple[int, ...]) -> Iterator[Claim]:
-        for part in chain:
-            yield from self._on.get(part, ())
-        yield from self._below.get(device_id, ())
 
     # -- claiming -----------------------------------------------------------------------------
 
@@ -230,13 +157,13 @@ class ClaimsLedger(Mapping[Any, str]):
         ResourceConflictError
             If somebody else holds one of them.
         """
-        wanted = [(device, _parts(device)) for device in devices]
+        wanted = [(device, parts_of(device)) for device in devices]
         if not wanted:
             return
         with self._changing():
             for device, parts in wanted:
                 self._admit(holder, device, parts, lender)
-            claims = [claim for _, parts in wanted for claim in self._claim(holder, parts)]
+            claims = [claim for _, parts in wanted for claim in self._book.put(holder, parts)]
             for claim in claims:
                 claim.count += 1
             try:
@@ -245,8 +172,8 @@ class ClaimsLedger(Mapping[Any, str]):
             except ResourceConflictError:
                 for claim in claims:
                     claim.count -= 1
-                    self._end_uses(claim, set())
-                self._return_loans(holder)
+                    self._book.end_uses(claim, set())
+                self._book.return_loans(holder)
                 raise
 
     def touch(self, holder: Holder, device: Any, why: Hashable = USED) -> None:
@@ -260,27 +187,27 @@ class ClaimsLedger(Mapping[Any, str]):
         claim = self.claim_of(holder, device)
         if claim is not None and claim.lent_to is None and why in claim.uses:
             return
-        parts = _parts(device)
+        parts = parts_of(device)
         with self._changing():
             self._admit(holder, device, parts)
-            claims = self._claim(holder, parts)
+            claims = self._book.put(holder, parts)
             for claim in claims:
                 claim.uses.add(why)
             try:
                 self._ask_who_moves(holder, device, parts)
             except ResourceConflictError:
                 for claim in claims:
-                    self._end_uses(claim, {why})
-                self._return_loans(holder)
+                    self._book.end_uses(claim, {why})
+                self._book.return_loans(holder)
                 raise
 
     def _admit(
-        self, holder: Holder, device: Any, parts: _Parts, lender: Holder | None = None
+        self, holder: Holder, device: Any, parts: Parts, lender: Holder | None = None
     ) -> None:
         """Refuse ``holder``, or have lent what keeps it out; with the lock held."""
         loans = []
         for part, chain in parts:
-            for claim in self._overlapping(id(part), chain):
+            for claim in self._book.overlapping(id(part), chain):
                 if claim.user is holder:
                     continue
                 if claim.user is not lender and holder not in claim.user.lends_to:
@@ -288,10 +215,10 @@ class ClaimsLedger(Mapping[Any, str]):
                 if claim.lent_to is None:  # else whoever has it lends on
                     loans.append(claim)
         for claim in loans:
-            self._lend(claim, holder)
+            self._book.lend(claim, holder)
 
     def _ask_who_moves(
-        self, holder: Holder, device: Any, parts: _Parts, lender: Holder | None = None
+        self, holder: Holder, device: Any, parts: Parts, lender: Holder | None = None
     ) -> None:
         """Refuse ``holder`` what somebody moves without having claimed it.
 
@@ -304,20 +231,6 @@ class ClaimsLedger(Mapping[Any, str]):
             for part, chain in parts:
                 if id(used) in chain or id(part) in device_chain(used):
                     raise ResourceConflictError(device, user, holder)
-
-    def _claim(self, holder: Holder, parts: _Parts) -> list[Claim]:
-        return [self._claim_one(holder, part, chain) for part, chain in parts]
-
-    def _claim_one(self, holder: Holder, device: Any, chain: tuple[int, ...]) -> Claim:
-        key = id(device), id(holder)
-        claim = self._claims.get(key)
-        if claim is None:
-            claim = self._claims[key] = Claim(device, holder, chain)
-            self._on.setdefault(chain[0], []).append(claim)
-            for part in chain[1:]:
-                self._below.setdefault(part, []).append(claim)
-            self._changed = True
-        return claim
 
     # -- releasing ----------------------------------------------------------------------------
 
@@ -337,57 +250,45 @@ class ClaimsLedger(Mapping[Any, str]):
         KeyError
             If it does not hold one of them; then none is released.
         """
-        several = [(device, _parts(device)) for device in devices]
+        several = [(device, parts_of(device)) for device in devices]
         with self._changing():
-            missing = [d for d, _ in several if (id(d), id(holder)) not in self._claims]
+            missing = [d for d, _ in several if (id(d), id(holder)) not in self._book.claims]
             if not missing:
                 for _, parts in several:
-                    for claim in self._of(holder, parts):
+                    for claim in self._book.of(holder, parts):
                         claim.count -= 1
-                        self._end_uses(claim, {BORROWED, USED})
-                return self._return_loans(holder)
+                        self._book.end_uses(claim, {BORROWED, USED})
+                return self._book.return_loans(holder)
         holds = ", ".join(map(device_name, self.held_by(holder))) or "nothing"
         raise KeyError(
             f"{holder.name!r} does not hold {device_name(missing[0])!r}; it holds: {holds}"
         )
 
-    def _of(self, holder: Holder, parts: _Parts) -> list[Claim]:
-        claims = [self._claims.get((id(part), id(holder))) for part, _ in parts]
-        return [claim for claim in claims if claim is not None]
-
-    def _end_uses(self, claim: Claim, uses: set[Any]) -> None:
-        claim.uses -= uses
-        if claim.over:
-            self._drop(claim)
-
     def let_go(self, holder: Holder, device: Any, why: Hashable) -> tuple[Holder, ...]:
         """End one reason for which ``holder`` holds a device; see `release` for the answer."""
-        parts = _parts(device)
+        parts = parts_of(device)
         with self._changing():
-            for claim in self._of(holder, parts):
-                self._end_uses(claim, {why})
-            return self._return_loans(holder)
+            for claim in self._book.of(holder, parts):
+                self._book.end_uses(claim, {why})
+            return self._book.return_loans(holder)
 
     def let_go_of_all(self, holder: Holder, why: Hashable) -> tuple[Holder, ...]:
         """End a reason for which ``holder`` holds devices; see `release` for the answer."""
         with self._changing():
-            for claim in self._of_holder(holder):
-                self._end_uses(claim, {why})
-            return self._return_loans(holder)
+            for claim in self._book.of_holder(holder):
+                self._book.end_uses(claim, {why})
+            return self._book.return_loans(holder)
 
     def release_all(self, holder: Holder, kept: Iterable[Any] = ()) -> tuple[Holder, ...]:
         """Take back all that ``holder`` holds but ``kept``; see `release` for the answer."""
-        if not self._claims:
+        if not self._book.claims:
             return ()
         spared = {id(part) for device in kept for part in claimed_with(device)}
         with self._changing():
-            for claim in self._of_holder(holder):
+            for claim in self._book.of_holder(holder):
                 if claim.chain[0] not in spared:
-                    self._drop(claim)
-            return self._return_loans(holder)
-
-    def _of_holder(self, holder: Holder) -> list[Claim]:
-        return [claim for claim in self._claims.values() if claim.holder is holder]
+                    self._book.drop(claim)
+            return self._book.return_loans(holder)
 
     def give_back(self, holder: Holder, lender: Holder) -> bool:
         """Release what ``holder`` uses only because ``lender`` lent it.
@@ -401,39 +302,15 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._changing():
             loans = [
                 loan
-                for loan in self._loans.values()
+                for loan in self._book.loans.values()
                 if loan.holder is lender and loan.lent_to is holder
             ]
-            for claim in self._of_holder(holder):
+            for claim in self._book.of_holder(holder):
                 if claim.count <= 0 and any(
                     claim.overlaps(loan.chain[0], loan.chain) for loan in loans
                 ):
-                    self._drop(claim)
-            return lender in self._return_loans(holder)
-
-    def _drop(self, claim: Claim) -> None:
-        self._claims.pop((claim.chain[0], id(claim.holder)), None)
-        self._loans.pop(id(claim), None)
-        for place, part in enumerate(claim.chain):
-            index = self._below if place else self._on
-            entries = index.get(part, [])
-            if claim in entries:
-                entries.remove(claim)
-            if not entries:
-                index.pop(part, None)
-        self._changed = True
-
-    def _return_loans(self, borrower: Holder) -> tuple[Holder, ...]:
-        lenders: dict[int, Holder] = {}
-        for loan in [loan for loan in self._loans.values() if loan.lent_to is borrower]:
-            lenders[id(loan.holder)] = loan.holder
-            uses = self._overlapping(loan.chain[0], loan.chain)
-            if not any(claim.holder is borrower for claim in uses):
-                loan.lent_to = None
-                del self._loans[id(loan)]
-                self._changed = True
-        lending = {id(loan.holder) for loan in self._loans.values()}
-        return tuple(lender for key, lender in lenders.items() if key not in lending)
+                    self._book.drop(claim)
+            return lender in self._book.return_loans(holder)
 
     # -- lending ------------------------------------------------------------------------------
 
@@ -442,28 +319,23 @@ class ClaimsLedger(Mapping[Any, str]):
 
         Meanwhile the lender may not use it, and neither may a third party.
         """
-        parts = _parts(device)
+        parts = parts_of(device)
         with self._changing():
             for part, chain in parts:
-                for claim in list(self._overlapping(id(part), chain)):
+                for claim in list(self._book.overlapping(id(part), chain)):
                     if claim.holder is lender:
-                        self._lend(claim, borrower)
-            for claim in self._claim(borrower, parts):
+                        self._book.lend(claim, borrower)
+            for claim in self._book.put(borrower, parts):
                 claim.uses.add(BORROWED)
-
-    def _lend(self, claim: Claim, borrower: Holder) -> None:
-        claim.lent_to = borrower
-        self._loans[id(claim)] = claim
-        self._changed = True
 
     def lent_to_hands(self, lender: Holder) -> tuple[tuple[Any, Holder], ...]:
         """Return what ``lender`` has lent to people: the devices, with who uses them."""
-        if not self._loans:
+        if not self._book.loans:
             return ()
         with self._lock:
             return tuple(
                 (loan.device, loan.user)
-                for loan in self._loans.values()
+                for loan in self._book.loans.values()
                 if loan.holder is lender and isinstance(loan.user, HandHold)
             )
 
@@ -471,7 +343,7 @@ class ClaimsLedger(Mapping[Any, str]):
         """Return the devices that ``holder`` has from somebody who gets them back."""
         with self._lock:
             return tuple(
-                claim.device for claim in self._of_holder(holder) if BORROWED in claim.uses
+                claim.device for claim in self._book.of_holder(holder) if BORROWED in claim.uses
             )
 
     # -- by hand ------------------------------------------------------------------------------
@@ -546,7 +418,7 @@ class ClaimsLedger(Mapping[Any, str]):
             try:
                 yield
             finally:
-                changed, self._changed = self._changed, False
+                changed, self._book.changed = self._book.changed, False
         if changed:
             self._tell()
 

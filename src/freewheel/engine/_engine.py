@@ -47,6 +47,10 @@ class RunEngine(EngineBase):
         What runs beside the foreground plan: tasks by name, ``launch``, ``pending``, ``on_merge``.
     claims : ClaimsLedger
         Who holds which device.
+    max_cached_messages : int
+        Messages that are kept for a rewind, at most, where a plan takes no checkpoints.
+    progress_hook : callable or None
+        The hook of bluesky's coming feature: called with the open progress scopes, or ``None``.
     by_hand : ByHand
         What a person moves or changes: ``RE.by_hand.set(device, value)``.
 
