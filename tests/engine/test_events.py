@@ -89,7 +89,7 @@ def test_the_snapshot_is_frozen_and_whole(RE: Any, gate: Any) -> None:
     assert running.elapsed >= 0
     assert len(running.queue) == 1
     assert "quick" in str(running.queue[0])
-    assert running.actions == frozenset()
+    assert running.actions == ()
     assert running.background == ()
     assert dict(running.claims) == {}
     assert running.progress == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     import threading
     import types
 
+    from bluesky.utils import Msg
+
     from ._child import ChildEngine
     from ._claims import ClaimsLedger
     from ._mailbox import PendingResults
 
 __all__ = ["Background"]
+
+_log = logging.getLogger("freewheel")
 
 _CONFLICTS: Final = ("cancel", "pause", "error")
 
@@ -49,6 +54,10 @@ class Background(Mapping[str, BackgroundTask]):
     grace : float
         Seconds that a task may take to end when it is cancelled, before it is given up with an
         error that names it.
+    msg_hook : callable or None
+        Called with ``(task, msg)`` for each message of a task's plan, on the engine's thread,
+        before it is carried out; as ``RE.msg_hook`` for those of the foreground. If it raises,
+        that is logged.
     """
 
     # For the engine: `roster` has the names and lives, `conflicts` who gives way, `children` the
@@ -70,6 +79,7 @@ class Background(Mapping[str, BackgroundTask]):
         self.conflicts = Conflicts(claims, self.roster, self.spawner)
         self.children = ChildPool(make_child)
         self.results = Results(loop)
+        self.msg_hook: Callable[[BackgroundTask, Msg], Any] | None = None
         self._tell_changed = changed
         self._check = check
         # The owner of what no plan owns.
@@ -276,6 +286,14 @@ class Background(Mapping[str, BackgroundTask]):
             self.results.drained(life.task)
 
     # -- what happens to tasks ----------------------------------------------------------------
+
+    def show_message(self, task: BackgroundTask, msg: Msg) -> None:
+        """Show a message of a task's plan to `msg_hook`; what that raises is logged."""
+        if self.msg_hook is not None:
+            try:
+                self.msg_hook(task, msg)
+            except BaseException:
+                _log.exception("RE.background.msg_hook raised for %r.", task.name)
 
     def changed(self, task: BackgroundTask) -> None:
         """Tell those who watch that a task has another status; for the engine."""

@@ -20,7 +20,7 @@ from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache, HasClaims
-from ._snapshot import EngineSnapshot
+from ._snapshot import EngineSnapshot, OfferedAction
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
 from ._view import (
@@ -64,6 +64,7 @@ __all__ = [
     "LatchCallback",
     "MissingExtraError",
     "NotStoppedError",
+    "OfferedAction",
     "Pacer",
     "PlanCall",
     "PlanFutureView",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +11,22 @@ if TYPE_CHECKING:
     from ._progress import Progress
     from ._states import EngineState
 
-__all__ = ["EngineSnapshot"]
+__all__ = ["EngineSnapshot", "OfferedAction"]
+
+
+class OfferedAction(NamedTuple):
+    """An action that somebody waits for.
+
+    Attributes
+    ----------
+    plan : str
+        The plan, or the background task, that offers it.
+    name : str
+        The action.
+    """
+
+    plan: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,8 @@ class EngineSnapshot:
         The background tasks under way.
     claims : Mapping
         Who holds which device.
-    actions : frozenset of str
-        The actions on offer.
+    actions : tuple of OfferedAction
+        The actions on offer: plan and name of each.
     progress : tuple
         The progress of all scopes.
     queue_held : str or None
@@ -46,6 +61,6 @@ class EngineSnapshot:
     queue: tuple[str, ...]
     background: tuple[Any, ...]
     claims: Mapping[str, str]
-    actions: frozenset[str]
+    actions: tuple[OfferedAction, ...]
     progress: tuple[Progress, ...]
     queue_held: str | None = None

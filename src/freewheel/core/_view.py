@@ -349,11 +349,14 @@ class EngineView(Protocol):
         """The actions that plans wait for at this moment: name to latch."""
         ...
 
-    def trigger_action(self, name: str) -> None:
-        """Set the latch of an action on offer; `KeyError` with the names on offer otherwise."""
+    def trigger_action(self, name: str, *, plan: str | None = None) -> None:
+        """Set the latch of an action on offer, of all plans or of one.
+
+        `KeyError` with the names on offer otherwise.
+        """
         ...
 
-    def release_action(self, name: str) -> None:
+    def release_action(self, name: str, *, plan: str | None = None) -> None:
         """Reset the latch of an action on offer; otherwise as `trigger_action`."""
         ...
 

@@ -6,6 +6,8 @@ import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from freewheel.core import OfferedAction
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -35,6 +37,8 @@ class Offer:
         Changes, by their numbers, that do not count: the plan knows of them. ``None`` if all do.
     tell : callable
         Called with the latches' lock held, at the first change that counts.
+    plan : str
+        The name of the plan, or of the task, that offers them.
     """
 
     def __init__(
@@ -43,7 +47,9 @@ class Offer:
         wanted: bool,
         answered: Mapping[SRLatch, int] | None,
         tell: Callable[[], None],
+        plan: str = "",
     ) -> None:
+        self.plan = plan
         self.events = events
         self.wanted = wanted
         self._answered = answered
@@ -120,8 +126,17 @@ class ActionBoard:
                 merged.setdefault(name, latch)
         return merged
 
-    def change(self, name: str, to: bool) -> None:
-        """Set or reset the latch of an action on offer.
+    def offered(self) -> tuple[OfferedAction, ...]:
+        """Return what is on offer, and by which plan, in the order of the offers."""
+        with self._lock:
+            return tuple(
+                OfferedAction(offer.plan, name)
+                for offer in self._offers.values()
+                for name in offer.events
+            )
+
+    def change(self, name: str, to: bool, plan: str | None = None) -> None:
+        """Set or reset the latches of an action on offer: of all plans that offer it, or of one.
 
         Raises
         ------
@@ -129,14 +144,27 @@ class ActionBoard:
             If it is not on offer; the text names those that are.
         """
         with self._lock:
-            offered = self._merged()
-            if name not in offered:
-                names = ", ".join(map(repr, sorted(offered))) or "none"
-                raise KeyError(f"No plan waits for the action {name!r}. On offer: {names}.")
-            if to:
-                offered[name].set()
-            else:
-                offered[name].reset()
+            latches = {
+                id(latch): latch
+                for offer in self._offers.values()
+                if plan is None or offer.plan == plan
+                if (latch := offer.events.get(name)) is not None
+            }
+            if not latches:
+                raise KeyError(self._not_on_offer(name, plan))
+            for latch in latches.values():
+                if to:
+                    latch.set()
+                else:
+                    latch.reset()
+
+    def _not_on_offer(self, name: str, plan: str | None) -> str:
+        offered = self.offered()
+        if plan is None:
+            names = ", ".join(map(repr, sorted({offer.name for offer in offered}))) or "none"
+            return f"No plan waits for the action {name!r}. On offer: {names}."
+        names = ", ".join(f"{o.name!r} of {o.plan!r}" for o in sorted(offered)) or "none"
+        return f"The plan {plan!r} does not wait for the action {name!r}. On offer: {names}."
 
     def put(self, owner: object, offer: Offer) -> None:
         """Offer the actions of ``offer`` in the name of ``owner``."""

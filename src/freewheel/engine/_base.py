@@ -230,7 +230,7 @@ class EngineBase(BlueskyEngine):
                 **self._foreground.picture(),
                 background=self.background.running,
                 claims=self.claims.by_name(),
-                actions=frozenset(household.board.pending()),
+                actions=household.board.offered(),
                 progress=progress,
             )
 
@@ -245,19 +245,27 @@ class EngineBase(BlueskyEngine):
         """The actions that plans wait for at this moment: name to latch."""
         return self._core.household.board.pending()
 
-    def trigger_action(self, name: str) -> None:
+    def trigger_action(self, name: str, *, plan: str | None = None) -> None:
         """Set the latch of an action on offer.
+
+        Parameters
+        ----------
+        name : str
+            The action.
+        plan : str, optional
+            The plan, or the background task, whose action it is; by default that of all that
+            offer one of this name.
 
         Raises
         ------
         KeyError
-            If no plan waits for it.
+            If no plan waits for it; with the names on offer.
         """
-        self._core.household.board.change(name, True)
+        self._core.household.board.change(name, True, plan)
 
-    def release_action(self, name: str) -> None:
+    def release_action(self, name: str, *, plan: str | None = None) -> None:
         """Reset the latch of an action on offer; otherwise as `trigger_action`."""
-        self._core.household.board.change(name, False)
+        self._core.household.board.change(name, False, plan)
 
     # -- the red button -----------------------------------------------------------------------
 

@@ -56,6 +56,7 @@ class MessageLoop:
         core, plan = self._core, self._plan
         registry, seen, engine = core.registry, core.devices.seen, core.engine
         asked, answers, replay = plan.asked, plan.stack.answers, plan.replay
+        background = core.household.background
         thrown: BaseException | None = None
         while True:
             if thrown is None:
@@ -69,7 +70,11 @@ class MessageLoop:
             if msg is None:
                 return
             thrown = None
-            if engine.msg_hook is not None or _msg_log.isEnabledFor(logging.DEBUG):
+            if (
+                engine.msg_hook is not None
+                or background.msg_hook is not None
+                or _msg_log.isEnabledFor(logging.DEBUG)
+            ):
                 self._show(msg)
             seen.add(msg.obj)
             core.message = msg
@@ -103,9 +108,14 @@ class MessageLoop:
         return error
 
     def _show(self, msg: Msg) -> None:
-        hook = self._core.engine.msg_hook
+        core = self._core
+        if core.registry.is_private(msg.command):
+            return
+        task, hook = core.tasks.task, core.engine.msg_hook
         if hook is not None:
             hook(msg)
+        if task is not None:
+            core.household.background.show_message(task, msg)
         _log_message(msg)
 
     def _unknown_command(self, msg: Msg) -> InvalidCommand:

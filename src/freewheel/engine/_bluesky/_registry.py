@@ -50,6 +50,8 @@ class Command:
         Whether it is of use only while its run is open.
     refused_in_child : str
         Why a background plan may not use it; empty if it may.
+    private : bool
+        Whether it is the engine's own affair: neither hooks nor the log are shown it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Command:
     waits: bool = False
     of_run: bool = False
     refused_in_child: str = ""
+    private: bool = False
 
     @property
     def needs_device(self) -> bool:
@@ -219,6 +222,11 @@ class CommandRegistry(dict[str, Handler]):
         """Tell whether a command waits for something outside of the plan."""
         command = self._table.get(name)
         return command is not None and command.waits
+
+    def is_private(self, name: str) -> bool:
+        """Tell whether a command is the engine's own affair, which nobody is shown."""
+        command = self._table.get(name)
+        return command is not None and command.private
 
     def is_of_run(self, name: str) -> bool:
         """Tell whether a command is of use only while its run is open."""

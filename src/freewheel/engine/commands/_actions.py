@@ -62,7 +62,9 @@ class WaitForActions:
             board.withdraw(self)
             if not events and timeout is not None:
                 return None
-            board.put(self, Offer(events, wanted, self._known(fresh), self._wake_soon))
+            task = core.tasks.task
+            plan = core.plan_name if task is None else task.name
+            board.put(self, Offer(events, wanted, self._known(fresh), self._wake_soon, plan))
         if core.pause_at_checkpoint():
             board.withdraw(self)
             raise asyncio.CancelledError  # it is asked again after the pause

@@ -87,7 +87,12 @@ _OURS: Final = (
     Command("wait_any", WaitAny, waits=True),
     Command("claim", lambda core: TaskCommands(core).claim, waits=True),
     Command("release", lambda core: TaskCommands(core).release, repeated=False),
-    Command(WAIT_FOR_OWNED, lambda core: TaskCommands(core).wait_for_owned, waits=True),
+    Command(
+        WAIT_FOR_OWNED,
+        lambda core: TaskCommands(core).wait_for_owned,
+        waits=True,
+        private=True,
+    ),
 )
 #: Every command that freewheel knows, by its name.
 COMMANDS: Final[Mapping[str, Command]] = {command.name: command for command in (*_BLUESKYS, *_OURS)}
