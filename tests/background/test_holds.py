@@ -524,6 +524,29 @@ def test_a_plan_that_fails_ends_its_tasks_before_its_own_clean_up(
     assert entries == ["task cleaned up", "unstaged"]
 
 
+@pytest.mark.parametrize("on_conflict", ["cancel", "pause", "error"])
+def test_a_task_that_is_being_cancelled_is_waited_for(
+    engine: RunEngine, log: Log, on_conflict: Any
+) -> None:
+    camera = Device("camera")
+
+    def task() -> Any:
+        yield from stage(camera)
+        log.add("staged")
+        try:
+            yield from endless(log)
+        finally:
+            yield Msg("sleep", None, 0.05)
+            yield from unstage(camera)
+
+    running = engine.background.launch(task(), on_conflict=on_conflict)
+    log.wait_for("staged")
+    running.cancel()
+    engine([Msg("stage", camera), Msg("unstage", camera)]).result(WAIT)
+    assert running.done
+    assert camera.did == ["stage", "unstage", "stage", "unstage"]
+
+
 # -- suspenders ---------------------------------------------------------------------------------
 
 

@@ -203,7 +203,7 @@ class Conflicts:
             lives = []
             for claim in conflicts:
                 life = self._roster.life_of(claim.user)
-                if life is None or life.on_conflict == "error" or life.over:
+                if life is None or life.over or (life.on_conflict == "error" and not life.ending):
                     raise ResourceConflictError(device, claim.user, holder)
                 lives.append(life)
             for life in lives:
@@ -212,6 +212,9 @@ class Conflicts:
         raise ResourceConflictError(device, conflicts[0].user, holder)
 
     async def _give_way(self, life: Life, holder: Holder, device: Any) -> bool:
+        if life.ending:  # it gives way already
+            await asyncio.wait([life.end])
+            return True
         if life.on_conflict == "pause":
             return await life.yield_device(holder, device)
         warn(

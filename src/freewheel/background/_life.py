@@ -178,6 +178,11 @@ class Life:
         return self.end.done()
 
     @property
+    def ending(self) -> bool:
+        """Whether the task was asked to end, and cleans up."""
+        return self._cancel_asked and not self.over
+
+    @property
     def failure(self) -> BaseException | None:
         """What it failed with, if nobody has been told of that."""
         return None if self.future.observed else self.future.peek()
