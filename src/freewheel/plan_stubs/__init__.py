@@ -31,6 +31,7 @@ from ._messages import (
 from ._moves import mv, rd, set_property
 from ._pace import pace
 from ._progress import declare_progress, monitor_progress, run_progress, update_progress
+from ._uninterrupted import uninterrupted
 
 __all__ = [
     "Pacer",
@@ -65,6 +66,7 @@ __all__ = [
     "stash",
     "trigger",
     "trigger_and_read",
+    "uninterrupted",
     "update_progress",
     "wait",
     "wait_any",

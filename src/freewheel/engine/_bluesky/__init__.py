@@ -9,6 +9,7 @@ from ._lean import LeanCommands
 from ._plan_run import PlanRun, plan_name
 from ._registry import Command, Handler
 from ._requests import Request, Requests
+from ._stack import close_plan
 from ._wait_for import wait_for
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Request",
     "Requests",
     "Suspension",
+    "close_plan",
     "inside_of",
     "loop_threads",
     "plan_name",

@@ -75,6 +75,10 @@ class PlanUnderWay(Protocol):
         """Throw the failure of a status into it."""
         ...
 
+    def take_failure(self) -> BaseException | None:
+        """Return what is to be thrown into it, which counts as thrown."""
+        ...
+
     def waiting_safely(self) -> AbstractContextManager[None]:
         """Mark a wait in which a deferred pause may take effect."""
         ...

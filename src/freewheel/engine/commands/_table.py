@@ -16,6 +16,7 @@ from ._caches import ClearCache, Stash
 from ._flow import ClearCheckpoint, CloseRun, StartSuspender
 from ._pace import Pace
 from ._tasks import TaskCommands
+from ._uninterrupted import Uninterrupted
 from ._wait_any import WaitAny
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _OURS: Final = (
     Command("acquire", lambda core: LeanCommands(core).acquire, of_run=True),
     Command("pace", Pace, waits=True),
     Command("wait_for_actions", WaitForActions, waits=True),
+    Command("uninterrupted", Uninterrupted, repeated=False),
     Command("stash", Stash, repeated=False),
     Command("clear_cache", ClearCache, repeated=False),
     Command("declare_progress", lambda core: core.progress.declare_progress, repeated=False),
