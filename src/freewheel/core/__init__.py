@@ -14,6 +14,7 @@ from ._errors import (
     UnknownStatusFailure,
     WaitTimeoutError,
 )
+from ._flight import FlyPath, FlyRow, HasSafePoint
 from ._futures import EngineFuture
 from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
@@ -56,10 +57,13 @@ __all__ = [
     "EngineState",
     "EngineView",
     "EventsView",
+    "FlyPath",
+    "FlyRow",
     "ForkedProcessError",
     "FutureView",
     "HasCache",
     "HasClaims",
+    "HasSafePoint",
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",

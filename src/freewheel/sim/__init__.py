@@ -30,11 +30,15 @@ from ._temperature import Thermometer
 
 if TYPE_CHECKING:
     from ._file_camera import SimFileCamera
+    from ._flyers import Encoders, Trajectory, TriggerBox
+    from ._hardware import TriggerLine
     from ._motion import Axis, Stage
+    from ._recorder import PositionRecorder
 
 __all__ = [
     "Axis",
     "ConnectionLostError",
+    "Encoders",
     "Fail",
     "Fault",
     "FaultError",
@@ -45,6 +49,7 @@ __all__ = [
     "Lamp",
     "LoseConnection",
     "Microscope",
+    "PositionRecorder",
     "ReturnNaN",
     "Shutter",
     "ShutterState",
@@ -53,6 +58,9 @@ __all__ = [
     "Slow",
     "Stage",
     "Thermometer",
+    "Trajectory",
+    "TriggerBox",
+    "TriggerLine",
     "View",
     "WrongShape",
     "inject",
@@ -61,7 +69,16 @@ __all__ = [
 ]
 
 # ophyd_async.sim imports h5py, which is an extra.
-_NEED_H5PY = {"Axis": "._motion", "SimFileCamera": "._file_camera", "Stage": "._motion"}
+_NEED_H5PY = {
+    "Axis": "._motion",
+    "Encoders": "._flyers",
+    "PositionRecorder": "._recorder",
+    "SimFileCamera": "._file_camera",
+    "Stage": "._motion",
+    "Trajectory": "._flyers",
+    "TriggerBox": "._flyers",
+    "TriggerLine": "._hardware",
+}
 
 
 def __getattr__(name: str) -> Any:

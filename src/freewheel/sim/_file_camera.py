@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import threading
-import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,15 +27,20 @@ from ophyd_async.core import (
 )
 
 from ._camera import CameraSettings, FrameMaker, valid_row_time, valid_seed, valid_shape
+from ._hardware import TriggerLine
 from ._injection import inject
 from ._sample import Sample, View
 from ._sensor import Frame, Sensor
+from ._shots import ClockShots, LineShots, Taking
 from ._thread import run_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from ._faults import Fault
+    from ._hardware import Pulses
+
+__all__ = ["FreshFiles", "SimFileCamera"]
 
 _DATASET = "/entry/data/data"
 
@@ -65,22 +67,28 @@ class _FrameFile:
         self._file.swmr_mode = True
         self._count = 0
 
-    def append(self, frame: Frame) -> int:
-        """Write a frame and return how many there are."""
+    def append(self, frames: Sequence[Frame]) -> int:
+        """Write frames and return how many there are."""
         with self._lock:
             if self._file is None:
                 return self._count
-            if frame.shape != self._data.shape[1:]:
-                msg = (
-                    f"{self._path}: frames were announced with shape {self._data.shape[1:]}, but "
-                    f"now have {frame.shape}; set roi and binning before the camera is prepared"
-                )
-                raise ValueError(msg)
-            self._data.resize(self._count + 1, axis=0)
-            self._data[self._count] = frame
+            for frame in frames:
+                self._check(frame)
+            begin, self._count = self._count, self._count + len(frames)
+            self._data.resize(self._count, axis=0)
+            for number, frame in enumerate(frames, begin):
+                # A frame is a chunk: written as it is, past the machinery of selections.
+                self._data.id.write_direct_chunk((number, 0, 0), np.ascontiguousarray(frame))
             self._data.flush()
-            self._count += 1
             return self._count
+
+    def _check(self, frame: Frame) -> None:
+        if frame.shape != self._data.shape[1:]:
+            msg = (
+                f"{self._path}: frames were announced with shape {self._data.shape[1:]}, but "
+                f"now have {frame.shape}; set roi and binning before the camera is prepared"
+            )
+            raise ValueError(msg)
 
     def close(self) -> None:
         with self._lock:
@@ -97,36 +105,62 @@ class _Acquisition:
     frames: FrameMaker
     view: Callable[[], View]
     row_time: float
-    sleep: Callable[[float], Awaitable[object]]
+    instant: bool
+    line: TriggerLine
+    buffer: int
     written: SignalR[int]
     show_written: Callable[[int], None]
+    show_lost: Callable[[int], None]
     file: _FrameFile | None = None
     number: int = 1  # of frames to take; 0 for no end
     deadtime: float = 0.0
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
+    external: bool = False
+    taking: Taking | None = field(default=None, repr=False)
+    taken: int = 0  # of what was prepared, before `taking`
 
     def readout(self) -> float:
         return self.settings.current(View()).roi[3] * self.row_time
 
-    async def run(self) -> None:
-        """Take the frames, one each period, and write them."""
-        due = time.monotonic()
-        taken = 0
-        while self.number == 0 or taken < self.number:
-            settings = self.settings.current(self.view())
-            frame = await self.frames.make(settings)
-            due += settings.exposure + max(self.deadtime, self.readout())
-            left = due - time.monotonic()
-            if left > 0:
-                await self.sleep(left)
-            else:
-                due -= left  # writing is slower than the camera: it waits for the disk
-            file = self.file
-            if file is None:
-                return
-            count = await run_in_thread(lambda: file.append(frame), "freewheel-sim-writer")  # noqa: B023 (awaited in the same turn)
-            taken += 1
-            self.show_written(count)
+    def busy(self) -> float:
+        """Return for how long a frame keeps the sensor busy [s]; from any thread."""
+        if self.instant:
+            return 0.0
+        return self.settings.current(View()).exposure + self.readout()
+
+    def _period(self) -> float:
+        if self.instant:
+            return 0.0
+        return self.settings.current(View()).exposure + max(self.deadtime, self.readout())
+
+    def _write(self, pulses: Pulses) -> int:
+        # On the detector's thread.
+        file, settings = self.file, self.settings.current(self.view())
+        frames = [self.frames.make_now(settings) for _ in pulses.times]
+        return 0 if file is None else file.append(frames)
+
+    async def start(self) -> None:
+        """Take the frames, and write them."""
+        await self.stop()
+        shots: LineShots | ClockShots
+        if self.external:
+            shots = LineShots(self.line, self.number, self.busy, self.buffer)
+        else:
+            shots = ClockShots(self.number, self._period)
+        self.show_lost(0)
+        self.taking = Taking(shots, self._write, self._show, "freewheel-sim-camera")
+
+    def _show(self, count: int) -> None:
+        taking = self.taking
+        if taking is not None and isinstance(taking.shots, LineShots):
+            self.show_lost(taking.shots.lost)
+        self.show_written(count)
+
+    async def stop(self) -> None:
+        """Take no more, and wait until all that were taken are written."""
+        taking, self.taking = self.taking, None
+        if taking is not None:
+            await taking.stop()
+            self.taken += taking.taken
 
 
 @dataclass
@@ -141,10 +175,19 @@ class _TriggerLogic(DetectorTriggerLogic):
         return self.acquisition.readout()
 
     async def prepare_internal(self, num: int, livetime: float, deadtime: float) -> None:
+        await self._prepare(num, livetime, deadtime, external=False)
+
+    async def prepare_edge(self, num: int, livetime: float) -> None:
+        await self._prepare(num, livetime, 0.0, external=True)
+
+    async def _prepare(self, num: int, livetime: float, deadtime: float, *, external: bool) -> None:
+        await self.acquisition.stop()
         if livetime:
             await self.acquisition.settings.exposure.set(livetime)
         self.acquisition.number = num
         self.acquisition.deadtime = deadtime
+        self.acquisition.external = external
+        self.acquisition.taken = 0
 
     async def default_trigger_info(self) -> TriggerInfo:
         return TriggerInfo(livetime=await self.acquisition.settings.exposure.get_value())
@@ -155,18 +198,14 @@ class _AcquireLogic(DetectorAcquireLogic):
     acquisition: _Acquisition
 
     async def start_acquiring(self) -> None:
-        self.acquisition.task = asyncio.create_task(self.acquisition.run())
+        await self.acquisition.start()
 
     async def wait_for_idle(self) -> None:
-        if self.acquisition.task is not None:
-            await self.acquisition.task
+        if self.acquisition.taking is not None:
+            await self.acquisition.taking.end.wait()
 
     async def ensure_stopped(self) -> None:
-        task, self.acquisition.task = self.acquisition.task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self.acquisition.stop()
 
 
 @dataclass
@@ -201,6 +240,8 @@ class _DataLogic(DetectorDataLogic):
         )
 
     async def stop(self) -> None:
+        # No frame comes after the file is closed: the count would say more than it holds.
+        await self.acquisition.stop()
         file, self.acquisition.file = self.acquisition.file, None
         if file is not None:
             await run_in_thread(file.close, "freewheel-sim-writer")
@@ -209,11 +250,11 @@ class _DataLogic(DetectorDataLogic):
         return [datakey_name]
 
 
-class _FreshFiles(PathProvider):
+class FreshFiles(PathProvider):
     """A new file name each time, in one directory; by default a temporary one, made when needed."""
 
-    def __init__(self, directory: Path | None) -> None:
-        self._directory = directory
+    def __init__(self, directory: str | Path | None) -> None:
+        self._directory = None if directory is None else Path(directory)
 
     def __call__(self, datakey_name: str | None = None) -> PathInfo:
         if self._directory is None:
@@ -228,7 +269,9 @@ class SimFileCamera(StandardDetector):
     A detector as ophyd-async builds them: its documents hold stream resources that
     point to the files, one new file each time that it is staged. It can be
     triggered frame by frame, and it can fly: prepared for a number of frames with
-    `ophyd_async.core.TriggerInfo`, it takes them on its own clock.
+    `ophyd_async.core.TriggerInfo`, it takes them on its own clock, or one for each pulse of a
+    trigger line. Frames are taken and written on a thread of the camera's own: an event loop
+    that is held up costs none.
 
     The device belongs to no event loop: any engine may run it, one at a time. Its methods are for
     the thread of that engine's loop.
@@ -252,11 +295,27 @@ class SimFileCamera(StandardDetector):
     seed : int
         Seed of the sample, zero or more. The noise is another than that of a `SimCamera`.
     view : Callable[[], View], optional
-        Returns what the camera looks at.
-    sleep : Callable
-        Coroutine function that waits for a number of seconds.
+        Returns what the camera looks at; called on the camera's thread. While frames come faster
+        than views can be worked out, some show the view of a moment before.
+    instant : bool
+        Let exposure and read-out take no time.
+    line : TriggerLine, optional
+        The cable that pulses come by.
+    buffer : int
+        How many frames the camera can hold until they are written. Frames that were triggered by
+        pulses and find no room are lost; one on its own clock waits.
     faults : Sequence[Fault]
         Faults from the start; see `inject`.
+
+    Attributes
+    ----------
+    frames_written : SignalR
+        How many frames the file holds.
+    frames_lost : SignalR
+        How many pulses gave no frame, since it was prepared: they came while the sensor was
+        busy, or the buffer was full.
+    exposure, gain, binning, roi : SignalRW
+        The settings.
 
     Raises
     ------
@@ -276,27 +335,36 @@ class SimFileCamera(StandardDetector):
         readout: float | None = None,
         seed: int = 0,
         view: Callable[[], View] | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        instant: bool = False,
+        line: TriggerLine | None = None,
+        buffer: int = 500,
         faults: Sequence[Fault] = (),
     ) -> None:
         shape = valid_shape(shape)
         sensor = Sensor(shape, Sample(valid_seed(seed)), seed=seed + 1)
         settings = CameraSettings(shape, exposure, gain)
         self.frames_written, show_written = soft_signal_r_and_setter(int)
+        self.frames_lost, show_lost = soft_signal_r_and_setter(int)
         self.exposure = settings.exposure
         self.gain = settings.gain
         self.binning = settings.binning
         self.roi = settings.roi
-        acquisition = _Acquisition(
+        if buffer < 1:
+            msg = f"the buffer of a camera holds one frame or more, not {buffer!r}"
+            raise ValueError(msg)
+        acquisition = self._acquisition = _Acquisition(
             settings=settings,
             frames=FrameMaker(sensor),
             view=view or View,
             row_time=valid_row_time(shape, readout),
-            sleep=sleep,
+            instant=instant,
+            line=line or TriggerLine(),
+            buffer=buffer,
             written=self.frames_written,
             show_written=show_written,
+            show_lost=show_lost,
         )
-        files = path_provider or _FreshFiles(None if directory is None else Path(directory))
+        files = path_provider or FreshFiles(directory)
         self.add_detector_logics(
             _TriggerLogic(acquisition),
             _AcquireLogic(acquisition),
@@ -305,3 +373,16 @@ class SimFileCamera(StandardDetector):
         super().__init__(name=name)
         if faults:
             inject(self, *faults)
+
+    async def stop_at_safe_point(self) -> int | None:
+        """Stop the camera's own clock between two frames; it goes on taking pulses.
+
+        Returns
+        -------
+        int or None
+            How many frames it has taken since it was prepared; ``None`` if it takes pulses.
+        """
+        if self._acquisition.external:
+            return None
+        await self._acquisition.stop()
+        return self._acquisition.taken

@@ -36,7 +36,8 @@ class Microscope(Mapping[str, Device]):
     camera : SimCamera
         A camera whose frames come with its readings.
     stage : Stage
-        Moves the sample in x and y [um].
+        Moves the sample in x and y [um]; it can fly, with ``trajectory``, ``triggers`` and
+        ``recorder``.
     focus : Axis
         Moves the plane of focus [um]; in focus at 0.
     shutter : Shutter
@@ -46,7 +47,8 @@ class Microscope(Mapping[str, Device]):
     temperature : Thermometer
         Temperature of the room [degC].
     file_camera : SimFileCamera
-        A second camera on the same sample, which writes to files and can fly.
+        A second camera on the same sample, which writes to files and can fly, by its own clock
+        or triggered by the stage.
     """
 
     camera: SimCamera
@@ -98,7 +100,8 @@ def microscope(
     seed : int
         Seed of sample, noise and drift, zero or more.
     directory : str or Path, optional
-        Where ``file_camera`` writes; by default a temporary directory, made when it is needed.
+        Where ``file_camera`` and the stage's recorder write; by default temporary directories, made
+        when they are needed.
     instant : bool
         Let everything happen at once: motors jump, shutter and lamp settle, exposures and read-out
         take no time.
@@ -182,7 +185,7 @@ def _assembled(
         raise MissingExtraError("freewheel.sim.microscope", "sim") from error
     sleep: Callable[[float], Awaitable[object]] = _no_wait if instant else asyncio.sleep
     pace: dict[str, Any] = {"velocity": 0.0} if instant else {}
-    stage = Stage("stage", **pace)
+    stage = Stage("stage", directory=directory, **pace)
     focus = Axis("focus", **pace)
     shutter = Shutter("shutter", sleep=sleep)
     lamp = Lamp("lamp", sleep=sleep)
@@ -207,7 +210,8 @@ def _assembled(
             exposure=exposure,
             seed=seed,
             view=view,
-            sleep=sleep,
+            instant=instant,
+            line=stage.triggers.line,
         ),
     )
     for name, some in faults.items():
