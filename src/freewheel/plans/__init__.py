@@ -2,6 +2,8 @@
 
 from ._background import AlignResult, align, log_readings, snapshot, together
 from ._dark_frame import DarkFrameResult, dark_frame
+from ._fly import FlyResult, fly_count, fly_grid, fly_scan
+from ._fly_errors import FlyError
 from ._live_view import SNAP, LiveViewResult, live_view
 from ._mda import FINISH, SKIP, MDAResult, mda
 from ._mda_devices import HasMDADevices, MDADevices, Sequencer
@@ -13,6 +15,8 @@ __all__ = [
     "SNAP",
     "AlignResult",
     "DarkFrameResult",
+    "FlyError",
+    "FlyResult",
     "HasMDADevices",
     "LiveViewResult",
     "MDADevices",
@@ -21,6 +25,9 @@ __all__ = [
     "Sequencer",
     "align",
     "dark_frame",
+    "fly_count",
+    "fly_grid",
+    "fly_scan",
     "live_view",
     "log_readings",
     "mda",

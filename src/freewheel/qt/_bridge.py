@@ -11,6 +11,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 from freewheel.qt._feed import Feed, check_window_thread
+from freewheel.recording import NewestFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -245,17 +246,24 @@ class _Links:
             signal.connect(slot)
         # Inline: putting costs a microsecond and never waits, so a thread in between would only
         # cost wake-ups, and would let a plan's end overtake its documents.
-        self._token: int | None = engine.subscribe(feed.put_document)
+        # Frames that detectors write to files are read on a thread of their own, the newest alone.
+        frames = NewestFrames(feed.put_document, external=True)
+        self._tokens = [
+            engine.subscribe(feed.put_document),
+            engine.subscribe(frames, delivery="latest"),
+        ]
 
     def cut(self, *_: Any) -> None:
         """Disconnect from the engine."""
         self._feed.close()
-        engine, token, self._token = self._engine(), self._token, None
+        engine = self._engine()
+        tokens, self._tokens = self._tokens, []
         slots, self._slots = self._slots, []
         for signal, slot in slots:
             signal.disconnect(slot, missing_ok=True)
-        if engine is not None and token is not None:
-            engine.unsubscribe(token)
+        if engine is not None:
+            for token in tokens:
+                engine.unsubscribe(token)
 
 
 # What the feed brings, and the signal that tells of it.

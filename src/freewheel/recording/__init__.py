@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         RecordingNotFoundError,
         TiledConnectionError,
     )
+    from ._newest import NewestFrames
     from ._openers import read_runs
     from ._recorder import Recorder
     from ._replay import replay, replay_plan
@@ -31,6 +32,7 @@ __all__ = [
     "FutureVersionError",
     "MemoryRun",
     "MissingArrayError",
+    "NewestFrames",
     "NotARecordingError",
     "NotRecordedError",
     "RecordedRun",
@@ -58,6 +60,7 @@ if not TYPE_CHECKING:
             "._errors",
             "._run",
             "._replay",
+            "._newest",
             "._tiled_server",
             "._recorder",
             "._openers",

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from freewheel.core import FlyPath, FlyRow
 
-    from ._hardware import Floats
-    from ._motion import Axis
+    from ._hardware import Floats, FlyingAxis
 
 __all__ = ["Encoders", "Trajectory", "TriggerBox"]
 
@@ -47,7 +46,7 @@ class _Motion:
     """One run along a timeline, on a thread of its own."""
 
     def __init__(
-        self, timeline: Timeline, encoders: Encoders, axes: dict[str, Axis], ramp: float
+        self, timeline: Timeline, encoders: Encoders, axes: dict[str, FlyingAxis], ramp: float
     ) -> None:
         self._encoders = encoders
         self._axes = axes
@@ -87,13 +86,13 @@ class _Motion:
 
 
 class _TrajectoryLogic(FlyableLogic[Any, None]):
-    def __init__(self, axes: tuple[Axis, ...], encoders: Encoders) -> None:
+    def __init__(self, axes: tuple[FlyingAxis, ...], encoders: Encoders) -> None:
         self._axes = axes
         self._encoders = encoders
         # On the loop that runs the device.
         self._path: FlyPath | None = None
         self._ramp = 0.0
-        self._speeds: dict[Axis, float] = {}
+        self._speeds: dict[FlyingAxis, float] = {}
         self._motion: _Motion | None = None
 
     async def on_prepare(self, value: FlyPath) -> None:
@@ -121,7 +120,7 @@ class _TrajectoryLogic(FlyableLogic[Any, None]):
                 msg = f"this trajectory moves {names}, not {getattr(axis, 'name', axis)!r}"
                 raise ValueError(msg)
 
-    def _ends(self, path: FlyPath) -> list[tuple[dict[Axis, float], dict[Axis, float]]]:
+    def _ends(self, path: FlyPath) -> list[tuple[dict[FlyingAxis, float], dict[FlyingAxis, float]]]:
         """Return for each row where its run-up begins and where its run-down ends."""
         ends = []
         for row in path.rows:
@@ -134,9 +133,9 @@ class _TrajectoryLogic(FlyableLogic[Any, None]):
     def _timeline(self, path: FlyPath, began: float) -> Timeline:
         when = began
         times: list[float] = []
-        places: dict[Axis, list[float]] = {axis: [] for axis in path.axes}
+        places: dict[FlyingAxis, list[float]] = {axis: [] for axis in path.axes}
 
-        def pass_by(where: Callable[[Axis], float], after: float) -> None:
+        def pass_by(where: Callable[[FlyingAxis], float], after: float) -> None:
             nonlocal when
             when += max(after, 1e-9)  # ascending
             times.append(when)
@@ -152,7 +151,7 @@ class _TrajectoryLogic(FlyableLogic[Any, None]):
         positions = {axis.name: np.array(known) for axis, known in places.items()}
         return Timeline(np.array(times), positions)
 
-    def _turn_around(self, here: dict[Axis, float], there: dict[Axis, float]) -> float:
+    def _turn_around(self, here: dict[FlyingAxis, float], there: dict[FlyingAxis, float]) -> float:
         travel = [
             abs(where - here[axis]) / self._speeds[axis] + self._ramp
             for axis, where in there.items()
@@ -206,7 +205,7 @@ class Trajectory(StandardFlyable[Any, None]):
 
     Parameters
     ----------
-    axes : sequence of Axis
+    axes : sequence of FlyingAxis
         The axes that it can move.
     encoders : Encoders
         Where it says where they are.
@@ -214,7 +213,7 @@ class Trajectory(StandardFlyable[Any, None]):
         Name of the device.
     """
 
-    def __init__(self, axes: tuple[Axis, ...], encoders: Encoders, name: str = "") -> None:
+    def __init__(self, axes: tuple[FlyingAxis, ...], encoders: Encoders, name: str = "") -> None:
         self._logic = _TrajectoryLogic(axes, encoders)
         super().__init__(name=name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,66 @@ import numpy.typing as npt
 from freewheel.core._crossings import new_waiter, wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ophyd_async.core import SignalRW
 
     from freewheel.core._crossings import Waiter
 
-__all__ = ["EndOfFlight", "Floats", "Pulses", "Ticker", "Timeline", "TriggerLine"]
+__all__ = ["EndOfFlight", "Floats", "FlyingAxis", "Pulses", "Ticker", "Timeline", "TriggerLine"]
 
 Floats = npt.NDArray[np.float64]
 
 #: From one look of simulated hardware at its clock to the next [s].
 TICK: Final = 0.002
+
+
+class FlyingAxis(Protocol):
+    """What flying asks of an axis; `freewheel.sim.Axis`."""
+
+    #: What a stop of the axis stops, too. On the loop that runs the device.
+    when_stopped: Callable[[], None] | None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def position(self) -> float:
+        """Where it is [um]; from any thread."""
+        ...
+
+    @property
+    def velocity(self) -> SignalRW[float]:
+        """How fast it moves [um/s]."""
+        ...
+
+    @property
+    def acceleration_time(self) -> SignalRW[float]:
+        """How long it takes to be that fast [s]."""
+        ...
+
+    @property
+    def user_setpoint(self) -> SignalRW[float]:
+        """Where it was sent last [um]."""
+        ...
+
+    def pass_by(self, position: float) -> None:
+        """Be somewhere [um]; from the thread that moves it."""
+        ...
+
+    def show_readback(self, position: float) -> None:
+        """Tell the readback signal [um]."""
+        ...
+
+    async def check_value(self, value: float) -> None:
+        """Raise ``ValueError`` if it cannot be there [um]."""
+        ...
+
+    def set(self, new_position: float) -> Awaitable[None]:
+        """Move [um]."""
+        ...
 
 
 class Ticker:

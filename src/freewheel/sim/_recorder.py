@@ -30,8 +30,7 @@ from ._thread import run_in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ._hardware import Floats, Pulses, TriggerLine
-    from ._motion import Axis
+    from ._hardware import Floats, FlyingAxis, Pulses, TriggerLine
 
 __all__ = ["PositionRecorder"]
 
@@ -77,21 +76,22 @@ class _ColumnFile:
 class _Recording:
     """What the parts of the recorder share; used on the event loop that runs the device."""
 
-    axes: Sequence[Axis]
+    axes: Sequence[FlyingAxis]
     line: TriggerLine
     written: SignalR[int]
     show_written: Callable[[int], None]
     file: _ColumnFile | None = None
     number: int = 0
+    epoch: float = 0.0
     taking: Taking | None = field(default=None, repr=False)
 
-    def columns(self) -> dict[str, Axis]:
+    def columns(self) -> dict[str, FlyingAxis]:
         """Return each axis by the last part of its name."""
         return {axis.name.rpartition("-")[2]: axis for axis in self.axes}
 
     def _write(self, pulses: Pulses) -> int:
-        # On the recorder's thread. Pulses carry monotonic times, files those of the clock.
-        rows = {_TIME: pulses.times + (time.time() - time.monotonic())}
+        # On the recorder's thread.
+        rows = {_TIME: pulses.times + self.epoch}
         for column, axis in self.columns().items():
             stands = np.full(len(pulses.times), axis.position)
             rows[column] = pulses.positions.get(axis.name, stands)
@@ -99,6 +99,8 @@ class _Recording:
 
     async def start(self) -> None:
         await self.stop()
+        # Pulses carry monotonic times, files those of the clock. Asked once: time must not go back.
+        self.epoch = time.time() - time.monotonic()
         shots = LineShots(self.line, self.number, lambda: 0.0, 1_000_000)
         self.taking = Taking(shots, self._write, self.show_written, "freewheel-sim-recorder")
 
@@ -190,7 +192,7 @@ class PositionRecorder(StandardDetector):
     ----------
     name : str
         Name of the device.
-    axes : sequence of Axis
+    axes : sequence of FlyingAxis
         The axes.
     line : TriggerLine
         The cable that the pulses come by.
@@ -204,7 +206,7 @@ class PositionRecorder(StandardDetector):
         self,
         name: str = "",
         *,
-        axes: Sequence[Axis],
+        axes: Sequence[FlyingAxis],
         line: TriggerLine,
         directory: str | Path | None = None,
         path_provider: PathProvider | None = None,

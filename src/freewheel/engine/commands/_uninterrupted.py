@@ -82,7 +82,7 @@ class Uninterrupted:
         response: Any = None
         error: BaseException | None = None
         while True:
-            if under_way.asked.pause_deferred and not told:
+            if self._core.states.pause_deferred and not told:
                 told = True
                 tell(EngineState.PAUSING)
             try:
@@ -103,7 +103,11 @@ class Uninterrupted:
             raise InvalidCommand(
                 f"{msg.command!r} cannot be part of an uninterrupted section of the plan "
                 f"{core.plan_name!r}"
-                + (": send it before or after." if msg.command in _REFUSED else ": no such command.")
+                + (
+                    ": send it before or after."
+                    if msg.command in _REFUSED
+                    else ": no such command."
+                )
             )
         if core.engine.msg_hook is not None:
             core.engine.msg_hook(msg)
