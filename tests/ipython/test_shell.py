@@ -26,6 +26,17 @@ def test_the_shell_has_a_banner_and_ends_a_plan_on_exit(new_terminal: Any, tmp_p
     assert kept.read_text() == "cleaned up\n"
 
 
+def test_the_shell_on_micro_managers_devices(new_terminal: Any) -> None:
+    shell = new_terminal("-m", "freewheel", "shell", "--micromanager", "demo")
+    shell.wait("and the devices")
+    shell.run("RE(bps.mv(scope.focus, 5)).result(); scope.mmcore.getZPosition()", "5.0")
+    shell.run(
+        'f = RE(mda({"channels": ["DAPI", "FITC"]}, scope)); f.result().exit_status', "success"
+    )
+    shell.start("exit")
+    assert shell.end() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_closed_terminal_cleans_up(new_terminal: Any, tmp_path: Path, number: int) -> None:
     kept = tmp_path / "kept.txt"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
+from ._micromanager import Configuration, load_microscope, sequence_plan
 from ._options import Stacks, call_sites
 from ._window import application, show
 
@@ -24,11 +25,12 @@ def gui(
         typer.Argument(help="Folders, files or modules whose plans to offer too.", metavar="PLANS"),
     ] = None,
     devices: Devices = None,
+    micromanager: Configuration = None,
     sim: Annotated[
         bool,
         typer.Option(
             help="Offer the devices of the simulated microscope, too: camera, stage, ... "
-            "Without --devices they are offered anyway."
+            "Without devices of your own they are offered anyway."
         ),
     ] = False,
     timeout: ConnectTimeout = 10.0,
@@ -46,8 +48,8 @@ def gui(
     """Open an acquisition window, on the simulated microscope or on devices of your own.
 
     It offers freewheel's own plans and those of any folder, file or module given:
-    ``freewheel gui plans/ --devices my_lab.py``. Devices are connected while the window is up; one
-    that fails is shown with the reason. If the file has a run engine RE, that one is used. Closing
+    ``freewheel gui plans/ --devices my_lab.py``, or ``--micromanager microscope.cfg`` for those of
+    a Micro-Manager configuration. Devices are connected while the window is up; one that fails is shown with the reason. If the file has a run engine RE, that one is used. Closing
     the window while a plan runs asks, then stops with clean-up. Ctrl-C and SIGTERM stop with
     clean-up and close it; a second one halts.
 
@@ -57,8 +59,11 @@ def gui(
     from freewheel.qt import AcquisitionWindow, connect_devices
     from freewheel.terminal import follow_progress
 
+    # Before the application: its core would use Qt's signals for its own.
+    scope = load_microscope(micromanager) if micromanager is not None else {}
     app = application()
     lab = Lab()
+    lab.devices.update(scope)
     try:
         own = lab.take_devices(devices)
         _check(plans or ())
@@ -68,7 +73,7 @@ def gui(
         window = AcquisitionWindow(
             lab.engine,
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},
-            partial(_entries, plans or ()),
+            partial(_entries, [*(plans or ()), *([sequence_plan(scope)] if scope else [])]),
         )
         with call_sites(stacks):
             if screenshot is None:
@@ -90,7 +95,7 @@ def _simulated(shape: int) -> dict[str, Any]:
     return dict(microscope(shape=(shape, shape)))
 
 
-def _entries(plans: Sequence[str], devices: Mapping[str, Any]) -> list[PlanEntry]:
+def _entries(plans: Sequence[Any], devices: Mapping[str, Any]) -> list[PlanEntry]:
     import freewheel.plans
     from freewheel.forms import find_plans
     from freewheel.qt import demo_plans

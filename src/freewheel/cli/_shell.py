@@ -8,6 +8,7 @@ import IPython  # noqa: F401  # so that a missing extra is told of before anythi
 import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
+from ._micromanager import Configuration, load_microscope
 from ._options import Stacks, call_sites
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def shell(
         int, typer.Option(help="Height and width of the camera's frames [pixels].", min=16)
     ] = 512,
     devices: Devices = None,
+    micromanager: Configuration = None,
     startup: Startup = None,
     sim: Annotated[
         bool,
@@ -61,19 +63,24 @@ def shell(
     from IPython import start_ipython
 
     from freewheel import __version__, plan_stubs
-    from freewheel.plans import live_view
+    from freewheel.plans import live_view, mda
 
+    microscope = load_microscope(micromanager) if micromanager is not None else {}
     lab = Lab()
+    lab.devices.update(microscope)
     namespace: dict[str, Any] = {
         "bp": bp,
         "bps": bps,
         "fps": plan_stubs,
         "live_view": live_view,
+        "mda": mda,
     }
     try:
-        own = lab.take_devices(devices)
+        own = {**microscope, **lab.take_devices(devices)}
         lab.connect(own, timeout)
-        simulated = sim or not (devices or startup)
+        simulated = sim or not (own or startup)
+        if microscope:
+            namespace["scope"] = microscope
         if simulated:
             scope = _scope(shape, instant)
             namespace |= {"scope": scope, **scope}

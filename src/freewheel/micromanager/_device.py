@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bluesky.protocols import Subscribable
 from ophyd_async.core import StandardReadable
 
 from ._properties import Properties
 
 if TYPE_CHECKING:
+    from bluesky.protocols import Reading
+    from ophyd_async.core import Callback, SignalR
+
     from ._port import Port
 
-__all__ = ["CoreDevice"]
+__all__ = ["CoreDevice", "Followed"]
+
+
+class Followed(Subscribable[Any]):
+    """Something with one value, which can be followed: by `monitor`, and by windows.
+
+    Attributes
+    ----------
+    followed : SignalR
+        The signal of that value.
+    """
+
+    @property
+    def followed(self) -> SignalR[Any]:
+        """The signal of the value."""
+        raise NotImplementedError
+
+    def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        """Call a function with the reading, now and at each change. On the loop."""
+        self.followed.subscribe_reading(function)
+
+    subscribe = subscribe_reading
+
+    def clear_sub(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        """Call it no more. On the loop."""
+        self.followed.clear_sub(function)
 
 
 class CoreDevice(StandardReadable):

@@ -253,8 +253,8 @@ class FrameSequence:
                 reason = f"{self._so_far(self._came)}, and then none for {patience:g} s"
                 return FrameTimeoutError(self._label, self._goal(), reason)
             else:
-                # The core does not tell that a frame has come.
-                self._stop.wait(_LOOK)
+                # The core does not tell that a frame has come, and offers nothing to wait for.
+                time.sleep(_LOOK)
 
     def _take_one(self) -> None:
         pixels, metadata = self._port.core.popNextImageAndMD()

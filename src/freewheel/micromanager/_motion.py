@@ -16,7 +16,7 @@ from ophyd_async.core import (
     WatcherUpdate,
 )
 
-from ._device import CoreDevice
+from ._device import CoreDevice, Followed
 from ._errors import CoreError
 from ._signals import Access, CoreBackend, checked
 
@@ -104,7 +104,7 @@ async def _told(
     yield WatcherUpdate(target, initial, target, name, "um", 3)
 
 
-class Stage(CoreDevice, Movable[float], Stoppable):
+class Stage(CoreDevice, Followed, Movable[float], Stoppable):
     """A stage of one axis, such as a focus drive.
 
     Parameters
@@ -142,6 +142,11 @@ class Stage(CoreDevice, Movable[float], Stoppable):
         """Name the device; its reading has the same name."""
         super().set_name(name, child_name_separator=child_name_separator)
         self.position.set_name(name)
+
+    @property
+    def followed(self) -> SignalR[float]:
+        """The signal of the position."""
+        return self.position
 
     @WatchableAsyncStatus.wrap
     async def set(self, value: float) -> AsyncIterator[WatcherUpdate[float]]:
@@ -190,7 +195,7 @@ def _stage_limits(port: Port, label: str) -> SignalMetadata:
     return metadata
 
 
-class XYAxis(StandardReadable, Movable[float], Stoppable):
+class XYAxis(StandardReadable, Followed, Movable[float], Stoppable):
     """One axis of an XY stage. Moving it leaves the other where it is, or on its way.
 
     Parameters
@@ -227,6 +232,11 @@ class XYAxis(StandardReadable, Movable[float], Stoppable):
         """Name the axis; its reading has the same name."""
         super().set_name(name, child_name_separator=child_name_separator)
         self.position.set_name(name)
+
+    @property
+    def followed(self) -> SignalR[float]:
+        """The signal of the position."""
+        return self.position
 
     @WatchableAsyncStatus.wrap
     async def set(self, value: float) -> AsyncIterator[WatcherUpdate[float]]:

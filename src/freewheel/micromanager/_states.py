@@ -13,7 +13,7 @@ from ophyd_async.core import (
     StrictEnum,
 )
 
-from ._device import CoreDevice
+from ._device import CoreDevice, Followed
 from ._signals import Access, CoreBackend, enumeration
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfigGroup", "Opening", "Shutter", "StateDevice"]
 
 
-class StateDevice(CoreDevice, Movable["str | int"]):
+class StateDevice(CoreDevice, Followed, Movable["str | int"]):
     """A device of a few positions with labels: an objective turret, a filter wheel.
 
     Parameters
@@ -62,6 +62,11 @@ class StateDevice(CoreDevice, Movable["str | int"]):
         super().set_name(name, child_name_separator=child_name_separator)
         self.state.set_name(name)
 
+    @property
+    def followed(self) -> SignalRW[Any]:
+        """The signal of the position."""
+        return self.state
+
     def set(self, value: str | int) -> AsyncStatus[None]:
         """Go to a position, by its label or its number, which begins at 0.
 
@@ -90,7 +95,7 @@ class Opening(StrictEnum):
     CLOSED = "Closed"
 
 
-class Shutter(CoreDevice, Movable["Opening | str | bool"]):
+class Shutter(CoreDevice, Followed, Movable["Opening | str | bool"]):
     """A shutter.
 
     While the core's auto shutter is on, it opens and closes the shutter of its choice for each
@@ -127,6 +132,11 @@ class Shutter(CoreDevice, Movable["Opening | str | bool"]):
         super().set_name(name, child_name_separator=child_name_separator)
         self.state.set_name(name)
 
+    @property
+    def followed(self) -> SignalRW[Any]:
+        """The signal of its state."""
+        return self.state
+
     def set(self, value: Opening | str | bool) -> AsyncStatus[None]:
         """Open (``"Open"`` or True) or close (``"Closed"`` or False) it."""
         if isinstance(value, bool):
@@ -143,7 +153,7 @@ def _opening(is_open: bool) -> Opening:
     return Opening.OPEN if is_open else Opening.CLOSED
 
 
-class ConfigGroup(StandardReadable, Movable[str]):
+class ConfigGroup(StandardReadable, Followed, Movable[str]):
     """A group of a configuration: presets, each of which sets several properties.
 
     Its reading is the preset that holds now, or ``""`` when none does.
@@ -196,6 +206,11 @@ class ConfigGroup(StandardReadable, Movable[str]):
         """Name the device; its reading has the same name."""
         super().set_name(name, child_name_separator=child_name_separator)
         self.preset.set_name(name)
+
+    @property
+    def followed(self) -> SignalRW[Any]:
+        """The signal of the preset."""
+        return self.preset
 
     def claimed_devices(self) -> Sequence[Any]:
         """Return the devices whose properties the presets set."""

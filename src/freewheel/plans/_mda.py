@@ -143,9 +143,10 @@ def mda(
     taking = finalize_wrapper(
         acquisition.run(batches, getattr(source, "setup", None)), acquisition.clean_up
     )
+    groups = {event.channel.group for event in events if event.channel is not None}
     staged = [scope.camera, *scope.readables]
     yield from claim_wrapper(
-        stage_wrapper(run_wrapper(taking, md=metadata), staged), *scope.moved()
+        stage_wrapper(run_wrapper(taking, md=metadata), staged), *scope.moved(groups)
     )
     return MDAResult(acquisition.taken, acquisition.skipped, acquisition.unfocused)
 

@@ -122,6 +122,8 @@ class Acquisition:
 
     def _listen(self, place: Any, timeout: float = 0.0) -> MsgGenerator[None]:
         """See what the user did, for some time."""
+        if not timeout and not any(latch.is_set() for latch in self._latches.values()):
+            return  # a message less for each event: they stay on offer
         changed = yield from wait_for_actions(self._latches, timeout=timeout, hold=True)
         if changed is None:
             return

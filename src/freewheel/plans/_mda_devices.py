@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
 
     from useq import MDAEvent
 
@@ -101,14 +101,20 @@ class MDADevices:
     readables: Sequence[Any] = ()
     field_of_view: FieldOfView | None = None
 
-    def moved(self) -> list[Any]:
-        """Return the devices that a sequence may move, trigger or set, each once."""
+    def moved(self, groups: Container[str] = ()) -> list[Any]:
+        """Return the devices that a sequence moves, triggers or sets, each once.
+
+        Parameters
+        ----------
+        groups : container of str
+            The groups of channels that it uses.
+        """
         several = [
             self.camera,
             self.xy,
             *(() if self.xy is not None else (self.x, self.y)),
             self.z,
-            *self.channels.values(),
+            *(device for group, device in self.channels.items() if group in groups),
             self.shutter,
             self.autofocus,
             self.sequencer,

@@ -1,0 +1,150 @@
+"""Make the pictures of other people's instruments: ``python docs/make_instrument_pictures.py``.
+
+Needs the extras ``qt``, ``micromanager``, ``epics`` and ``tango``, and softioc. The window is the
+real one, on MMCore, on an IOC and on a Tango device server; it needs no display.
+"""
+
+# ruff: noqa: E402
+
+import os
+import sys
+import tempfile
+import time
+from functools import cached_property, partial
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import freewheel.plans
+from freewheel import RunEngine
+from freewheel.cli._micromanager import sequence_plan
+from freewheel.forms import find_plans
+from freewheel.micromanager import devices, load
+from freewheel.testing import IocProcess, free_port, local_epics
+
+local_epics()
+
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication, QTabWidget
+
+from freewheel.qt import AcquisitionWindow, connect_devices, demo_plans
+from freewheel.terminal import follow_progress
+
+HERE = Path(__file__).parent
+TARGET = HERE / "_static"
+SERVERS = HERE.parent / "tests" / "instruments" / "servers"
+sys.path.insert(0, str(HERE.parent / "tests" / "instruments"))
+
+SEQUENCE = """
+stage_positions: [{x: 0, y: 0, z: 0}, {x: 200, y: 0, z: 5}]
+channels: [DAPI, FITC]
+z_plan: {range: 8, step: 0.5}
+time_plan: {interval: 1, loops: 20}
+"""
+
+
+def wait(seconds):
+    """Let the window live for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(int(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def wait_until(condition, seconds=30):
+    """Let the window live until something holds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        wait(0.05)
+
+
+def picture(name, own, plan, values, extra=()):
+    """Run a plan in the window on some devices, and take its picture."""
+    with RunEngine() as engine:
+        follow_progress(engine)
+        sources = [freewheel.plans, demo_plans, *extra]
+        window = AcquisitionWindow(
+            engine, connect_devices(engine, own, 10), partial(find_plans, sources)
+        )
+        window.show()
+        wait_until(lambda: window.chooser.entries)
+        window.chooser.choose(plan).set_values(values)
+        window.controls.run()
+        if not name.startswith("micro"):
+            window.findChildren(QTabWidget)[0].setCurrentIndex(1)
+        wait(4)
+        window.grab().save(str(TARGET / name))
+        if engine.state != "idle":
+            engine.stop()
+        wait_until(lambda: engine.state == "idle")
+        window.stop_and_close()
+        wait(0.5)
+    KEPT.append(window)
+
+
+def of_micro_manager():
+    """A useq sequence on Micro-Manager's demo configuration."""
+    core = load()
+    core.setExposure(10)
+    scope = devices(core)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sequence.yaml"
+        file.write_text(SEQUENCE)
+        picture(
+            "micro-manager.png",
+            dict(scope),
+            "microscopy",
+            {"file": file},
+            [sequence_plan(scope)],
+        )
+
+
+def of_epics():
+    """A scan over a record of an IOC."""
+    from ophyd_async.core import MovableLogic, StandardMovable, StandardReadable
+    from ophyd_async.core import StandardReadableFormat as Format
+    from ophyd_async.epics.core import epics_signal_rw
+    from test_epics import Detector
+
+    class Slide(StandardReadable, StandardMovable[float]):
+        """A record that is where it is told to go when it says so."""
+
+        def __init__(self, pv, name):
+            with self.add_children_as_readables(Format.HINTED_SIGNAL):
+                self.place = epics_signal_rw(float, pv)
+            super().__init__(name=name)
+
+        @cached_property
+        def movable_logic(self):
+            return MovableLogic(readback=self.place, setpoint=self.place)
+
+    with IocProcess(SERVERS / "soft_ioc.py", ready="FW is up"):
+        own = {
+            "x": Slide("pva://FW:X", "x"),
+            "detector": Detector("ca://FW:", "detector"),
+        }
+        values = {"detectors": ["detector"], "motor": "x", "start": -2, "stop": 4, "num": 300}
+        picture("epics.png", own, "scan", values)
+
+
+def of_tango():
+    """A scan with an axis of a device server."""
+    from test_tango import Axis, Detector
+
+    port = free_port()
+    where = f"tango://127.0.0.1:{port}/test/bench/1#dbase=no"
+    command = [sys.executable, "-u", str(SERVERS / "tango_server.py"), str(port)]
+    with IocProcess(command, ready="Ready to accept request"):
+        own = {"axis": Axis(where, name="axis"), "detector": Detector(where, name="detector")}
+        values = {"detectors": ["detector"], "motor": "axis", "start": -2, "stop": 4, "num": 300}
+        picture("tango.png", own, "scan", values)
+
+
+KEPT = []
+
+if __name__ == "__main__":
+    app = QApplication([])
+    app.setStyle("Fusion")
+    chosen = sys.argv[1:] or ["micro_manager", "epics", "tango"]
+    for each in chosen:
+        globals()[f"of_{each}"]()
+    os._exit(0)  # what the libraries of EPICS and Tango keep is no matter here

@@ -1,0 +1,90 @@
+"""The window on Micro-Manager's demo configuration: devices, and a sequence from a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from qtpy.QtWidgets import QLabel
+
+from freewheel.cli._micromanager import sequence_plan
+from freewheel.forms import find_plans
+from freewheel.micromanager import devices, load
+from freewheel.plans import live_view
+from freewheel.qt import AcquisitionWindow, connect_devices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymmcore_plus import CMMCorePlus
+
+SEQUENCE = """
+stage_positions: [{x: 0, y: 0, z: 0}, {x: 50, y: 0, z: 5}]
+z_plan: {range: 4, step: 1}
+"""
+
+
+@pytest.fixture
+def core(qtbot: Any) -> Iterator[CMMCorePlus]:
+    # Made while a Qt application runs: its signals are Qt's.
+    core = load()
+    core.setExposure(5)
+    yield core
+    core.unloadAllDevices()
+
+
+@pytest.fixture
+def window(engine: Any, core: CMMCorePlus, qtbot: Any, soon: Any) -> Any:
+    scope = devices(core)
+    window = AcquisitionWindow(
+        engine,
+        connect_devices(engine, dict(scope), 10.0),
+        lambda connected: find_plans([live_view, sequence_plan(scope)], connected),
+    )
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    window.show()
+    soon(lambda: window.chooser.entries)
+    return window
+
+
+def test_a_sequence_from_a_file(window: Any, engine: Any, soon: Any, tmp_path: Path) -> None:
+    file = tmp_path / "sequence.yaml"
+    file.write_text(SEQUENCE)
+    output = tmp_path / "stack.ome.zarr"
+    seen: list[Any] = []
+    engine.subscribe(lambda name, doc: seen.append((name, doc)))
+    form = window.chooser.choose("microscopy")
+    form.set_values({"file": file, "output": str(output)})
+    window.controls.run()
+    soon(lambda: [name for name, _ in seen].count("stop") == 1)
+    assert [name for name, _ in seen].count("event") == 10
+    soon(lambda: window.image.frame is not None and window.image.frame.shape == (512, 512))
+    assert output.exists()
+
+
+def test_a_change_made_elsewhere_is_shown(window: Any, core: CMMCorePlus, soon: Any) -> None:
+    soon(lambda: "z" in window.devices.rows)
+    core.setPosition("Z", 7.5)
+    labels = window.devices.rows["z"].findChildren(QLabel)
+    soon(lambda: any("7.5" in label.text() for label in labels))
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("nope.cfg", "no Micro-Manager configuration nope.cfg"), ("bad.cfg", "bad.cfg:2: Device,")],
+)
+def test_a_configuration_that_does_not_load(tmp_path: Path, argument: str, said: str) -> None:
+    (tmp_path / "bad.cfg").write_text("# mine\nDevice,Cam,NoSuchLibrary,Cam\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "freewheel", "gui", "--micromanager", argument],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr.replace("\n", "").replace("│", "")
