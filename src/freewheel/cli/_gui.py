@@ -48,8 +48,9 @@ def gui(
     """Open an acquisition window, on the simulated microscope or on devices of your own.
 
     It offers freewheel's own plans and those of any folder, file or module given:
-    ``freewheel gui plans/ --devices my_lab.py``, or ``--micromanager microscope.cfg`` for those of
-    a Micro-Manager configuration. Devices are connected while the window is up; one that fails is shown with the reason. If the file has a run engine RE, that one is used. Closing
+    ``freewheel gui plans/ --devices my_lab.py``, or ``--micromanager microscope.cfg`` for those
+    of a Micro-Manager configuration. Devices are connected while the window is up; one that
+    fails is shown with the reason. If the file has a run engine RE, that one is used. Closing
     the window while a plan runs asks, then stops with clean-up. Ctrl-C and SIGTERM stop with
     clean-up and close it; a second one halts.
 
@@ -60,10 +61,10 @@ def gui(
     from freewheel.terminal import follow_progress
 
     # Before the application: its core would use Qt's signals for its own.
-    scope = load_microscope(micromanager) if micromanager is not None else {}
+    scope = load_microscope(micromanager) if micromanager is not None else None
     app = application()
     lab = Lab()
-    lab.devices.update(scope)
+    lab.devices.update(scope or {})
     try:
         own = lab.take_devices(devices)
         _check(plans or ())
@@ -73,7 +74,7 @@ def gui(
         window = AcquisitionWindow(
             lab.engine,
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},
-            partial(_entries, [*(plans or ()), *([sequence_plan(scope)] if scope else [])]),
+            partial(_entries, [*(plans or ()), *([] if scope is None else [sequence_plan(scope)])]),
         )
         with call_sites(stacks):
             if screenshot is None:
