@@ -31,6 +31,7 @@ class Axis:
         self.log = log
         self.moving = False
         self.set_off = threading.Event()
+        self.lock = threading.Lock()
         self.status: Any = None
 
     def set(self, value: Any) -> Any:
@@ -41,9 +42,10 @@ class Axis:
 
     def stop(self, *, success: bool = False) -> None:
         self.log.append(f"stop {self.name}")
-        self.moving = False
-        if self.status is not None and not self.status.done:
-            self.status.set_finished()
+        with self.lock:  # the red button and the plan's clean-up may both come at once
+            self.moving = False
+            if self.status is not None and not self.status.done:
+                self.status.set_finished()
 
 
 class AsyncAxis(Axis):

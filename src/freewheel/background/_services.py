@@ -117,6 +117,12 @@ class ServiceKeeper:
             error = ServiceFailedError(str(failures[0][2]))
             raise error from failures[0][2].__cause__
 
+    @property
+    def obstacle(self) -> str:
+        """Why plans are refused, and what mends it; empty if they are not. From any thread."""
+        with self._lock:
+            return str(self._failures[0][2]) if self._failures else ""
+
     def adopt(
         self,
         payload: Any,

@@ -362,6 +362,10 @@ class EngineView(Protocol):
 
     # -- looking ------------------------------------------------------------------------------
 
+    def explain(self) -> str:
+        """Say what the engine waits for, and what may be done."""
+        ...
+
     def snapshot(self) -> EngineSnapshot:
         """Return a consistent picture of this moment."""
         ...

@@ -22,6 +22,7 @@ from ._child import ChildEngine
 from ._claim_check import ForegroundClaims
 from ._documents import DocumentStream
 from ._events import EngineEvents, Teller
+from ._explain import explain
 from ._foreground import Foreground
 from ._household import Household
 from ._lifetime import EngineLife, hold_loop
@@ -235,8 +236,27 @@ class EngineBase(BlueskyEngine):
             )
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else str(self.state)
-        return f"<{type(self).__name__} {state}>"
+        if self.closed:
+            return f"<{type(self).__name__} closed>"
+        obstacle = self._obstacle()
+        return f"<{type(self).__name__} {self.state}{f'. {obstacle}' if obstacle else ''}>"
+
+    def _obstacle(self) -> str:
+        """Say what keeps plans from being started, and the command that mends it; or nothing."""
+        return self._services.obstacle or self._foreground.obstacle
+
+    def explain(self) -> str:
+        """Say what the engine waits for, which thread is where, and what may be done.
+
+        From any thread. It waits for an answer of the engine's thread, for 0.2 s at most.
+
+        Returns
+        -------
+        str
+            Lines for a person.
+        """
+        obstacle = "The engine is closed." if self.closed else self._obstacle()
+        return explain(self._core, self.snapshot(), obstacle)
 
     # -- actions ------------------------------------------------------------------------------
 

@@ -238,12 +238,11 @@ class Foreground:
         cancel_all(waiting, why)
         return future
 
-    def how_to_go_on(self) -> str:
-        """Say what keeps plans from being started, if anything, and the command that mends it."""
+    @property
+    def obstacle(self) -> str:
+        """What keeps plans from being started, and the command that mends it; empty if nothing."""
         with self._states.lock:
-            if self._waiting.held is not None:
-                return self._waiting.why_held()
-        return "RE(plan) starts the next plan."
+            return "" if self._waiting.held is None else self._waiting.why_held()
 
     def halt_if_running(self) -> None:
         """Halt the plan, if there is one."""

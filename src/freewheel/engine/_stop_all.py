@@ -189,7 +189,8 @@ class StopAll:
             _log.error("%s", failure)
             future.settle(error=failure)
         else:
-            _log.warning("Stop all: everything is at rest. %s", self._foreground.how_to_go_on())
+            go_on = self._foreground.obstacle or "RE(plan) starts the next plan."
+            _log.warning("Stop all: everything is at rest. %s", go_on)
             future.settle(None)
 
     def _wait_for_plans(

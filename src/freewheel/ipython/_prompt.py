@@ -41,7 +41,9 @@ class JobPrompts(Prompts):
             return ""
         future, tasks = engine.current, len(engine.background.running)
         if future is None:
-            return f"[{tasks} in the background] " if tasks else ""
+            held = ["queue held"] if engine.queue.held is not None else []
+            words = [*held, *([f"{tasks} in the background"] if tasks else [])]
+            return f"[{', '.join(words)}] " if words else ""
         state = engine.state
         words = [future.plan_name, *([] if state == "running" else [str(state)])]
         words.append(duration_text(future.elapsed))

@@ -1,0 +1,112 @@
+"""What an engine waits for, in words: for who wonders why nothing happens."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+from freewheel.core import EngineState
+from freewheel.core._devices import device_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from freewheel.core import EngineSnapshot
+
+    from ._bluesky import EngineCore
+
+__all__ = ["explain"]
+
+#: Seconds that the engine's loop may take to answer before it counts as blocked.
+ANSWER: Final = 0.2
+#: So many lines of a stack are shown.
+LINES: Final = 4
+
+_REMEDIES: Final = {
+    EngineState.RUNNING: "RE.request_pause() pauses it, RE.stop() ends it with its clean-up.",
+    EngineState.SUSPENDING: "It goes on when its suspender lets go; RE.stop() ends it.",
+    EngineState.PAUSING: "RE.stop() or RE.halt() end it; RE.resume() has it go on when it rests.",
+    EngineState.PAUSED: "RE.resume() has it go on; RE.stop(), RE.abort() or RE.halt() end it.",
+    EngineState.STOPPING: "It cleans up. RE.halt() ends it without its own clean-up.",
+    EngineState.ABORTING: "It cleans up. RE.halt() ends it without its own clean-up.",
+    EngineState.HALTING: "RE.halt() once more cuts short a device that hangs.",
+    EngineState.PANICKED: "It cannot be recovered: start the process again.",
+}
+
+
+def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
+    """Return what the engine does and waits for; from any thread.
+
+    Parameters
+    ----------
+    picture : EngineSnapshot
+        How it stands.
+    obstacle : str
+        What keeps plans from being started, with the command that mends it; or empty.
+    """
+    lines = [*_plan(core, picture)]
+    if obstacle:
+        lines.append(obstacle)
+    elif picture.queue:
+        lines.append(f"Behind it wait: {', '.join(picture.queue)}.")
+    lines += [
+        f"The background task {task.name!r} is {task.status}: task.cancel() ends it."
+        for task in picture.background
+    ]
+    lines += [f"{holder!r} holds {device!r}." for device, holder in picture.claims.items()]
+    lines += _threads(core)
+    return "\n".join(lines)
+
+
+def _plan(core: EngineCore, picture: EngineSnapshot) -> Iterator[str]:
+    if picture.plan_name is None:
+        yield "No plan is in the foreground."
+        return
+    yield f"The plan {picture.plan_name!r} is {picture.state}, since {picture.elapsed or 0:.1f} s."
+    message = core.message
+    if message is not None and picture.state is not EngineState.PAUSED:
+        about = "" if message.obj is None else f" of {device_name(message.obj)!r}"
+        yield f"Its latest message is {message.command!r}{about}."
+    if devices := core.statuses.in_use():
+        yield f"It waits for, or has under way: {', '.join(map(device_name, devices))}."
+    for offer in picture.actions:
+        yield f"{offer.plan!r} waits for an action: RE.trigger_action({offer.name!r})."
+    yield _REMEDIES.get(picture.state, "")
+
+
+def _threads(core: EngineCore) -> Iterator[str]:
+    """Say where the engine's thread is, if it does not answer, and where the others are."""
+    if not core.thread.is_alive():
+        yield "The engine's thread has ended."
+        return
+    if not core.on_loop_thread() and not _answers(core):
+        yield (
+            f"The engine's thread has not answered for {ANSWER:g} s: something on it blocks, such "
+            "as a callback or a device. Until it returns nothing of the plan goes on. It is in:"
+        )
+        yield from _stack(core.thread.ident)
+    else:
+        yield "The engine's thread answers."
+    for thread in threading.enumerate():
+        if thread is not core.thread and thread is not threading.current_thread():
+            place = next(iter(_stack(thread.ident, 1)), "")
+            yield f"Thread {thread.name!r}: {place.strip()}"
+
+
+def _answers(core: EngineCore) -> bool:
+    answered = threading.Event()
+    core.call_on_loop(answered.set)
+    return answered.wait(ANSWER)
+
+
+def _stack(ident: int | None, lines: int = LINES) -> list[str]:
+    # The only way to see where another thread is; documented, for all its underscore.
+    frame: Any = sys._current_frames().get(ident or 0)  # noqa: SLF001
+    if frame is None:
+        return []
+    return [
+        f"  {entry.filename}:{entry.lineno} in {entry.name}"
+        for entry in traceback.extract_stack(frame)[-lines:]
+    ]
