@@ -74,7 +74,7 @@ def long_window(ipython: Any) -> Iterator[None]:
     """Let a busy machine take longer than a second from one Ctrl-C to the next."""
     ipython.run("import freewheel.terminal._rules as rules; rules.WINDOW = 60.0")
     yield
-    ipython.run("attach.WINDOW = 1.0")
+    ipython.run("rules.WINDOW = 1.0")
 
 
 @pytest.mark.usefixtures("long_window")

@@ -86,4 +86,10 @@ class Results:
 
 def _tell_failure(life: Life) -> None:
     if (error := life.failure) is not None:
-        _log.error("The background task %r failed.", life.task.name, exc_info=error)
+        name = life.task.name
+        _log.error(
+            "The background task %r failed: %s: %s",
+            *(name, type(error).__name__, error),
+            exc_info=error,
+            extra={"failed_task": name},  # for those who show lines without tracebacks
+        )

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from freewheel.terminal import log_as_lines
 
 from ._bluesky_magics import bluesky_magics
+from ._completion import magic_matcher
 from ._jobs import Jobs
 from ._magics import JobMagics
 from ._prompt import JobPrompts, PromptRefresher
+from ._queue_magics import QueueMagics
 from ._signals import EndSignals
 
 if TYPE_CHECKING:
@@ -43,8 +45,10 @@ class Extension:
         self._restore_logging: Callable[[], None] = lambda: None
         self._signals = EndSignals(self._finish)
         self._terminal = _Terminal()
+        self._matcher = magic_matcher(self.jobs)
         self._magics = [
             JobMagics(shell, self.jobs, notebook=self.notebook),
+            QueueMagics(shell, self.jobs),
             bluesky_magics(shell, self.jobs, notebook=self.notebook),
         ]
 
@@ -53,13 +57,12 @@ class Extension:
         shell = self.shell
         for magics in self._magics:
             shell.register_magics(magics)
-        shell.set_hook("complete_command", self._complete_actions, re_key=r"\s*%?action\b")
-        shell.set_hook("complete_command", self._complete_engines, re_key=r"\s*%?freewheel\b")
+        shell.Completer.custom_matchers.append(self._matcher)
         shell.events.register("pre_run_cell", self.jobs.cell_begins)
         shell.events.register("post_run_cell", self.jobs.cell_ended)
         shell.events.register("post_run_cell", self._follow_matplotlib)
         self._load_prompt()
-        self._restore_logging = log_as_lines()
+        self._restore_logging = log_as_lines(" (%freewheel traceback shows where)")
         self._signals.install()
         self.jobs.look()
 
@@ -81,6 +84,8 @@ class Extension:
         ):
             with contextlib.suppress(ValueError):
                 events.unregister(name, callback)
+        with contextlib.suppress(ValueError):
+            self.shell.Completer.custom_matchers.remove(self._matcher)
         if self._refresher is not None:
             self._refresher.stop()
         if self._prompts is not None and self.shell.prompts is self._prompts:
@@ -96,17 +101,6 @@ class Extension:
     def _refresh(self) -> None:
         if self._refresher is not None:
             self._refresher.refresh()
-
-    # -- completion ---------------------------------------------------------------------------
-
-    def _complete_actions(self, shell: Any, event: Any) -> list[str]:
-        engine = self.jobs.peek()
-        return [] if engine is None else sorted(engine.pending_actions)
-
-    def _complete_engines(self, shell: Any, event: Any) -> list[str]:
-        if "use" in event.line.split():
-            return list(self.jobs.engines())
-        return ["use", "traceback"]
 
     # -- live plots ---------------------------------------------------------------------------
 

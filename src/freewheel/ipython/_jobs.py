@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from bluesky.run_engine import RunEngine as BlueskyRunEngine
 from IPython.core.error import UsageError
 
+from freewheel.background import TaskStatus
 from freewheel.core import duration_text, is_engine
 from freewheel.engine import BlockingRunEngine
 from freewheel.terminal import follow_progress
 
+from ._tasks import failure_line
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -49,7 +52,8 @@ class Jobs:
         self._lock = threading.Lock()
         self._busy = True  # a cell runs: news wait for its end
         self._news: deque[PlanFutureView] = deque(maxlen=_MAX_NEWS)
-        self.last_failed: PlanFutureView | None = None
+        self.last_failed: BaseException | None = None
+        self._failures: dict[str, Any] = {}  # tasks that failed, by name, until they were seen
 
     # -- engines ------------------------------------------------------------------------------
 
@@ -140,18 +144,67 @@ class Jobs:
             if not isinstance(engine, BlockingRunEngine):
                 engine.events.plan_ended.connect(self._plan_ended)
             engine.events.state_changed.connect(self._state_changed)
+            engine.events.background_changed.connect(self._task_changed)
 
     def forget(self) -> None:
         """Follow no engine any more."""
         for engine in self._known:
             engine.events.plan_ended.disconnect(self._plan_ended, missing_ok=True)
             engine.events.state_changed.disconnect(self._state_changed, missing_ok=True)
+            engine.events.background_changed.disconnect(self._task_changed, missing_ok=True)
         self._known.clear()
 
     # -- news ---------------------------------------------------------------------------------
 
     def _state_changed(self, new: str, old: str) -> None:
         self._refresh()
+
+    def _task_changed(self, task: Any) -> None:
+        # On the engine's thread. The log tells of it, unless a plan raises it or somebody waits.
+        if task.status == TaskStatus.FAILED:
+            with self._lock:
+                self._failures.pop(task.name, None)  # the newest comes last
+                self._failures[task.name] = task
+                while len(self._failures) > _MAX_NEWS:
+                    del self._failures[next(iter(self._failures))]
+                self.last_failed = task.future.peek()
+        self._refresh()
+
+    @property
+    def failures(self) -> Mapping[str, BaseException]:
+        """What tasks have failed with, by their names, as long as nobody has seen it."""
+        with self._lock:
+            tasks = dict(self._failures)
+        return {
+            name: error
+            for name, task in tasks.items()
+            if not task.future.observed and (error := task.future.peek()) is not None
+        }
+
+    def failed(self) -> Iterator[str]:
+        """Return a line for each failure of a task that nobody has seen."""
+        for name, error in self.failures.items():
+            yield f"failed      {name}: {failure_line(error)} (%freewheel traceback {name})"
+
+    def seen_failure(self, name: str) -> BaseException:
+        """Return what a task has failed with, or without a name what failed last; it is seen now.
+
+        Raises
+        ------
+        UsageError
+            If nothing has.
+        """
+        unseen = self.failures
+        error = unseen.get(name) if name else self.last_failed
+        if error is None:
+            which = f" Tasks that failed: {', '.join(unseen)}." if unseen else ""
+            what = f"No task {name!r} has failed." if name else "No plan and no task has failed."
+            raise UsageError(f"{what}{which}")
+        with self._lock:
+            for known, other in unseen.items():
+                if other is error:
+                    self._failures.pop(known, None)
+        return error
 
     def _plan_ended(self, future: PlanFutureView) -> None:
         # On the engine's thread.
@@ -188,12 +241,9 @@ class Jobs:
         error = future.failure
         if error is None:
             return f"[{future.plan_name}] {future.status} after {took}."
-        self.last_failed = future
-        text = " ".join(str(error).split())
-        if len(text) > 100:
-            text = f"{text[:99]}…"
+        self.last_failed = error
         return (
-            f"[{future.plan_name}] failed after {took}: {type(error).__name__}: {text} "
+            f"[{future.plan_name}] failed after {took}: {failure_line(error)} "
             "(%freewheel traceback shows where)"
         )
 

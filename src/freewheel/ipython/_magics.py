@@ -15,16 +15,19 @@ from freewheel.core import amount_text, duration_text, status_text
 from freewheel.forms import find_plans, is_plan_function
 from freewheel.terminal import DetachFirst, LiveProgress, Watcher, wait_for
 
+from ._tasks import find_task, follow_task
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+    from types import TracebackType
 
     from freewheel.core import EngineView, PlanFutureView
     from freewheel.terminal import Rules
 
     from ._jobs import Jobs
 
-__all__ = ["JobMagics", "say"]
+__all__ = ["JobMagics", "no_arguments", "say"]
 
 #: Seconds that a magic waits for a pause before the prompt comes back.
 _PATIENCE = 10.0
@@ -81,12 +84,15 @@ class JobMagics(Magics):
 
     @line_magic
     def fg(self, line: str) -> None:
-        """Attach to the running plan: show its progress until it ends or pauses.
+        """Attach to the running plan, or to a task: show its progress until it ends or pauses.
 
         Ctrl-C detaches: the plan goes on. Twice within a second asks for a deferred pause, three
-        times pauses at once. Nothing of it ends the plan.
+        times pauses at once. Nothing of it ends the plan. ``%fg NAME`` stays with a background
+        task; there Ctrl-C only detaches.
         """
-        _no_arguments("fg", line)
+        if name := self._task_name(line):
+            self._follow_task(name)
+            return
         engine, future = self._running()
         if engine.state == "paused":
             say(how_it_stands(engine, future))
@@ -105,6 +111,24 @@ class JobMagics(Magics):
             raise failure
         say(how_it_stands(engine, future))
 
+    def _task_name(self, line: str) -> str:
+        """Return the name of the task that a magic is about; empty for the foreground plan."""
+        name, engine = line.strip(), self._jobs.engine()
+        current = engine.current
+        return "" if current is not None and name == current.plan_name else name
+
+    def _follow_task(self, name: str) -> None:
+        engine = self._jobs.engine()
+        task = find_task(engine, name)
+        if not self._notebook:
+            say("Ctrl-C detaches.")
+        if not follow_task(engine, task, notebook=self._notebook):
+            say(f"Detached: {name} goes on. %fg {name} attaches again, %stop {name} stops it.")
+            return
+        if (error := task.exception(0)) is not None:
+            raise error
+        say(f"{name} {task.status}.")
+
     def _running(self) -> tuple[EngineView, PlanFutureView]:
         engine = self._jobs.engine()
         future = engine.current
@@ -117,9 +141,11 @@ class JobMagics(Magics):
 
     @line_magic
     def pause(self, line: str) -> None:
-        """Pause the running plan at once; with ``-d`` at its next checkpoint."""
-        if line.strip() not in ("", "-d", "--defer"):
-            raise UsageError("%pause takes nothing, or -d for a pause at the next checkpoint.")
+        """Pause the running plan at once; with ``-d`` at its next checkpoint; or task ``NAME``."""
+        if line.strip() not in ("", "-d", "--defer") and (name := self._task_name(line)):
+            find_task(self._jobs.engine(), name).pause()
+            say(f"{name} is asked to pause. %resume {name} lets it go on.")
+            return
         engine, future = self._running()
         defer = bool(line.strip())
         asked = self._ask(lambda: engine.request_pause(defer=defer))
@@ -133,16 +159,21 @@ class JobMagics(Magics):
 
     @line_magic
     def resume(self, line: str) -> None:
-        """Resume the paused plan; the prompt stays free. ``%fg`` attaches to it."""
-        _no_arguments("resume", line)
+        """Resume the paused plan, or a task; the prompt stays free. ``%fg`` attaches to it."""
+        if name := self._task_name(line):
+            find_task(self._jobs.engine(), name).resume()
+            say(f"{name} goes on. %fg {name} attaches to it.")
+            return
         engine, future = self._running()
         self._ask(engine.resume)
         say(f"{future.plan_name} goes on. %fg attaches to it.")
 
     @line_magic
     def stop(self, line: str) -> None:
-        """Stop the plan, with its clean-up; it counts as a success."""
-        _no_arguments("stop", line)
+        """Stop the plan, with its clean-up; it counts as a success. ``%stop NAME`` ends a task."""
+        if name := self._task_name(line):
+            self._stop_task(find_task(self._jobs.engine(), name))
+            return
         engine, future = self._running()
         self._end(engine, future, self._ask(engine.stop))
 
@@ -155,9 +186,16 @@ class JobMagics(Magics):
     @line_magic
     def halt(self, line: str) -> None:
         """End the plan without its own clean-up. Rather use ``%stop`` or ``%abort``."""
-        _no_arguments("halt", line)
+        no_arguments("halt", line)
         engine, future = self._running()
         self._end(engine, future, self._ask(engine.halt))
+
+    def _stop_task(self, task: Any) -> None:
+        task.cancel("%stop")
+        if wait_for(task.future):
+            say(f"{task.name} {task.status}.")
+        else:
+            say(f"{task.name} still cleans up; the prompt is free.")
 
     def _ask(self, request: Callable[[], Any]) -> Any:
         try:
@@ -180,10 +218,13 @@ class JobMagics(Magics):
 
     @line_magic
     def jobs(self, line: str) -> None:
-        """List the plan in the foreground, the queue, the background tasks and the claims."""
-        _no_arguments("jobs", line)
+        """List the plan in the foreground, the queue, the background tasks and the claims.
+
+        A task that has failed is listed until its traceback was shown.
+        """
+        no_arguments("jobs", line)
         engine = self._jobs.engine()
-        for text in _jobs(engine):
+        for text in (*_jobs(engine), *self._jobs.failed()):
             say(text)
 
     @line_magic
@@ -220,8 +261,8 @@ class JobMagics(Magics):
     def freewheel(self, line: str) -> None:
         """Choose the run engine that the magics are about: ``%freewheel use NAME``.
 
-        ``%freewheel`` alone tells which it is; ``%freewheel traceback`` shows where the last plan
-        failed that nobody waited for.
+        ``%freewheel`` alone tells which it is; ``%freewheel traceback [NAME]`` shows where the last
+        plan or task failed that nobody waited for, or the task of that name.
         """
         match line.split():
             case []:
@@ -233,20 +274,29 @@ class JobMagics(Magics):
             case ["use", name]:
                 self._jobs.use(name)
                 say(f"The magics and the prompt are about {name} now.")
-            case ["traceback"]:
-                self._show_traceback()
+            case ["traceback", *name]:
+                self._show_traceback(" ".join(name))
             case _:
-                raise UsageError("%freewheel, %freewheel use NAME, or %freewheel traceback.")
+                raise UsageError("%freewheel, %freewheel use NAME, or %freewheel traceback [NAME].")
 
-    def _show_traceback(self) -> None:
-        failed = self._jobs.last_failed
-        error = None if failed is None else failed.failure
-        if error is None:
-            raise UsageError("No plan has failed.")
-        self._shell.showtraceback((type(error), error, error.__traceback__))
+    def _show_traceback(self, name: str) -> None:
+        error = self._jobs.seen_failure(name)
+        self._shell.showtraceback((type(error), error, _from_the_plan(error.__traceback__)))
 
 
-def _no_arguments(name: str, line: str) -> None:
+def _from_the_plan(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame on that is not the engine's; all if there is none."""
+    part = trace
+    while part is not None:
+        package = str(part.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in ("freewheel", "bluesky", "concurrent", "asyncio"):
+            return part
+        part = part.tb_next
+    return trace
+
+
+def no_arguments(name: str, line: str) -> None:
+    """Refuse arguments of a magic that takes none."""
     if line.strip():
         raise UsageError(f"%{name} takes no arguments, not {line.strip()!r}.")
 
@@ -258,6 +308,8 @@ def _jobs(engine: EngineView) -> Iterator[str]:
     else:
         took = duration_text(snapshot.elapsed)
         yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {took}"
+    if snapshot.queue_held is not None:
+        yield f"queue held  {snapshot.queue_held} (%release frees it)"
     for number, name in enumerate(snapshot.queue, 1):
         yield f"queued {number:<4} {name}"
     if snapshot.queue_held is not None:

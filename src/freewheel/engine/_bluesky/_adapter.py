@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, final
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, final
 
 import bluesky.run_engine as bluesky_run_engine
 from bluesky.utils import DuringTask, Msg
@@ -32,6 +33,19 @@ _ALIASES = (
     "_subscribe_lossless",
     "_unsubscribe_lossless",
 )
+
+
+class _NoPlanReturn(Enum):
+    """In a result, where a plan that was ended has returned nothing: bluesky's is an object()."""
+
+    NO_PLAN_RETURN = "no plan return"
+
+    def __repr__(self) -> str:
+        """Return what a person reads in a result."""
+        return "<nothing: the plan was ended>"
+
+
+_NO_PLAN_RETURN: Final = _NoPlanReturn.NO_PLAN_RETURN
 
 
 @final
@@ -139,6 +153,7 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
         self._loop = loop
         self._th = thread
         self.pause_msg = ""
+        self.NO_PLAN_RETURN = _NO_PLAN_RETURN
         self.dispatcher = dispatcher
         for name in _ALIASES:
             delattr(self, name)  # of the dispatcher that this one replaces

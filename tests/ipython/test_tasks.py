@@ -1,0 +1,68 @@
+"""Background tasks, the queue and the red button at a real prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def idle(ipython: Any) -> Iterator[None]:
+    """Each test begins and ends with an engine that runs nothing."""
+    ipython.run("from prompt_plans import bad, long")
+    yield
+    ipython.send("\x15")
+    ipython.run("_ = RE.stop_all().exception(10); RE.queue.release()")
+
+
+def test_a_task_that_fails_is_told_of_kept_and_shown(ipython: Any) -> None:
+    ipython.run("%freewheel traceback nothing", "No task 'nothing' has failed.")
+    ipython.start("t = RE.background.launch(bad(), name='poor')")
+    ipython.wait(
+        r"The background task 'poor' failed: ValueError: no light \(%freewheel traceback shows"
+    )
+    ipython.run("%jobs", r"failed      poor: ValueError: no light \(%freewheel traceback poor\)")
+    text = ipython.run("%freewheel traceback poor", "ValueError: no light")
+    assert "prompt_plans.py" in text
+    assert "engine" not in text  # it begins with the plan
+    assert "poor" not in ipython.run("%jobs", "foreground  nothing")
+
+
+def test_a_task_is_followed_paused_and_stopped_by_its_name(ipython: Any) -> None:
+    ipython.run("t = RE.background.launch(live_view([scope.camera]), name='view')")
+    ipython.run("%pause view", "view is asked to pause")
+    ipython.run("%resume view", "view goes on")
+    ipython.run("%stop nothing", r"There is no background task 'nothing'\. Running: view\.")
+    ipython.start("%fg view")
+    ipython.wait("view running")
+    ipython.interrupt()
+    ipython.wait("Detached: view goes on")
+    ipython.prompt()
+    ipython.run("%stop view", "view cancelled")
+
+
+def test_tab_offers_names_and_no_keywords(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.run("%action", "snap  Record one frame")
+    ipython.prompt()
+    ipython.send("%action \t")  # of one name alone Tab writes it
+    ipython.wait(rf"In \[{ipython.cells + 1}\]: %action snap")
+
+
+def test_the_queue_is_held_and_released(ipython: Any) -> None:
+    ipython.run("%release", "The queue is not held")
+    ipython.run("%hold lunch", "nothing new starts")
+    ipython.run("f = RE(bp.count([scope.temperature]))")
+    ipython.run("%jobs", r"queue held  lunch \(%release frees it\)")
+    ipython.run("%release", "Released")
+    ipython.run("f.outcome.result().exit_status", "success")
+
+
+def test_everything_is_stopped(ipython: Any) -> None:
+    ipython.run("f = RE(long()); t = RE.background.launch(live_view([scope.camera]), name='view')")
+    ipython.run("%stop_all smoke", "Everything is at rest")
+    ipython.run("f.outcome.done(), t.status.value", r"\(True, 'cancelled'\)")
