@@ -239,6 +239,11 @@ class Background(Mapping[str, BackgroundTask]):
             suspendable=suspendable,
         )
 
+    def is_owned(self, task: BackgroundTask) -> bool:
+        """Tell whether a plan owns a task that runs, and not the engine; for the engine."""
+        life = self.roster.life_of(task)
+        return life is not None and not life.is_kept_by(self._root)
+
     def suspend_all(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> None:
         """Have a suspender hold up every task that may be; for the engine, from any thread."""
         if self.spawner.on_loop_thread():

@@ -145,6 +145,10 @@ class Life:
 
     # -- from any thread ----------------------------------------------------------------------
 
+    def is_kept_by(self, owner: Owner) -> bool:
+        """Tell whether ``owner`` keeps it."""
+        return self._owner is owner
+
     def claims(self) -> tuple[Any, ...]:
         """Return the devices that the task holds and may use."""
         return self._ledger.held_by(self.task)
@@ -210,13 +214,26 @@ class Life:
             return
         try:
             value = await self._runner.run(self.task)
-        except asyncio.CancelledError:
-            self._finish(TaskStatus.CANCELLED)
+        except asyncio.CancelledError as error:
+            if self._cancel_asked:
+                self._inside.value = getattr(error, "value", None)  # see `KeptValue`
+                self._finish(TaskStatus.CANCELLED)
+            else:
+                self._finish(TaskStatus.FAILED, error=self._unasked(error))
         except BaseException as error:
             # SystemExit too: it is the payload's failure, not the loop's.
             self._finish(TaskStatus.FAILED, error=error)
         else:
+            self._inside.value = value
             self._finish(TaskStatus.COMPLETED, value=value)
+
+    def _unasked(self, cause: BaseException) -> RuntimeError:
+        error = RuntimeError(
+            f"The background task {self.task.name!r} ended with a cancellation that nobody had "
+            "asked for: something that it awaited was cancelled, or it raised CancelledError."
+        )
+        error.__cause__ = cause
+        return error
 
     def cancel(self, how: How, reason: str = "", grace: float | None = None) -> None:
         """Ask the task to end.

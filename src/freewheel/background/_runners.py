@@ -22,7 +22,23 @@ if TYPE_CHECKING:
     from ._children import ChildPool
     from ._payloads import Payload
 
-__all__ = ["CoroutineRunner", "PlanRunner", "Runner", "ThreadRunner", "TrioRunner", "runner_for"]
+__all__ = [
+    "CoroutineRunner",
+    "KeptValue",
+    "PlanRunner",
+    "Runner",
+    "ThreadRunner",
+    "TrioRunner",
+    "runner_for",
+]
+
+
+class KeptValue(asyncio.CancelledError):
+    """A payload that was asked to end has returned ``value`` all the same."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
 
 
 class Runner(Protocol):
@@ -254,7 +270,7 @@ class ThreadRunner:
                 "call the function and pass what it returns"
             )
         if self.context.cancelled:
-            raise asyncio.CancelledError
+            raise KeptValue(value)
         return value
 
     def _work(self, ended: asyncio.Future[tuple[Any, BaseException | None]]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, Protocol, final
 
+from freewheel.core._futures import failure_text
+
 from ._holders import HANDS
 
 if TYPE_CHECKING:
@@ -86,9 +88,11 @@ class TaskInside:
         Where the task is in its life.
     merge : MergeMode or None
         What became of the result.
+    value : object
+        What the payload returned, if it did.
     """
 
-    __slots__ = ("future", "merge", "name", "requests", "status")
+    __slots__ = ("future", "merge", "name", "requests", "status", "value")
 
     def __init__(self, name: str, requests: Requests, future: EngineFuture[Any]) -> None:
         self.name = name
@@ -96,6 +100,7 @@ class TaskInside:
         self.requests: Requests | None = requests
         self.status = TaskStatus.WAITING
         self.merge: MergeMode | None = None
+        self.value: Any = None
 
 
 @final
@@ -184,6 +189,17 @@ class BackgroundTask:
         """
         return self._inside.future.exception(timeout)
 
+    #: The same as `result`.
+    wait = result
+
+    @property
+    def value(self) -> Any:
+        """What the payload returned, even if that was after it was cancelled; else ``None``.
+
+        The ``result`` of a task that was cancelled is ``None``, whatever it returned. Never waits.
+        """
+        return self._inside.value
+
     def cancel(self, reason: str = "") -> bool:
         """Ask the task to end, with its clean-up; return false if it has ended already."""
         requests = self._inside.requests
@@ -209,4 +225,6 @@ class BackgroundTask:
 
     def __repr__(self) -> str:
         """Name it and its status."""
-        return f"<{type(self).__name__} {self.name!r}: {self.status.value}>"
+        error = self._inside.future.peek() if self.status is TaskStatus.FAILED else None
+        why = "" if error is None else f" with {failure_text(error)}"
+        return f"<{type(self).__name__} {self.name!r}: {self.status.value}{why}>"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from ._crossings import new_waiter, wake
@@ -14,7 +15,9 @@ from ._errors import ForkedProcessError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["EngineFuture"]
+__all__ = ["EngineFuture", "failure_text"]
+
+_log = logging.getLogger("freewheel")
 
 T = TypeVar("T")
 
@@ -50,13 +53,24 @@ class EngineFuture(Future[T]):
         The engine's thread, on which waiting is refused: what is waited for happens there.
     hint : str, optional
         What to do instead of waiting there, for the refusal.
+    tells : bool
+        Whether the log has a line when it fails and nobody waits for it. Not for those whose
+        failure is told elsewhere, such as a plan's.
     """
 
-    def __init__(self, what: str, thread: threading.Thread, hint: str = _HINT) -> None:
+    def __init__(
+        self,
+        what: str,
+        thread: threading.Thread,
+        hint: str = _HINT,
+        *,
+        tells: bool = False,
+    ) -> None:
         super().__init__()
         self._what = what
         self._thread = thread
         self._hint = hint
+        self._tells = tells
         self._pid = os.getpid()
         # One entry for each who waits: appended and popped by any thread, each in one step.
         self._listeners: list[None] = []
@@ -136,7 +150,16 @@ class EngineFuture(Future[T]):
         return super().result(0)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._what}: {'done' if self.done() else 'pending'}>"
+        return f"<{type(self).__name__} of {self._what}: {self._how}>"
+
+    @property
+    def _how(self) -> str:
+        if not self.done():
+            return "pending"
+        if self.cancelled():
+            return "cancelled"
+        error = self.peek()
+        return "done" if error is None else f"failed with {failure_text(error)}"
 
     def settle(self, result: T | None = None, error: BaseException | None = None) -> None:
         """End it, unless it has ended; whatever a callback raises is not the engine's affair."""
@@ -144,6 +167,23 @@ class EngineFuture(Future[T]):
             return
         with contextlib.suppress(SystemExit, KeyboardInterrupt, GeneratorExit):
             if error is not None:
+                if self._tells:
+                    self._tell(error)
                 self.set_exception(error)
             else:
                 self.set_result(result)  # type: ignore[arg-type]
+
+    def _tell(self, error: BaseException) -> None:
+        """Have the log tell of a failure that nobody waits for.
+
+        Now, and not when the future is collected: a prompt or a window may keep it for ever, and
+        an interpreter that exits collects nothing.
+        """
+        if not self.observed and not isinstance(error, CancelledError):
+            _log.error("Failed: %s, with %s.", self._what, failure_text(error), exc_info=error)
+
+
+def failure_text(error: BaseException) -> str:
+    """Return the type of an exception and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

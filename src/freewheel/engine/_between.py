@@ -59,7 +59,7 @@ class BetweenMessages:
                 f"{self._core.plan_name!r} is in a message that does not end."
             )
         future: EngineFuture[Any] = EngineFuture(
-            f"the change {name!r} between two messages", self._core.thread
+            f"the change {name!r} between two messages", self._core.thread, tells=True
         )
         self._waiting.append((function, future))
         self._core.call_on_loop(self.kick)

@@ -99,7 +99,9 @@ class ByHand:
         for outer in hands_here():
             outer.lends_to.add(hand)
         self._background.claims.acquire(hand, [device])
-        future: EngineFuture[Any] = EngineFuture(f"the move of {name!r} by hand", self._core.thread)
+        future: EngineFuture[Any] = EngineFuture(
+            f"the move of {name!r} by hand", self._core.thread, tells=True
+        )
         future.set_running_or_notify_cancel()
         self._core.call_on_loop(self._begin, hand, device, value, future)
         return future

@@ -49,6 +49,7 @@ class ChildEngine:
         "_asked_to_end",
         "_commands",
         "_core",
+        "_documents",
         "_household",
         "_outcome",
         "_paused",
@@ -69,7 +70,8 @@ class ChildEngine:
         )
         self._core, self._requests = core, _ = inside_of(engine)
         self._commands = household.commands
-        core.documents = ChildDocuments(dispatcher, household.documents, core.fail_plan)
+        self._documents = ChildDocuments(dispatcher, household.documents, core.fail_plan)
+        core.documents = self._documents
         core.owner = self
         self._tasks = OwnedTasks(core)
         core.tasks = self._tasks
@@ -92,6 +94,7 @@ class ChildEngine:
     def run(self, plan: Any, task: Any, metadata: dict[str, Any]) -> asyncio.Future[Outcome]:
         """Begin ``plan`` for ``task``; done after the clean-up."""
         self._tasks.task = task
+        self._documents.begin("" if self._household.background.is_owned(task) else task.name)
         self._asked_to_end = False
         self._outcome = self._core.loop.create_future()
         with self._core.states.lock:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
+
+from freewheel.core._futures import failure_text
 
 from ._delivery import DELIVERIES, Delivery
 
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
     from bluesky.run_engine import Dispatcher
 
 __all__ = ["ChildDocuments", "DocumentStream"]
+
+_log = logging.getLogger("freewheel")
+
+#: So many sorts of failures of subscribers are logged for a task that no plan owns.
+MAX_LOGGED: Final = 20
 
 _Emit: TypeAlias = "Callable[[Any, Any], object]"
 _Fail: TypeAlias = "Callable[[BaseException], None]"
@@ -152,12 +160,23 @@ class ChildDocuments:
     All of it runs on the loop, but for `emit`.
     """
 
-    __slots__ = ("_dispatcher", "_fail", "_household")
+    __slots__ = ("_dispatcher", "_fail", "_household", "_logged", "_name")
 
     def __init__(self, dispatcher: Dispatcher, household: DocumentStream, fail: _Fail) -> None:
         self._dispatcher: Any = dispatcher
         self._household = household
         self._fail = fail
+        self._name = ""  # of a task that no plan owns, else empty
+        self._logged: set[str] = set()  # failures of its subscribers that the log has
+
+    def begin(self, detached: str) -> None:
+        """Begin a plan: of a task of that name which no plan owns, or with ``""`` of an owned one.
+
+        The household's subscribers cannot fail a plan that nobody waits for: their failures are
+        logged, each sort of them once.
+        """
+        self._name = detached
+        self._logged.clear()
 
     def emit(self, name: Any, doc: Any) -> None:
         """Hand a document to the subscribers; from any thread."""
@@ -170,7 +189,25 @@ class ChildDocuments:
         try:
             self._dispatcher.process(name, doc)
         finally:
+            self._share(name, doc)
+
+    def _share(self, name: Any, doc: Any) -> None:
+        try:
             self._household.emit(name, doc)
+        except BaseException as error:
+            if not self._name:
+                raise
+            text = failure_text(error)
+            if text not in self._logged and len(self._logged) < MAX_LOGGED:
+                self._logged.add(text)
+                _log.error(
+                    "A subscriber raised %s for a document (%s) of the background task %r, which "
+                    "goes on. Its further failures of that sort are not logged.",
+                    text,
+                    getattr(name, "name", name),
+                    self._name,
+                    exc_info=error,
+                )
 
     @property
     def failures_ignored(self) -> bool:

@@ -38,15 +38,18 @@ class CleanUp:
     ----------
     mishaps : list of BaseException
         What went wrong, for the result.
+    task_failed : bool
+        Whether a task of the plan has failed, and nobody was told of that.
     """
 
-    __slots__ = ("_core", "_hurried", "_plan", "mishaps")
+    __slots__ = ("_core", "_hurried", "_plan", "mishaps", "task_failed")
 
     def __init__(self, core: EngineCore, plan: PlanRun) -> None:
         self._core = core
         self._plan = plan
         self._hurried = False
         self.mishaps: list[BaseException] = []
+        self.task_failed = False
 
     def hurry(self) -> None:
         """Take less time: a halt came."""
@@ -89,6 +92,7 @@ class CleanUp:
         core.leave_to_others()
         failure = core.tasks.plan_over()
         if failure is not None:
+            self.task_failed = True
             self._mishap("end its background tasks", failure)
 
     async def _unstage_all(self) -> None:

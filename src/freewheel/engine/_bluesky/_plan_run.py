@@ -223,7 +223,7 @@ class PlanRun:
         result = RunEngineResult(
             self._core.run_start_uids,
             self.stack.value,
-            self.exit_status if error is None else "fail",
+            "fail" if error is not None or self._clean_up.task_failed else self.exit_status,
             self.interrupted,
             self.reason,
             in_result,
