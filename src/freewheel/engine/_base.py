@@ -380,6 +380,7 @@ class EngineBase(BlueskyEngine):
         func: Callable[[str, Any], Any],
         name: str = "all",
         delivery: Literal["inline", "queued", "latest"] = "inline",
+        runs: Literal["one", "all"] | None = None,
     ) -> int:
         """Have a function called with the documents.
 
@@ -394,13 +395,18 @@ class EngineBase(BlueskyEngine):
             thread of its own, in order and without loss; the plan's future waits until all is
             delivered, and fails with the first exception. ``latest``: on a thread of its own, but
             of events that pile up only the newest of each stream; for displays.
+        runs : {"one", "all"}, optional
+            ``"one"``, for a function that can take one run at a time: it has the foreground's
+            runs, and those of background tasks only while no foreground run is open. That is the
+            default for bluesky's `BestEffortCallback`, `LiveTable` and `LivePlot`, and ``"all"``
+            for others.
 
         Returns
         -------
         int
             A token for `unsubscribe`.
         """
-        return self._core.household.documents.subscribe(func, name, delivery)
+        return self._core.household.documents.subscribe(func, name, delivery, runs)
 
     def unsubscribe(self, token: int) -> None:
         """Undo a subscription; what waits for its own thread is still delivered."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 from freewheel.core._futures import failure_text
 
 from ._delivery import DELIVERIES, Delivery
+from ._one_run import OneRun, takes_one_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,7 @@ class DocumentStream:
         self._lock = threading.Lock()
         # Changed under the lock; the loop reads a copy, or nothing while it is empty.
         self._deliveries: dict[int, Delivery] = {}
+        self._of_task = False  # whether the document under way is a task's; of the loop's thread
         # Documents from other threads, with where they go and who is told of a failure: appended
         # by those threads, emitted on the loop's.
         self._foreign: list[tuple[_Emit, _Fail | None, Any, Any]] = []
@@ -69,6 +71,16 @@ class DocumentStream:
         if self._foreign:
             self._emit_foreign()
         self._dispatcher.process(name, doc)
+
+    def emit_of_task(self, name: Any, doc: Any) -> None:
+        """Hand a background task's document to the subscribers; on the loop's thread."""
+        if self._foreign:
+            self._emit_foreign()
+        before, self._of_task = self._of_task, True
+        try:
+            self._dispatcher.process(name, doc)
+        finally:
+            self._of_task = before
 
     def emit_later(self, emit: _Emit, fail: _Fail | None, name: Any, doc: Any) -> None:
         """Have a document of another thread emitted on the loop, before anything newer."""
@@ -112,10 +124,13 @@ class DocumentStream:
 
     # -- subscribing, from any thread ---------------------------------------------------------
 
-    def subscribe(self, func: Callable[[str, Any], Any], name: str, delivery: str) -> int:
+    def subscribe(
+        self, func: Callable[[str, Any], Any], name: str, delivery: str, runs: str | None = None
+    ) -> int:
         """Subscribe; see `RunEngine.subscribe`."""
+        one_run = self._one_run_at_a_time(func, name, runs)
         if delivery == "inline":
-            token: int = self._dispatcher.subscribe(func, name)
+            token: int = self._dispatcher.subscribe(one_run(func), name)
             return token
         if delivery not in DELIVERIES:
             raise ValueError(
@@ -124,10 +139,25 @@ class DocumentStream:
         if not callable(func):
             raise TypeError(f"{func!r} is no function that could take documents.")
         made = DELIVERIES[delivery](func, weakref.WeakMethod(self._delivery_failed))
-        token = self._dispatcher.subscribe(made.put, name)
+        token = self._dispatcher.subscribe(one_run(made.put), name)
         with self._lock:
             self._deliveries[token] = made
         return token
+
+    def _one_run_at_a_time(
+        self, func: Any, name: str, runs: str | None
+    ) -> Callable[[Callable[[str, Any], Any]], Callable[[str, Any], Any]]:
+        """Return what is to be put between the documents and a subscriber."""
+        if runs not in (None, "one", "all"):
+            raise ValueError(f'runs is "one" or "all", not {runs!r} (for {func!r}).')
+        if runs == "one" and name != "all":
+            raise ValueError(
+                f'runs="one" goes with documents of all kinds, not with {name!r} alone (for '
+                f"{func!r}): a run is known by its start."
+            )
+        if runs == "one" or (runs is None and name == "all" and takes_one_run(func)):
+            return lambda sink: OneRun(sink, lambda: not self._of_task)
+        return lambda sink: sink
 
     def unsubscribe(self, token: int) -> Delivery | None:
         """Undo a subscription; return what still delivers what waits for its own thread."""
@@ -193,7 +223,7 @@ class ChildDocuments:
 
     def _share(self, name: Any, doc: Any) -> None:
         try:
-            self._household.emit(name, doc)
+            self._household.emit_of_task(name, doc)
         except BaseException as error:
             if not self._name:
                 raise
