@@ -9,6 +9,7 @@ zarr, writing the same frames by themselves, in the same process and in turns wi
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
@@ -23,11 +24,14 @@ import bluesky.preprocessors as bpp
 import event_model
 import h5py
 import numpy as np
+from bluesky.callbacks.json_writer import JSONWriter
+from bluesky.utils import Msg
+from ophyd_async.core import AsyncStatus
 
 from benchmarks._rows import Row, interleave, make_row
 from freewheel import RunEngine
 from freewheel.plan_stubs import pace, trigger_and_read
-from freewheel.recording import MemoryRun, Recorder, replay, replay_plan
+from freewheel.recording import MemoryRun, Recorder, read_runs, replay, replay_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,11 +44,14 @@ MEGABYTES = SHAPE[0] * SHAPE[1] * 2 / 1e6
 FRAMES = 40
 COMPRESSED_FRAMES = 6
 RATE = 60.0
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # files that no disk slows down
 
 
 def rows() -> Iterable[Row]:
     """Measure, and yield the lines of the table."""
     yield from _writing()
+    yield from _scalar_loop()
+    yield from _camera_loop()
     yield from _slow_down()
     yield from _spacing()
 
@@ -52,16 +59,16 @@ def rows() -> Iterable[Row]:
 # -- writing ------------------------------------------------------------------------------------
 
 
-def _frames() -> list[np.ndarray]:
+def _frames(shape: tuple[int, int] = SHAPE) -> list[np.ndarray]:
     """Return frames as a camera's are: shot noise on a smooth background, in 12 bits."""
     rng = np.random.default_rng(0)
-    mean = 200 + 100 * np.sin(np.linspace(0, 9, SHAPE[1]))
-    return [rng.poisson(mean, SHAPE).astype("u2") for _ in range(4)]
+    mean = 200 + 100 * np.sin(np.linspace(0, 9, shape[1]))
+    return [rng.poisson(mean, shape).astype("u2") for _ in range(4)]
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(dir=os.environ.get("FREEWHEEL_BENCH_DIR")))
+def _folder(place: str | None = None) -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(dir=place or os.environ.get("FREEWHEEL_BENCH_DIR")))
     try:
         yield path
     finally:
@@ -163,6 +170,148 @@ def _writing() -> Iterable[Row]:
                 more_is_better=True,
                 must_reach=">= 0.8",
             )
+
+
+# -- a loop, and what follows it ----------------------------------------------------------------
+
+
+class _Detector:
+    """A device that is triggered, and gives a number."""
+
+    name = "detector"
+    parent = None
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        pass
+
+    def read(self) -> dict[str, Any]:
+        return {"detector": {"value": 1.5, "timestamp": time.time()}}
+
+    def describe(self) -> dict[str, Any]:
+        return {"detector": {"source": "sim", "dtype": "number", "shape": []}}
+
+
+class _SoftCamera(_Detector):
+    """A device that is triggered, and gives one of a few frames of 512 x 512."""
+
+    def __init__(self) -> None:
+        self._frames = itertools.cycle(_frames((512, 512)))
+
+    def read(self) -> dict[str, Any]:
+        return {"detector": {"value": next(self._frames), "timestamp": time.time()}}
+
+    def describe(self) -> dict[str, Any]:
+        about = {"source": "sim", "dtype": "array", "shape": [512, 512], "dtype_numpy": "<u2"}
+        return {"detector": about}
+
+
+def _steps(device: Any, turns: int, period: float | None = None) -> Any:
+    yield Msg("open_run")
+    for _ in range(turns):
+        if period is not None:
+            yield from pace(period)
+        yield Msg("checkpoint")
+        yield from trigger_and_read([device])
+    yield Msg("close_run")
+
+
+Subscriber = contextlib.AbstractContextManager[Any]
+
+
+def _loop_rate(
+    device: Any, turns: int, subscriber: Callable[[Path], Subscriber] | None = None
+) -> float:
+    """Run a plan to its end, all documents delivered; return events a second."""
+    with _folder(MEMORY) as folder, RunEngine({}) as engine, contextlib.ExitStack() as stack:
+        engine(_steps(device, 200)).result()
+        if subscriber is not None:
+            engine.subscribe(stack.enter_context(subscriber(folder)), delivery="queued")
+        gc.collect()
+        began = time.perf_counter()
+        engine(_steps(device, turns)).result()
+        return turns / (time.perf_counter() - began)
+
+
+def _json_writer(folder: Path) -> Subscriber:
+    return contextlib.nullcontext(JSONWriter(str(folder)))
+
+
+def _nothing(folder: Path) -> Subscriber:
+    return contextlib.nullcontext(lambda name, doc: None)
+
+
+def _scalar_loop(turns: int = 20_000) -> Iterable[Row]:
+    device = _Detector()
+    figures = interleave(
+        {
+            "not recorded": lambda: _loop_rate(device, turns),
+            "recorded": lambda: _loop_rate(device, turns, Recorder),
+            "JSONWriter": lambda: _loop_rate(device, turns, _json_writer),
+            "empty callback": lambda: _loop_rate(device, turns, _nothing),
+        },
+        repeats=7,
+    )
+    for what, ours, peer, limit in (
+        ("a loop of a scalar detector, recorded", "recorded", "not recorded", ">= 0.85"),
+        ("the same, against bluesky's JSONWriter", "recorded", "JSONWriter", ">= 2.2"),
+        ("queued delivery to an empty callback", "empty callback", "not recorded", ">= 0.95"),
+    ):
+        yield make_row(
+            what,
+            figures,
+            ours=ours,
+            peer=peer,
+            unit="events/s",
+            more_is_better=True,
+            must_reach=limit,
+        )
+
+
+def _camera_loop(turns: int = 3000) -> Iterable[Row]:
+    camera = _SoftCamera()
+    frames = _frames((512, 512))
+    figures = interleave(
+        {
+            "recorded": lambda: _loop_rate(camera, turns, Recorder),
+            "write()": lambda: _plain_writes(frames, turns),
+        },
+        repeats=5,
+    )
+    yield make_row(
+        "512 x 512 flat out, recorded to memory-backed files",
+        figures,
+        ours="recorded",
+        peer="write()",
+        unit="frames/s",
+        more_is_better=True,
+        must_reach=">= 0.8",
+    )
+    rate, lost = _paced(camera, 500.0, round(500 * min(SECONDS, 10)))
+    name = "512 x 512 paced at 500 a second, recorded"
+    yield Row(f"{name}: rate", rate, 500.0, "asked for", rate / 500.0, "1/s", ">= 0.98")
+    yield Row(f"{name}: lost or damaged", lost, None, "", None, "frames", "<= 0 frames")
+
+
+def _plain_writes(frames: list[np.ndarray], count: int) -> float:
+    with _folder(MEMORY) as folder, (folder / "plain").open("wb", buffering=0) as file:
+        began = time.perf_counter()
+        for frame in itertools.islice(itertools.cycle(frames), count):
+            file.write(frame.data)
+        return count / (time.perf_counter() - began)
+
+
+def _paced(camera: _SoftCamera, hertz: float, turns: int) -> tuple[float, float]:
+    """Return the rate that a paced loop keeps, and how many frames the recording lacks."""
+    times: list[float] = []
+    with _folder(MEMORY) as folder:
+        with RunEngine({}) as engine, Recorder(folder) as recorder:
+            engine.subscribe(lambda *_: times.append(time.perf_counter()), "event")
+            engine.subscribe(recorder, delivery="queued")
+            engine(_steps(camera, turns, 1 / hertz)).result()
+        (run,) = read_runs(folder)
+        sound = sum(1 for name, _ in run.documents(skip_damaged=True) if name == "event")
+    return (turns - 1) / (times[-1] - times[0]), float(turns - sound)
 
 
 # -- what a plan notices ------------------------------------------------------------------------

@@ -190,6 +190,25 @@ def test_full_disk_in_a_batch(tmp_path):
     assert recorded.path.read_bytes().endswith(b"\n")
 
 
+def test_full_disk_in_a_batch_of_arrays(tmp_path):
+    """The documents of the arrays that fit are written, though they come after all of them."""
+    pairs = list(images(20))
+    recorder = Recorder(tmp_path)
+    recorder.take_batch(pairs[:2])
+    (reserve,) = tmp_path.glob("*/reserve")
+    assert reserve.stat().st_size == 1 << 20
+    with largest_file(1_000_000), pytest.raises(RecordingError, match="File too large"):
+        recorder.take_batch(pairs[2:])
+    assert not reserve.exists()
+    recorder.close()
+    (run,) = read_runs(tmp_path)
+    back = list(run.documents())
+    assert len(back) > 6
+    for (_, one), (_, other) in zip(back, pairs, strict=False):
+        np.testing.assert_equal(one, other)
+    assert run.verify() == ("the run was not recorded to its end",)
+
+
 def test_full_disk_fails_the_plan(engine, parts, tmp_path):
     recorder = Recorder(tmp_path)
     engine.subscribe(recorder, delivery="queued")

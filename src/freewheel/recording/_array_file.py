@@ -122,6 +122,9 @@ class ArrayFile:
         index = self.count
         array = np.ascontiguousarray(array)
         try:
+            # Before the array: HDF5 is not to be asked for anything once the disk is full.
+            self._times.make_room(index)
+            self._sums.make_room(index)
             if self._compressed is None:
                 self._rows.write(index, array)
             else:
@@ -255,14 +258,18 @@ class _Places:
     def write(self, first: int, rows: np.ndarray) -> None:
         """Write whole rows from the ``first`` on; ``rows`` is contiguous."""
         data = bytes_of(rows)
-        while data:
+        while len(data):
             chunk, within = divmod(first, self._chunk)
-            while chunk >= len(self._offsets):
-                self._grow()
+            self.make_room(first)
             count = min(self._chunk - within, len(data) // self._row)
             size = count * self._row
             self._raw.write(self._offsets[chunk] + within * self._row, data[:size])
             data, first = data[size:], first + count
+
+    def make_room(self, row: int) -> None:
+        """See to it that there is a place for a row."""
+        while row // self._chunk >= len(self._offsets):
+            self._grow()
 
     def _grow(self) -> None:
         known = len(self._offsets)
@@ -284,7 +291,7 @@ class _Places:
         if self._chunk > 1:
             # Small ones take their place on the disk now: they must not be what it is full for.
             for place in places[known:]:
-                self._raw.write(place, memoryview(bytes(self._chunk * self._row)))
+                self._raw.write(place, np.zeros(self._chunk * self._row, np.uint8))
         self._offsets = places
 
     def cut(self, count: int) -> None:
@@ -299,12 +306,12 @@ class _RawFile:
         self._fd = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
         self.close = weakref.finalize(self, os.close, self._fd)  # idempotent
 
-    def write(self, place: int, data: memoryview) -> None:
-        while data:
+    def write(self, place: int, data: Any) -> None:
+        while len(data):
             done = self._write_some(place, data)
             data, place = data[done:], place + done
 
-    def _write_some(self, place: int, data: memoryview) -> int:
+    def _write_some(self, place: int, data: Any) -> int:
         if hasattr(os, "pwrite"):
             return os.pwrite(self._fd, data, place)
         os.lseek(self._fd, place, os.SEEK_SET)  # Windows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,9 +39,9 @@ def array_checksum(array: np.ndarray, timestamp: float) -> int:
     return int(xxhash.xxh3_64_intdigest(bytes_of(array), seed))
 
 
-def bytes_of(array: np.ndarray) -> memoryview:
-    """Return the memory of an array that is contiguous, in C order; without a copy."""
-    return memoryview(cast("Any", array.reshape(-1).view(np.uint8)))
+def bytes_of(array: np.ndarray) -> Any:
+    """Return the bytes of an array that is contiguous, in C order, as an array of its memory."""
+    return array.reshape(-1).view(np.uint8)
 
 
 def running_checksum() -> Any:

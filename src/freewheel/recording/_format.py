@@ -18,6 +18,7 @@ __all__ = [
     "MANIFEST",
     "NOTES_FILE",
     "RECORDER",
+    "RESERVE_FILE",
     "check_version",
     "document_id",
     "is_of_recorder",
@@ -29,6 +30,7 @@ FORMAT_VERSION: Final = 2
 RECORDER: Final = "freewheel"
 MANIFEST: Final = "recording.json"
 NOTES_FILE: Final = "notes"
+RESERVE_FILE: Final = "reserve"
 
 
 def check_version(folder: Path) -> None:

@@ -134,8 +134,11 @@ class Recorder:
                     run.flush()
                 except RecordingError as error:
                     failures.append(error)
-        if failures:
-            raise failures[0]
+        try:
+            if failures:
+                raise failures[0]
+        finally:
+            failures.clear()  # else they and their tracebacks keep each other, and the documents
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":

@@ -11,7 +11,7 @@ from ._checksums import running_checksum
 from ._encoding import encoded
 from ._errors import RecordingError
 from ._fidelity import plain
-from ._format import FORMAT_VERSION, NOTES_FILE, document_id
+from ._format import FORMAT_VERSION, NOTES_FILE, RESERVE_FILE, document_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["NAMED_BY_DESCRIPTOR", "RunWriter"]
 
 NAMED_BY_DESCRIPTOR: Final = frozenset({"event", "event_page", "stream_datum", "bulk_events"})
+
+_RESERVED: Final = 1 << 20  # bytes: more than a batch of documents takes, as a rule
 
 # What JSON holds as it is. Exact: a subclass, such as an enum's member, is another thing.
 _EXACT: Final = frozenset({str, int, float, bool, type(None)})
@@ -61,6 +63,7 @@ class RunWriter:
         self._events: dict[str, int] = {}  # by the descriptor's uid, how many
         self._streams: dict[str, str] = {}  # by the descriptor's uid, its stream
         self._last_notes: dict[str, Notes] = {}  # by kind of document
+        self._reserve = _Reserve(folder / uid / RESERVE_FILE)
         self._failed = False
 
     def open(self) -> None:
@@ -101,6 +104,7 @@ class RunWriter:
                 self._write(name, doc)
         except OSError as error:
             self._failed = True
+            self._reserve.release()  # the arrays before it are there: so must be their documents
             raise self._error(name, error) from error
         except BaseException:
             self._failed = True
@@ -156,6 +160,8 @@ class RunWriter:
         if name == "descriptor":
             self._streams[doc["uid"]] = doc.get("name", "primary")
             self._events.setdefault(doc["uid"], 0)
+            if self._divider.takes_from(doc["uid"]):
+                self._reserve.take()
         elif name in ("event", "event_page"):
             count = 1 if name == "event" else len(doc["seq_num"])
             self._events[doc["descriptor"]] = self._events.get(doc["descriptor"], 0) + count
@@ -201,6 +207,7 @@ class RunWriter:
                 self._failed = True
                 raise self._error("stop", error) from error
         finally:
+            self._reserve.release()
             self._notes.close(durable=self._durable)
             self._documents.close(durable=self._durable)
 
@@ -237,6 +244,38 @@ def _is_plain_event(doc: Mapping[str, Any]) -> bool:
         and _EXACT.issuperset(map(type, doc["data"].values()))
         and _EXACT.issuperset(map(type, doc["timestamps"].values()))
     )
+
+
+class _Reserve:
+    """Room on the disk for documents, while arrays fill it: they come a little later.
+
+    Parameters
+    ----------
+    path : Path
+        A file of zeros.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._taken = False
+
+    def take(self) -> None:
+        """Take the room, if it is not taken yet, and if there is any."""
+        if self._taken:
+            return
+        self._taken = True
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_bytes(bytes(_RESERVED))
+        except OSError:
+            self.release()  # what comes next will say that the disk is full
+
+    def release(self) -> None:
+        """Give it back; idempotent."""
+        if self._taken:
+            self._taken = False
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 class _AppendOnly:
