@@ -30,7 +30,7 @@ from ophyd_async.core import (
     TriggerableCommand,
     wait_for_value,
 )
-from ophyd_async.tango.core import DevStateEnum, TangoDevice, TangoPolling
+from ophyd_async.tango.core import TangoDevice, TangoPolling
 from tango import DevFailed
 
 from freewheel.plan_stubs import background, cancel_background, sleep
@@ -52,7 +52,6 @@ POLLED = TangoPolling(0.05)
 
 @dataclass
 class _Logic(MovableLogic[float]):
-    state: SignalR[DevStateEnum]
     halt: TriggerableCommand
 
     async def stop(self) -> None:
@@ -60,23 +59,23 @@ class _Logic(MovableLogic[float]):
 
     async def move(self, new_position: float, timeout: TimeoutCalculator) -> None:  # noqa: ASYNC109
         await self.setpoint.set(new_position, timeout=timeout())
-        await wait_for_value(self.state, DevStateEnum.ON, timeout=timeout())
+        # Not until its state says ON: that is polled, and may be the one of before the move.
+        await wait_for_value(self.readback, new_position, timeout=timeout())
 
     async def calculate_timeout(self, old_position: float, new_position: float) -> float:
         return 30.0
 
 
 class Axis(TangoDevice, StandardReadable, StandardMovable[float]):
-    """A stage's axis: moves while the server says so."""
+    """A stage's axis: it has arrived when it is where it was told to go."""
 
     x: Annotated[SignalRW[float], POLLED, StandardReadableFormat.HINTED_SIGNAL]
     velocity: Annotated[SignalRW[float], POLLED, StandardReadableFormat.CONFIG_SIGNAL]
-    State: Annotated[SignalR[DevStateEnum], POLLED]  # the server's name for it
     halt: TriggerableCommand
 
     @cached_property
     def movable_logic(self) -> MovableLogic[float]:
-        return _Logic(readback=self.x, setpoint=self.x, state=self.State, halt=self.halt)
+        return _Logic(readback=self.x, setpoint=self.x, halt=self.halt)
 
 
 class Detector(TangoDevice, StandardReadable):
