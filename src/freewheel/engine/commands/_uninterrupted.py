@@ -112,7 +112,11 @@ class Uninterrupted:
         if core.engine.msg_hook is not None:
             core.engine.msg_hook(msg)
         core.devices.seen.add(msg.obj)
-        return await core.registry[msg.command](msg)
+        outer, core.message = core.message, msg
+        try:
+            return await core.registry[msg.command](msg)
+        finally:
+            core.message = outer
 
 
 def _nobody(_: EngineState) -> None:
