@@ -398,6 +398,36 @@ def test_who_holds_by_hand_lends_to_the_plans_that_he_submits(engine: RunEngine)
     assert [what for what in motor.did if what != "stop"] == [("set", 1), ("set", 2), ("set", 3)]
 
 
+def test_what_a_hand_has_lent_on_is_not_back_when_the_hand_lets_go(
+    engine: RunEngine, log: Log
+) -> None:
+    motor = Device("m")
+
+    def owner() -> Any:
+        yield from mv(motor, 1)
+        log.add("there")
+        while True:
+            yield from checkpoint()
+            yield Msg("sleep", None, 0.001)
+
+    first = engine.background.launch(owner())
+    log.wait_for("there")
+    first.pause()
+    until(engine, lambda: first.status is TaskStatus.PAUSED)
+    with engine.claims.hold(motor, holder="me"):
+        second = engine.background.launch(endless(log, "second"), name="second", claims=motor)
+    assert engine.claims[motor] == "second"
+    assert first.claims == ()
+    with pytest.raises(ResourceConflictError, match="'second' holds"):
+        engine.by_hand.set(motor, 2)
+    second.cancel()
+    second.result(WAIT)
+    assert first.claims == (motor,)
+    first.cancel()
+    first.result(WAIT)
+    assert not engine.claims
+
+
 # -- devices that move others -------------------------------------------------------------------
 
 
@@ -585,6 +615,77 @@ def test_suspenders_reach_launched_and_detached_tasks_but_no_watchdog(
     for running in (*engine.background.running, late):
         running.cancel()
         running.result(WAIT)
+    engine.clear_suspenders()
+
+
+class Asked(SuspendBoolHigh):
+    """A suspender that is asked for what it waits for, and answers when it is let."""
+
+    def __init__(self, signal: Any) -> None:
+        super().__init__(signal)
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
+
+    def put_on(self, engine: RunEngine) -> None:
+        engine.install_suspender(self)  # which asks, too
+        self.asked.clear()
+        self.may_answer.clear()
+
+    def get_futures(self) -> Any:
+        self.asked.set()
+        assert self.may_answer.wait(WAIT)
+        return super().get_futures()
+
+
+def test_a_pause_while_suspenders_are_asked_takes_effect_before_the_first_message(
+    engine: RunEngine, log: Log
+) -> None:
+    suspender = Asked(Signal(name="beam", value=0))
+    suspender.put_on(engine)
+
+    def plan() -> Any:
+        log.add("begun")
+        yield Msg("null")
+        return "done"
+
+    future = engine(plan())
+    assert suspender.asked.wait(WAIT)
+    paused = engine.request_pause()
+    on_loop(engine, lambda: None)
+    suspender.may_answer.set()
+    paused.result(WAIT)
+    with pytest.raises(RunEngineInterrupted):
+        future.result(WAIT)
+    assert engine.state == "paused"
+    assert log.entries == []
+    assert engine.resume().result(WAIT).plan_result == "done"
+    engine.clear_suspenders()
+
+
+def test_a_task_is_paused_while_suspenders_are_asked(engine: RunEngine, log: Log) -> None:
+    suspender = Asked(Signal(name="beam", value=0))
+    suspender.put_on(engine)
+    task = engine.background.launch(endless(log, "turn"))
+    assert suspender.asked.wait(WAIT)
+    task.pause()
+    on_loop(engine, lambda: None)
+    suspender.may_answer.set()
+    until(engine, lambda: task.status is TaskStatus.PAUSED)
+    task.resume()
+    log.wait_for("turn begins")
+    task.cancel()
+    task.result(WAIT)
+    engine.clear_suspenders()
+
+
+def test_an_end_does_not_wait_for_suspenders_to_be_asked(engine: RunEngine, log: Log) -> None:
+    suspender = Asked(Signal(name="beam", value=0))
+    suspender.put_on(engine)
+    future = engine([Msg("null")])
+    assert suspender.asked.wait(WAIT)
+    engine.abort("no more").result(WAIT)
+    assert future.outcome.result(WAIT).exit_status == "abort"
+    suspender.may_answer.set()
     engine.clear_suspenders()
 
 

@@ -164,11 +164,19 @@ class ClaimBook:
         lenders: dict[int, Holder] = {}
         for loan in [loan for loan in self.loans.values() if loan.lent_to is borrower]:
             lenders[id(loan.holder)] = loan.holder
-            uses = self.overlapping(loan.chain[0], loan.chain)
-            if not any(claim.holder is borrower for claim in uses):
-                loan.lent_to = None
+            claims = list(self.overlapping(loan.chain[0], loan.chain))
+            if any(claim.holder is borrower for claim in claims):
+                continue
+            # The borrower may have lent it on, and that outlasts him: then it is not back yet.
+            users = (
+                claim.holder
+                for claim in claims
+                if claim.holder is not loan.holder and claim.lent_to is None
+            )
+            loan.lent_to = next(users, None)
+            if loan.lent_to is None:
                 del self.loans[id(loan)]
-                self.changed = True
+            self.changed = True
         lending = {id(loan.holder) for loan in self.loans.values()}
         return tuple(lender for key, lender in lenders.items() if key not in lending)
 

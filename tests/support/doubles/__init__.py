@@ -5,6 +5,7 @@ Simulated devices that are like real ones are `freewheel.sim`'s; these here are 
 to know, or to decide, at which moment something happens.
 """
 
+from .account import Account, AccountedDevice, User
 from .cameras import CountedCamera, DarkCamera, FaultyCamera, FrameCamera, Shutter
 from .clock import Clock
 from .detectors import Detector, Gauge, PlainSensor, Sensor
@@ -15,8 +16,12 @@ from .log import Log
 from .plans import endless, failing, in_a_run, quick, value
 from .scripts import run_script
 from .statuses import Finished, finished
+from .uses import USES
 
 __all__ = [
+    "USES",
+    "Account",
+    "AccountedDevice",
     "Blocked",
     "Clock",
     "CountedCamera",
@@ -37,6 +42,7 @@ __all__ = [
     "SlowlyPaused",
     "SlowlyUnstaged",
     "Stage",
+    "User",
     "collect",
     "endless",
     "failing",

@@ -185,12 +185,36 @@ class PlanRun:
         futures: list[Any] = []
         for suspender in suspenders:
             # Off the loop: a suspender may wait for the loop to make its event.
-            waits, justification = await asyncio.to_thread(suspender.get_futures)
+            asked = asyncio.ensure_future(asyncio.to_thread(suspender.get_futures))
+            if not await self._outlasting_requests(asked):
+                return
+            waits, justification = asked.result()
             if waits:
                 futures.extend(waits)
                 self._core.log.warning("The plan %r waits: %s", self.name, justification)
         if futures:
             self.stack.push(single_gen(Msg("wait_for", None, futures)))
+
+    async def _outlasting_requests(self, answer: asyncio.Future[Any]) -> bool:
+        """Wait for something before the first message, which requests do not cut short.
+
+        They are attended to by the message loop, which comes next.
+
+        Returns
+        -------
+        bool
+            False if the plan is to end before that.
+        """
+        while not answer.done():
+            try:
+                await asyncio.wait([answer])
+            except asyncio.CancelledError:
+                if not self.asked.attention:
+                    raise
+                self.forget_cancellation()
+                if self.asked.exit is not None:
+                    return False
+        return True
 
     def _judge(self, raised: BaseException) -> tuple[BaseException | None, str]:
         """Turn what left the plan into an exit status; return the plan's failure and reason."""
