@@ -305,6 +305,19 @@ def test_a_clean_up_that_ends_after_all_closes_the_window(
     assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
 
 
+def test_the_red_button_ends_everything_in_every_state(window: Any, soon: Any, scope: Any) -> None:
+    red = window.controls.findChild(QPushButton, "stop_all")
+    assert red.isEnabled()  # while nothing runs, too: something may move
+    future = window.bridge.run(bps.sleep(60))
+    task = window.bridge.launch(bps.sleep(60), name="aside")
+    soon(lambda: window.bridge.snapshot().state == "running")
+    assert red.isEnabled()
+    red.click()
+    soon(lambda: future.outcome.done() and task.done)
+    assert not window.busy
+    assert "not possible" not in window.log.text
+
+
 def test_a_bad_value_refuses_to_run_and_says_why(window: Any, soon: Any) -> None:
     form = window.chooser.choose("live_view")
     form.set_values({"detectors": ["camera"], "rate": -1})

@@ -210,6 +210,13 @@ class EngineBridge(QObject):
         future: Future[Any] | None = self._ask("halt", self._engine.halt)
         return future
 
+    def stop_all(self, *_: Any) -> Future[Any] | None:
+        """Stop every device, and end every plan and task with its clean-up; in every state."""
+        future: Future[Any] | None = self._ask(
+            "stop all", self._engine.stop_all, "the Stop all button"
+        )
+        return future
+
     def trigger_action(self, name: str) -> None:
         """Set the latch of an action on offer."""
         self._ask(f"action {name!r}", self._engine.trigger_action, name)

@@ -46,6 +46,7 @@ _TEXTS = {
     "halt": ("Halt", "End the plan at once, WITHOUT clean-up: shutters stay open, motors moving"),
 }
 _BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
+_STOP_ALL = "Stop every device, and end every plan and task with its clean-up"
 _CLOCK_MS = 200
 
 
@@ -189,6 +190,12 @@ class EngineControls(QWidget):
             self.buttons[name] = button
             row.addWidget(button)
         self.buttons["run"].setDefault(True)
+        stop_all = QPushButton("Stop all")
+        stop_all.setObjectName("stop_all")
+        stop_all.setToolTip(_STOP_ALL)
+        stop_all.setStyleSheet("background: #c62828; color: white; font-weight: bold;")
+        stop_all.clicked.connect(self._bridge.stop_all)
+        top.addWidget(stop_all)  # in every state: it is not among those that come and go
         self._queue = QListWidget()
         self._queue.setObjectName("queue")
         self._queue.setMaximumHeight(90)
