@@ -69,4 +69,4 @@ def test_the_prompt_says_that_the_queue_is_held(RE: Any) -> None:
     RE.queue.hold("lunch")
     (line,) = [line for line in _jobs(RE) if line.startswith("queue held")]
     assert "lunch" in line
-    assert "RE.queue.release()" in line
+    assert "%release" in line

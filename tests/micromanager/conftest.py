@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def core() -> Iterator[CMMCorePlus]:
+def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[CMMCorePlus]:
+    # Where another test has made a Qt application, the core's signals would wait for its loop.
+    monkeypatch.setenv("PYMM_SIGNALS_BACKEND", "psygnal")
     core = load()
     core.setExposure(1)
     yield core

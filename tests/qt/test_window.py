@@ -310,7 +310,7 @@ def test_the_red_button_ends_everything_in_every_state(window: Any, soon: Any, s
     assert red.isEnabled()  # while nothing runs, too: something may move
     future = window.bridge.run(bps.sleep(60))
     task = window.bridge.launch(bps.sleep(60), name="aside")
-    soon(lambda: window.bridge.snapshot().state == "running")
+    soon(lambda: window.bridge.snapshot().state == "running" and task.status == "running")
     assert red.isEnabled()
     red.click()
     soon(lambda: future.outcome.done() and task.done)

@@ -402,8 +402,12 @@ class EngineView(Protocol):
         func: Callable[[str, Any], Any],
         name: str = "all",
         delivery: Literal["inline", "queued", "latest"] = "inline",
+        runs: Literal["one", "all"] | None = None,
     ) -> int:
-        """Have ``func(name, doc)`` called with documents; returns a token for `unsubscribe`."""
+        """Have ``func(name, doc)`` called with documents; returns a token for `unsubscribe`.
+
+        With ``runs="one"`` it is served one run at a time.
+        """
         ...
 
     def unsubscribe(self, token: int) -> None:

@@ -312,8 +312,6 @@ def _jobs(engine: EngineView) -> Iterator[str]:
         yield f"queue held  {snapshot.queue_held} (%release frees it)"
     for number, name in enumerate(snapshot.queue, 1):
         yield f"queued {number:<4} {name}"
-    if snapshot.queue_held is not None:
-        yield f"queue held  {snapshot.queue_held}: RE.queue.release() frees it"
     for task in snapshot.background:
         yield f"background  {task.name}: {task.status.value}"
     for progress in snapshot.progress:
