@@ -137,6 +137,31 @@ def test_what_a_clean_up_sets_off_is_stopped_again(RE: Any, log: list[str]) -> N
     assert "stop late" in log
 
 
+@pytest.mark.parametrize("part", ["stop", "name", "moving"])
+def test_a_device_that_raises_at_a_look_keeps_no_other(RE: Any, log: list[str], part: str) -> None:
+    def gone(_: Any) -> Any:
+        raise ConnectionError("the server has gone")
+
+    good, bad = Axis("good", log), Axis("bad", log)
+    kind = type("GoneAxis", (Axis,), {})
+    bad.__class__ = kind
+
+    def plan() -> Any:
+        yield Msg("set", bad, 1)
+        yield Msg("set", good, 1)
+        yield Msg("sleep", None, 60)
+
+    future = RE(plan())
+    assert good.set_off.wait(T)
+    setattr(kind, part, property(gone))
+    # This device's own stop looks at itself, too: so it cannot be stopped, and is named.
+    assert isinstance(RE.stop_all().exception(T), NotStoppedError)
+    assert isinstance(future.exception(T), RunEngineInterrupted)
+    # By the button, and by the plan's own clean-up.
+    assert log.count("stop good") >= 2
+    assert not RE.claims
+
+
 def test_a_stop_that_raises_or_hangs_keeps_no_other(
     RE: Any, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,7 @@ class _Stop:
 
     def __init__(self, device: Any, loop: asyncio.AbstractEventLoop) -> None:
         self.device = device
-        self.name = device_name(device)
+        self.name = _name_of(device)
         self.error: BaseException | None = None
         self.begun = False
         self.over = threading.Event()
@@ -82,7 +82,35 @@ def _belongs_to_loop(device: Any) -> bool:
     library = sys.modules.get("ophyd_async.core")
     if library is not None and isinstance(device, library.Device):
         return True
-    return inspect.iscoroutinefunction(inspect.unwrap(device.stop))
+    try:
+        return inspect.iscoroutinefunction(inspect.unwrap(device.stop))
+    except Exception:
+        return False  # its thread meets the error again, and tells of it
+
+
+# What a device answers here may be code of its own that raises: that is to keep no other device,
+# and no plan, from being stopped.
+
+
+def _has_stop(device: Any) -> bool:
+    try:
+        return callable(getattr(device, "stop", None))
+    except Exception:
+        return True  # calling it tells why
+
+
+def _name_of(device: Any) -> str:
+    try:
+        return device_name(device)
+    except Exception:
+        return f"{type(device).__name__} without a name"
+
+
+def _moving(device: Any) -> object:
+    try:
+        return getattr(device, "moving", None)
+    except Exception:
+        return None
 
 
 @final
@@ -131,11 +159,7 @@ class StopAll:
     def _stops(self) -> list[_Stop]:
         claimed: Iterable[Any] = (*self._background.claims, *self._by_hand.moving)
         devices = self._core.household.touched.devices(claimed)
-        return [
-            _Stop(device, self._core.loop)
-            for device in devices
-            if callable(getattr(device, "stop", None))
-        ]
+        return [_Stop(device, self._core.loop) for device in devices if _has_stop(device)]
 
     # -- on the loop --------------------------------------------------------------------------
 
@@ -224,7 +248,7 @@ class StopAll:
         again = [
             stop
             for stop in self._stops()
-            if id(stop.device) not in hangs and getattr(stop.device, "moving", None) is not False
+            if id(stop.device) not in hangs and _moving(stop.device) is not False
         ]
         for stop in again:
             if not stop.on_loop:
@@ -244,7 +268,7 @@ class StopAll:
             return f"stop() of {stop.name!r} raised {type(stop.error).__name__}: {stop.error}"
         # A classic device says of itself whether it moves, and tells nobody when it comes to rest.
         look = threading.Event()
-        while getattr(stop.device, "moving", None) is True:
+        while _moving(stop.device) is True:
             if _until(deadline) <= 0.01:
                 return f"{stop.name!r} still moves"
             look.wait(LOOK_EVERY)

@@ -153,4 +153,7 @@ async def _stop(obj: Stoppable) -> None:
 
 
 def _name(obj: Any) -> str:
-    return str(getattr(obj, "name", None) or repr(obj))
+    try:
+        return str(getattr(obj, "name", None) or repr(obj))
+    except Exception:  # code of the device's own, which is to keep no other from its clean-up
+        return f"{type(obj).__name__} without a name"
