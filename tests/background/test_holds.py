@@ -25,7 +25,7 @@ from ophyd.pseudopos import (
 from ophyd_async.core import StandardReadable, soft_signal_rw
 
 from doubles import Device, Log, Mover, endless, on_loop, run
-from freewheel import ResourceConflictError, RunEngine
+from freewheel import EngineClosedError, ResourceConflictError, RunEngine
 from freewheel.background import TaskStatus
 from freewheel.plan_stubs import background, checkpoint, claim, release, wait_for_background
 
@@ -739,3 +739,46 @@ def test_between_two_messages_a_hand_may_set_what_the_plan_holds(
 def test_only_what_can_be_set_is_set_by_hand(engine: RunEngine, thing: Any) -> None:
     with pytest.raises(TypeError, match="can be set"):
         engine.by_hand.set(thing, 1)
+
+
+def test_a_hand_that_meets_the_end_of_the_engine_is_told() -> None:
+    looked, may_go_on = threading.Event(), threading.Event()
+
+    class SlowToTell(Device):
+        """A device that is asked for its parent between the check and the move."""
+
+        @property
+        def parent(self) -> None:
+            looked.set()
+            assert may_go_on.wait(WAIT)
+
+        @parent.setter
+        def parent(self, _: Any) -> None: ...
+
+    engine = RunEngine()
+    refused: list[BaseException] = []
+
+    def move() -> None:
+        try:
+            engine.by_hand.set(SlowToTell("m"), 1).result(WAIT)
+        except EngineClosedError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    assert looked.wait(WAIT)
+    engine.close()
+    may_go_on.set()
+    thread.join(WAIT)
+    assert len(refused) == 1
+    assert not engine.claims
+
+
+def test_a_move_under_way_ends_with_the_engine() -> None:
+    mover = Mover("m")
+    with RunEngine() as engine:
+        move = engine.by_hand.set(mover, 5)
+        assert mover.given.acquire(timeout=WAIT)
+    with pytest.raises(EngineClosedError, match="'m'"):
+        move.result(WAIT)
+    assert not engine.claims

@@ -106,11 +106,11 @@ class EngineBase(BlueskyEngine):
             household.progress, core, lambda: core.plan_name, background=False
         )
         self._add_background(teller)
+        self.by_hand = ByHand(core, self.background, self._between, self._check_usable)
         self._life = EngineLife(
-            core, self._foreground, self._services, self._between, documents, hold
+            core, self._foreground, self._services, self._between, self.by_hand, documents, hold
         )
         hold.release_with(self, documents.deliveries)
-        self.by_hand = ByHand(core, self.background, self._between, self._life.check_usable)
         self._stop_everything = StopAll(core, self._foreground, self.by_hand)
         self._services.adopt_marked()
 
@@ -139,6 +139,9 @@ class EngineBase(BlueskyEngine):
 
         core.claim_check = ForegroundClaims(core, self.background, tasks, use_changed)
         core.registry.make_all()
+
+    def _check_usable(self) -> None:
+        self._life.check_usable()
 
     def _check_ready(self) -> None:
         self._life.check_ready()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, final
+import threading
+from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.background import HandHold, hands_here
-from freewheel.core import EngineFuture
+from freewheel.core import EngineClosedError, EngineFuture
 from freewheel.core._crossings import completion
 from freewheel.core._devices import device_name, is_device
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["ByHand"]
 
 _log = logging.getLogger("freewheel")
+
+#: Seconds that a move has to end when the engine is closed.
+_CLOSE_GRACE: Final = 1.0
 
 
 @final
@@ -54,6 +59,11 @@ class ByHand:
         self._check = check
         # Written on the loop's thread; copied, in one step, by others.
         self._moving: dict[HandHold, Any] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # of the loop's thread
+        # Held while a move is handed to the loop. Invariant: what was handed over before _closed
+        # was set is begun, or refused, before the loop ends. Nothing is taken below it.
+        self._lock = threading.Lock()
+        self._closed = False
 
     def set(
         self, device: Any, value: Any, *, between: bool = False, holder: str = "manual move"
@@ -103,23 +113,49 @@ class ByHand:
             f"the move of {name!r} by hand", self._core.thread, tells=True
         )
         future.set_running_or_notify_cancel()
-        self._core.call_on_loop(self._begin, hand, device, value, future)
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._core.call_on_loop(self._begin, hand, device, value, future)
+        if closed:  # while this call looked at the device
+            self._background.claims.release_all(hand)
+            raise _closed_error(name)
         return future
 
     def _begin(self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]) -> None:
+        name = device_name(device)
+        if self._closed:
+            self._background.conflicts.release_all(hand)
+            future.settle(error=_closed_error(name))
+            return
         self._moving[hand] = device
         self._core.household.touched.add([device])
-        self._background.spawner.spawn(
-            self._move(hand, device, value, future), f"move {device_name(device)!r} by hand"
+        move = self._background.spawner.spawn(
+            self._move(hand, device, value, future), f"move {name!r} by hand"
         )
+        self._tasks.add(move)
+        move.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Begin no further move, and wait no longer for those under way. On the loop."""
+        with self._lock:
+            self._closed = True
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_GRACE)
 
     async def _move(
         self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]
     ) -> None:
-        status, error = None, None
+        status: Any = None
+        error: BaseException | None = None
         try:
             status = device.set(value)
             await completion(status)
+        except asyncio.CancelledError:
+            error = _closed_error(device_name(device))
         except BaseException as raised:
             error = raised
         self._moving.pop(hand, None)
@@ -130,6 +166,12 @@ class ByHand:
     def moving(self) -> tuple[Any, ...]:
         """The devices that are on their way by hand."""
         return tuple(self._moving.copy().values())
+
+
+def _closed_error(name: str) -> EngineClosedError:
+    return EngineClosedError(
+        f"The engine was closed: it does not move {name!r} by hand, and waits no longer for it."
+    )
 
 
 def _checked_name(device: Any) -> str:

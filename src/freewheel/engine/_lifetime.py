@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ._between import BetweenMessages
     from ._bluesky import EngineCore
+    from ._by_hand import ByHand
     from ._delivery import Delivery
     from ._documents import DocumentStream
     from ._foreground import Foreground
@@ -139,7 +140,7 @@ class EngineLife:
 
     Parameters
     ----------
-    core, foreground, services, between, documents
+    core, foreground, services, between, by_hand, documents
         The parts that end with it.
     loop : LoopHold
         What is given back last.
@@ -151,6 +152,7 @@ class EngineLife:
         foreground: Foreground,
         services: ServiceKeeper,
         between: BetweenMessages,
+        by_hand: ByHand,
         documents: DocumentStream,
         loop: LoopHold,
     ) -> None:
@@ -159,6 +161,7 @@ class EngineLife:
         self._foreground = foreground
         self._services = services
         self._between = between
+        self._by_hand = by_hand
         self._documents = documents
         self._loop = loop
         self._closed = False  # only ever set, by any thread
@@ -248,9 +251,13 @@ class EngineLife:
         if not core.thread.is_alive():
             return  # the loop has ended, by an earlier call or by the hand of who gave it
         core.call_on_loop(self._between.close)
-        closing = core.household.background.close(self._services.lives, timeout)
+
+        async def close() -> None:
+            await self._by_hand.close()
+            await core.household.background.close(self._services.lives, timeout)
+
         try:
-            run_soon(core.loop, closing).result(timeout + 2)
+            run_soon(core.loop, close()).result(timeout + 2)
         except TimeoutError:
             _log.error("The background tasks did not end within %g s.", timeout)
 
