@@ -24,7 +24,7 @@ from ophyd.pseudopos import (
 )
 from ophyd_async.core import StandardReadable, soft_signal_rw
 
-from doubles import Device, Log, Mover, endless, on_loop, run
+from doubles import Device, Finished, Log, Mover, endless, on_loop, run
 from freewheel import EngineClosedError, ResourceConflictError, RunEngine
 from freewheel.background import TaskStatus
 from freewheel.plan_stubs import background, checkpoint, claim, release, wait_for_background
@@ -240,6 +240,40 @@ def test_a_task_that_would_rather_wait_gets_the_device_after_the_run(
     task.result(WAIT)
     assert motor.position == 7
     engine.stop().result(WAIT)
+
+
+def test_a_task_waits_for_what_is_unstaged_just_now(engine: RunEngine, log: Log) -> None:
+    camera, unstaged = Device("camera"), Finished(False)
+    camera.unstage = lambda: unstaged  # type: ignore[method-assign]
+
+    def plan() -> Any:
+        yield from stage(camera)
+        yield from open_run()
+        yield from trigger(camera, wait=True)
+        log.add("held")
+        yield Msg("wait_for", None, [lambda: gate.wait()])
+        yield from close_run()
+        yield Msg("unstage", camera, group="A")
+        log.add("unstaging")
+        yield from wait("A")
+
+    def task() -> Any:
+        yield from trigger(camera, wait=True)
+
+    gate = on_loop(engine, asyncio.Event)
+    future = engine(plan())
+    log.wait_for("held")
+    late = engine.background.launch(task(), on_conflict="pause")
+    on_loop(engine, lambda: None)
+    engine.loop.call_soon_threadsafe(gate.set)
+    log.wait_for("unstaging")
+    for _ in range(5):  # the loop turns, and the task has yet to begin
+        on_loop(engine, lambda: None)
+    assert camera.did.count("trigger") == 1
+    on_loop(engine, unstaged.finish)
+    future.result(WAIT)
+    late.result(WAIT)
+    assert camera.did.count("trigger") == 2
 
 
 def test_a_plan_that_waits_for_the_task_that_waits_for_it_says_so(engine: RunEngine) -> None:

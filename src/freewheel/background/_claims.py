@@ -30,6 +30,12 @@ def _nobody(_: Holder | None) -> tuple[()]:
     return ()
 
 
+def _touches(used: Any, parts: Parts) -> bool:
+    """Tell whether a device is one of the parts, contains one, or is contained in one."""
+    above = device_chain(used)
+    return any(id(used) in chain or id(part) in above for part, chain in parts)
+
+
 @final
 class ClaimsLedger(Mapping[Any, str]):
     """Who holds which device, as a mapping from device to the holder's name.
@@ -122,6 +128,14 @@ class ClaimsLedger(Mapping[Any, str]):
                     if claim.keeps_out(holder):
                         found[id(claim)] = claim
         return list(found.values())
+
+    def mover(self, holder: Holder, device: Any) -> Holder | None:
+        """Return who keeps ``holder`` from ``device`` by moving it without having claimed it."""
+        parts = parts_of(device)
+        for used, user in self._in_use(holder):
+            if user is not holder and holder not in user.lends_to and _touches(used, parts):
+                return user
+        return None
 
     def overlap(self, one: Any, other: Any) -> bool:
         """Tell whether one of two devices is the other, contains it, or drives it."""
@@ -228,9 +242,8 @@ class ClaimsLedger(Mapping[Any, str]):
         for used, user in self._in_use(holder):
             if user is holder or user is lender or holder in user.lends_to:
                 continue
-            for part, chain in parts:
-                if id(used) in chain or id(part) in device_chain(used):
-                    raise ResourceConflictError(device, user, holder)
+            if _touches(used, parts):
+                raise ResourceConflictError(device, user, holder)
 
     # -- releasing ----------------------------------------------------------------------------
 

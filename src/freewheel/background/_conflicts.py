@@ -55,12 +55,15 @@ class Conflicts:
         self._waited_for: dict[Life, Holder] = {}
         # Written by the loop's thread, read by all: whether anybody waits for a change at all.
         self._watching = False
-        claims.when_changed(self._claims_changed)
+        claims.when_changed(self.changed)
 
     # -- waiting for a change -------------------------------------------------------------------
 
-    def _claims_changed(self) -> None:
-        # In the thread that changes, with nothing locked.
+    def changed(self) -> None:
+        """Look again for those who wait: a claim has changed, or what is moved without one.
+
+        From any thread, with nothing locked; it is called often, and quick while nobody waits.
+        """
         if self._watching:
             self._spawner.call(self._wake)
 
@@ -111,15 +114,14 @@ class Conflicts:
         task = life.task
         while True:
             change = self._next_change()
-            claims = self._claims.conflicts(task, device)
-            if not claims:
+            users = [claim.user for claim in self._claims.conflicts(task, device)]
+            if (mover := self._claims.mover(task, device)) is not None:
+                users.append(mover)
+            if not users:
                 return
-            for claim in claims:
-                if (
-                    self._roster.life_of(claim.user) is not None
-                    or self._waited_for.get(life) is claim.user
-                ):
-                    raise ResourceConflictError(device, claim.user, task)
+            for user in users:
+                if self._roster.life_of(user) is not None or self._waited_for.get(life) is user:
+                    raise ResourceConflictError(device, user, task)
             self._wanting[life] = device, change
             try:
                 await change

@@ -96,9 +96,9 @@ _REMEDY: Final = "Wait until {holder} has ended or releases {device}, or cancel 
 #: What to do, by who asks and who holds.
 _REMEDIES: Final[dict[tuple[str | None, str | None], str]] = {
     ("hand", "plan"): (
-        "Pause the plan: then it lends {device} to you, and gets it back before it goes on. What "
-        "may change while it runs is set between two of its messages: "
-        "RE.by_hand.set(..., between=True)."
+        "Pause the plan: then it lends {device} to you, and gets it back before it goes on. A "
+        "setting that the plan leaves to you, such as the exposure time of a live view, is set "
+        "between two of its messages: RE.by_hand.set(..., between=True)."
     ),
     ("hand", "task"): "Pause the task, which then lends {device} to you, or cancel it.",
     ("task", "plan"): (

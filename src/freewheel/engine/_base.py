@@ -133,7 +133,10 @@ class EngineBase(BlueskyEngine):
         tasks = core.tasks = OwnedTasks(core)
         changed = self.events.claims_changed
 
+        conflicts = self.background.conflicts
+
         def use_changed() -> None:
+            conflicts.changed()
             if len(changed):  # asked for each status: often nobody listens
                 teller.tell_latest(changed, claims.by_name)
 
