@@ -87,6 +87,20 @@ def test_a_tasks_run_is_passed_on_when_no_other_is_open(RE: RunEngine) -> None: 
     assert seen == ["start", "descriptor", "event", "stop"]
 
 
+def test_runs_that_one_plan_nests_come_all(RE: RunEngine) -> None:  # noqa: N803
+    seen: list[str] = []
+    RE.subscribe(lambda name, _: seen.append(name), runs="one")
+
+    def nested() -> Any:
+        yield Msg("open_run", run="outer")
+        yield Msg("open_run", run="inner")
+        yield Msg("close_run", run="inner")
+        yield Msg("close_run", run="outer")
+
+    RE(nested()).result(10)
+    assert seen == ["start", "start", "stop", "stop"]
+
+
 def test_blueskys_table_gets_that_by_itself(
     RE: RunEngine,  # noqa: N803
     caplog: pytest.LogCaptureFixture,

@@ -36,9 +36,9 @@ def takes_one_run(func: object) -> bool:
 class OneRun:
     """Gives a subscriber the foreground's runs, and those of tasks while no such run is open.
 
-    A task's run that begins while the subscriber has one is left out as a whole. When the
+    A task's run that begins while the subscriber has another one is left out as a whole. When the
     foreground opens a run, a task's run that the subscriber has is given up: its stop document
-    does not come. A run that the foreground opens within one of its own is left out too.
+    does not come. Runs that one foreground plan nests come as they do with bluesky's engine.
 
     All of it runs on the engine's loop.
 
@@ -50,39 +50,44 @@ class OneRun:
         Tells whether the document that is emitted at this moment is the foreground's.
     """
 
-    __slots__ = ("_descriptors", "_func", "_in_foreground", "_is_foregrounds", "_run")
+    __slots__ = ("_func", "_in_foreground", "_of_task", "_runs")
 
     def __init__(self, func: Callable[[str, Any], Any], in_foreground: Callable[[], bool]) -> None:
         self._func = func
         self._in_foreground = in_foreground
-        self._run: str | None = None  # the uid of the run that the subscriber has
-        self._is_foregrounds = False
-        self._descriptors: set[str] = set()  # of that run
+        # The runs that the subscriber has, with their descriptors, by uid.
+        self._runs: dict[str, set[str]] = {}
+        self._of_task: str | None = None  # the one among them that is a task's: then the only one
 
     def __call__(self, name: str, doc: Any) -> None:
-        """Pass a document on if it belongs to the run that the subscriber has."""
+        """Pass a document on if it belongs to a run that the subscriber has."""
         if name == "start":
             self._start(doc)
-        elif self._belongs(name, doc):
+        elif self._belongs(doc):
             if name == "descriptor":
-                self._descriptors.add(doc["uid"])
+                self._runs[doc["run_start"]].add(doc["uid"])
             elif name == "stop":
-                self._run = None
+                del self._runs[doc["run_start"]]
             self._func(name, doc)
 
     def _start(self, doc: Any) -> None:
-        foreground = self._in_foreground()
-        if self._run is not None and (self._is_foregrounds or not foreground):
+        uid = doc["uid"]
+        if self._in_foreground():
+            if self._of_task is not None:
+                self._runs.pop(self._of_task, None)
+            self._of_task = None
+        elif self._runs:
             return
-        self._run, self._is_foregrounds = doc["uid"], foreground
-        self._descriptors.clear()
+        else:
+            self._of_task = uid
+        self._runs[uid] = set()
         self._func("start", doc)
 
-    def _belongs(self, name: str, doc: Any) -> bool:
-        if self._run is None:
+    def _belongs(self, doc: Any) -> bool:
+        if not self._runs:
             return False
         if "run_start" in doc:
-            return bool(doc["run_start"] == self._run)
+            return doc["run_start"] in self._runs
         if "descriptor" in doc:
-            return doc["descriptor"] in self._descriptors
+            return any(doc["descriptor"] in known for known in self._runs.values())
         return True  # a datum: harmless to whoever has not asked for its resource
