@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["CoreDevice", "Followed"]
 
 
-class Followed(Subscribable[Any]):
-    """Something with one value, which can be followed: by `monitor`, and by windows.
+class Followed(StandardReadable, Subscribable[Any]):
+    """A device of one value, which can be followed: by `monitor`, and by windows.
 
     Attributes
     ----------
@@ -31,6 +31,11 @@ class Followed(Subscribable[Any]):
     def followed(self) -> SignalR[Any]:
         """The signal of the value."""
         raise NotImplementedError
+
+    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
+        """Name the device; its reading has the same name."""
+        super().set_name(name, child_name_separator=child_name_separator)
+        self.followed.set_name(name)
 
     def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
         """Call a function with the reading, now and at each change. On the loop."""

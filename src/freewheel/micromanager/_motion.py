@@ -10,7 +10,6 @@ from bluesky.protocols import Location, Movable, Stoppable
 from ophyd_async.core import (
     SignalMetadata,
     SignalR,
-    StandardReadable,
     StandardReadableFormat,
     WatchableAsyncStatus,
     WatcherUpdate,
@@ -104,7 +103,65 @@ async def _told(
     yield WatcherUpdate(target, initial, target, name, "um", 3)
 
 
-class Stage(CoreDevice, Followed, Movable[float], Stoppable):
+class _Axis(Followed, Movable[float], Stoppable):
+    """One position that can be set: a stage of one axis, or one axis of a stage of two.
+
+    Attributes
+    ----------
+    position : SignalR[float]
+        Where it is [um]; the key of the reading is the device's name.
+    """
+
+    def _follow(self, port: Port, key: str, mover: _Mover, access: Access[float]) -> None:
+        """Take what moves it, under ``key``, and what tells where it is; before it has a name."""
+        self._key = key
+        self._mover = mover
+        self._access = access
+        self._backend = CoreBackend(float, port, access)
+        self.position = SignalR(self._backend)
+        self.add_readables([self.position], StandardReadableFormat.HINTED_SIGNAL)
+
+    @property
+    def followed(self) -> SignalR[float]:
+        """The signal of the position."""
+        return self.position
+
+    @WatchableAsyncStatus.wrap
+    async def set(self, value: float) -> AsyncIterator[WatcherUpdate[float]]:
+        """Go to a position [um].
+
+        Raises
+        ------
+        ValueError
+            Outside of the limits, where the core tells them, or if it is no finite number.
+        CoreError
+            When the core refuses, or the stage is stopped on its way.
+        """
+        access, target = self._access, float(value)
+        checked(f"{self.name} ({access.label!r})", value, access.metadata)
+        task = self._mover.move({self._key: target})
+        async for update in _told(task, self._backend, self.name, target):
+            yield update
+
+    def show(self, position: float) -> None:
+        """Take it for granted that the stage is somewhere, as in a sequence run by hardware."""
+        self._backend.show(position)
+
+    async def refresh(self) -> None:
+        """Have those who follow the position told of it anew, after something else moved it."""
+        await self._backend.refresh()
+
+    async def stop(self, success: bool = True) -> None:
+        """Stop the stage where it is: all of its axes."""
+        await self._mover.stop(success)
+
+    async def locate(self) -> Location[float]:
+        """Return where it is and where it was told to go."""
+        position = await self.position.get_value()
+        return Location(setpoint=self._mover.targets.get(self._key, position), readback=position)
+
+
+class Stage(CoreDevice, _Axis):
     """A stage of one axis, such as a focus drive.
 
     Parameters
@@ -120,66 +177,17 @@ class Stage(CoreDevice, Followed, Movable[float], Stoppable):
 
     def __init__(self, port: Port, label: str, name: str = "") -> None:
         core = port.core
-        self._metadata = _stage_limits(port, label)
-        self._mover = _Mover(port, label, lambda targets: core.setPosition(label, targets["z"]))
-        self._backend = CoreBackend(
-            float,
-            port,
-            Access(
-                label,
-                "its position",
-                get=lambda: float(core.getPosition(label)),
-                topics=[("position", label)],
-                convert=float,
-                metadata=self._metadata,
-            ),
+        access = Access(
+            label,
+            "its position",
+            get=lambda: float(core.getPosition(label)),
+            topics=[("position", label)],
+            convert=float,
+            metadata=_stage_limits(port, label),
         )
-        self.position = SignalR(self._backend)
-        self.add_readables([self.position], StandardReadableFormat.HINTED_SIGNAL)
+        mover = _Mover(port, label, lambda targets: core.setPosition(label, targets["z"]))
+        self._follow(port, "z", mover, access)
         super().__init__(port, label, name)
-
-    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
-        """Name the device; its reading has the same name."""
-        super().set_name(name, child_name_separator=child_name_separator)
-        self.position.set_name(name)
-
-    @property
-    def followed(self) -> SignalR[float]:
-        """The signal of the position."""
-        return self.position
-
-    @WatchableAsyncStatus.wrap
-    async def set(self, value: float) -> AsyncIterator[WatcherUpdate[float]]:
-        """Go to a position [um].
-
-        Raises
-        ------
-        ValueError
-            Outside of the limits.
-        CoreError
-            When the core refuses, or the stage is stopped on its way.
-        """
-        checked(f"{self.name} ({self.label!r})", value, self._metadata)
-        task = self._mover.move({"z": float(value)})
-        async for update in _told(task, self._backend, self.name, float(value)):
-            yield update
-
-    def show(self, position: float) -> None:
-        """Take it for granted that the stage is somewhere, as in a sequence run by hardware."""
-        self._backend.show(position)
-
-    async def refresh(self) -> None:
-        """Have those who follow the position told of it anew, after something else moved it."""
-        await self._backend.refresh()
-
-    async def stop(self, success: bool = True) -> None:
-        """Stop it where it is."""
-        await self._mover.stop(success)
-
-    async def locate(self) -> Location[float]:
-        """Return where it is and where it was told to go."""
-        position = await self.position.get_value()
-        return Location(setpoint=self._mover.targets.get("z", position), readback=position)
 
 
 def _stage_limits(port: Port, label: str) -> SignalMetadata:
@@ -195,71 +203,32 @@ def _stage_limits(port: Port, label: str) -> SignalMetadata:
     return metadata
 
 
-class XYAxis(StandardReadable, Followed, Movable[float], Stoppable):
+class XYAxis(_Axis):
     """One axis of an XY stage. Moving it leaves the other where it is, or on its way.
 
     Parameters
     ----------
-    stage : XYStage
-        The stage.
+    port, label
+        As for `CoreDevice`; the stage's.
     axis : str
         ``"x"`` or ``"y"``.
+    mover : _Mover
+        What moves the stage.
     """
 
     def __init__(self, port: Port, label: str, axis: str, mover: _Mover) -> None:
         index = "xy".index(axis)
-        self._axis = axis
-        self._label = label
-        self._mover = mover
         core = port.core
-        self.backend = CoreBackend(
-            float,
-            port,
-            Access(
-                label,
-                f"its {axis} position",
-                get=lambda: float((core.getXPosition, core.getYPosition)[index](label)),
-                topics=[("xy", label)],
-                convert=lambda position: float(position[index]),
-                metadata={"units": "um", "precision": 3},
-            ),
+        access = Access(
+            label,
+            f"its {axis} position",
+            get=lambda: float((core.getXPosition, core.getYPosition)[index](label)),
+            topics=[("xy", label)],
+            convert=lambda position: float(position[index]),
+            metadata={"units": "um", "precision": 3},
         )
-        self.position = SignalR(self.backend)
-        self.add_readables([self.position], StandardReadableFormat.HINTED_SIGNAL)
+        self._follow(port, axis, mover, access)
         super().__init__()
-
-    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
-        """Name the axis; its reading has the same name."""
-        super().set_name(name, child_name_separator=child_name_separator)
-        self.position.set_name(name)
-
-    @property
-    def followed(self) -> SignalR[float]:
-        """The signal of the position."""
-        return self.position
-
-    @WatchableAsyncStatus.wrap
-    async def set(self, value: float) -> AsyncIterator[WatcherUpdate[float]]:
-        """Go to a position [um].
-
-        Raises
-        ------
-        CoreError
-            When the core refuses, or the stage is stopped on its way.
-        """
-        checked(f"{self.name} ({self._label!r})", value, {})
-        task = self._mover.move({self._axis: float(value)})
-        async for update in _told(task, self.backend, self.name, float(value)):
-            yield update
-
-    async def stop(self, success: bool = True) -> None:
-        """Stop the stage: both axes."""
-        await self._mover.stop(success)
-
-    async def locate(self) -> Location[float]:
-        """Return where it is and where it was told to go."""
-        position = await self.position.get_value()
-        return Location(setpoint=self._mover.targets.get(self._axis, position), readback=position)
 
 
 class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
@@ -315,7 +284,7 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
             left = math.dist(await self._place(), place)
             yield WatcherUpdate(whole - left, 0.0, whole, self.name, "um", 3)
         task.result()
-        await asyncio.gather(self.x.backend.refresh(), self.y.backend.refresh())
+        await asyncio.gather(self.x.refresh(), self.y.refresh())
         yield WatcherUpdate(whole, 0.0, whole, self.name, "um", 3)
 
     async def _place(self) -> tuple[float, float]:
@@ -326,8 +295,8 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
 
     def show(self, x: float, y: float) -> None:
         """Take it for granted that the stage is somewhere, as in a sequence run by hardware."""
-        self.x.backend.show(x)
-        self.y.backend.show(y)
+        self.x.show(x)
+        self.y.show(y)
 
     async def stop(self, success: bool = True) -> None:
         """Stop it where it is."""

@@ -8,7 +8,6 @@ from bluesky.protocols import Location, Movable
 from ophyd_async.core import (
     AsyncStatus,
     SignalRW,
-    StandardReadable,
     StandardReadableFormat,
     StrictEnum,
 )
@@ -56,11 +55,6 @@ class StateDevice(CoreDevice, Followed, Movable["str | int"]):
         self.state: SignalRW[Any] = SignalRW(CoreBackend(choice, port, access))
         self.add_readables([self.state], StandardReadableFormat.HINTED_SIGNAL)
         super().__init__(port, label, name)
-
-    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
-        """Name the device; its reading has the same name."""
-        super().set_name(name, child_name_separator=child_name_separator)
-        self.state.set_name(name)
 
     @property
     def followed(self) -> SignalRW[Any]:
@@ -127,11 +121,6 @@ class Shutter(CoreDevice, Followed, Movable["Opening | str | bool"]):
         self.add_readables([self.state], StandardReadableFormat.HINTED_SIGNAL)
         super().__init__(port, label, name)
 
-    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
-        """Name the device; its reading has the same name."""
-        super().set_name(name, child_name_separator=child_name_separator)
-        self.state.set_name(name)
-
     @property
     def followed(self) -> SignalRW[Any]:
         """The signal of its state."""
@@ -153,7 +142,7 @@ def _opening(is_open: bool) -> Opening:
     return Opening.OPEN if is_open else Opening.CLOSED
 
 
-class ConfigGroup(StandardReadable, Followed, Movable[str]):
+class ConfigGroup(Followed, Movable[str]):
     """A group of a configuration: presets, each of which sets several properties.
 
     Its reading is the preset that holds now, or ``""`` when none does.
@@ -201,11 +190,6 @@ class ConfigGroup(StandardReadable, Followed, Movable[str]):
         self.preset: SignalRW[Any] = SignalRW(self._backend)
         self.add_readables([self.preset], StandardReadableFormat.HINTED_SIGNAL)
         super().__init__(name=name)
-
-    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
-        """Name the device; its reading has the same name."""
-        super().set_name(name, child_name_separator=child_name_separator)
-        self.preset.set_name(name)
 
     @property
     def followed(self) -> SignalRW[Any]:
