@@ -432,11 +432,10 @@ class Life:
 
 
 def _future_of(name: str, loop_thread: threading.Thread) -> EngineFuture[Any]:
-    future: EngineFuture[Any] = EngineFuture(
+    # Under way: or else it could be cancelled in the task's place.
+    return EngineFuture.under_way(
         f"the background task {name!r}",
         loop_thread,
         f"In a plan write `yield from wait_for_background({name!r})`; in a coroutine `await "
         "task.future`; in a callback use `task.future.add_done_callback`.",
     )
-    future.set_running_or_notify_cancel()  # or else it could be cancelled in the task's place
-    return future

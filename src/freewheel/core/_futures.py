@@ -14,6 +14,7 @@ from ._errors import ForkedProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from typing import Self
 
 __all__ = ["EngineFuture", "failure_text"]
 
@@ -75,6 +76,15 @@ class EngineFuture(Future[T]):
         # One entry for each who waits: appended and popped by any thread, each in one step.
         self._listeners: list[None] = []
         self._observed = False  # only ever set, by any thread
+
+    @classmethod
+    def under_way(
+        cls, what: str, thread: threading.Thread, hint: str = _HINT, *, tells: bool = False
+    ) -> Self:
+        """Return one that stands for something that has begun: nobody can cancel it."""
+        future = cls(what, thread, hint, tells=tells)
+        future.set_running_or_notify_cancel()
+        return future
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the result and return it; from any thread but the engine's own.

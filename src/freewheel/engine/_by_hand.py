@@ -109,10 +109,9 @@ class ByHand:
         for outer in hands_here():
             outer.lends_to.add(hand)
         self._background.claims.acquire(hand, [device])
-        future: EngineFuture[Any] = EngineFuture(
+        future: EngineFuture[Any] = EngineFuture.under_way(
             f"the move of {name!r} by hand", self._core.thread, tells=True
         )
-        future.set_running_or_notify_cancel()
         with self._lock:
             closed = self._closed
             if not closed:

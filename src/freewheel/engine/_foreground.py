@@ -190,9 +190,7 @@ class Foreground:
         return future
 
     def _future(self, what: str) -> EngineFuture[Any]:
-        future: EngineFuture[Any] = EngineFuture(what, self._core.thread)
-        future.set_running_or_notify_cancel()
-        return future
+        return EngineFuture.under_way(what, self._core.thread)
 
     def begin_close(self, why: str) -> EngineFuture[Any] | None:
         """Refuse further plans, and abort what runs.
