@@ -131,9 +131,13 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def mover(self, holder: Holder, device: Any) -> Holder | None:
         """Return who keeps ``holder`` from ``device`` by moving it without having claimed it."""
-        parts = parts_of(device)
+        return self._mover(holder, parts_of(device))
+
+    def _mover(self, holder: Holder, parts: Parts, lender: Holder | None = None) -> Holder | None:
         for used, user in self._in_use(holder):
-            if user is not holder and holder not in user.lends_to and _touches(used, parts):
+            if user is holder or user is lender or holder in user.lends_to:
+                continue
+            if _touches(used, parts):
                 return user
         return None
 
@@ -239,11 +243,9 @@ class ClaimsLedger(Mapping[Any, str]):
         After its claim was written down: whoever is about to move something without a claim says
         so first and looks for claims then, so that at least one of the two sees the other.
         """
-        for used, user in self._in_use(holder):
-            if user is holder or user is lender or holder in user.lends_to:
-                continue
-            if _touches(used, parts):
-                raise ResourceConflictError(device, user, holder)
+        mover = self._mover(holder, parts, lender)
+        if mover is not None:
+            raise ResourceConflictError(device, mover, holder)
 
     # -- releasing ----------------------------------------------------------------------------
 

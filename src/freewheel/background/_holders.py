@@ -73,8 +73,8 @@ class HandHold:
     Attributes
     ----------
     lends_to : set of Holder
-        The plans that were submitted by whoever holds, while he did. Added to on the loop's
-        thread.
+        The plans, tasks and moves that were submitted by whoever holds, while he did. Added to by
+        any thread, each time in one step.
     """
 
     __slots__ = ("lends_to", "name")

@@ -36,7 +36,8 @@ class OwnedTasks:
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
-        #: Who the plan is in the ledger: a task, or for a foreground plan made when needed.
+        # Who the plan is in the ledger: a task, or for a foreground plan, and for no other, a
+        # holder that is made when needed.
         self.task: BackgroundTask | None = None
         self._holder: PlanHolder | None = None
         self._supervisor: Supervisor | None = None
@@ -124,12 +125,12 @@ class OwnedTasks:
 
     def rest(self, at_rest: bool) -> None:
         """Lend what the plan holds to people, while it is paused."""
-        if self.task is None and self._holder is not None:
+        if self._holder is not None:
             self._holder.rest(at_rest)
 
     async def until_back(self) -> None:
         """Wait until people have given that back."""
-        if self.task is None and self._holder is not None:
+        if self._holder is not None:
             what = f"The plan {self._core.plan_name!r}"
             await self.background.conflicts.until_back(self._holder, what)
 
@@ -154,7 +155,7 @@ class OwnedTasks:
 
     def release(self) -> None:
         """Give up all that the plan holds: its clean-up is over."""
-        if self._holder is not None and self.task is None:
+        if self._holder is not None:
             self.background.conflicts.release_all(self._holder)
         self._holder = None
 

@@ -132,8 +132,9 @@ class StopAll:
 
     def __call__(self, reason: str) -> EngineFuture[None]:
         """Stop everything; see `RunEngine.stop_all`."""
-        future: EngineFuture[None] = EngineFuture("the stop of everything", self._core.thread)
-        future.set_running_or_notify_cancel()
+        future: EngineFuture[None] = EngineFuture.under_way(
+            "the stop of everything", self._core.thread
+        )
         why = f"everything was stopped{f': {reason}' if reason else ''}"
         stops = self._stops()
         _log.warning(
@@ -146,7 +147,8 @@ class StopAll:
         for stop in stops:
             if not stop.on_loop:
                 stop.begin()
-        self._core.call_on_loop(self._begin_on_loop, stops, reason or why)
+        self._core.call_on_loop(self._begin_on_loop, stops)
+        self._core.call_on_loop(self._cancel_tasks, reason or why)
         ended = self._foreground.end_all(reason or why, why)
         threading.Thread(
             target=self._see_to_the_end,
@@ -163,14 +165,12 @@ class StopAll:
 
     # -- on the loop --------------------------------------------------------------------------
 
-    def _begin_on_loop(self, stops: list[_Stop], reason: str = "") -> None:
+    def _begin_on_loop(self, stops: list[_Stop]) -> None:
         for stop in stops:
             if stop.on_loop:
                 task = stop.begin_on_loop()
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        if reason:
-            self._cancel_tasks(reason)
 
     def _cancel_tasks(self, reason: str) -> tuple[Any, ...]:
         lives = self._background.roster.alive

@@ -62,12 +62,6 @@ class Command:
     refused_in_child: str = ""
     private: bool = False
 
-    @property
-    def needs_device(self) -> bool:
-        """Whether the plan must be free to use the device that the message is about."""
-        verb = VERBS.get(self.name)
-        return verb is not None and verb.needs
-
 
 class _Checked:
     """A command that may have to make its way to the device first.
