@@ -418,6 +418,10 @@ def test_commands_registered_by_a_user_work_in_tasks(engine: RunEngine) -> None:
     assert engine.background.launch(task()).result(10) == "HEY"
     engine.unregister_command("shout")
     assert "shout" in str(engine.background.launch(task()).exception(10))
+    assert "shout" not in engine.commands
+    engine.register_command("shout", shout)
+    assert engine.background.launch(task()).result(10) == "HEY"
+    assert "shout" in engine.commands
 
 
 def test_what_is_unregistered_on_the_engine_is_unknown_in_tasks_too(engine: RunEngine) -> None:

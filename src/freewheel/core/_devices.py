@@ -198,6 +198,14 @@ def device_name(device: Any, otherwise: str | None = None) -> str:
     return repr(device) if otherwise is None else otherwise
 
 
+def safe_name(device: Any) -> str:
+    """Return the name of a device whose own code may raise; for what must go on all the same."""
+    try:
+        return device_name(device)
+    except Exception:
+        return f"{type(device).__name__} without a name"
+
+
 def quoted_name(part: object) -> str:
     """Return the quoted name of a device, of who holds it, or of who asks for it.
 

@@ -166,7 +166,7 @@ class EngineBase(BlueskyEngine):
         """
         household = self._core.household
         household.commands = MappingProxyType({**household.commands, name: func})
-        self._core.registry.register(name, func)
+        self._core.registry.register(name, func, household.commands)
 
     def unregister_command(self, name: str) -> None:
         """Forget a command, for this engine's plans and for background plans."""

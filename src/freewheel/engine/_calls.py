@@ -117,7 +117,6 @@ class Call:
 
     start: PlanStart
     future: PlanFuture
-    thread: threading.Thread
     ends: list[EngineFuture[Any]] = field(default_factory=list)  # of stop, abort and halt
     # Futures of a plan that was resumed before its pause had come: they end with that pause.
     resumed: list[PlanFuture] = field(default_factory=list)
@@ -135,7 +134,7 @@ class Call:
             plan, normalize_subs_input(subs), metadata, messages=_checked_messages(plan)
         )
         future = PlanFuture(name or plan_name(plan), thread)
-        return cls(start, future, thread, hands=hands_here())
+        return cls(start, future, hands=hands_here())
 
     @property
     def name(self) -> str:

@@ -24,7 +24,9 @@ WAIT_FOR_OWNED: Final = "_wait_for_owned_tasks"
 
 @final
 class OwnedTasks:
-    """The tasks of an engine's plan. All of it on the engine's loop.
+    """The tasks of an engine's plan. All of it on the engine's loop, but for `holder`.
+
+    `holder` and `is_holder` are asked from any thread.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from freewheel.background import TaskStatus
 from freewheel.core import EngineFuture, NotStoppedError, WaitTimeoutError
 from freewheel.core._crossings import completion, run_soon
-from freewheel.core._devices import device_name
+from freewheel.core._devices import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ class _Stop:
 
     def __init__(self, device: Any, loop: asyncio.AbstractEventLoop) -> None:
         self.device = device
-        self.name = _name_of(device)
+        self.name = safe_name(device)
         self.error: BaseException | None = None
         self.begun = False
         self.over = threading.Event()
@@ -99,13 +99,6 @@ def _has_stop(device: Any) -> bool:
         return True  # calling it tells why
 
 
-def _name_of(device: Any) -> str:
-    try:
-        return device_name(device)
-    except Exception:
-        return f"{type(device).__name__} without a name"
-
-
 def _moving(device: Any) -> object:
     try:
         return getattr(device, "moving", None)
@@ -144,10 +137,7 @@ class StopAll:
         )
         # The order counts: first what goes out without the loop, then what the loop does before
         # it hears that the plan is to end.
-        for stop in stops:
-            if not stop.on_loop:
-                stop.begin()
-        self._core.call_on_loop(self._begin_on_loop, stops)
+        self._begin(stops)
         self._core.call_on_loop(self._cancel_tasks, reason or why)
         ended = self._foreground.end_all(reason or why, why)
         threading.Thread(
@@ -162,6 +152,13 @@ class StopAll:
         claimed: Iterable[Any] = (*self._background.claims, *self._by_hand.moving)
         devices = self._core.household.touched.devices(claimed)
         return [_Stop(device, self._core.loop) for device in devices if _has_stop(device)]
+
+    def _begin(self, stops: list[_Stop]) -> None:
+        """Call them all: at once, or on the loop what belongs there; from any thread."""
+        for stop in stops:
+            if not stop.on_loop:
+                stop.begin()
+        self._core.call_on_loop(self._begin_on_loop, stops)
 
     # -- on the loop --------------------------------------------------------------------------
 
@@ -250,10 +247,7 @@ class StopAll:
             for stop in self._stops()
             if id(stop.device) not in hangs and _moving(stop.device) is not False
         ]
-        for stop in again:
-            if not stop.on_loop:
-                stop.begin()
-        self._core.call_on_loop(self._begin_on_loop, again)
+        self._begin(again)
         latest = {id(stop.device): stop for stop in (*first, *again)}
         return [text for stop in latest.values() if (text := self._what_became_of(stop, deadline))]
 

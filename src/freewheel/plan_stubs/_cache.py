@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bluesky.utils import Msg
 
 from freewheel.core._groups import fresh_group
-
-from ._support import is_triggerable
+from freewheel.core._triggerable import is_triggerable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

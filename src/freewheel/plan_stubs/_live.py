@@ -9,8 +9,7 @@ from bluesky.utils import Msg, all_safe_rewind
 
 from freewheel.core._devices import device_chain
 from freewheel.core._groups import fresh_group
-
-from ._support import is_triggerable
+from freewheel.core._triggerable import is_triggerable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

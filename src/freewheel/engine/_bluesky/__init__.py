@@ -7,7 +7,7 @@ from ._core import EngineCore
 from ._dispatch import FairDispatcher
 from ._lean import LeanCommands
 from ._plan_run import PlanRun, plan_name
-from ._registry import Command, Handler
+from ._registry import Command, Handler, UnknownCommandError
 from ._requests import Request, Requests
 from ._stack import close_plan
 from ._wait_for import wait_for
@@ -25,6 +25,7 @@ __all__ = [
     "Request",
     "Requests",
     "Suspension",
+    "UnknownCommandError",
     "close_plan",
     "inside_of",
     "loop_threads",

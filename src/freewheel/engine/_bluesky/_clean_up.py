@@ -15,6 +15,7 @@ from bluesky.utils import Msg
 
 from freewheel.core import EngineState
 from freewheel.core._crossings import completion
+from freewheel.core._devices import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -67,7 +68,7 @@ class CleanUp:
         await self._end_tasks()
         for obj in list(core.devices.moved):
             if isinstance(obj, Stoppable):
-                await self._step(f"stop {_name(obj)}", _stop(obj), fatal=False)
+                await self._step(f"stop {safe_name(obj)}", _stop(obj), fatal=False)
         for run in list(core.runs.values()):
             run.clear_monitors()
             await self._step("collect from flyers", run.backstop_collect(), fatal=False)
@@ -104,10 +105,10 @@ class CleanUp:
             try:
                 begun.append((obj, obj.unstage()))
             except BaseException as error:
-                self._mishap(f"unstage {_name(obj)}", error)
+                self._mishap(f"unstage {safe_name(obj)}", error)
         for obj, answer in begun:
             if isinstance(answer, Status) or asyncio.iscoroutine(answer):
-                await self._step(f"unstage {_name(obj)}", completion(answer), fatal=True)
+                await self._step(f"unstage {safe_name(obj)}", completion(answer), fatal=True)
 
     async def _deliver(self) -> BaseException | None:
         first: BaseException | None = None
@@ -150,10 +151,3 @@ class CleanUp:
 
 async def _stop(obj: Stoppable) -> None:
     await maybe_await(obj.stop(success=True))
-
-
-def _name(obj: Any) -> str:
-    try:
-        return str(getattr(obj, "name", None) or repr(obj))
-    except Exception:  # code of the device's own, which is to keep no other from its clean-up
-        return f"{type(obj).__name__} without a name"

@@ -21,6 +21,7 @@ from bluesky.utils import Msg
 from typing_extensions import get_protocol_members
 
 from freewheel.core._groups import fresh_group
+from freewheel.core._triggerable import is_triggerable
 
 from ._bundler import LeanRunBundler
 from ._statuses import Pending
@@ -232,7 +233,7 @@ class LeanCommands:
 
     async def _trigger_and_wait(self, devices: Sequence[Any]) -> bool:
         track = self._core.statuses.track
-        pendings = [track(obj, obj.trigger(), "trigger") for obj in devices if _is_triggerable(obj)]
+        pendings = [track(obj, obj.trigger(), "trigger") for obj in devices if is_triggerable(obj)]
         if not pendings:
             return True
         done = await self._core.statuses.wait_for(pendings, None)
@@ -242,24 +243,12 @@ class LeanCommands:
         group = fresh_group("acquire")
         triggered = False
         for obj in msg.args:
-            if _is_triggerable(obj):
+            if is_triggerable(obj):
                 triggered = True
                 await self.trigger(Msg("trigger", obj, group=group, run=msg.run))
         if triggered:
             await self.wait(Msg("wait", None, group=group, run=msg.run))
         return self._core.under_way.failure is None
-
-
-def _is_triggerable(obj: Any) -> bool:
-    """Return whether a device can be triggered, by its class if possible."""
-    if getattr(obj, "trigger", None) is None:
-        return False
-    if type(obj) in _check_triggerable._rest:
-        return True
-    if not isinstance(obj, Triggerable):
-        return False
-    _check_triggerable(obj)
-    return True
 
 
 def _takes(run: Any, obj: Any, reading: Any) -> bool:

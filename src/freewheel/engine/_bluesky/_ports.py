@@ -135,7 +135,7 @@ class PlanOwner(Protocol):
 
 
 class PlanTasks(Protocol):
-    """The background tasks of a plan; `OwnedTasks`. All on the loop's thread."""
+    """The background tasks of a plan; `OwnedTasks`. On the loop's thread, but for `holder`."""
 
     task: BackgroundTask | None
 

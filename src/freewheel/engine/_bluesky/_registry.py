@@ -112,7 +112,8 @@ def _methods_of(engine: Any, registry: Mapping[str, Any]) -> Mapping[str, Callab
 class CommandRegistry(dict[str, Handler]):
     """What carries out the commands of one engine; bluesky's own registry is a dict as well.
 
-    On the loop's thread, but for `register` and `forget`, each of which is one step.
+    On the loop's thread, but for `register` and `forget`, which leave something that can be used at
+    every moment.
 
     Parameters
     ----------
@@ -192,8 +193,9 @@ class CommandRegistry(dict[str, Handler]):
         for name in self.names():
             self[name]
 
-    def register(self, name: str, handler: Handler) -> None:
-        """Have ``handler`` carry out ``name``; from any thread."""
+    def register(self, name: str, handler: Handler, extra: Mapping[str, Handler | None]) -> None:
+        """Have ``handler`` carry out ``name``; ``extra`` says so from now on. From any thread."""
+        self._extra = extra
         self[name] = self._checked(name, handler)
 
     def forget(self, name: str, extra: Mapping[str, Handler | None]) -> None:

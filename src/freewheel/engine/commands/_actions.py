@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -13,6 +12,8 @@ from weakref import WeakKeyDictionary
 from freewheel.core import SRLatch
 from freewheel.engine._action_board import Offer
 from freewheel.engine._alarm import Alarm
+
+from ._timeouts import checked_timeout
 
 if TYPE_CHECKING:
     from bluesky.utils import Msg
@@ -153,12 +154,9 @@ def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool, 
             raise TypeError(f"wait_for_actions: {name!r} is {latch!r}, which is no SRLatch.")
     if len(events) > _MAX_OFFERED:
         raise ValueError(f"wait_for_actions takes at most {_MAX_OFFERED} latches at once.")
-    timeout = msg.kwargs.get("timeout")
-    if timeout is not None and not timeout >= 0:
-        raise ValueError(f"wait_for_actions: the timeout must be 0 s or more, not {timeout!r}.")
+    timeout = checked_timeout("wait_for_actions", msg.kwargs.get("timeout"))
     wait_for = msg.kwargs.get("wait_for", "set")
     if wait_for not in ("set", "reset"):
         raise ValueError(f'wait_for_actions waits for "set" or "reset", not {wait_for!r}.')
-    endless = timeout is None or math.isinf(timeout)
     hold, fresh = (bool(msg.kwargs.get(name, False)) for name in ("hold", "fresh"))
-    return dict(events), None if endless else timeout, wait_for == "set", hold, fresh
+    return dict(events), timeout, wait_for == "set", hold, fresh

@@ -9,7 +9,7 @@ from bluesky.run_engine import InvalidCommand
 from bluesky.utils import ensure_generator
 
 from freewheel.core import EngineState
-from freewheel.engine._bluesky import close_plan
+from freewheel.engine._bluesky import UnknownCommandError, close_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,11 @@ class Uninterrupted:
 
     async def _handle(self, msg: Msg) -> Any:
         core = self._core
-        if msg.command in _REFUSED or msg.command not in core.registry.names():
+        try:
+            handler = None if msg.command in _REFUSED else core.registry[msg.command]
+        except UnknownCommandError:
+            handler = None
+        if handler is None:
             raise InvalidCommand(
                 f"{msg.command!r} cannot be part of an uninterrupted section of the plan "
                 f"{core.plan_name!r}"
@@ -114,7 +118,7 @@ class Uninterrupted:
         core.devices.seen.add(msg.obj)
         outer, core.message = core.message, msg
         try:
-            return await core.registry[msg.command](msg)
+            return await handler(msg)
         finally:
             core.message = outer
 

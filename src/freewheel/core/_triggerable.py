@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["is_triggerable"]
 
 # Types whose instances have a `trigger` by their class. Bounded by the device classes that a
-# process defines; read and filled by whichever thread iterates a plan: a lost entry costs one
-# more look.
+# process defines; read and filled by engines and by whichever thread iterates a plan: a lost entry
+# costs one more look.
 _triggerable_types: set[type] = set()
 
 
