@@ -111,6 +111,63 @@ def test_what_was_borrowed_is_given_back_unless_it_was_claimed() -> None:
     assert ledger[x] == "a"
 
 
+def test_whoever_lent_last_gets_it_back_first() -> None:
+    _, x, _, _ = tree()
+    ledger, hand = ClaimsLedger(), HandHold("hand")
+    plan, child = PlanHolder("plan"), PlanHolder("child of plan")
+    ledger.acquire(A, [x])
+    ledger.lend(A, plan, x)
+    ledger.acquire(plan, [x])
+    ledger.acquire(child, [x], plan)
+    for holder in (plan, child):
+        holder.rest(True)
+    ledger.acquire(hand, [x])
+    assert ledger.release(plan, [x]) == ()
+    assert ledger.release_all(hand) == (child,)
+    assert ledger.held_by(child) == (x,)
+    assert ledger.lends(A, x)
+    assert ledger.release_all(child) == (A,)
+
+
+def test_what_a_plan_took_back_from_its_task_is_not_passed_by_it_to_an_earlier_lender() -> None:
+    _, x, _, _ = tree()
+    ledger = ClaimsLedger()
+    plan, child = PlanHolder("plan"), PlanHolder("child of plan")
+    ledger.acquire(A, [x])
+    ledger.lend(A, plan, x)
+    ledger.acquire(plan, [x])
+    ledger.acquire(child, [x], plan)
+    ledger.lend(child, plan, x)
+    assert ledger.release(plan, [x]) == (child,)
+    assert ledger.held_by(child) == (x,)
+    assert ledger.release_all(child) == (A,)
+
+
+def test_a_loan_to_a_hand_that_is_just_being_made_is_seen() -> None:
+    _, x, _, _ = tree()
+    ledger, hand, holder = ClaimsLedger(), HandHold("hand"), PlanHolder("plan")
+    asked, go = threading.Event(), threading.Event()
+
+    class Hands:
+        def __contains__(self, who: object) -> bool:
+            asked.set()
+            return go.wait(10)
+
+    ledger.acquire(holder, [x])
+    holder.lends_to = Hands()
+    taking = threading.Thread(target=ledger.acquire, args=(hand, [x]))
+    taking.start()
+    assert asked.wait(10)
+    seen: list[object] = []
+    looking = threading.Thread(target=lambda: seen.append(ledger.lent_to_hands(holder)))
+    looking.start()
+    looking.join(0.05)  # it has to wait for the hand
+    go.set()
+    looking.join(10)
+    taking.join(10)
+    assert seen == [((x, hand),)]
+
+
 def test_hold_is_released_also_when_the_block_raises() -> None:
     x = Device("x")
     ledger = ClaimsLedger()

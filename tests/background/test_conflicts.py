@@ -66,6 +66,46 @@ def test_the_foreground_cancels_a_task_in_its_way_and_a_warning_names_both(
     assert entries[-1] == "task ends"  # before the foreground's message was carried out
 
 
+def exposing(device: Any) -> Any:
+    yield from trigger(device, wait=True)
+
+
+def test_what_a_cancelled_task_measures_ends_before_others_get_the_device(
+    engine: RunEngine,
+) -> None:
+    camera = Device("camera", by_hand=True)
+    task = engine.background.launch(exposing(camera))
+    assert camera.acted.wait(10)
+    camera.acted.clear()
+
+    def expose_again() -> Any:
+        future = engine(exposing(camera))
+        assert not camera.acted.wait(0.1)  # the task's exposure is under way
+        camera.moves[0].finish()
+        assert camera.acted.wait(10)
+        return future
+
+    with pytest.warns(BackgroundWarning, match="is cancelled"):
+        future = expose_again()
+    assert task.status is TaskStatus.CANCELLED
+    camera.moves[1].finish()
+    assert future.exception(10) is None
+
+
+def test_a_task_whose_detector_hangs_ends_all_the_same(
+    engine: RunEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("freewheel.engine._bluesky._clean_up.MEASURE_GRACE", 0.05)
+    camera = Device("camera", by_hand=True)
+    task = engine.background.launch(exposing(camera))
+    assert camera.acted.wait(10)
+    task.cancel()
+    assert task.exception(10) is None
+    assert task.status is TaskStatus.CANCELLED
+    assert "lets go of camera, which did not come to rest" in caplog.text
+    assert not engine.claims
+
+
 def test_a_task_that_pauses_comes_back_when_the_device_is_released(
     engine: RunEngine, log: Log
 ) -> None:

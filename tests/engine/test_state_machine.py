@@ -95,6 +95,7 @@ class Holds:
         task = yield from background(
             self.account.follow(user, use(device)), claims=device, on_conflict=self._lends
         )
+        self.account.began(user, task)
         yield Msg("sleep", None, 0.001)
         with contextlib.suppress(ResourceConflictError):
             yield Msg("trigger", device, group="back")  # taken back

@@ -162,7 +162,8 @@ class ClaimBook:
             Those who have all of theirs back.
         """
         lenders: dict[int, Holder] = {}
-        for loan in [loan for loan in self.loans.values() if loan.lent_to is borrower]:
+        # The latest first: who lent to him last gets it back, and those before him wait for that.
+        for loan in [loan for loan in reversed(self.loans.values()) if loan.lent_to is borrower]:
             lenders[id(loan.holder)] = loan.holder
             claims = list(self.overlapping(loan.chain[0], loan.chain))
             if any(claim.holder is borrower for claim in claims):

@@ -345,8 +345,7 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def lent_to_hands(self, lender: Holder) -> tuple[tuple[Any, Holder], ...]:
         """Return what ``lender`` has lent to people: the devices, with who uses them."""
-        if not self._book.loans:
-            return ()
+        # Not without the lock: a hand may have been told that it may, and be about to take it.
         with self._lock:
             return tuple(
                 (loan.device, loan.user)

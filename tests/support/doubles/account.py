@@ -135,6 +135,12 @@ class Account:
         finally:
             self.ended(user)
 
+    def began(self, user: User, task: Any) -> None:
+        """Note that a task holds what it claims, whether its plan has come to run or not."""
+        for device in user.claims:
+            self.begin(user, device, "claim", "claims")
+        task.future.add_done_callback(lambda _: self.ended(user))
+
     # -- plans --------------------------------------------------------------------------------
 
     def follow(self, user: User, plan: Any) -> Any:
@@ -182,6 +188,9 @@ class Account:
                 if user not in frames:
                     continue
                 top = next(reversed(frames))
+                above = list(frames)[list(frames).index(user) :][1:2]
+                if above and above[0].parent is user:
+                    continue  # a task of its own has it, and that one waits for the hand
                 if top.kind == "hand" and top not in user.lenders:
                     self.blame(f"{user} goes on while {top} has what it lends", device)
 

@@ -29,6 +29,8 @@ __all__ = ["CleanUp"]
 HALT_GRACE: Final = 5.0
 #: The same, once a halt was requested while a clean-up was under way.
 HURRY_GRACE: Final = 0.5
+#: Seconds for what a background plan has begun with devices, such as an exposure, to end.
+MEASURE_GRACE: Final = 2.0
 
 
 @final
@@ -79,6 +81,8 @@ class CleanUp:
                     "close_run", exit_status=self._plan.exit_status, reason=reason, run_id=key
                 )
                 await self._step(f"close run {key!r}", run.close_run(close), fatal=False)
+        if core.tasks.task is not None:
+            await self._step("wait for what it has begun", self._until_measured(), fatal=False)
         core.forget_runs()
         core.statuses.forget()
         core.claim_check.plan_over()
@@ -109,6 +113,22 @@ class CleanUp:
         for obj, answer in begun:
             if isinstance(answer, Status) or asyncio.iscoroutine(answer):
                 await self._step(f"unstage {safe_name(obj)}", completion(answer), fatal=True)
+
+    async def _until_measured(self) -> None:
+        """Wait for what a background plan has begun with devices, which others may use then.
+
+        A plan in the foreground does not wait, as in bluesky: a person ends one whose detector
+        hangs, and begins the next.
+        """
+        left = await self._core.statuses.all_ended(MEASURE_GRACE)
+        if left:
+            self._core.log.warning(
+                "The background plan %r has ended and lets go of %s, which did not come to rest "
+                "within %g s.",
+                self._plan.name,
+                ", ".join(map(safe_name, left)),
+                MEASURE_GRACE,
+            )
 
     async def _deliver(self) -> BaseException | None:
         first: BaseException | None = None

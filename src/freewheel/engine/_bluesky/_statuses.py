@@ -7,6 +7,7 @@ loop. All of it runs on the engine's loop, but for `Pending.finished` and `Statu
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final, final
@@ -16,7 +17,6 @@ from bluesky.utils import FailedStatus
 from freewheel.core._crossings import call_soon
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from bluesky.protocols import Status
@@ -240,6 +240,13 @@ class Statuses:
     def any_under_way(self) -> bool:
         """Tell whether a status of some group has not ended."""
         return any(not status.done for group in self.objects.values() for status in group)
+
+    async def all_ended(self, at_most: float) -> list[Any]:
+        """Wait until nothing is under way, `at_most` seconds; return the devices that still are."""
+        left = {obj: pending for obj, pending in self._latest.items() if not pending.done()}
+        if left:
+            await asyncio.wait([pending() for pending in left.values()], timeout=at_most)
+        return [obj for obj, pending in left.items() if not pending.done()]
 
     def begin(self, plan: PlanUnderWay) -> None:
         """Begin with the statuses of a plan."""
