@@ -421,6 +421,33 @@ def test_a_paused_task_lends_to_hands_too(engine: RunEngine, log: Log) -> None:
     running.result(WAIT)
 
 
+def test_a_task_that_is_about_to_go_on_lends_to_nobody(engine: RunEngine) -> None:
+    motor = Device("m")
+    task = engine.background.launch(endless(), claims=motor)
+    task.pause()
+    until(engine, lambda: task.status is TaskStatus.PAUSED)
+    told: list[Any] = []
+
+    def take() -> None:
+        status = task.status  # it is paused still: the resume is on its way
+        with pytest.raises(ResourceConflictError), engine.claims.hold(motor):
+            pass
+        told.append(status)
+
+    def resume_and_take() -> None:
+        task.resume()
+        engine.loop.call_soon_threadsafe(take)
+
+    on_loop(engine, resume_and_take)
+    until(engine, lambda: told)
+    assert told == [TaskStatus.PAUSED]
+    until(engine, lambda: task.status is TaskStatus.RUNNING)
+    task.pause()
+    until(engine, lambda: task.status is TaskStatus.PAUSED)
+    with engine.claims.hold(motor):  # it lends again
+        assert engine.claims[motor] == "manual move"
+
+
 def test_who_holds_by_hand_lends_to_the_plans_that_he_submits(engine: RunEngine) -> None:
     motor = Device("m")
     with engine.claims.hold(motor, holder="me"):

@@ -326,6 +326,7 @@ class Life:
 
     def _rest_for(self, reason: str) -> asyncio.Task[Any]:
         self._reasons |= {reason}
+        self._inside.goes_on = False
         return self._reconcile_soon()
 
     def let_go(self, reason: str) -> None:
@@ -335,6 +336,8 @@ class Life:
         """
         self._reasons -= {reason}
         if self._rests and not self._reasons and not self._cancel_asked:
+            # First this, and then the look: a hand that comes in between is refused, or seen.
+            self._inside.goes_on = True
             lent = self._ledger.lent_to_hands(self.task)
             if lent and not self.over:
                 self._reasons |= {LENT}

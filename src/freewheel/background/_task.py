@@ -86,19 +86,22 @@ class TaskInside:
         Whom to ask, until the end.
     status : TaskStatus
         Where the task is in its life.
+    goes_on : bool
+        Whether it is about to go on, and lends nothing more, though it is still paused.
     merge : MergeMode or None
         What became of the result.
     value : object
         What the payload returned, if it did.
     """
 
-    __slots__ = ("future", "merge", "name", "requests", "status", "value")
+    __slots__ = ("future", "goes_on", "merge", "name", "requests", "status", "value")
 
     def __init__(self, name: str, requests: Requests, future: EngineFuture[Any]) -> None:
         self.name = name
         self.future = future
         self.requests: Requests | None = requests
         self.status = TaskStatus.WAITING
+        self.goes_on = False
         self.merge: MergeMode | None = None
         self.value: Any = None
 
@@ -131,7 +134,8 @@ class BackgroundTask:
     @property
     def lends_to(self) -> Container[Any]:
         """To whom it lends what it holds: while it is paused, to people."""
-        return HANDS if self._inside.status is TaskStatus.PAUSED else ()
+        inside = self._inside
+        return HANDS if inside.status is TaskStatus.PAUSED and not inside.goes_on else ()
 
     @property
     def future(self) -> EngineFuture[Any]:
