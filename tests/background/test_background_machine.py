@@ -109,7 +109,9 @@ class BackgroundMachine(RuleBasedStateMachine):
 
         def plan() -> Any:
             for kind in kinds:
-                task = User("task", kind, gives_way=conflict == "pause", parent=user)
+                task = User(
+                    "task", kind, gives_way=conflict == "pause", parent=user, lenders=user.lenders
+                )
                 yield from background(
                     self.payload(kind, task, device), on_conflict=conflict, detach=detach
                 )
@@ -127,10 +129,18 @@ class BackgroundMachine(RuleBasedStateMachine):
         def plan() -> Any:
             yield from checkpoint()
             yield from claim(lent)
-            task = User("task", kind, gives_way=conflict == "pause", parent=user, claims=[lent])
+            task = User(
+                "task",
+                kind,
+                gives_way=conflict == "pause",
+                parent=user,
+                lenders=user.lenders,
+                claims=[lent],
+            )
             handle = yield from background(
                 self.payload(kind, task, device, use), claims=lent, on_conflict=conflict
             )
+            self.account.began(task, handle)
             yield from checkpoint()
             yield from sleep(0.002)
             if back:
@@ -182,6 +192,7 @@ class BackgroundMachine(RuleBasedStateMachine):
             task = self.engine.background.launch(
                 payload, claims=claims, on_conflict=conflict, suspendable=suspendable
             )
+            self.account.began(user, task)
             self.futures.append(task.future)
 
     # -- what is asked of them ----------------------------------------------------------------

@@ -326,7 +326,6 @@ class Life:
 
     def _rest_for(self, reason: str) -> asyncio.Task[Any]:
         self._reasons |= {reason}
-        self._inside.goes_on = False
         return self._reconcile_soon()
 
     def let_go(self, reason: str) -> None:
@@ -399,7 +398,10 @@ class Life:
                 return
             if self._reasons and not self._rests and not self._cancel_asked:
                 self._rests = await self._runner.pause() and self._runner is not None
+                self._inside.goes_on = not self._rests
                 self._show()
+            elif self._reasons and self._rests:
+                self._inside.goes_on = False  # it was to go on, and is to rest again
             elif not self._reasons and self._rests:
                 self._rests = False
                 await self._runner.resume()

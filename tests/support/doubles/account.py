@@ -137,8 +137,13 @@ class Account:
 
     def began(self, user: User, task: Any) -> None:
         """Note that a task holds what it claims, whether its plan has come to run or not."""
-        for device in user.claims:
-            self.begin(user, device, "claim", "claims")
+        with self._lock:
+            for device in () if user.over else user.claims:
+                frames = self._frames.setdefault(device, {})
+                top = next(reversed(frames), None)
+                # Else somebody who wins over it has the device by now.
+                if top in (None, user) or user.may_borrow_from(top, device):
+                    frames.setdefault(user, Counter())["claim"] += 1
         task.future.add_done_callback(lambda _: self.ended(user))
 
     # -- plans --------------------------------------------------------------------------------
