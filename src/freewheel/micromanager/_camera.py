@@ -13,7 +13,6 @@ from ophyd_async.core import (
     Array1D,
     AsyncStatus,
     DetectorTrigger,
-    SignalMetadata,
     SignalR,
     SignalRW,
     StandardReadableFormat,
@@ -27,6 +26,7 @@ from ._device import CoreDevice
 from ._errors import CoreError
 from ._frames import FrameLimits, FrameSequence
 from ._image import ImageBackend
+from ._properties import limited
 from ._signals import Access, CoreBackend
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from bluesky.protocols import PartialEvent
     from event_model import DataKey
-    from pymmcore_plus import CMMCorePlus
 
     from ._frames import CoreFrame
     from ._port import Port
@@ -156,7 +155,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         core, label = self._port.core, self.label
 
         def snap() -> npt.NDArray[Any]:
-            _make_current(core, label)
+            self._port.make_current(label)
             core.snapImage()
             return core.getImage()
 
@@ -318,19 +317,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         await super().unstage()
 
 
-def _make_current(core: CMMCorePlus, label: str) -> None:
-    """Make a camera the one that the core snaps with. On the lane of the current camera."""
-    if core.getCameraDevice() != label:
-        core.setCameraDevice(label)
-
-
 def _exposure(port: Port, label: str) -> SignalRW[float]:
     core = port.core
-    metadata: SignalMetadata = {"units": "ms", "precision": 3}
-    if core.hasProperty(label, "Exposure") and core.hasPropertyLimits(label, "Exposure"):
-        low = core.getPropertyLowerLimit(label, "Exposure")
-        high = core.getPropertyUpperLimit(label, "Exposure")
-        metadata["limits"] = {"control": {"low": low, "high": high}}
     access = Access(
         label,
         "its exposure",
@@ -338,7 +326,7 @@ def _exposure(port: Port, label: str) -> SignalRW[float]:
         put=lambda value: core.setExposure(label, float(value)),
         topics=[("exposure", label), ("property", label, "Exposure")],
         convert=float,
-        metadata=metadata,
+        metadata=limited(core, label, "Exposure", {"units": "ms", "precision": 3}),
     )
     return SignalRW(CoreBackend(float, port, access))
 
@@ -354,7 +342,7 @@ def _roi(port: Port, label: str) -> SignalRW[Array1D[np.int32]]:
         if len(roi) != 4:
             raise ValueError(f"a region is left, top, width and height, not {roi}")
         if not any(roi):
-            _make_current(core, label)
+            port.make_current(label)
             core.clearROI()
         else:
             core.setROI(label, *roi)

@@ -139,8 +139,7 @@ class FrameSequence:
     def start(self) -> None:
         """Start the camera, and the thread; on the lane of the current camera."""
         core = self._port.core
-        if core.getCameraDevice() != self._label:
-            core.setCameraDevice(self._label)
+        self._port.make_current(self._label)
         if self.count:
             core.startSequenceAcquisition(self.count, 0.0, True)
         else:

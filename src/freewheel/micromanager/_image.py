@@ -53,8 +53,7 @@ class ImageBackend(SignalBackend[np.ndarray]):
         core, label = self._port.core, self._label
 
         def form() -> tuple[list[int], str]:
-            if core.getCameraDevice() != label:
-                core.setCameraDevice(label)
+            self._port.make_current(label)
             shape = [core.getImageHeight(), core.getImageWidth()]
             size, components = core.getBytesPerPixel(), core.getNumberOfComponents()
             if components > 1:

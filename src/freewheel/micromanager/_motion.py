@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.protocols import Location, Movable, Stoppable
 from ophyd_async.core import (
-    SignalMetadata,
     SignalR,
     StandardReadableFormat,
     WatchableAsyncStatus,
@@ -17,6 +16,7 @@ from ophyd_async.core import (
 
 from ._device import CoreDevice, Followed
 from ._errors import CoreError
+from ._properties import limited
 from ._signals import Access, CoreBackend, checked
 
 if TYPE_CHECKING:
@@ -183,24 +183,11 @@ class Stage(CoreDevice, _Axis):
             get=lambda: float(core.getPosition(label)),
             topics=[("position", label)],
             convert=float,
-            metadata=_stage_limits(port, label),
+            metadata=limited(core, label, "Position", {"units": "um", "precision": 3}),
         )
         mover = _Mover(port, label, lambda targets: core.setPosition(label, targets["z"]))
         self._follow(port, "z", mover, access)
         super().__init__(port, label, name)
-
-
-def _stage_limits(port: Port, label: str) -> SignalMetadata:
-    """Return the limits of a stage, if it has a property that tells them."""
-    metadata: SignalMetadata = {"units": "um", "precision": 3}
-    core = port.core
-    if "Position" in core.getDevicePropertyNames(label) and core.hasPropertyLimits(
-        label, "Position"
-    ):
-        low = core.getPropertyLowerLimit(label, "Position")
-        high = core.getPropertyUpperLimit(label, "Position")
-        metadata["limits"] = {"control": {"low": low, "high": high}}
-    return metadata
 
 
 class XYAxis(_Axis):

@@ -47,6 +47,11 @@ class Port:
         """Return the lane of a device."""
         return self._lanes.setdefault(label, Lane(label))
 
+    def make_current(self, label: str) -> None:
+        """Make a camera the core's current one, which the core then snaps and clears with."""
+        if self.core.getCameraDevice() != label:
+            self.core.setCameraDevice(label)
+
     @property
     def timeout(self) -> float:
         """How long a device may be busy, as the core is set [s]."""

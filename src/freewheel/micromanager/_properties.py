@@ -14,9 +14,11 @@ from ._signals import Access, CoreBackend, enumeration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pymmcore_plus import CMMCorePlus
+
     from ._port import Port
 
-__all__ = ["Properties", "identifier"]
+__all__ = ["Properties", "identifier", "limited"]
 
 _UNITS: Final = re.compile(
     r"[\s_\-\[(](um/s|um|nm|ms|us|s|mW|W|mV|V|mA|A|Hz|kHz|MHz|%|deg|degC|electrons)[\])]?$"
@@ -125,16 +127,22 @@ def _whole(text: str) -> int:
     return int(float(text))
 
 
+def limited(core: CMMCorePlus, label: str, name: str, metadata: SignalMetadata) -> SignalMetadata:
+    """Put the limits of a property into metadata, if there is such a property and it has any."""
+    if core.hasProperty(label, name) and core.hasPropertyLimits(label, name):
+        low = core.getPropertyLowerLimit(label, name)
+        high = core.getPropertyUpperLimit(label, name)
+        metadata["limits"] = {"control": {"low": low, "high": high}}
+    return metadata
+
+
 def _metadata(port: Port, label: str, name: str, choices: tuple[str, ...]) -> SignalMetadata:
     core = port.core
     metadata: SignalMetadata = {}
     if choices:
         metadata["choices"] = list(choices)
         return metadata
-    if core.hasPropertyLimits(label, name):
-        low = core.getPropertyLowerLimit(label, name)
-        high = core.getPropertyUpperLimit(label, name)
-        metadata["limits"] = {"control": {"low": low, "high": high}}
+    limited(core, label, name, metadata)
     units = _KNOWN_UNITS.get(name)
     match = _UNITS.search(name)
     if units is None and match is not None:

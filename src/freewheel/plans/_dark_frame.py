@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Ge
 from bluesky.preprocessors import run_wrapper, stage_wrapper
 from bluesky.protocols import Descriptor, Movable, Readable, Reading
-from bluesky.utils import Msg, MsgGenerator
+from bluesky.utils import MsgGenerator
 from numpy.typing import NDArray
 
 from freewheel.core import ReadingCache
@@ -27,6 +27,7 @@ from freewheel.plan_stubs import (
     save,
     trigger_and_read,
 )
+from freewheel.plan_stubs._answer import answer_of
 
 __all__ = ["DarkFrameResult", "dark_frame"]
 
@@ -127,7 +128,8 @@ def dark_frame(
         for correction in corrections:
             cache = caches[correction.detector_name]
             # Off the loop: the median of many large frames takes seconds.
-            correction.dark = yield from _off_loop(partial(correction.median_of, cache))
+            median_of = partial(asyncio.to_thread, correction.median_of, cache)
+            correction.dark = yield from answer_of(median_of)
         for cache in caches.values():
             yield from clear_cache(cache, wait=True)
         for _ in range(frames):
@@ -167,26 +169,6 @@ def _take_corrected(
         yield from drop()
         raise
     yield from save()
-
-
-def _off_loop(function: Callable[[], T]) -> MsgGenerator[T]:
-    """Call a function on a thread of its own and return its value."""
-    # The tasks that the message is answered with are not looked at: a pause answers with None.
-    values: list[T] = []
-    failures: list[Exception] = []
-
-    async def call() -> None:
-        values.clear()
-        failures.clear()
-        try:
-            values.append(await asyncio.to_thread(function))
-        except Exception as error:
-            failures.append(error)
-
-    yield Msg("wait_for", None, [call])
-    if failures:
-        raise failures[0]
-    return values[0]
 
 
 def _corrections(

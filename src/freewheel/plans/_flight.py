@@ -13,10 +13,11 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.protocols import Stageable
-from bluesky.utils import Msg, maybe_await
+from bluesky.utils import maybe_await
 from ophyd_async.core import DetectorTrigger
 
 from freewheel.core import EngineState, HasSafePoint
@@ -25,14 +26,13 @@ from freewheel.core._crossings import completion
 from ._fly_errors import FlyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bluesky.protocols import Status
-    from bluesky.utils import MsgGenerator
 
     from freewheel.core import FlyPath
 
-__all__ = ["Flight", "FlyDetector", "Flyer", "Landing", "on_loop"]
+__all__ = ["Flight", "FlyDetector", "Flyer", "Landing"]
 
 _log = logging.getLogger("freewheel")
 
@@ -81,7 +81,6 @@ class Landing:
     """A request to land; made for each plan, told and waited for on the engine's loop."""
 
     def __init__(self) -> None:
-        self._asked = asyncio.Event()
         self.state: EngineState | None = None
         #: Called with each request: the flight that is under way looks what has become of it.
         self.wake: Callable[[], None] | None = None
@@ -90,23 +89,17 @@ class Landing:
         """Take note of what was asked for; an end is more than a pause."""
         if self.state not in _ENDING:
             self.state = state
-        self._asked.set()
         if self.wake is not None:
             self.wake()
 
     def forget(self) -> None:
         """Begin anew."""
         self.state = self.wake = None
-        self._asked.clear()
 
     @property
     def is_asked(self) -> bool:
         """Whether the flight is to land."""
-        return self._asked.is_set()
-
-    async def wait(self) -> None:
-        """Wait until it is."""
-        await self._asked.wait()
+        return self.state is not None
 
 
 @dataclass
@@ -198,7 +191,7 @@ class Flight:
             self._tasks[device].add_done_callback(lambda _: self._note())
             watch = getattr(status, "watch", None)
             if watch is not None:
-                watch(_Watcher(self, device))
+                watch(partial(self._note_index, device))
 
     def _flying(self) -> list[Any]:
         return [flyer.device for flyer in self.flyers]
@@ -207,10 +200,10 @@ class Flight:
         self._last_change = time.monotonic()
         self._changed.set()
 
-    def note_index(self, device: Any, index: float) -> None:
+    def _note_index(self, device: Any, /, *, current: float | None = None, **_: Any) -> None:
         """Be told by a status how far its device has come; on the loop."""
-        if index != self._indices.get(device):
-            self._indices[device] = index
+        if current is not None and current != self._indices.get(device):
+            self._indices[device] = current
             self._note()
 
     @property
@@ -229,14 +222,10 @@ class Flight:
             What a device fails with.
         """
         end = time.monotonic() + at_most
-        asked = asyncio.ensure_future(self.landing.wait())
-        try:
-            while not self.is_over and not asked.done() and (left := end - time.monotonic()) > 0:
-                waits = {asked, *(task for task in self._tasks.values() if not task.done())}
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                self._raise_failure()
-        finally:
-            asked.cancel()
+        while not (self.is_over or self.landing.is_asked) and (left := end - time.monotonic()) > 0:
+            self._changed.clear()
+            await self._change_within(left)
+            self._raise_failure()
         self._raise_failure()
         self._raise_silence()
 
@@ -431,19 +420,6 @@ def _compare(name: str, index: int, expected: int) -> None:
         )
 
 
-class _Watcher:
-    """What a status calls with how far its device has come."""
-
-    def __init__(self, flight: Flight, device: Any) -> None:
-        self._flight = flight
-        self._device = device
-
-    def __call__(self, **told: Any) -> None:
-        current = told.get("current")
-        if current is not None:
-            self._flight.note_index(self._device, current)
-
-
 def safe_point_of(device: Any) -> HasSafePoint | None:
     """Return what stops a device at a safe point: itself, or its logic, or nothing."""
     for candidate in (device, getattr(device, "flyable_logic", None)):
@@ -466,24 +442,3 @@ async def _ended(status: Any) -> None:
         if task is not None and task.cancelling():
             raise
         raise FlyError(f"{status!r} was cancelled") from error  # by the device itself
-
-
-def on_loop(*factories: Callable[[], Coroutine[Any, Any, Any]]) -> MsgGenerator[Any]:
-    """Run coroutines on the engine's loop, one after the other; raise what they raise."""
-    failures: list[Exception] = []
-    values: list[Any] = []
-
-    async def run() -> None:
-        failures.clear()
-        values.clear()
-        for factory in factories:
-            try:
-                values.append(await factory())
-            except Exception as error:
-                failures.append(error)
-                return
-
-    yield Msg("wait_for", None, [run])
-    if failures:
-        raise failures[0]
-    return values[-1] if values else None

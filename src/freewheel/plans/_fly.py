@@ -24,8 +24,9 @@ from freewheel.plan_stubs import (
     update_progress,
     wait,
 )
+from freewheel.plan_stubs._answer import answer_of
 
-from ._flight import Flight, FlyDetector, Flyer, Landing, on_loop
+from ._flight import Flight, FlyDetector, Flyer, Landing
 
 __all__ = ["FlyResult", "fly_count", "fly_grid", "fly_scan"]
 
@@ -66,7 +67,6 @@ class _Scan:
     aboard: list[FlyDetector] = field(default_factory=list)
     landing: Landing = field(default_factory=Landing)
     livetime: float = 0.0
-    trigger: DetectorTrigger = DetectorTrigger.INTERNAL
     declared: bool = False
     flights: int = 0
 
@@ -75,7 +75,9 @@ class _Scan:
     async def check(self) -> None:
         """Refuse what cannot be flown. On the engine's loop; nothing has moved yet."""
         await self._check_limits()
-        deadtimes = [await self._check_triggers(detector) for detector in self.detectors]
+        checked = [await self._check_triggers(detector) for detector in self.detectors]
+        self.aboard = [detector for detector, _ in checked]
+        deadtimes = [deadtime for _, deadtime in checked]
         deadtime = max(deadtimes, default=0.0)
         period = self.path.period
         if self.exposure is None:
@@ -98,8 +100,8 @@ class _Scan:
                 for edge in (min(edges), max(edges)):
                     await maybe_await(axis.check_value(edge))
 
-    async def _check_triggers(self, detector: Any) -> float:
-        """Choose how a detector is triggered; return its dead time [s]."""
+    async def _check_triggers(self, detector: Any) -> tuple[FlyDetector, float]:
+        """Choose how a detector is triggered; return it with that, and its dead time [s]."""
         if not all(isinstance(detector, protocol) for protocol in _FLIES):
             name = getattr(detector, "name", repr(detector))
             raise TypeError(
@@ -120,8 +122,7 @@ class _Scan:
                 + ("by hardware" if self.flyers else "by its own clock")
                 + f"; it can by {', '.join(sorted(each.name for each in supported))}."
             )
-        self.aboard.append(FlyDetector(detector, trigger))
-        return deadtime or 0.0
+        return FlyDetector(detector, trigger), deadtime or 0.0
 
     # -- flying -------------------------------------------------------------------------------
 
@@ -154,14 +155,14 @@ class _Scan:
             yield from self._take_off(flight)
             over = not flight.flown
             while not over:
-                yield from on_loop(partial(flight.wait, self.collect_every))
+                yield from answer_of(partial(flight.wait, self.collect_every))
                 if self.landing.is_asked and not flight.is_over:
-                    yield from on_loop(flight.land)
+                    yield from answer_of(flight.land)
                 over = flight.is_over or self.landing.is_asked
                 yield from self._collect(flight, scope)
             flight.check()
         except Exception:
-            yield from on_loop(flight.bring_down)
+            yield from answer_of(flight.bring_down)
             if self.declared:
                 yield from self._collect(flight, scope)
             raise
@@ -180,11 +181,11 @@ class _Scan:
         for flyer in self.flyers:
             value = flyer.value(flight.path)
             statuses.append((yield _started("prepare", flyer.device, value)))
-        yield from on_loop(partial(flight.ready, statuses))
+        yield from answer_of(partial(flight.ready, statuses))
         if not self.declared:
             yield Msg("declare_stream", None, *self.detectors, name=self.stream, collect=True)
             self.declared = True
-        yield from on_loop(flight.measure)
+        yield from answer_of(flight.measure)
         flight.check_start()
         if self.landing.is_asked:
             return
@@ -207,18 +208,18 @@ class _Scan:
             if detector.is_external:
                 count = detector.device.events_to_kickoff
                 statuses.append((yield _started("set", count, flight.path.num)))
-        yield from on_loop(partial(flight.ready, statuses))
+        yield from answer_of(partial(flight.ready, statuses))
         statuses = []
         for detector in flight.on_board:
             statuses.append((yield _started("kickoff", detector.device)))
-        yield from on_loop(partial(flight.ready, statuses))
+        yield from answer_of(partial(flight.ready, statuses))
         for flyer in self.flyers:
             status = yield _started("kickoff", flyer.device)
-            yield from on_loop(partial(flight.ready, [status]))
+            yield from answer_of(partial(flight.ready, [status]))
 
     def _collect(self, flight: Flight, scope: ProgressScope) -> MsgGenerator[None]:
         yield Msg("collect", *self.detectors, return_payload=False, name=self.stream)
-        yield from on_loop(flight.measure)
+        yield from answer_of(flight.measure)
         yield from self._tell(scope, flight.index)
 
 
@@ -282,7 +283,7 @@ def _fly(
     }
 
     def whole() -> MsgGenerator[None]:
-        yield from on_loop(scan.check)
+        yield from answer_of(scan.check)
         staged = [*scan.detectors, *(each for each in flyers if hasattr(each, "stage"))]
         yield from _staged(run_wrapper(scan.fly(), md=metadata), staged)
 
@@ -563,9 +564,10 @@ def _rows(lines: Sequence[_Line], snake: bool) -> list[FlyRow]:
             for where in line.places(not (snake and number % 2))
         ]
     rows = []
+    places = fast.places(True)
     for number, stand in enumerate(stands):
         forwards = not (snake and number % 2)
-        start = {**stand, fast.axis: fast.places(forwards)[0]}
+        start = {**stand, fast.axis: places[0 if forwards else -1]}
         step = {**dict.fromkeys(stand, 0.0), fast.axis: fast.step if forwards else -fast.step}
         rows.append(FlyRow(fast.num, start, step))
     return rows

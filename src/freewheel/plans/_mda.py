@@ -10,10 +10,11 @@ from bluesky.preprocessors import finalize_wrapper, run_wrapper, stage_wrapper
 
 from freewheel.core import Action
 from freewheel.plan_stubs import claim_wrapper
+from freewheel.plan_stubs._answer import answer_of
 
 from ._mda_acquisition import Acquisition
 from ._mda_devices import MDADevices
-from ._mda_events import as_json, await_in_plan, checked_events, read_sequence, with_field
+from ._mda_events import as_json, checked_events, read_sequence, with_field
 from ._mda_view import EventView
 
 if TYPE_CHECKING:
@@ -120,14 +121,14 @@ def mda(
     scope = devices if isinstance(devices, MDADevices) else devices.mda_devices()
     source = read_sequence(sequence)
     if scope.field_of_view is not None:
-        field = yield from await_in_plan(partial(scope.field_of_view, _region(source)))
+        field = yield from answer_of(partial(scope.field_of_view, _region(source)))
         source = with_field(source, field)
     known = dict(actions or {})
     events = yield from checked_events(source, scope, known)
     batches: list[Events] = [(event,) for event in events]
     sequencer = scope.sequencer
     if hardware and sequencer is not None:
-        batches = yield from await_in_plan(lambda: sequencer.batches(events))
+        batches = yield from answer_of(lambda: sequencer.batches(events))
     view = EventView(events, name)
     acquisition = Acquisition(scope, view, skip, finish, known, stream)
     frames = sum(event.action is None or event.action.type == "acquire_image" for event in events)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from bluesky.utils import FailedStatus, Msg
 
 from freewheel.core._groups import fresh_group
-from freewheel.plan_stubs import rd, wait_for_actions
+from freewheel.plan_stubs import abs_set, rd, trigger, wait_for_actions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -161,9 +161,7 @@ class Acquisition:
     def _acquire(self, event: MDAEvent) -> MsgGenerator[None]:
         yield from self._move(event)
         yield from self._hold_shutter(event)
-        group = fresh_group("mda")
-        yield Msg("trigger", self._devices.camera, group=group)
-        yield Msg("wait", None, group=group)
+        yield from trigger(self._devices.camera, wait=True)
         yield from self._record(event)
         if not event.keep_shutter_open:
             yield from self._release_shutter()
@@ -195,9 +193,7 @@ class Acquisition:
             yield Msg("wait", None, group=group)
         if self._refocus and (event.action is None or event.action.type == "acquire_image"):
             self._refocus = False
-            group = fresh_group("mda")
-            yield Msg("set", self._devices.autofocus_continuous, True, group=group)
-            yield Msg("wait", None, group=group)
+            yield from abs_set(self._devices.autofocus_continuous, True, wait=True)
 
     def _settings(self, event: MDAEvent) -> Iterable[tuple[Any, Any]]:
         """Return devices and what to set them to."""
@@ -245,9 +241,7 @@ class Acquisition:
                 return (yield from self._one_by_one(events[number:]))
             # The first message is enough to begin anew where a pause has stopped the hardware.
             yield Msg("checkpoint")
-            group = fresh_group("mda")
-            yield Msg("set", sequencer, number, group=group)
-            yield Msg("wait", None, group=group)
+            yield from abs_set(sequencer, number, wait=True)
             yield from self._record(event)
             yield from self._listen(_place(event))
         return True
@@ -262,13 +256,13 @@ class Acquisition:
         if devices.shutter is None:
             return
         self._holds_shutter = True
-        yield from _set(devices.auto_shutter, False)
-        yield from _set(devices.shutter, "Open")
+        yield from abs_set(devices.auto_shutter, False, wait=True)
+        yield from abs_set(devices.shutter, "Open", wait=True)
 
     def _release_shutter(self) -> MsgGenerator[None]:
         if self._holds_shutter:
-            yield from _set(self._devices.shutter, "Closed")
-            yield from _set(self._devices.auto_shutter, True)
+            yield from abs_set(self._devices.shutter, "Closed", wait=True)
+            yield from abs_set(self._devices.auto_shutter, True, wait=True)
             self._holds_shutter = False
 
     # -- focus ------------------------------------------------------------------------------------
@@ -280,10 +274,10 @@ class Acquisition:
         """Search the focus; what it adds holds for the events of the same position."""
         devices, action = self._devices, event.action
         if devices.autofocus_continuous is not None:
-            yield from _set(devices.autofocus_continuous, False)
+            yield from abs_set(devices.autofocus_continuous, False, wait=True)
         offset = action.autofocus_motor_offset  # type: ignore[union-attr]
         if offset is not None and devices.autofocus_offset is not None:
-            yield from _set(devices.autofocus_offset, offset)
+            yield from abs_set(devices.autofocus_offset, offset, wait=True)
         before = 0.0 if devices.z is None else (yield from rd(devices.z))
         found = yield from self._search(event, action.max_retries)  # type: ignore[union-attr]
         if found:
@@ -295,10 +289,8 @@ class Acquisition:
 
     def _search(self, event: MDAEvent, tries: int) -> MsgGenerator[bool]:
         for attempt in range(1, max(tries, 1) + 1):
-            group = fresh_group("mda")
             try:
-                yield Msg("trigger", self._devices.autofocus, group=group)
-                yield Msg("wait", None, group=group)
+                yield from trigger(self._devices.autofocus, wait=True)
             except FailedStatus as error:
                 _log.warning(
                     "autofocus of event %s failed, try %d of %d: %s",
@@ -310,12 +302,6 @@ class Acquisition:
             else:
                 return True
         return False
-
-
-def _set(device: Any, value: Any) -> MsgGenerator[None]:
-    group = fresh_group("mda")
-    yield Msg("set", device, value, group=group)
-    yield Msg("wait", None, group=group)
 
 
 def _place(event: MDAEvent) -> tuple[int | None, int | None]:

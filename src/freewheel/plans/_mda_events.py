@@ -9,20 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bluesky.utils import Msg
-
 from freewheel.core import MissingExtraError
 from freewheel.plan_stubs import describe
+from freewheel.plan_stubs._answer import answer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Sequence
 
     from bluesky.utils import MsgGenerator
     from useq import MDAEvent, MDASequence
 
     from ._mda_devices import MDADevices
 
-__all__ = ["Events", "as_json", "await_in_plan", "checked_events", "read_sequence", "with_field"]
+__all__ = ["Events", "as_json", "checked_events", "read_sequence", "with_field"]
 
 T = TypeVar("T")
 Events = tuple["MDAEvent", ...]
@@ -106,14 +105,6 @@ def _widened(plan: Any, field: tuple[float, float]) -> Any:
     return plan.model_copy(update=update) if update else plan
 
 
-def await_in_plan(make: Callable[[], Coroutine[Any, Any, T]]) -> MsgGenerator[T]:
-    """Await a coroutine on the engine's loop, and return what it returns; again after a pause."""
-    while True:
-        futures = yield Msg("wait_for", None, [make])
-        if futures is not None:
-            return next(iter(futures)).result()  # type: ignore[no-any-return]
-
-
 def checked_events(
     source: MDASequence | Events, devices: MDADevices, actions: Iterable[str]
 ) -> MsgGenerator[Events]:
@@ -130,7 +121,8 @@ def checked_events(
         choices[group] = tuple(next(iter(keys.values())).get("choices", ()) if keys else ())
     # In a thread: there may be very many.
     check = partial(_list_checked, source, devices, choices, tuple(actions))
-    return (yield from await_in_plan(partial(asyncio.to_thread, check)))
+    events: Events = yield from answer_of(partial(asyncio.to_thread, check))
+    return events
 
 
 def _list_checked(
