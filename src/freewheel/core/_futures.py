@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ._crossings import new_waiter, wake
 from ._errors import ForkedProcessError
@@ -23,22 +23,6 @@ _log = logging.getLogger("freewheel")
 T = TypeVar("T")
 
 _HINT: Final = "In a callback or a plan, use add_done_callback, or await it in a coroutine."
-
-
-@final
-class _Wait:
-    """One wait for a future. A class, for contextlib's generators take a microsecond."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self, future: EngineFuture[Any]) -> None:
-        self._future = future
-
-    def __enter__(self) -> None:
-        self._future.begin_wait()
-
-    def __exit__(self, *_: object) -> None:
-        self._future.end_wait()
 
 
 class EngineFuture(Future[T]):
@@ -102,14 +86,20 @@ class EngineFuture(Future[T]):
             If it is not done in time.
         """
         self._check_wait()
-        with self._waited_for():
+        self._listeners.append(None)
+        try:
             return super().result(timeout)
+        finally:
+            self._end_wait()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
         self._check_wait()
-        with self._waited_for():
+        self._listeners.append(None)
+        try:
             return super().exception(timeout)
+        finally:
+            self._end_wait()
 
     @property
     def observed(self) -> bool:
@@ -124,15 +114,7 @@ class EngineFuture(Future[T]):
         """Return what it failed with, or ``None``, without counting as told; never waits."""
         return super().exception(0) if self.done() and not self.cancelled() else None
 
-    def _waited_for(self) -> _Wait:
-        return _Wait(self)
-
-    def begin_wait(self) -> None:
-        """Note that somebody waits; from any thread."""
-        self._listeners.append(None)
-
-    def end_wait(self) -> None:
-        """Note that one wait is over; from any thread."""
+    def _end_wait(self) -> None:
         if self.done():
             self._observed = True
         self._listeners.pop()
@@ -155,8 +137,11 @@ class EngineFuture(Future[T]):
     def __await__(self) -> Generator[Any, None, T]:
         waiter = new_waiter()
         self.add_done_callback(lambda _: wake(waiter))
-        with self._waited_for():
+        self._listeners.append(None)
+        try:
             yield from waiter[1]
+        finally:
+            self._end_wait()
         return super().result(0)
 
     def __repr__(self) -> str:

@@ -58,11 +58,11 @@ class EngineState(StrEnum):
         ValueError
             If there is no such state.
         """
-        if name not in _FOLLOWERS:
-            raise ValueError(f"{name!r} is no state of a run engine: {sorted(_FOLLOWERS)}.")
         if name not in _FOLLOWERS[self]:
+            if name not in _FOLLOWERS:
+                raise ValueError(f"{name!r} is no state of a run engine: {sorted(_FOLLOWERS)}.")
             raise TransitionError(f"Cannot transit from '{self}' to '{name}'.")
-        return EngineState(name)
+        return name if isinstance(name, EngineState) else EngineState(name)
 
 
 # Beyond bluesky's table: a request made while another one is being carried out is never

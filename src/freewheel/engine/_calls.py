@@ -130,11 +130,10 @@ class Call:
         if isinstance(plan, PlanCall):
             name, plan = plan.name, plan.make()
         check_plan(plan)
-        start = PlanStart(
-            plan, normalize_subs_input(subs), metadata, messages=_checked_messages(plan)
-        )
-        future = PlanFuture(name or plan_name(plan), thread)
-        return cls(start, future, hands=hands_here())
+        name = name or plan_name(plan)
+        funcs = {} if subs is None else normalize_subs_input(subs)
+        start = PlanStart(name, plan, funcs, metadata, messages=_checked_messages(plan))
+        return cls(start, PlanFuture(name, thread), hands=hands_here())
 
     @property
     def name(self) -> str:

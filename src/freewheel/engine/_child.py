@@ -18,6 +18,7 @@ from ._bluesky import (
     Request,
     Suspension,
     inside_of,
+    plan_name,
 )
 from ._claim_check import TaskClaims
 from ._documents import ChildDocuments
@@ -100,7 +101,7 @@ class ChildEngine:
         with self._core.states.lock:
             self._requests.claim_locked()
         self._core.states.announce()
-        self._requests.begin(PlanStart(plan, {}, metadata))
+        self._requests.begin(PlanStart(plan_name(plan), plan, {}, metadata))
         return self._outcome
 
     async def pause(self) -> bool:

@@ -16,7 +16,7 @@ from ._events import emit_safely
 from ._queue import PlanQueue, Waiting, cancel_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ._bluesky import EngineCore, Requests
     from ._events import EngineEvents
@@ -291,13 +291,14 @@ class Foreground:
             call, self._call = self._call, None
             assert call is not None
             halted = states.now is EngineState.HALTING
-            cancelled: list[Call] = []
+            cancelled: Sequence[Call] = ()
             if end.by_itself is False and not call.ends:
                 cancelled = self._waiting.interrupted(f"plan {call.name!r} {_how(end)}")
             if states.now is not EngineState.PANICKED:
                 states.change_locked(EngineState.IDLE)
                 self._start_next_locked()
-        cancel_all(cancelled, f"plan {call.name!r} {_how(end)}")
+        if cancelled:
+            cancel_all(cancelled, f"plan {call.name!r} {_how(end)}")
         states.announce()
         if self.ended is not None:
             self.ended()

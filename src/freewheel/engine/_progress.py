@@ -174,11 +174,12 @@ class PlanProgress:
     def end_of_plan(self) -> None:
         """End what the plan has left open."""
         self._waiting_for(None)
-        complete = self._core.under_way.went_well
-        for scope in [scope for scope in self._scopes.values() if scope.parent is None]:
-            self._close(scope, complete=complete)
-        for scope in list(self._scopes.values()):  # whose parents had ended before them
-            self._close(scope, complete=complete)
+        if self._scopes:
+            complete = self._core.under_way.went_well
+            for scope in [scope for scope in self._scopes.values() if scope.parent is None]:
+                self._close(scope, complete=complete)
+            for scope in list(self._scopes.values()):  # whose parents had ended before them
+                self._close(scope, complete=complete)
         self._board.flush()
 
     def _tell_hook(self) -> None:

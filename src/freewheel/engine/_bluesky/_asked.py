@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from bluesky.run_engine import RequestAbort, RequestStop
@@ -70,12 +69,13 @@ class Asked:
         self.suspensions: list[Suspension] = []
 
 
-@dataclass(frozen=True, slots=True)
-class PlanStart:
+class PlanStart(NamedTuple):
     """What a plan is started with.
 
     Attributes
     ----------
+    name : str
+        The plan's name.
     plan : generator or iterable of Msg
         The plan.
     subs : dict
@@ -86,14 +86,14 @@ class PlanStart:
         What gives the plan's messages, where that is not the plan itself any more.
     """
 
+    name: str
     plan: Any
     subs: Mapping[str, list[Callable[..., Any]]]
     metadata: Mapping[str, Any]
     messages: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlanEnd:
+class PlanEnd(NamedTuple):
     """How a plan ended.
 
     Attributes

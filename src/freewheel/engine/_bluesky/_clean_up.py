@@ -35,28 +35,13 @@ MEASURE_GRACE: Final = 2.0
 
 @final
 class CleanUp:
-    """The end of one plan. All of it on the engine's loop.
+    """The end of one plan. All of it on the engine's loop."""
 
-    Attributes
-    ----------
-    mishaps : list of BaseException
-        What went wrong, for the result.
-    task_failed : bool
-        Whether a task of the plan has failed, and nobody was told of that.
-    """
-
-    __slots__ = ("_core", "_hurried", "_plan", "mishaps", "task_failed")
+    __slots__ = ("_core", "_plan")
 
     def __init__(self, core: EngineCore, plan: PlanRun) -> None:
         self._core = core
         self._plan = plan
-        self._hurried = False
-        self.mishaps: list[BaseException] = []
-        self.task_failed = False
-
-    def hurry(self) -> None:
-        """Take less time: a halt came."""
-        self._hurried = True
 
     async def run(self, reason: str) -> BaseException | None:
         """End the tasks; stop, collect, unstage, close what is left; deliver the documents.
@@ -97,7 +82,7 @@ class CleanUp:
         core.leave_to_others()
         failure = core.tasks.plan_over()
         if failure is not None:
-            self.task_failed = True
+            self._plan.task_failed = True
             self._mishap("end its background tasks", failure)
 
     async def _unstage_all(self) -> None:
@@ -141,7 +126,7 @@ class CleanUp:
         """Await one step; log what goes wrong, and with ``fatal`` keep it for the result."""
         plan, log = self._plan, self._core.log
         grace = None
-        if self._hurried:
+        if plan.hurried:
             grace = HURRY_GRACE
         elif self._core.states.now is EngineState.HALTING:
             grace = HALT_GRACE
@@ -166,7 +151,7 @@ class CleanUp:
         self._core.log.error("Failed to %s after plan %r.", what, name, exc_info=error)
         if fatal:
             error.add_note(f"while the engine was to {what} after plan {name!r}")
-            self.mishaps.append(error)
+            self._plan.mishaps.append(error)
 
 
 async def _stop(obj: Stoppable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, final
 
@@ -170,13 +171,14 @@ class EngineCore:
 
     def _state_changed(self, new: EngineState, old: EngineState) -> None:
         engine = self.engine
-        state_logger.info(
-            "Change state on %r from %r -> %r",
-            engine,
-            old,
-            new,
-            extra={"old_state": old, "new_state": new, "RE": engine},
-        )
+        if state_logger.isEnabledFor(logging.INFO):
+            state_logger.info(
+                "Change state on %r from %r -> %r",
+                engine,
+                old,
+                new,
+                extra={"old_state": old, "new_state": new, "RE": engine},
+            )
         if engine.state_hook is not None:
             try:
                 engine.state_hook(new, old)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from bluesky.bundlers import maybe_await
-from bluesky.protocols import Stageable, Stoppable
+from bluesky.protocols import Pausable, Stageable, Stoppable
+from bluesky.run_engine import NoReplayAllowed
 
 from freewheel.core._crossings import completion
 
@@ -58,6 +59,27 @@ class PlanDevices:
                 await maybe_await(device.stop(success=True))
             except Exception:
                 self._log.exception("Failed to stop %r.", device)
+
+    async def pause(self, take_checkpoint: Callable[[], None]) -> None:
+        """Tell the devices of a pause, or of a suspension.
+
+        Parameters
+        ----------
+        take_checkpoint : callable
+            Called for a device that does not allow what was done until now to be repeated.
+        """
+        for device in list(self.seen):
+            if isinstance(device, Pausable):
+                try:
+                    await maybe_await(device.pause())
+                except NoReplayAllowed:
+                    take_checkpoint()
+
+    async def resume(self) -> None:
+        """Tell the devices that the plan goes on."""
+        for device in list(self.seen):
+            if isinstance(device, Pausable):
+                await maybe_await(device.resume())
 
     async def give_up(self, overlaps: Callable[[Any], bool]) -> None:
         """Unstage the paused plan's devices that ``overlaps`` picks, and leave them alone."""

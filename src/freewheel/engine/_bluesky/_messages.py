@@ -22,6 +22,7 @@ from bluesky.utils import Msg, PlanHalt
 from freewheel.core import EngineState
 
 from ._registry import UnknownCommandError
+from ._rest import Rest
 from ._stack import close_plan, no_message
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def _turn() -> Generator[None, None, None]:
 class MessageLoop:
     """The way of one plan's messages through the engine. All of it on the engine's loop."""
 
-    __slots__ = ("_core", "_plan")
+    __slots__ = ("_core", "_plan", "_rest")
 
     def __init__(self, core: EngineCore, plan: PlanRun) -> None:
         self._core = core
         self._plan = plan
+        self._rest = Rest(core, plan)
 
     async def process(self) -> None:
         """Carry out the plan's messages until it ends, or raise its failure."""
@@ -242,7 +244,7 @@ class MessageLoop:
                 if stray is not None:
                     return stray
             except BaseException as error:
-                plan.rest.give_up()
+                self._rest.give_up()
                 thrown = thrown or error
         if asked.exit is None:
             return thrown
@@ -255,7 +257,7 @@ class MessageLoop:
     async def _carry_out_requests(self) -> None:
         # By what was applied on this thread, not by the state, which may be ahead of it: another
         # thread may have changed it for a request that this one has yet to hear of.
-        core, asked, rest = self._core, self._plan.asked, self._plan.rest
+        core, asked, rest = self._core, self._plan.asked, self._rest
         if core.between is not None and core.between.pending:
             await self._make_changes()
         if asked.suspend:

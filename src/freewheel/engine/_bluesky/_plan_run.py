@@ -16,7 +16,6 @@ from ._asked import EXIT_REQUESTS, Asked, PlanEnd, PlanStart, Suspension
 from ._clean_up import CleanUp
 from ._messages import MessageLoop
 from ._replay import Replay
-from ._rest import Rest
 from ._stack import PlanStack, start_of
 
 if TYPE_CHECKING:
@@ -79,8 +78,6 @@ class PlanRun:
         What a rewind repeats.
     asked : Asked
         What was asked of it.
-    rest : Rest
-        What brings it to rest.
     phase : Phase
         How far it has come.
     interrupted : bool
@@ -93,32 +90,39 @@ class PlanRun:
         What is to be thrown into it at its next message.
     safe_waits : int
         How many commands are under way in which a deferred pause may take effect.
+    hurried : bool
+        Whether its clean-up is to take less time: a halt came.
+    mishaps : list of BaseException
+        What went wrong in its clean-up, for the result.
+    task_failed : bool
+        Whether a task of the plan has failed, and nobody was told of that.
     """
 
     __slots__ = (
-        "_clean_up",
         "_core",
         "_end",
-        "_messages",
         "_start",
         "_task",
+        "_wake",
         "asked",
         "exit_status",
         "failure",
+        "hurried",
         "interrupted",
+        "mishaps",
         "name",
         "phase",
         "reason",
         "replay",
-        "rest",
         "safe_waits",
         "stack",
+        "task_failed",
     )
 
     def __init__(self, core: EngineCore, start: PlanStart) -> None:
         self._core = core
         self._start = start
-        self.name = plan_name(start.plan)
+        self.name = start.name
         self.stack = PlanStack(core.no_value)
         self.replay = Replay()
         self.asked = Asked()
@@ -128,10 +132,12 @@ class PlanRun:
         self.reason = ""
         self.safe_waits = 0
         self.failure: BaseException | None = None  # under the states' lock
+        self.hurried = False
+        self.mishaps: list[BaseException] = []
+        self.task_failed = False
+        # Done when the plan, at rest, is to go on; the result says whether it is resumed.
+        self._wake: asyncio.Future[bool] | None = None
         self._end: PlanEnd | None = None
-        self._messages = MessageLoop(core, self)
-        self.rest = Rest(core, self)
-        self._clean_up = CleanUp(core, self)
         self._task: asyncio.Task[None] | None = None
 
     # -- its life -----------------------------------------------------------------------------
@@ -157,12 +163,13 @@ class PlanRun:
         reason = ""
         try:
             await self._prepare()
-            await self._messages.process()
+            # Not kept, nor is the clean-up: a plan that is over is to need no garbage collector.
+            await MessageLoop(self._core, self).process()
         except BaseException as raised:
             error, reason = self._judge(raised)
         self.phase = Phase.CLEAN_UP
         self._core.plan_has_ended()
-        failure = await self._clean_up.run(reason or self.reason)
+        failure = await CleanUp(self._core, self).run(reason or self.reason)
         if error is None:
             error = failure
         self.phase = Phase.ENDED
@@ -239,15 +246,14 @@ class PlanRun:
     def _make_end(self, error: BaseException | None) -> PlanEnd:
         if isinstance(error, asyncio.CancelledError):
             error = None
-        mishaps = self._clean_up.mishaps
         if error is not None:
-            for mishap in mishaps:
+            for mishap in self.mishaps:
                 error.add_note(f"Besides: {mishap!r}")
-        in_result: Any = error if error is not None else _joined(mishaps)
+        in_result: Any = error if error is not None else _joined(self.mishaps)
         result = RunEngineResult(
             self._core.run_start_uids,
             self.stack.value,
-            "fail" if error is not None or self._clean_up.task_failed else self.exit_status,
+            "fail" if error is not None or self.task_failed else self.exit_status,
             self.interrupted,
             self.reason,
             in_result,
@@ -289,13 +295,13 @@ class PlanRun:
     def suspend(self, suspension: Suspension) -> None:
         """Be suspended; a plan that is paused is when it is resumed."""
         self.asked.suspensions.append(suspension)
-        if not self.rest.under_way:
+        if self._wake is None:
             self.asked.suspend = True
             self._interrupt()
 
     def resume(self) -> None:
         """Go on."""
-        self.rest.end(resumed=True)
+        self.end_rest(resumed=True)
 
     def stop(self) -> None:
         """Be stopped."""
@@ -318,7 +324,7 @@ class PlanRun:
             self._leave(EngineState.HALTING)
         else:
             self.interrupted = True
-            self._clean_up.hurry()
+            self.hurried = True
             self.task.cancel()
 
     def _leave(self, state: EngineState) -> None:
@@ -335,8 +341,8 @@ class PlanRun:
     def _interrupt(self) -> None:
         """Have the message loop attend to a request, whatever it awaits."""
         self.asked.attention = True
-        if self.rest.under_way:
-            self.rest.end(resumed=False)
+        if self._wake is not None:
+            self.end_rest(resumed=False)
         elif self.phase is Phase.MESSAGES and self._task is not None and not self._task.done():
             self._task.cancel()
 
@@ -345,9 +351,18 @@ class PlanRun:
         while self.task.uncancel():
             pass
 
-    async def pause_devices(self) -> None:
-        """Tell the devices of a pause, or of a suspension."""
-        await self.rest.pause_devices()
+    # -- at rest ------------------------------------------------------------------------------
+
+    def rest(self) -> asyncio.Future[bool]:
+        """Be at rest; return what is done when the plan is to go on, with whether it is resumed."""
+        self._wake = self._core.loop.create_future()
+        return self._wake
+
+    def end_rest(self, *, resumed: bool) -> None:
+        """Have the plan go on, or end."""
+        wake, self._wake = self._wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(resumed)
 
     # -- failures -----------------------------------------------------------------------------
 

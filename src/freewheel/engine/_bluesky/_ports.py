@@ -83,10 +83,6 @@ class PlanUnderWay(Protocol):
         """Mark a wait in which a deferred pause may take effect."""
         ...
 
-    async def pause_devices(self) -> None:
-        """Tell the devices of a pause, or of a suspension."""
-        ...
-
 
 class ProgressCommands(Protocol):
     """The progress of an engine's plans, and the commands about it; `PlanProgress`."""

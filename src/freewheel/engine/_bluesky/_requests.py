@@ -146,7 +146,9 @@ class Requests:
         plan.begin()
         with self._core.states.lock:
             self._begun = True
-        self._apply()
+            asked = bool(self._waiting)
+        if asked:
+            self._apply()
 
     def forget(self) -> None:
         """Let go of the plan that has ended. On the loop's thread."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from bluesky.bundlers import maybe_await
-from bluesky.protocols import Pausable
-from bluesky.run_engine import FailedPause, NoReplayAllowed
+from bluesky.run_engine import FailedPause
 from bluesky.utils import Msg, single_gen
 
 from freewheel.core import EngineState
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ._core import EngineCore
     from ._plan_run import PlanRun
 
@@ -24,25 +20,12 @@ __all__ = ["Rest"]
 class Rest:
     """Brings one plan to rest and has it go on. All of it on the engine's loop."""
 
-    __slots__ = ("_core", "_monitors_rest", "_plan", "_wake")
+    __slots__ = ("_core", "_monitors_rest", "_plan")
 
     def __init__(self, core: EngineCore, plan: PlanRun) -> None:
         self._core = core
         self._plan = plan
         self._monitors_rest = False
-        # Done when the plan is to go on; the result says whether it is resumed.
-        self._wake: asyncio.Future[bool] | None = None
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the plan is at rest."""
-        return self._wake is not None
-
-    def end(self, *, resumed: bool) -> None:
-        """Have the plan go on, or end."""
-        wake, self._wake = self._wake, None
-        if wake is not None and not wake.done():
-            wake.set_result(resumed)
 
     async def come(self) -> None:
         """Bring everything to rest and wait until the plan is resumed or is to end."""
@@ -56,10 +39,10 @@ class Rest:
             for run in core.runs.values():
                 await run.suspend_monitors()
             await core.stop_moved()
-            await self.pause_devices()
+            await core.devices.pause(core.take_checkpoint)
         elif self.fail("paused"):
             return
-        wake = self._wake = core.loop.create_future()
+        wake = plan.rest()
         with states.lock:
             at_rest = states.now is EngineState.PAUSING
             goes_on = states.goes_on
@@ -68,7 +51,7 @@ class Rest:
             if goes_on:
                 states.change_locked(EngineState.RUNNING)
         if goes_on:
-            self.end(resumed=True)
+            plan.end_rest(resumed=True)
         if at_rest:
             states.announce()
             core.tasks.rest(True)
@@ -79,15 +62,6 @@ class Rest:
         if states.now is EngineState.RUNNING:
             core.tasks.resume_all()
 
-    async def pause_devices(self) -> None:
-        """Tell the devices of the pause, in case they want to do something about it."""
-        for obj in list(self._core.devices.seen):
-            if isinstance(obj, Pausable):
-                try:
-                    await maybe_await(obj.pause())
-                except NoReplayAllowed:
-                    self._core.take_checkpoint()
-
     async def _go_on(self) -> None:
         core, plan = self._core, self._plan
         core.tasks.rest(False)
@@ -97,9 +71,7 @@ class Rest:
             run.record_interruption("resume")
         self.begin_suspensions()
         plan.stack.push(core.rewind())
-        for obj in list(core.devices.seen):
-            if isinstance(obj, Pausable):
-                await maybe_await(obj.resume())
+        await core.devices.resume()
 
     async def restore_monitors(self) -> None:
         """Have the monitors go on: the plan does, or its pause was given up half-way."""

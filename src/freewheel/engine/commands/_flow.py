@@ -69,7 +69,7 @@ class StartSuspender:
         for run in core.runs.values():
             run.record_interruption("suspended" if justification is None else justification)
         await core.stop_moved()
-        await plan.pause_devices()
+        await core.devices.pause(core.take_checkpoint)
         replay = core.rewind()
         pre_plan = pre_plan() if callable(pre_plan) else pre_plan
         post_plan = post_plan() if callable(post_plan) else post_plan
