@@ -64,7 +64,7 @@ class ForegroundClaims:
         # By run and device: the claims that were made for the run's messages.
         self._noted: dict[Any, dict[int, Claim | _Free]] = {}
         background.claims.add_in_use(self.in_use)
-        core.statuses.when_used(changed)
+        core.statuses.use_changed = changed
 
     def in_use(self, asker: Holder | None) -> list[tuple[Any, Holder]]:
         """Tell what the plan moves at this moment, or is about to; from any thread."""

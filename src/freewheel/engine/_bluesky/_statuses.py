@@ -158,7 +158,7 @@ class Pending:
         countdown, self._countdown = self._countdown, None
         if countdown is not None:
             countdown.one_ended(failure is not None)
-        self._owner.rests()
+        self._owner.use_changed()
 
 
 @final
@@ -182,12 +182,13 @@ class Statuses:
         bluesky's own: of each group what is waited for, and the statuses.
     plan : PlanUnderWay or None
         The plan that they are of.
+    use_changed : callable
+        Called when a device comes to be used, or is so no more. It must be quick.
     """
 
     __slots__ = (
         "_added",
         "_called",
-        "_changed",
         "_ended",
         "_ident",
         "_latest",
@@ -197,6 +198,7 @@ class Statuses:
         "log",
         "objects",
         "plan",
+        "use_changed",
     )
 
     def __init__(
@@ -221,16 +223,7 @@ class Statuses:
         # What was started last with each device of the plan. Written on the loop's thread; copied,
         # in one step, by others.
         self._latest: dict[Any, Pending] = {}
-        # Told when a device comes to be used, or is so no more.
-        self._changed: Callable[[], None] = _nothing
-
-    def when_used(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called when a device begins or ends to be used. It must be quick."""
-        self._changed = callback
-
-    def rests(self) -> None:
-        """Hear that the status of some device has ended."""
-        self._changed()
+        self.use_changed: Callable[[], None] = _nothing
 
     def in_use(self) -> list[Any]:
         """Return the devices that are under way, or flying; from any thread."""
@@ -296,7 +289,8 @@ class Statuses:
             status.add_callback(pending.finished)
         except AttributeError:
             status.finished_cb = pending.finished  # type: ignore[attr-defined]  # old ophyd
-        self._changed()
+        if not pending.done():  # else its end has told of it
+            self.use_changed()
         return pending
 
     def ended(self, pending: Pending) -> None:
