@@ -213,6 +213,13 @@ class BackgroundMachine(RuleBasedStateMachine):
         with contextlib.suppress(TransitionError):
             self.engine.resume()
 
+    @rule()
+    def stop_all(self) -> None:
+        assert self.engine.stop_all("by the machine").exception(20) is None
+        assert self.engine.background.running == ()
+        assert self.engine.state == "idle"
+        assert not any(device.moves for device in self.devices)
+
     @rule(tripped=st.booleans())
     def beam_fails_or_comes_back(self, tripped: bool) -> None:
         self.beam.put(int(tripped))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
+from ophyd_async.core import AsyncStatus
 
 from doubles import Blocked, quick
 from freewheel import BlockingRunEngine, NotStoppedError, Status
@@ -56,6 +57,17 @@ class AsyncAxis(Axis):
         super().stop(success=success)
 
 
+class TaskAxis(Axis):
+    """A device whose ``stop`` is a plain function that starts a task, and so needs the loop."""
+
+    def stop(self, *, success: bool = False) -> Any:
+        asyncio.get_running_loop()
+        return AsyncStatus(self._stop())
+
+    async def _stop(self) -> None:
+        super().stop()
+
+
 class RaisingAxis(Axis):
     def stop(self, *, success: bool = False) -> None:
         self.log.append(f"stop {self.name}")
@@ -89,7 +101,7 @@ def moving(axis: Any, log: list[str]) -> Any:
         yield Msg("null")
 
 
-@pytest.mark.parametrize("kind", [Axis, AsyncAxis])
+@pytest.mark.parametrize("kind", [Axis, AsyncAxis, TaskAxis])
 def test_plan_tasks_and_hands_come_to_rest(RE: Any, log: list[str], kind: Any) -> None:
     axes = {name: kind(name, log) for name in ("plan", "owned", "detached", "launched", "hand")}
     stops: list[Any] = []

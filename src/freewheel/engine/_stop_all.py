@@ -61,6 +61,10 @@ class _Stop:
                 run_soon(self._loop, self._wait_for(answer))
                 return
         except BaseException as error:
+            if isinstance(error, RuntimeError) and "event loop" in str(error):
+                # A plain function that makes a task, or a status of a coroutine, all the same.
+                run_soon(self._loop, self._wait_for(None))
+                return
             self.error = error
         self.over.set()
 
