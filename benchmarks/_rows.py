@@ -33,7 +33,8 @@ class Row:
     ours, peer
         The two medians, in ``unit``; `None` for a peer that is not installed.
     peer_name
-        ``"bluesky"``, ``"redsun"``, ``"ophyd"``, or ``""`` for an absolute figure.
+        ``"bluesky"``, ``"redsun"``, ``"ophyd"``, ``"pymmcore-plus"``, or ``""`` for an absolute
+        figure.
     ratio
         How many times better ours is than the peer's; above 1 is better, whether the unit is a
         time or a rate. `None` where there is no peer.

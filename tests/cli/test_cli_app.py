@@ -58,9 +58,11 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
         assert entry.summary.split()[0] in out
 
 
-def test_help_imports_nothing_optional_and_nothing_slow() -> None:
+@pytest.mark.parametrize("command", ["", *sorted(COMMANDS)])
+def test_help_imports_nothing_optional_and_nothing_slow(command: str) -> None:
+    asked = [*command.split(), "--help"]
     code = (
-        "import sys; from freewheel.cli import main; assert main(['--help']) == 0;"
+        f"import sys; from freewheel.cli import main; assert main({asked}) == 0;"
         f"print(sorted(set({OPTIONAL + SLOW!r}) & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run(
@@ -74,6 +76,8 @@ def test_help_imports_nothing_optional_and_nothing_slow() -> None:
     [
         ("freewheel re", ["record", "replay"]),
         ("freewheel record --s", ["--shape", "--startup", "--stacks"]),
+        ("freewheel demo --s", ["--seconds", "--shape"]),
+        ("freewheel gui --s", ["--sim", "--shape", "--startup", "--stacks"]),
         ("freewheel nonsense --s", ["--show-completion"]),
     ],
 )

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
-from ._micromanager import Configuration, load_microscope, sequence_plan
-from ._options import Stacks, call_sites
+from ._options import Configuration, Stacks, call_sites
 from ._window import application, show
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ def gui(
     """
     from freewheel.qt import AcquisitionWindow, connect_devices
     from freewheel.terminal import follow_progress
+
+    from ._micromanager import load_microscope, sequence_plan
 
     # Before the application: its core would use Qt's signals for its own.
     scope = load_microscope(micromanager) if micromanager is not None else None

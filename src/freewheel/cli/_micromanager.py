@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - forms read the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -16,19 +16,9 @@ if TYPE_CHECKING:
 
     from freewheel.micromanager import MicroManagerDevices
 
-__all__ = ["Configuration", "load_microscope", "sequence_plan"]
+__all__ = ["load_microscope", "sequence_plan"]
 
 _DEMO: Final = "demo"
-
-Configuration: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--micromanager",
-        help="Use the devices of a Micro-Manager configuration; `demo` is the one that comes with "
-        "it, with simulated devices.",
-        metavar="FILE.cfg|demo",
-    ),
-]
 
 
 def load_microscope(configuration: str) -> MicroManagerDevices:

@@ -85,7 +85,7 @@ class Offers:
     def look(self) -> None:
         """Tell what is new on offer, and trigger what is due or was pressed."""
         offered = self._engine.pending_actions
-        self._tell({name: getattr(latch, "action", None) for name, latch in offered.items()})
+        self._tell({name: latch.action for name, latch in offered.items()})
         if self._planned:
             name, when = self._planned[0]
             if name in offered and time.monotonic() - self._began >= when:
@@ -119,7 +119,7 @@ class Offers:
         """Set the action; if it stays on and is set already, reset it."""
         with suppress(KeyError):  # it is not on offer any more
             latch = self._engine.pending_actions[name]
-            togglable = getattr(getattr(latch, "action", None), "togglable", False)
+            togglable = latch.action is not None and latch.action.togglable
             if togglable and latch.is_set():
                 self._engine.release_action(name)
             else:

@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-__all__ = ["Stacks", "call_sites", "positive"]
+__all__ = ["Configuration", "Stacks", "call_sites", "positive"]
 
+Configuration: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--micromanager",
+        help="Use the devices of a Micro-Manager configuration; `demo` is the one that comes with "
+        "it, with simulated devices.",
+        metavar="FILE.cfg|demo",
+    ),
+]
 Stacks: TypeAlias = Annotated[
     bool,
     typer.Option(

@@ -51,14 +51,14 @@ def run(
     Exit code: 0 the plan completed, 1 it failed, 2 bad usage, 130 it was stopped with Ctrl-C, 129
     and 143 likewise with SIGHUP and SIGTERM.
     """
-    from freewheel.terminal import log_as_lines
-
     if plan is None:
         if not help_:
             message = "say which plan: freewheel run FILE.py:PLAN"
             raise typer.BadParameter(message)
         typer.echo(context.get_help())
         raise typer.Exit
+    from freewheel.terminal import log_as_lines  # here: it brings bluesky, which takes long
+
     source = split(plan)
     actions = read_actions(action or ())
     lab = Lab()

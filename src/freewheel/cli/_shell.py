@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import IPython  # noqa: F401  # so that a missing extra is told of before anything else
 import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
-from ._micromanager import Configuration, load_microscope
-from ._options import Stacks, call_sites
+from ._options import Configuration, Stacks, call_sites
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -60,10 +58,17 @@ def shell(
     """
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
-    from IPython import start_ipython
 
     from freewheel import __version__, plan_stubs
+    from freewheel.core import MissingExtraError
     from freewheel.plans import live_view, mda
+
+    from ._micromanager import load_microscope
+
+    try:
+        from IPython import start_ipython
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("freewheel shell", "ipython") from error
 
     microscope = load_microscope(micromanager) if micromanager is not None else {}
     lab = Lab()

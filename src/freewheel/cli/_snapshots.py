@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-DOCUMENTS = "documents.jsonl"
+__all__ = ["SnapshotWriter", "new_folder"]
+
+_DOCUMENTS = "documents.jsonl"
+
+
+def new_folder(output: Path | None) -> Path:
+    """Make the folder to write to, by default a new temporary one.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it can't be made, or holds the documents of another run.
+    """
+    if output is None:
+        return Path(tempfile.mkdtemp(prefix="freewheel-demo-"))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"can't be made: {error}"
+        raise typer.BadParameter(msg, param_hint="--output") from error
+    if (output / _DOCUMENTS).exists():
+        msg = f"holds the documents of another run already: {output / _DOCUMENTS}"
+        raise typer.BadParameter(msg, param_hint="--output")
+    return output
 
 
 class SnapshotWriter:
@@ -48,7 +73,7 @@ class SnapshotWriter:
 
     def summary(self) -> Iterator[str]:
         """Say what was written and where; to be asked when the plan has ended."""
-        documents = self._folder / DOCUMENTS
+        documents = self._folder / _DOCUMENTS
         if not self._frames:
             # A plan that is stopped before its first message has no documents at all.
             place = f"; the run's documents: {documents}" if documents.exists() else "."
@@ -71,7 +96,7 @@ class SnapshotWriter:
         return {**doc, "data": data}
 
     def _append(self, name: str, doc: dict[str, Any]) -> None:
-        with (self._folder / DOCUMENTS).open("a", encoding="utf-8") as file:
+        with (self._folder / _DOCUMENTS).open("a", encoding="utf-8") as file:
             file.write(json.dumps([name, doc], default=_plain) + "\n")
 
 

@@ -207,8 +207,7 @@ class JobMagics(Magics):
         if not wait_for(ending):
             say(f"{future.plan_name} still cleans up; the prompt is free. %fg attaches to it.")
             return
-        last = future if future.outcome.done() else None
-        if last is not None:
+        if future.outcome.done():
             future.outcome.exception(0)  # so that it counts as looked after
             if (failure := future.failure) is not None:
                 raise failure
@@ -328,8 +327,7 @@ def _actions(engine: EngineView) -> Iterator[str]:
     if not offered:
         yield "No action is on offer: no plan waits for one."
     for name, latch in sorted(offered.items()):
-        action = getattr(latch, "action", None)
-        description = getattr(action, "description", "") or ""
+        description = "" if latch.action is None else latch.action.description
         state = " (on)" if latch.is_set() else ""
         yield f"{name}{state}  {description}".rstrip()
 
@@ -340,10 +338,7 @@ def _plans(namespace: dict[str, Any]) -> Iterator[str]:
         if name.startswith("_"):
             continue
         if isinstance(value, ModuleType):
-            if value.__name__.partition(".")[0] in ("bluesky", "freewheel") and value.__name__ in (
-                "bluesky.plans",
-                "freewheel.plans",
-            ):
+            if value.__name__ in ("bluesky.plans", "freewheel.plans"):
                 for entry in find_plans([value]):
                     function = getattr(value, entry.name, None)
                     if function is not None:

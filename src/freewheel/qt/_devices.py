@@ -9,6 +9,7 @@ import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from bluesky.utils import maybe_await
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -229,9 +230,7 @@ class MotorRow(_Row):
         motor = self._device
 
         async def stop() -> None:
-            answer = motor.stop()
-            if inspect.isawaitable(answer):
-                await answer
+            await maybe_await(motor.stop())
 
         self._on_loop(stop)
 

@@ -79,7 +79,7 @@ class PlanLog(QWidget):
 
     def note(self, line: str) -> None:
         """Add a line, with the time."""
-        self._text.appendPlainText(f"{time.strftime('%H:%M:%S')}  {line}")
+        self._text.appendPlainText(self._timed(line))
 
     def note_failure(self, what: str, error: BaseException) -> None:
         """Add an exception with its traceback, in colour."""

@@ -1,7 +1,7 @@
 """What users need to test their own plans.
 
-`freewheel.testing.plugin` is a pytest plugin with the fixtures ``RE``, ``documents``, ``clock``
-and ``leak_check``; the rest works without pytest.
+`freewheel.testing.plugin` is a pytest plugin with the fixtures ``RE``, ``documents``, ``clock``,
+``leak_check`` and ``start_ioc``; the rest works without pytest.
 """
 
 from ._clock import VirtualClock, VirtualTimeLoop
