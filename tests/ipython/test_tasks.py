@@ -62,6 +62,20 @@ def test_the_queue_is_held_and_released(ipython: Any) -> None:
     ipython.run("f.outcome.result().exit_status", "success")
 
 
+def test_a_service_that_has_failed_is_told_of(ipython: Any) -> None:
+    ipython.run("def interlock(): raise RuntimeError('the door is open')")
+    ipython.run("s = RE.adopt(interlock); s.exception(10)", "the door is open")
+    ipython.wait(rf"^\[service failed\] *\n?In \[{ipython.cells + 1}\]:")
+    ipython.run(
+        "%jobs", "no plans    the service 'interlock' raised RuntimeError: the door is open"
+    )
+    ipython.run("import threading; closing = threading.Event()")
+    ipython.run("def interlock(): closing.wait()")
+    ipython.run("s = RE.adopt(interlock)")
+    assert "no plans" not in ipython.run("%jobs", "foreground  nothing")
+    ipython.run("RE.close(); closing.set(); RE = RunEngine()")
+
+
 def test_everything_is_stopped(ipython: Any) -> None:
     ipython.run("f = RE(long()); t = RE.background.launch(live_view([scope.camera]), name='view')")
     ipython.run("%stop_all smoke", "Everything is at rest")

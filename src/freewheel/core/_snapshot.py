@@ -53,6 +53,8 @@ class EngineSnapshot:
         The progress of all scopes.
     queue_held : str or None
         Why nothing new starts; ``None`` if the queue is not held.
+    service_failed : str or None
+        Which service has ended, so that plans are refused, and what mends it; ``None`` if none has.
     """
 
     state: EngineState
@@ -64,3 +66,4 @@ class EngineSnapshot:
     actions: tuple[OfferedAction, ...]
     progress: tuple[Progress, ...]
     queue_held: str | None = None
+    service_failed: str | None = None

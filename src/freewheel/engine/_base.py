@@ -232,6 +232,7 @@ class EngineBase(BlueskyEngine):
         """Return a picture of the engine at this moment, taken under one lock."""
         household = self._core.household
         progress = household.progress.picture()  # has a lock of its own
+        service_failed = self._services.obstacle or None  # likewise
         with self._core.states.lock:
             return EngineSnapshot(
                 **self._foreground.picture(),
@@ -239,6 +240,7 @@ class EngineBase(BlueskyEngine):
                 claims=self.claims.by_name(),
                 actions=household.board.offered(),
                 progress=progress,
+                service_failed=service_failed,
             )
 
     def __repr__(self) -> str:

@@ -309,6 +309,8 @@ def _jobs(engine: EngineView) -> Iterator[str]:
         yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {took}"
     if snapshot.queue_held is not None:
         yield f"queue held  {snapshot.queue_held} (%release frees it)"
+    if snapshot.service_failed is not None:
+        yield f"no plans    {snapshot.service_failed}"
     for number, name in enumerate(snapshot.queue, 1):
         yield f"queued {number:<4} {name}"
     for task in snapshot.background:

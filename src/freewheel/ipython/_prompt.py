@@ -13,6 +13,10 @@ from pygments.token import Token  # type: ignore[import-untyped]
 from freewheel.core import duration_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from freewheel.core import EngineSnapshot
+
     from ._jobs import Jobs
 
 __all__ = ["JobPrompts", "PromptRefresher"]
@@ -39,10 +43,9 @@ class JobPrompts(Prompts):
         engine = self._jobs.peek()
         if engine is None:
             return ""
-        future, tasks = engine.current, len(engine.background.running)
+        future = engine.current
         if future is None:
-            held = ["queue held"] if engine.queue.held is not None else []
-            words = [*held, *([f"{tasks} in the background"] if tasks else [])]
+            words = list(_beside_no_plan(engine.snapshot()))
             return f"[{', '.join(words)}] " if words else ""
         state = engine.state
         words = [future.plan_name, *([] if state == "running" else [str(state)])]
@@ -80,6 +83,15 @@ class JobPrompts(Prompts):
     def out_prompt_tokens(self) -> Any:
         """Return the prompt for output."""
         return self.inner.out_prompt_tokens()
+
+
+def _beside_no_plan(picture: EngineSnapshot) -> Iterator[str]:
+    if picture.service_failed is not None:
+        yield "service failed"
+    if picture.queue_held is not None:
+        yield "queue held"
+    if picture.background:
+        yield f"{len(picture.background)} in the background"
 
 
 class PromptRefresher:

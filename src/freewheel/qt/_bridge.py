@@ -58,6 +58,8 @@ class EngineBridge(QObject):
         The task that changed.
     progressChanged : Signal(object)
         A tuple of all scopes.
+    queueChanged : Signal(object)
+        A tuple of the futures of the calls that wait; also when the queue is held or released.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
 
@@ -75,6 +77,7 @@ class EngineBridge(QObject):
     claimsChanged = Signal(object)  # noqa: N815
     backgroundChanged = Signal(object)  # noqa: N815
     progressChanged = Signal(object)  # noqa: N815
+    queueChanged = Signal(object)  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
 
     def __init__(self, engine: EngineView, parent: QObject | None = None) -> None:
@@ -217,6 +220,10 @@ class EngineBridge(QObject):
         )
         return future
 
+    def release_queue(self, *_: Any) -> None:
+        """Let the plans that wait start, if the queue is held."""
+        self._ask("release", self._engine.queue.release)
+
     def trigger_action(self, name: str) -> None:
         """Set the latch of an action on offer."""
         self._ask(f"action {name!r}", self._engine.trigger_action, name)
@@ -248,6 +255,7 @@ class _Links:
             (events.claims_changed, lambda claims: feed.put("claims", dict(claims))),
             (events.background_changed, lambda task: feed.put("background", task)),
             (events.progress_changed, lambda scopes: feed.put("progress", scopes)),
+            (events.queue_changed, lambda waiting: feed.put("queue", waiting)),
         ]
         for signal, slot in self._slots:
             signal.connect(slot)
@@ -283,6 +291,7 @@ _SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
     "claims": lambda bridge: bridge.claimsChanged,
     "background": lambda bridge: bridge.backgroundChanged,
     "progress": lambda bridge: bridge.progressChanged,
+    "queue": lambda bridge: bridge.queueChanged,
 }
 
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.core import EngineState, clock_text
+from freewheel.qt._held import HeldLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,8 @@ _CLOCK_MS = 200
 class EngineControls(QWidget):
     """The engine's state, and a button for each thing that can be asked of it.
 
-    A button is enabled exactly when the engine's state allows what it asks for.
+    While the queue is held, or a service has failed, a line says so, with what mends it. A button
+    is enabled exactly when the engine's state allows what it asks for.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ class EngineControls(QWidget):
         bridge.planStarted.connect(self._plan_started)
         bridge.planEnded.connect(self._plan_ended)
         bridge.backgroundChanged.connect(self._show_time)
+        bridge.queueChanged.connect(self._queue_changed)
         self.set_plan(plan_factory)
         self._state_changed(self._state, "")
 
@@ -204,6 +207,7 @@ class EngineControls(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addLayout(row)
+        layout.addWidget(HeldLine(self._bridge))
         layout.addWidget(self._queue)
 
     # -- following the engine -----------------------------------------------------------------
@@ -263,6 +267,9 @@ class EngineControls(QWidget):
         else:
             text = ""
         self._time_label.setText(text)
+        self._show_queue()
+
+    def _queue_changed(self, _: object) -> None:
         self._show_queue()
 
     def _show_queue(self) -> None:

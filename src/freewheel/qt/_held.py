@@ -1,0 +1,62 @@
+"""What keeps plans from being started, with the button that frees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+
+if TYPE_CHECKING:
+    from freewheel.core import EngineSnapshot
+    from freewheel.qt._bridge import EngineBridge
+
+__all__ = ["HeldLine"]
+
+_STYLE = (
+    "#held { background: #fff3cd; border: 1px solid #d08700; border-radius: 4px; }"
+    "#held QLabel { color: #4d3400; }"
+)
+
+
+class HeldLine(QFrame):
+    """Says that the queue is held or a service has failed, and what mends it; else it is hidden.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    """
+
+    def __init__(self, bridge: EngineBridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+        self.setObjectName("held")
+        self.setStyleSheet(_STYLE)
+        self._text = QLabel()
+        self._text.setObjectName("obstacle")
+        self._text.setWordWrap(True)
+        self._release = QPushButton("Release")
+        self._release.setObjectName("release")
+        self._release.setToolTip("Let the plans that wait start, one after the other")
+        self._release.clicked.connect(bridge.release_queue)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(6, 2, 2, 2)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self._release)
+        # A service that ends, or is adopted again, is a task that changes.
+        for told in (bridge.queueChanged, bridge.backgroundChanged, bridge.stateChanged):
+            told.connect(self._look)
+        self._look()
+
+    def _look(self, *_: Any) -> None:
+        picture = self._bridge.snapshot()
+        held = "" if picture.queue_held is None else _why_held(picture)
+        self._text.setText("\n".join(filter(None, (picture.service_failed, held))))
+        self._release.setVisible(bool(held))
+        self.setVisible(bool(self._text.text()))
+
+
+def _why_held(picture: EngineSnapshot) -> str:
+    count = len(picture.queue)
+    waiting = f" {count} plan{' waits' if count == 1 else 's wait'} for Release." if count else ""
+    return f"The queue is held: {picture.queue_held}. Nothing new starts.{waiting}"

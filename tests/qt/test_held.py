@@ -1,0 +1,85 @@
+"""The line that says what keeps plans from being started, and its button, in a real window."""
+
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import pytest
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton
+
+from freewheel.qt import AcquisitionWindow
+
+
+@pytest.fixture(name="window")
+def _window(engine: Any, scope: Any, qtbot: Any) -> Any:
+    window = AcquisitionWindow(engine, dict(scope), [])
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    window.show()
+    return window
+
+
+def line(window: Any) -> QFrame:
+    return window.findChild(QFrame, "held")
+
+
+def text(window: Any) -> str:
+    return window.findChild(QLabel, "obstacle").text()
+
+
+def release(window: Any) -> QPushButton:
+    return window.findChild(QPushButton, "release")
+
+
+def test_a_stop_that_holds_the_queue_is_told_of_and_released(
+    window: Any, engine: Any, soon: Any
+) -> None:
+    assert not line(window).isVisible()
+    engine.queue.on_interruption = "hold"
+    running = engine(bps.sleep(60))
+    waiting = engine(bps.null())
+    assert not line(window).isVisible()
+    engine.stop()
+    soon(line(window).isVisible)
+    assert text(window) == (
+        "The queue is held: a stop was requested. Nothing new starts. 1 plan waits for Release."
+    )
+    assert running.exception(10) is not None
+    assert release(window).isVisible()
+    release(window).click()
+    soon(waiting.done)
+    soon(lambda: not line(window).isVisible())
+
+
+def test_a_queue_that_is_held_beside_a_plan_that_goes_on(
+    window: Any, engine: Any, soon: Any
+) -> None:
+    engine(bps.sleep(60))
+    engine.queue.hold("lunch")
+    soon(line(window).isVisible)
+    assert text(window) == "The queue is held: lunch. Nothing new starts."
+    waiting = [engine(bps.null()), engine(bps.null())]
+    soon(lambda: "2 plans wait" in text(window))
+    engine.queue.clear()
+    soon(lambda: "wait" not in text(window))
+    assert all(future.cancelled() for future in waiting)
+    release(window).click()
+    soon(lambda: not line(window).isVisible())
+
+
+def test_a_service_that_has_failed_is_told_of_until_it_is_adopted_again(
+    window: Any, engine: Any, soon: Any
+) -> None:
+    async def interlock() -> None:
+        raise RuntimeError("the door is open")
+
+    engine.adopt(interlock)
+    soon(line(window).isVisible)
+    assert "the service 'interlock' raised RuntimeError: the door is open" in text(window)
+    assert "RE.adopt(...)" in text(window)
+    assert not release(window).isVisible()  # there is nothing to release
+
+    async def mended() -> None:
+        await engine.loop.create_future()
+
+    mended.__name__ = "interlock"
+    engine.adopt(mended)
+    soon(lambda: not line(window).isVisible())
