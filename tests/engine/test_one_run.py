@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import logging
+import re
+import threading
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from bluesky.callbacks import LiveTable
+from bluesky.plans import scan
 from bluesky.utils import Msg
 
 from doubles import Detector
+from freewheel.background import TaskStatus
 from freewheel.plan_stubs import background
+from freewheel.plans import live_view
+from freewheel.sim import microscope
 
 if TYPE_CHECKING:
     from freewheel import RunEngine
@@ -127,6 +133,46 @@ def test_blueskys_table_gets_that_by_itself(
         RE(read_run(beside())).result(10)
     assert out.getvalue().count("seq_num") == 1
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.filterwarnings("ignore:Omitting camera-image from plot")
+def test_blueskys_best_effort_callback_and_plot_beside_a_live_view(
+    RE: RunEngine,  # noqa: N803
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from bluesky.callbacks.best_effort import BestEffortCallback
+    from bluesky.callbacks.mpl_plotting import LivePlot
+    from matplotlib import pyplot
+
+    scope = microscope(shape=(16, 16), instant=True)
+    frames = threading.Event()
+    plot = LivePlot("temperature", "stage-x")
+    RE.subscribe(BestEffortCallback())
+    RE.subscribe(plot)
+    RE.subscribe(lambda *_: frames.set(), "event")
+    task = RE.background.launch(live_view([scope.camera], rate=100), name="view")
+    try:
+        assert frames.wait(10)
+        for number in (1, 2):
+            RE(scan([scope.temperature], scope.stage.x, 0, 4, 5)).result(30)
+            shown = capsys.readouterr()
+            assert shown.out.count("seq_num") == 1, shown.out
+            assert len(re.findall(r"^\|\s+\d+ \|", shown.out, re.MULTILINE)) == 5
+            assert "Traceback" not in shown.out + shown.err
+            lines = [list(line.get_xdata()) for line in plot.ax.lines]
+            # The view's own run, which has nothing to plot, came before there was a scan.
+            assert lines == [[], *[[0, 1, 2, 3, 4]] * number]
+            assert task.status is TaskStatus.RUNNING
+            frames.clear()
+            assert frames.wait(10)  # the live view goes on
+        assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+    finally:
+        task.cancel()
+        assert task.exception(10) is None
+        pyplot.close("all")
 
 
 @pytest.mark.parametrize(
