@@ -108,6 +108,16 @@ def test_a_plan_without_annotations(within: Any, plans: Path) -> None:
     assert "missing a required argument: 'detectors'" in ran.stderr
 
 
+def test_a_device_that_is_missing_is_told_of_before_the_plan_runs(within: Any, plans: Path) -> None:
+    ran = within.run("run", f"{plans}:untyped", *SIGNATURE)
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    said = " ".join(ran.stderr.split())
+    assert "--detectors: there is no device 'camera'; no device is on offer: --sim" in said
+    ran = within.run("run", f"{plans}:plain", "--det", "'camera'", "--text", "1")
+    assert "no device is on offer" not in ran.stderr  # in quotes it is a text
+
+
 def test_the_help_of_a_plan(within: Any, plans: Path) -> None:
     ran = within.run("run", f"{plans}:typed", "--devices", "my_lab.py", "--help")
     assert ran.returncode == 0, ran.stderr
@@ -194,6 +204,15 @@ def test_a_plan_that_waits_for_an_action_says_so(command: Any, plans: Path) -> N
     command.read_until(process, "asks")
     said = process.stderr.readline()
     assert said == "The plan waits for the action go (Go on.): give --action go.\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+
+
+def test_an_action_that_is_not_on_offer_is_told_of_at_once(command: Any, plans: Path) -> None:
+    process = command.start("run", f"{plans}:asking", "--action", "goo")
+    command.read_until(process, "asks")
+    said = process.stderr.readline()
+    assert said == "--action goo: not on offer so far. The plan offers go.\n"
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
 

@@ -96,8 +96,9 @@ def _guessed(
     values: dict[str, Any] = {}
     for name, text in _pairs(words):
         value = _guess(text, devices)
-        if isinstance(value, str) and value.isidentifier():
-            say(f"--{name}: there is no device {value!r}, so it is taken as a text{hint}.")
+        for word in _words(text):  # one in quotes is meant as a text
+            if _guess(word, devices) == word and all(map(str.isidentifier, word.split("."))):
+                _take_as_text(signature, name, word, hint)
         if name in values:
             before = values[name]
             values[name] = [*(before if isinstance(before, list) else [before]), value]
@@ -111,6 +112,21 @@ def _guessed(
         message = f"{_name_of(function)}: {error}; there are: {shown or 'no arguments'}"
         raise ValueError(message) from None
     return several, values
+
+
+def _take_as_text(signature: inspect.Signature, name: str, text: str, hint: str) -> None:
+    """Say that what may be meant as a device is taken as a text.
+
+    Raises
+    ------
+    ValueError
+        If no device is on offer at all, and a value is needed: it is a device that is missing.
+    """
+    parameter = signature.parameters.get(name)
+    if hint and parameter is not None and parameter.default is parameter.empty:
+        message = f"--{name}: there is no device {text!r}{hint}; for a text write \"'{text}'\""
+        raise ValueError(message)
+    say(f"--{name}: there is no device {text!r}, so it is taken as a text{hint}.")
 
 
 def _by_position(signature: inspect.Signature, values: dict[str, Any]) -> list[Any]:
@@ -136,11 +152,20 @@ def _guess(text: Any, devices: Mapping[str, Any]) -> Any:
     if (device := _device(text, devices)) is not None:
         return device
     if text.startswith("[") and text.endswith("]"):
-        return [_guess(part.strip(), devices) for part in text[1:-1].split(",") if part.strip()]
+        return [_guess(word, devices) for word in _words(text)]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+def _words(text: Any) -> list[str]:
+    """Return what stands in ``[a, b]``, or the text alone; nothing for what is no text."""
+    if not isinstance(text, str):
+        return []
+    if text.startswith("[") and text.endswith("]"):
+        return [word.strip() for word in text[1:-1].split(",") if word.strip()]
+    return [text]
 
 
 def _device(text: str, devices: Mapping[str, Any]) -> Any:

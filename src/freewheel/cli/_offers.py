@@ -104,6 +104,8 @@ class Offers:
     def _tell(self, actions: dict[str, Any]) -> None:
         new = sorted(actions.keys() - self._told)
         self._told |= actions.keys()
+        if new and self._planned and (due := self._planned[0][0]) not in actions:
+            say(f"--action {due}: not on offer so far. The plan offers {', '.join(new)}.")
         for name in new:
             if len(self._keys) < len(_KEYS):
                 self._keys[_KEYS[len(self._keys)]] = name
