@@ -126,6 +126,32 @@ def test_a_motor_without_a_run_is_held_while_it_moves(engine: RunEngine, log: Lo
     engine.stop().result(WAIT)
 
 
+def test_a_task_says_which_device_it_waits_for(engine: RunEngine, log: Log) -> None:
+    motor, told = Device("m", by_hand=True), []
+    engine.events.background_changed.connect(lambda task: told.append(task.standing))
+
+    def plan() -> Any:
+        yield from abs_set(motor, 1, group="A")
+        log.add("moving")
+        yield from wait("A")
+
+    future = engine(plan())
+    log.wait_for("moving")
+    task = engine.background.launch(touching(motor), name="t", on_conflict="pause")
+    until(engine, lambda: task.waits_for)
+    assert task.waits_for == "'m', which 'plan' holds"
+    assert repr(task) == "<BackgroundTask 't': running, waits for 'm', which 'plan' holds>"
+    assert "'t' is running, waits for 'm'" in engine.explain()
+    on_loop(engine, motor.stop)
+    future.result(WAIT)
+    until(engine, lambda: not task.waits_for)
+    until(engine, lambda: ("set", 100) in motor.did)
+    on_loop(engine, motor.stop)
+    task.result(WAIT)
+    assert "running, waits for 'm', which 'plan' holds" in told
+    assert task.standing == "completed"
+
+
 def test_a_run_that_closes_does_not_let_go_of_what_still_moves(engine: RunEngine, log: Log) -> None:
     motor = Device("m", by_hand=True)
 

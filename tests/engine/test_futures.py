@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -256,3 +258,65 @@ def test_the_status_of_a_plan_that_is_paused_and_resumed(RE: Any, gate: Any) -> 
     gate.open()
     resumed.result(T)
     assert future.status is resumed.status is PlanStatus.COMPLETED
+
+
+def test_the_traceback_of_a_failure_begins_with_the_plan(RE: Any) -> None:
+    def failing() -> Any:
+        yield Msg("null")
+        raise ValueError("mine")
+
+    async def failing_too() -> None:
+        raise ValueError("mine")
+
+    task = RE.background.launch(failing(), name="a task")
+    coroutine = RE.background.launch(failing_too, name="a coroutine")
+    for future in (RE(failing()), task.future, coroutine.future):
+        error = future.exception(T)
+        names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        assert names[0] in ("failing", "failing_too"), names
+
+
+def test_a_failure_that_is_the_engines_own_keeps_its_traceback(RE: Any) -> None:
+    error = RE([Msg("no such command")]).exception(T)
+    assert error.__traceback__ is not None
+
+
+def test_a_cancelled_call_says_why(RE: Any, gate: Any) -> None:
+    first, second, third = RE(gate.plan()), RE(quick()), RE(quick())
+    gate.wait()
+    assert second.cancel()
+    RE.stop().result(T)
+    assert first.exception(T) is not None
+    for future, why in ((second, "it was taken out of the queue"), (third, "a stop was requested")):
+        for wait in (future.result, future.exception, future.outcome.result):
+            with pytest.raises(CancelledError, match=rf"'quick' was cancelled: {why}\.$"):
+                wait(T)
+        with pytest.raises(CancelledError, match=why):
+            asyncio.run(_awaited(future))
+
+
+async def _awaited(future: Any) -> Any:
+    return await future
+
+
+def test_the_time_of_a_plan_that_was_paused_ends_with_the_plan(RE: Any, gate: Any) -> None:
+    first = RE(gate.plan())
+    gate.wait()
+    RE.request_pause().result(T)
+    second = RE.resume()
+    gate.open()
+    second.result(T)
+    assert first.elapsed == second.elapsed == first.elapsed
+
+
+def test_a_repr_tells_the_plan_and_how_the_last_one_ended(RE: Any, gate: Any) -> None:
+    RE(gate.plan())
+    gate.wait()
+    assert repr(RE).startswith("<RunEngine running: plan, ")
+    RE.request_pause().result(T)
+    assert "paused: plan, " in repr(RE)
+    assert "RE.resume() has it go on" in repr(RE)
+    RE.stop().result(T)
+    assert repr(RE).startswith("<RunEngine idle. The last plan: plan stopped, after ")
+    assert RE([Msg("no such command")]).exception(T) is not None
+    assert "The last plan: list failed: " in repr(RE)

@@ -28,7 +28,7 @@ def test_a_pause_says_how_to_go_on(RE: Any, gate: Any) -> None:
     gate.wait()
     RE.request_pause().result(T)
     text = str(future.exception(T))
-    assert "'plan' is paused" in text
+    assert "'plan' was paused" in text
     assert "RE.resume()" in text
 
 
@@ -209,7 +209,7 @@ def test_a_resume_takes_effect_after_the_pause_that_is_on_its_way(RE: Any, gate:
     assert not first.done()
     device.let_go(RE)
     pause.result(T)
-    assert "is paused" in str(first.exception(T))
+    assert "was paused" in str(first.exception(T))
     gate.open()
     assert resumed.result(T).plan_result == "through"
     assert (device.pauses, device.resumes) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     pytest.importorskip("ipykernel")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
-        patch.setenv("PYTHONPATH", PLANS)
+        patch.setenv("PYTHONPATH", PLANS, prepend=os.pathsep)
         manager, client = manager_module.start_new_kernel(startup_timeout=PATIENCE)
     made = Kernel(client)
     made.run("%load_ext freewheel")
@@ -77,6 +78,50 @@ def test_a_future_is_a_card(kernel: Kernel) -> None:
     assert "freewheel-card" in data["text/html"]
     assert "completed" in data["text/html"]
     assert data["text/plain"].startswith("<PlanFuture count: completed")
+
+
+def updates_until(kernel: Kernel, word: str) -> list[str]:
+    """What is shown anew, as HTML, beside any cell, until a word is in it."""
+    shown: list[str] = []
+    while not shown or word not in shown[-1]:
+        msg = kernel.client.get_iopub_msg(timeout=PATIENCE)
+        if msg["msg_type"] == "update_display_data":
+            shown.append(msg["content"]["data"]["text/html"])
+    return shown
+
+
+def test_the_card_of_a_plan_goes_on_after_its_cell(kernel: Kernel) -> None:
+    kernel.run("f = RE(bp.count([scope.temperature], 15, delay=0.1))")
+    shown = kernel.run("f")
+    assert not shown["error"]
+    assert "running" in shown["data"][0]["text/html"]
+    cards = updates_until(kernel, "completed")
+    assert any("/15 points" in card for card in cards)
+    assert "<progress" not in cards[-1]
+    assert not shown["text"]
+
+
+def test_the_card_of_a_plan_goes_on_over_a_pause(kernel: Kernel) -> None:
+    kernel.run("from prompt_plans import long; f = RE(long())")
+    kernel.run("f")
+    kernel.run("%pause")
+    updates_until(kernel, "paused")
+    kernel.run("%stop")
+    (card,) = kernel.run("f")["data"]
+    assert "stopped" in card["text/html"]
+
+
+def test_an_engine_is_a_card(kernel: Kernel) -> None:
+    (card,) = kernel.run("RE")["data"]
+    assert "freewheel-card" in card["text/html"]
+    assert "idle" in card["text/html"]
+    assert card["text/plain"].startswith("<RunEngine idle")
+    kernel.run("f = RE(long()); g = RE(bp.count([scope.temperature]))")
+    (card,) = kernel.run("RE")["data"]
+    assert "<b>long</b>" in card["text/html"]
+    assert "waiting: count" in card["text/html"]
+    kernel.run("%stop")
+    assert "The last plan: long stopped" in updates_until(kernel, "idle")[-1]
 
 
 def test_fg_shows_a_card_with_progress(kernel: Kernel) -> None:

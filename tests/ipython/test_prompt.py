@@ -208,6 +208,48 @@ def test_bluesky_magics_wait_and_ctrl_c_pauses(ipython: Any) -> None:
     )
 
 
+def test_a_magic_that_waits_behind_a_plan_says_so_once(ipython: Any) -> None:
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.start("%mov scope.stage.x 3")
+    ipython.wait(r"Queued: behind live_view, which is running\. Ctrl-C takes mv out of the queue\.")
+    ipython.interrupt()
+    ipython.prompt()
+    text = ipython.output(ipython.cells)
+    assert "mv was taken out of the queue" in text
+    assert "Pausing" not in text
+    assert b"mv queued" not in ipython.raw
+    ipython.run("%stop", "live_view stopped")
+
+
+def test_tracebacks_begin_with_the_plan(ipython: Any) -> None:
+    cells = (
+        "f = RE(bad())\n%fg",
+        "t = RE.background.launch(bad(), name='poor')\n%fg poor",
+        "await RE(bad())",
+        "RE(bad()).result()",
+        "RE.background.launch(bad(), name='poor').result()",
+    )
+    for cell in cells:
+        text = ipython.run(cell, r"prompt_plans\.py:\d+, in bad\(\)", "ValueError: no light")
+        assert "freewheel/" not in text.replace("plans_at_the_prompt", ""), text
+        assert "The background task 'poor' failed" not in text  # told of once
+
+
+def test_what_was_cancelled_or_paused_says_what_is_true(ipython: Any) -> None:
+    ipython.run("f = RE(long()); g = RE(bad())")
+    ipython.run("_ = RE.stop()")
+    ipython.run("g.result()", r"CancelledError: Plan 'bad' was cancelled: a stop was requested\.")
+    ipython.run("await g", "CancelledError: Plan 'bad' was cancelled")
+    ipython.run("f = RE(live_view([scope.camera]))")
+    ipython.run("RE", r"<RunEngine running: live_view, \d+\.\d s>")
+    ipython.run("%pause", "live_view is paused")
+    ipython.run("RE", r"<RunEngine paused: live_view, .* RE\.resume\(\) has it go on")
+    ipython.run("%stop", "live_view stopped")
+    ipython.run("RE", r"<RunEngine idle\. The last plan: live_view stopped, after \d+\.\d s")
+    ipython.run("f.exception()", "was paused. If it still is, RE.resume")
+    ipython.run("a = f.elapsed; a == f.elapsed", "True")
+
+
 def test_plans_are_listed(ipython: Any) -> None:
     ipython.run("%plans live", r"live_view\(detectors, \*, rate=30\.0")
     ipython.run("%plans bp.count", r"bp\.count\(detectors, num=1")

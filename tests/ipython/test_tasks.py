@@ -62,6 +62,23 @@ def test_the_queue_is_held_and_released(ipython: Any) -> None:
     ipython.run("f.outcome.result().exit_status", "success")
 
 
+def test_a_refused_move_by_hand_is_one_line_and_a_task_says_what_it_waits_for(
+    ipython: Any,
+) -> None:
+    ipython.run("f = RE(bp.scan([scope.camera, scope.temperature], scope.stage.x, 0, 1, 9999))")
+    ipython.run("import time; until = time.monotonic() + 20")
+    ipython.run("while scope.stage.x not in RE.claims and time.monotonic() < until: pass")
+    refused = "ResourceConflictError: 'manual move' needs 'stage-x', which 'scan'"
+    for move in ("RE.by_hand.set(scope.stage.x, 3)", "with RE.claims.hold(scope.stage.x): pass"):
+        text = ipython.run(move, refused)
+        assert "Pause the plan" in text
+        assert "Traceback" not in text
+    ipython.run("t = RE.background.launch(bps.mv(scope.stage.x, 3), name='w', on_conflict='pause')")
+    ipython.run("while not t.waits_for and time.monotonic() < until: pass")
+    ipython.run("t", r"<BackgroundTask 'w': running, waits for 'stage-x', which 'scan' holds>")
+    ipython.run("%jobs", "background  w: running, waits for 'stage-x', which 'scan' holds")
+
+
 def test_a_service_that_has_failed_is_told_of(ipython: Any) -> None:
     ipython.run("def interlock(): raise RuntimeError('the door is open')")
     ipython.run("s = RE.adopt(interlock); s.exception(10)", "the door is open")

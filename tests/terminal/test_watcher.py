@@ -119,6 +119,7 @@ def test_a_press_takes_a_waiting_call_out_of_the_queue(engine: RunEngine, gate: 
     with Watcher(engine, PauseFirst(), told.say) as watcher:
         assert watcher.stay(waiting, told.show)
     assert waiting.status is PlanStatus.CANCELLED
+    assert told.texts == []  # nothing was paused
     assert engine.state == "running"
     gate.open()
     first.result(T)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import ResourceConflictError
-from freewheel.core._devices import checked_devices, device_name
+from freewheel.core._devices import checked_devices, device_name, quoted_name
 
 from ._errors import warn
 from ._life import LENT
@@ -123,10 +123,12 @@ class Conflicts:
                 if self._roster.life_of(user) is not None or self._waited_for.get(life) is user:
                     raise ResourceConflictError(device, user, task)
             self._wanting[life] = device, change
+            life.waits(f"{quoted_name(device)}, which {quoted_name(users[0])} holds")
             try:
                 await change
             finally:
                 self._wanting.pop(life, None)
+                life.waits("")
 
     @contextmanager
     def waiting_for(self, lives: Iterable[Life], holder: Holder) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from freewheel.core import EngineFuture, WaitTimeoutError
 from freewheel.core._devices import device_name
+from freewheel.core._tracebacks import from_the_plan
 
 from ._task import BackgroundTask, MergeMode, TaskInside, TaskStatus
 
@@ -191,6 +192,11 @@ class Life:
         """What it failed with, if nobody has been told of that."""
         return None if self.future.observed else self.future.peek()
 
+    def waits(self, what: str) -> None:
+        """Note what the task waits for, or with an empty text that it waits no more."""
+        self._inside.waits_for = what
+        self._owner.changed(self.task)
+
     def start(self) -> None:
         """Begin, unless the task was cancelled or paused before."""
         if self.over or self._started:
@@ -222,7 +228,7 @@ class Life:
                 self._finish(TaskStatus.FAILED, error=self._unasked(error))
         except BaseException as error:
             # SystemExit too: it is the payload's failure, not the loop's.
-            self._finish(TaskStatus.FAILED, error=error)
+            self._finish(TaskStatus.FAILED, error=from_the_plan(error))
         else:
             self._inside.value = value
             self._finish(TaskStatus.COMPLETED, value=value)

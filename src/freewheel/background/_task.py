@@ -92,9 +92,11 @@ class TaskInside:
         What became of the result.
     value : object
         What the payload returned, if it did.
+    waits_for : str
+        The device that it waits for, and who has it; empty if it waits for none.
     """
 
-    __slots__ = ("future", "goes_on", "merge", "name", "requests", "status", "value")
+    __slots__ = ("future", "goes_on", "merge", "name", "requests", "status", "value", "waits_for")
 
     def __init__(self, name: str, requests: Requests, future: EngineFuture[Any]) -> None:
         self.name = name
@@ -104,6 +106,7 @@ class TaskInside:
         self.goes_on = False
         self.merge: MergeMode | None = None
         self.value: Any = None
+        self.waits_for = ""
 
 
 @final
@@ -130,6 +133,17 @@ class BackgroundTask:
     def status(self) -> TaskStatus:
         """Where it is in its life."""
         return self._inside.status
+
+    @property
+    def waits_for(self) -> str:
+        """The device that it waits for while it runs, and who has it; empty if for none."""
+        return self._inside.waits_for
+
+    @property
+    def standing(self) -> str:
+        """Its status in words, with what it waits for."""
+        waits_for = self._inside.waits_for
+        return f"{self.status.value}, waits for {waits_for}" if waits_for else self.status.value
 
     @property
     def lends_to(self) -> Container[Any]:
@@ -184,6 +198,7 @@ class BackgroundTask:
         RuntimeError
             On the engine's own thread, such as in a document callback, before it is done.
         """
+        __tracebackhide__ = True
         return self._inside.future.result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -231,4 +246,4 @@ class BackgroundTask:
         """Name it and its status."""
         error = self._inside.future.peek() if self.status is TaskStatus.FAILED else None
         why = "" if error is None else f" with {failure_text(error)}"
-        return f"<{type(self).__name__} {self.name!r}: {self.status.value}{why}>"
+        return f"<{type(self).__name__} {self.name!r}: {self.standing}{why}>"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ._devices import quoted_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "EngineClosedError",
@@ -85,6 +85,14 @@ class ResourceConflictError(RuntimeError):
             f"{requester} needs {device}, which {holder} holds. "
             f"{remedy.format(device=device, holder=holder)}"
         )
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        # IPython asks for this: a person whose move is refused needs the text, and none of the
+        # source lines that lead to it. Whoever looks for the fault of a plan needs them.
+        if _kind(self.requester) != "hand":
+            raise AttributeError("_render_traceback_")
+        return lambda: [f"{type(self).__name__}: {self}"]
 
 
 def _kind(who: object) -> str | None:

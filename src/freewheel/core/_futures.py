@@ -13,7 +13,7 @@ from ._crossings import new_waiter, wake
 from ._errors import ForkedProcessError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from typing import Self
 
 __all__ = ["EngineFuture", "failure_text"]
@@ -84,20 +84,28 @@ class EngineFuture(Future[T]):
             On the engine's own thread, where waiting could never end.
         TimeoutError
             If it is not done in time.
+        CancelledError
+            If it was cancelled, with the reason.
         """
+        __tracebackhide__ = True
         self._check_wait()
         self._listeners.append(None)
         try:
             return super().result(timeout)
+        except CancelledError as error:
+            raise self._with_reason(error) from None
         finally:
             self._end_wait()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
+        __tracebackhide__ = True
         self._check_wait()
         self._listeners.append(None)
         try:
             return super().exception(timeout)
+        except CancelledError as error:
+            raise self._with_reason(error) from None
         finally:
             self._end_wait()
 
@@ -113,6 +121,15 @@ class EngineFuture(Future[T]):
     def peek(self) -> BaseException | None:
         """Return what it failed with, or ``None``, without counting as told; never waits."""
         return super().exception(0) if self.done() and not self.cancelled() else None
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count as waited for inside of the block: whoever shows it tells of its failure."""
+        self._listeners.append(None)
+        try:
+            yield
+        finally:
+            self._end_wait()
 
     def _end_wait(self) -> None:
         if self.done():
@@ -135,6 +152,7 @@ class EngineFuture(Future[T]):
             )
 
     def __await__(self) -> Generator[Any, None, T]:
+        __tracebackhide__ = True
         waiter = new_waiter()
         self.add_done_callback(lambda _: wake(waiter))
         self._listeners.append(None)
@@ -142,7 +160,17 @@ class EngineFuture(Future[T]):
             yield from waiter[1]
         finally:
             self._end_wait()
-        return super().result(0)
+        return self.result(0)
+
+    #: Why it was cancelled, for who waits for it; written before that is done.
+    why_cancelled = ""
+
+    def _with_reason(self, error: CancelledError) -> CancelledError:
+        """Give the bare error of a cancelled future a text; leave one that it failed with."""
+        if not self.cancelled():
+            return error
+        why = f": {self.why_cancelled}" if self.why_cancelled else ""
+        return CancelledError(f"{self._what[:1].upper()}{self._what[1:]} was cancelled{why}.")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._what}: {self._how}>"

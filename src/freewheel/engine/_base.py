@@ -11,13 +11,14 @@ from bluesky.run_engine import default_scan_id_source
 from bluesky.suspenders import SuspenderBase
 
 from freewheel.background import Background, ClaimsLedger, ServiceKeeper
-from freewheel.core import EngineSnapshot
+from freewheel.core import EngineSnapshot, EngineState, duration_text
 from freewheel.core._crossings import call_soon
 
 from ._action_board import ActionBoard
 from ._between import BetweenMessages
 from ._bluesky import BlueskyEngine, FairDispatcher, Request, inside_of, loop_threads
 from ._by_hand import ByHand
+from ._cards import engine_card
 from ._child import ChildEngine
 from ._claim_check import ForegroundClaims
 from ._documents import DocumentStream
@@ -246,8 +247,30 @@ class EngineBase(BlueskyEngine):
     def __repr__(self) -> str:
         if self.closed:
             return f"<{type(self).__name__} closed>"
-        obstacle = self._obstacle()
-        return f"<{type(self).__name__} {self.state}{f'. {obstacle}' if obstacle else ''}>"
+        picture = self.snapshot()
+        words = str(picture.state)
+        if picture.plan_name is not None:
+            words += f": {picture.plan_name}, {duration_text(picture.elapsed, tenths=True)}"
+        if picture.background:
+            words += f"; in the background: {', '.join(task.name for task in picture.background)}"
+        note = self._note(picture)
+        return f"<{type(self).__name__} {words}{f'. {note}' if note else ''}>"
+
+    def _repr_html_(self) -> str:
+        """Return a card, for notebooks."""
+        picture = self.snapshot()
+        note = "It is closed." if self.closed else self._note(picture)
+        return engine_card(type(self).__name__, picture, note)
+
+    def _note(self, picture: EngineSnapshot) -> str:
+        """Say what somebody may want to do now, or how the last plan ended; or nothing."""
+        if obstacle := self._obstacle():
+            return obstacle
+        if picture.state is EngineState.PAUSED:
+            return "RE.resume() has it go on, RE.stop() ends it with its clean-up."
+        if picture.plan_name is None and (last := self._foreground.last_ending):
+            return f"The last plan: {last}."
+        return ""
 
     def _obstacle(self) -> str:
         """Say what keeps plans from being started, and the command that mends it; or nothing."""

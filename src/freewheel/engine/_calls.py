@@ -150,10 +150,10 @@ class Call:
         self.future.make_withdrawable(withdraw)
         self.future.life.make_withdrawable(withdraw)
 
-    def cancel(self) -> None:
+    def cancel(self, why: str) -> None:
         """End the futures of a call that was withdrawn, and its plan, which never ran."""
-        self.future.mark_cancelled()
-        self.future.life.settle()
+        self.future.mark_cancelled(why)
+        self.future.life.settle(why_cancelled=why)
         close = getattr(self.start.plan, "close", None)
         if close is not None:
             close()

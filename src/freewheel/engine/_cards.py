@@ -10,11 +10,17 @@ from freewheel.core import amount_text, duration_text, label_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from freewheel.core import Progress
+    from freewheel.core import EngineSnapshot, Progress
 
-__all__ = ["plan_card", "progress_bars"]
+__all__ = ["engine_card", "plan_card", "progress_bars"]
 
-_COLOURS = (("failed", "#b3261e"), ("running", "#1b6e3c"), ("completed", "#1b6e3c"))
+_COLOURS = (
+    ("failed", "#b3261e"),
+    ("running", "#1b6e3c"),
+    ("completed", "#1b6e3c"),
+    ("idle", "#7a7a7a"),
+    ("closed", "#7a7a7a"),
+)
 _OTHER = "#8a6100"
 _CARD = (
     "display:inline-block;border:1px solid #8888;border-left:4px solid {colour};"
@@ -38,12 +44,41 @@ def plan_card(
     progress : iterable of Progress
         How far it has come.
     """
-    colour = next((code for word, code in _COLOURS if status.startswith(word)), _OTHER)
     took = "" if elapsed is None else f" · {duration_text(elapsed, tenths=True)}"
+    return _card(name, status, f"{took}{progress_bars(progress)}")
+
+
+def engine_card(name: str, picture: EngineSnapshot, note: str) -> str:
+    """Return a card about an engine.
+
+    Parameters
+    ----------
+    name : str
+        The engine's class.
+    picture : EngineSnapshot
+        How it stands.
+    note : str
+        What keeps plans from being started, and what mends it, or how the last plan ended.
+    """
+    lines = []
+    if picture.plan_name is not None:
+        took = duration_text(picture.elapsed, tenths=True)
+        lines.append(
+            f"<b>{escape(picture.plan_name)}</b> · {took}{progress_bars(picture.progress)}"
+        )
+    if picture.queue:
+        lines.append(f"waiting: {escape(', '.join(picture.queue))}")
+    lines += [f"{escape(task.name)}: {escape(task.standing)}" for task in picture.background]
+    if note:
+        lines.append(escape(note))
+    return _card(name, str(picture.state), "".join(f"<div>{line}</div>" for line in lines))
+
+
+def _card(name: str, status: str, more: str) -> str:
+    colour = next((code for word, code in _COLOURS if status.startswith(word)), _OTHER)
     return (
         f'<div class="freewheel-card" style="{_CARD.format(colour=colour)}">'
-        f'<b>{escape(name)}</b> <span style="color:{colour}">{escape(status)}</span>{took}'
-        f"{progress_bars(progress)}</div>"
+        f'<b>{escape(name)}</b> <span style="color:{colour}">{escape(status)}</span>{more}</div>'
     )
 
 

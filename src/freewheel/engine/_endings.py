@@ -21,8 +21,8 @@ def paused(plan_name: str, more: str) -> RunEngineInterrupted:
         What the user wants to be said besides: ``RE.pause_msg``.
     """
     text = (
-        f"The plan {plan_name!r} is paused. RE.resume() has it go on; RE.stop(), RE.abort() and "
-        "RE.halt() end it."
+        f"The plan {plan_name!r} was paused. If it still is, RE.resume() has it go on; RE.stop(), "
+        "RE.abort() and RE.halt() end it."
     )
     return RunEngineInterrupted(f"{text}\n{more}" if more else text)
 

@@ -52,7 +52,7 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
     elif picture.queue:
         lines.append(f"Behind it wait: {', '.join(picture.queue)}.")
     lines += [
-        f"The background task {task.name!r} is {task.status}: task.cancel() ends it."
+        f"The background task {task.name!r} is {task.standing}: task.cancel() ends it."
         for task in picture.background
     ]
     lines += [f"{holder!r} holds {device!r}." for device, holder in picture.claims.items()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from bluesky.run_engine import RunEngineResult
 
-from freewheel.core import EngineFuture, EngineState
+from freewheel.core import EngineFuture, EngineState, duration_text, status_text
 
 from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
@@ -66,6 +66,9 @@ class Foreground:
         self._waiting = Waiting(core.states.lock, partial(core.call_on_loop, self._tell_of_queue))
         self.queue = PlanQueue(self._waiting, self._start_next_locked)
         self._closing = False  # only ever set
+        # The plan that ended last: its future until that is done, then words, so that nothing of
+        # it is kept alive. Written on the loop's thread, read by any.
+        self._last: PlanFuture | str = ""
         #: Called when a plan has ended, on the loop's thread.
         self.ended: Callable[[], None] | None = None
 
@@ -76,6 +79,12 @@ class Foreground:
         """The future of the plan that runs or is paused."""
         with self._states.lock:
             return None if self._call is None else self._call.future
+
+    @property
+    def last_ending(self) -> str:
+        """Which plan has ended last, and how; empty if none has."""
+        last = self._last
+        return last if isinstance(last, str) else _ending(last)
 
     @property
     def closing(self) -> bool:
@@ -303,7 +312,9 @@ class Foreground:
         if self.ended is not None:
             self.ended()
         value = end.result if engine.call_returns_result else end.result.run_start_uids
+        self._last = call.future
         call.settle(end.result, end.error, value, halted=halted)
+        self._last = _ending(call.future)
         emit_safely(self._events.plan_ended, call.future)
 
     def picture(self) -> Mapping[str, Any]:
@@ -317,6 +328,11 @@ class Foreground:
                 "queue": tuple(waiting.name for waiting in self._waiting.calls),
                 "queue_held": self._waiting.held,
             }
+
+
+def _ending(future: PlanFuture) -> str:
+    took = duration_text(future.elapsed, tenths=True)
+    return f"{future.plan_name} {status_text(future.status, future.failure)}, after {took}"
 
 
 def _how(end: PlanEnd) -> str:

@@ -51,9 +51,10 @@ class _Withdrawable(EngineFuture[T]):
             return True
         return withdraw() if withdraw is not None else False
 
-    def mark_cancelled(self) -> None:
-        """Cancel, as the one who has withdrawn the call."""
+    def mark_cancelled(self, why: str) -> None:
+        """Cancel, as the one who has withdrawn the call, for the reason given."""
         self._withdraw = None
+        self.why_cancelled = why
         if super().cancel():
             self.set_running_or_notify_cancel()
 
@@ -66,7 +67,18 @@ class _Life:
     and to make and settle one takes a tenth of the time of an empty plan.
     """
 
-    __slots__ = ("_begun", "_end", "_future", "_halted", "_lock", "_name", "_thread", "_withdraw")
+    __slots__ = (
+        "_begun",
+        "_end",
+        "_future",
+        "_halted",
+        "_lock",
+        "_name",
+        "_thread",
+        "_why_cancelled",
+        "_withdraw",
+        "ended_at",
+    )
 
     def __init__(self, name: str, thread: threading.Thread) -> None:
         self._name = name
@@ -79,6 +91,9 @@ class _Life:
         # The result and the error; both are ``None`` for a call that was cancelled.
         self._end: tuple[RunEngineResult | None, BaseException | None] | None = None
         self._halted = False
+        self._why_cancelled = ""
+        # Written on the engine's thread; read without the lock, for display.
+        self.ended_at: float | None = None
 
     @property
     def outcome(self) -> _Withdrawable[RunEngineResult]:
@@ -95,7 +110,7 @@ class _Life:
         if self._begun:
             future.begin()
         if self._end is not None:
-            _end_future(future, *self._end)
+            self._end_future(future)
         return future
 
     def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
@@ -119,15 +134,25 @@ class _Life:
         error: BaseException | None = None,
         *,
         halted: bool = False,
+        why_cancelled: str = "",
     ) -> None:
         """Note the end: with neither a result nor an error, that the call was cancelled."""
         with self._lock:
             self._halted = halted
+            self._why_cancelled = why_cancelled
             self._end = result, error
             self._withdraw = None
             future = self._future
         if future is not None:
-            _end_future(future, result, error)
+            self._end_future(future)
+
+    def _end_future(self, future: _Withdrawable[RunEngineResult]) -> None:
+        assert self._end is not None
+        result, error = self._end
+        if result is None and error is None:
+            future.mark_cancelled(self._why_cancelled)
+        else:
+            future.settle(result, error)
 
     @property
     def end(self) -> tuple[RunEngineResult | None, BaseException | None] | None:
@@ -149,17 +174,6 @@ class _Life:
         if self._halted:
             return PlanStatus.HALTED
         return PlanStatus.STOPPED if result.exit_status == "success" else PlanStatus.ABORTED
-
-
-def _end_future(
-    future: _Withdrawable[RunEngineResult],
-    result: RunEngineResult | None,
-    error: BaseException | None,
-) -> None:
-    if result is None and error is None:
-        future.mark_cancelled()
-    else:
-        future.settle(result, error)
 
 
 @final
@@ -189,7 +203,6 @@ class PlanFuture(_Withdrawable[Any]):
         self.life = _Life(name, thread) if life is None else life  # for the engine
         # Written under the engine's lock, or on its thread; read without, for display.
         self._started_at: float | None = None
-        self._ended_at: float | None = None
         self._state_of: Callable[[], str] | None = None
         self._progress_of: Callable[[], Sequence[Progress]] | None = None
         self._turn_of: Callable[[], str] | None = None
@@ -216,7 +229,7 @@ class PlanFuture(_Withdrawable[Any]):
 
     def end(self) -> None:
         """Note the time of the plan's end, and let go of the engine."""
-        self._ended_at = time.monotonic()
+        self.life.ended_at = time.monotonic()
         self._state_of = self._progress_of = None
 
     def successor(self) -> PlanFuture:
@@ -233,7 +246,7 @@ class PlanFuture(_Withdrawable[Any]):
         """Seconds since the plan was started, until its end; ``None`` before its start."""
         if self._started_at is None:
             return None
-        return (self._ended_at or time.monotonic()) - self._started_at
+        return (self.life.ended_at or time.monotonic()) - self._started_at
 
     @property
     def status(self) -> PlanStatus:

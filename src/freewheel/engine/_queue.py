@@ -136,7 +136,7 @@ class Waiting:
                 return False
             self.calls.remove(call)
         self.tell()
-        call.cancel()
+        call.cancel("it was taken out of the queue")
         return True
 
 
@@ -147,7 +147,7 @@ def cancel_all(calls: Iterable[Call], why: str) -> tuple[PlanFuture, ...]:
         names = ", ".join(call.name for call in cancelled)
         _log.warning("%d queued plan(s) cancelled because %s: %s.", len(cancelled), why, names)
     for call in cancelled:
-        call.cancel()
+        call.cancel(why)
     return tuple(call.future for call in cancelled)
 
 

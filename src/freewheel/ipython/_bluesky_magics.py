@@ -18,6 +18,8 @@ from freewheel.terminal import PauseFirst, wait_for
 from ._magics import how_it_stands, say, stay
 
 if TYPE_CHECKING:
+    from freewheel.core import EngineSnapshot
+
     from ._jobs import Jobs
 
 __all__ = ["bluesky_magics"]
@@ -36,10 +38,11 @@ class _WaitingEngine:
         self.waiting_hook: Any = None  # the magics set it; the progress is shown without it
 
     def __call__(self, plan: Any, subs: Any = None) -> None:
+        __tracebackhide__ = True  # what is raised is the plan's
         engine = self._jobs.engine()
         future = engine(plan, subs)
         if future in engine.queued:
-            say(f"Queued behind {engine.snapshot().plan_name}.")
+            say(_why_it_waits(engine.snapshot(), future.plan_name))
         ended = stay(engine, future, PauseFirst(), notebook=self._notebook)
         if future.cancelled():
             say(f"{future.plan_name} was taken out of the queue.")
@@ -51,6 +54,13 @@ class _WaitingEngine:
                 raise failure
             if future.status is not PlanStatus.COMPLETED:
                 say(how_it_stands(engine, future))
+
+
+def _why_it_waits(picture: EngineSnapshot, name: str) -> str:
+    why = f"behind {picture.plan_name}, which is {picture.state}"
+    if picture.queue_held is not None:
+        why = f"the queue is held ({picture.queue_held}), and %release frees it"
+    return f"Queued: {why}. Ctrl-C takes {name} out of the queue."
 
 
 def bluesky_magics(shell: Any, jobs: Jobs, *, notebook: bool) -> Any:

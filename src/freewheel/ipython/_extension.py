@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from freewheel.terminal import log_as_lines
 
 from ._bluesky_magics import bluesky_magics
+from ._cards import LiveCards
 from ._completion import magic_matcher
 from ._jobs import Jobs
 from ._magics import JobMagics
@@ -45,6 +46,7 @@ class Extension:
         self._restore_logging: Callable[[], None] = lambda: None
         self._signals = EndSignals(self._finish)
         self._terminal = _Terminal()
+        self._cards = LiveCards(shell) if self.notebook else None
         self._matcher = magic_matcher(self.jobs)
         self._magics = [
             JobMagics(shell, self.jobs, notebook=self.notebook),
@@ -62,6 +64,8 @@ class Extension:
         shell.events.register("post_run_cell", self.jobs.cell_ended)
         shell.events.register("post_run_cell", self._follow_matplotlib)
         self._load_prompt()
+        if self._cards is not None:
+            self._cards.load()
         self._restore_logging = log_as_lines(" (%freewheel traceback shows where)")
         self._signals.install()
         self.jobs.look()
@@ -86,6 +90,8 @@ class Extension:
                 events.unregister(name, callback)
         with contextlib.suppress(ValueError):
             self.shell.Completer.custom_matchers.remove(self._matcher)
+        if self._cards is not None:
+            self._cards.unload()
         if self._refresher is not None:
             self._refresher.stop()
         if self._prompts is not None and self.shell.prompts is self._prompts:

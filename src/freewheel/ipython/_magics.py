@@ -11,7 +11,7 @@ from bluesky.run_engine import TransitionError
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from freewheel.core import amount_text, duration_text, status_text
+from freewheel.core import PlanStatus, amount_text, duration_text, status_text
 from freewheel.forms import find_plans, is_plan_function
 from freewheel.terminal import DetachFirst, LiveProgress, Watcher, wait_for
 
@@ -20,7 +20,6 @@ from ._tasks import find_task, follow_task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
-    from types import TracebackType
 
     from freewheel.core import EngineView, PlanFutureView
     from freewheel.terminal import Rules
@@ -52,7 +51,8 @@ def stay(engine: EngineView, future: PlanFutureView, rules: Rules, *, notebook: 
     with Watcher(engine, rules, say) as watcher, LiveProgress(notebook=notebook) as display:
 
         def show(shown: PlanFutureView) -> None:
-            display.show_plan(shown, engine.snapshot().progress)
+            if shown.status is not PlanStatus.QUEUED:  # the progress is that of another plan then
+                display.show_plan(shown, engine.snapshot().progress)
 
         stayed = watcher.stay(future, show)
         if stayed:
@@ -90,6 +90,7 @@ class JobMagics(Magics):
         times pauses at once. Nothing of it ends the plan. ``%fg NAME`` stays with a background
         task; there Ctrl-C only detaches.
         """
+        __tracebackhide__ = True  # what is raised is the plan's
         if name := self._task_name(line):
             self._follow_task(name)
             return
@@ -106,6 +107,7 @@ class JobMagics(Magics):
             say(f"Detached: {future.plan_name} goes on. %fg attaches again, %stop stops it.")
 
     def _report(self, engine: EngineView, future: PlanFutureView) -> None:
+        __tracebackhide__ = True
         future.exception(0)  # so that it counts as looked after
         if (failure := future.failure) is not None:
             raise failure
@@ -118,6 +120,7 @@ class JobMagics(Magics):
         return "" if current is not None and name == current.plan_name else name
 
     def _follow_task(self, name: str) -> None:
+        __tracebackhide__ = True
         engine = self._jobs.engine()
         task = find_task(engine, name)
         if not self._notebook:
@@ -204,6 +207,7 @@ class JobMagics(Magics):
             raise UsageError(str(error)) from None
 
     def _end(self, engine: EngineView, future: PlanFutureView, ending: Future[Any]) -> None:
+        __tracebackhide__ = True
         if not wait_for(ending):
             say(f"{future.plan_name} still cleans up; the prompt is free. %fg attaches to it.")
             return
@@ -280,18 +284,7 @@ class JobMagics(Magics):
 
     def _show_traceback(self, name: str) -> None:
         error = self._jobs.seen_failure(name)
-        self._shell.showtraceback((type(error), error, _from_the_plan(error.__traceback__)))
-
-
-def _from_the_plan(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the first frame on that is not the engine's; all if there is none."""
-    part = trace
-    while part is not None:
-        package = str(part.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("freewheel", "bluesky", "concurrent", "asyncio"):
-            return part
-        part = part.tb_next
-    return trace
+        self._shell.showtraceback((type(error), error, error.__traceback__))
 
 
 def no_arguments(name: str, line: str) -> None:
@@ -314,7 +307,7 @@ def _jobs(engine: EngineView) -> Iterator[str]:
     for number, name in enumerate(snapshot.queue, 1):
         yield f"queued {number:<4} {name}"
     for task in snapshot.background:
-        yield f"background  {task.name}: {task.status.value}"
+        yield f"background  {task.name}: {task.standing}"
     for progress in snapshot.progress:
         if progress.kind != "task":
             owner = f" of {progress.owner}" if progress.background else ""

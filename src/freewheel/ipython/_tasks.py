@@ -38,12 +38,13 @@ def follow_task(engine: EngineView, task: Any, *, notebook: bool) -> bool:
     news: queue.SimpleQueue[bool] = queue.SimpleQueue()
     task.future.add_done_callback(lambda _: news.put(True))
     with (
+        task.future.watched(),  # its failure is shown here, and needs no line in the log
         signals(("SIGINT",), lambda _: news.put(False)),
         LiveProgress(notebook=notebook) as display,
     ):
         while True:
             progress = [each for each in engine.snapshot().progress if each.owner == task.name]
-            display.show(task.name, task.status.value, None, progress)
+            display.show(task.name, task.standing, None, progress)
             try:
                 return news.get(timeout=_REFRESH)
             except queue.Empty:

@@ -187,7 +187,7 @@ class _TaskRow(QWidget):
     def update_status(self) -> None:
         """Show what the task is doing now."""
         taker = self._gives_way_to if self._paused else None
-        status = self._task.status.value if taker is None else f"gives way to {taker}"
+        status = self._task.standing if taker is None else f"gives way to {taker}"
         self._label.setText(f"{html.escape(self._task.name)}   <b>{html.escape(status)}</b>")
         self._pause.setText("Resume" if self._paused and taker is None else "Pause")
         if taker is not None:

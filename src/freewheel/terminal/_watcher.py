@@ -128,6 +128,8 @@ class Watcher:
     def _carry_out(self, press: _Press, future: PlanFutureView) -> bool:
         """Do what a signal asks for; return whether to stay."""
         wish, text = self._rules.pressed(*press)
+        if wish is Wish.PAUSE and self._engine.current is not future and future.cancel():
+            return True  # it waited in the queue, where there is nothing to pause
         # Asked for first, told of then: with SIGHUP there may be nobody to tell.
         with suppress(TransitionError):  # it is about to end, or to pause, by itself
             _WAYS[wish](self._engine, future)
@@ -137,10 +139,9 @@ class Watcher:
 
 
 def _pause(engine: EngineView, future: PlanFutureView) -> None:
-    if engine.current is future:
-        engine.request_pause()
-    elif not future.cancel():  # it waits in the queue
+    if engine.current is not future:
         raise TransitionError("the plan is about to start")
+    engine.request_pause()
 
 
 _WAYS: Final[Mapping[Wish, Callable[[EngineView, PlanFutureView], object]]] = {

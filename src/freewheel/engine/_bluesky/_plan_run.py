@@ -11,6 +11,7 @@ from bluesky.run_engine import FailedPause, RequestAbort, RequestStop, RunEngine
 from bluesky.utils import Msg, PlanHalt, single_gen
 
 from freewheel.core import EngineState
+from freewheel.core._tracebacks import from_the_plan
 
 from ._asked import EXIT_REQUESTS, Asked, PlanEnd, PlanStart, Suspension
 from ._clean_up import CleanUp
@@ -241,7 +242,7 @@ class PlanRun:
             error = ValueError(f"The plan {self.name!r} raised {raised!r}.")
             error.__cause__ = raised
             return error, str(raised)
-        return raised, str(raised)
+        return from_the_plan(raised), str(raised)
 
     def _make_end(self, error: BaseException | None) -> PlanEnd:
         if isinstance(error, asyncio.CancelledError):
