@@ -35,6 +35,19 @@ if TYPE_CHECKING:
     from nowhere import Unknown
 
 
+@pytest.mark.parametrize(
+    ("given", "delay"), [("0.5", 0.5), (0.5, 0.5), ([1, 2.5], [1.0, 2.5]), (["1", "2"], [1.0, 2.0])]
+)
+def test_a_number_or_several(given: Any, delay: Any) -> None:
+    """What count takes for its delay, which goes into the start document as a copy."""
+    devices = {"motor": SimMotor("motor")}
+    spec = create_plan_spec(bp.count, devices)
+    values = {"detectors": ["motor"], "delay": given}
+    assert resolve_arguments(spec, values, devices)["delay"] == delay
+    with pytest.raises(InvalidArgumentsError, match="delay"):
+        resolve_arguments(spec, {**values, "delay": "soon"}, devices)
+
+
 class Mode(enum.Enum):
     FAST = 1
     SLOW = "s"

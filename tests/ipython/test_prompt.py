@@ -66,6 +66,10 @@ def test_ctrl_c_once_detaches(ipython: Any) -> None:
     ipython.wait("live_view running 0 s|live_view running 1 s")
     ipython.interrupt()
     ipython.wait("Detached: live_view goes on")
+    ipython.prompt()
+    text = ipython.output(ipython.cells)
+    assert "live_view running" not in text  # no line of the progress stays
+    assert "^C" not in text
     ipython.run("RE.state", "running")
 
 
@@ -253,6 +257,7 @@ def test_what_was_cancelled_or_paused_says_what_is_true(ipython: Any) -> None:
 def test_plans_are_listed(ipython: Any) -> None:
     ipython.run("%plans live", r"live_view\(detectors, \*, rate=30\.0")
     ipython.run("%plans bp.count", r"bp\.count\(detectors, num=1")
+    assert ipython.run("%plans grid_scan").count("bp.grid_scan(") == 1
     ipython.run("%plans no_such", "No plan in the namespace")
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "Metadata",
     "evaluate",
     "is_device_type",
+    "listed",
     "matches_device",
     "sequence_of",
     "split_optional",
@@ -38,6 +39,23 @@ _CONTAINERS: dict[Any, type] = {
     cabc.MutableSet: set,
 }
 _VALUE_PROTOCOL_MODULES = {"typing", "typing_extensions", "collections.abc", "os", "builtins"}
+
+
+def listed(annotation: Any) -> Any:
+    """Return an annotation with lists in place of what can be gone through but once.
+
+    pydantic checks the items of an ``Iterable`` as they are asked for: it takes a text such as
+    ``"0.1"`` for one, and what it hands on can be neither copied nor gone through twice, as bluesky
+    does with the arguments of a plan.
+    """
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is cabc.Iterable or origin is cabc.Iterator:
+        return list[listed(args[0])]  # type: ignore[misc]
+    if origin in _UNIONS:
+        return typing.Union[tuple(listed(each) for each in args)]  # noqa: UP007
+    if origin is Annotated:
+        return Annotated[(listed(args[0]), *args[1:])]
+    return annotation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from freewheel.core._devices import device_children
-from freewheel.forms._annotations import matches_device
+from freewheel.forms._annotations import listed, matches_device
 from freewheel.forms._errors import InvalidArgumentsError
 from freewheel.forms._spec import FieldType, ParamDescription, ParamKind, PlanSpec
 
@@ -219,7 +219,7 @@ def _beyond(parameter: ParamDescription, number: float) -> str:
 
 def _validate(parameter: ParamDescription, value: Any) -> Any:
     # A list of *args is annotated with one item; a plain "x = 3" with nothing.
-    annotated = parameter.annotated
+    annotated = listed(parameter.annotated)
     if parameter.kind is ParamKind.VAR_POSITIONAL:
         annotated = tuple[annotated, ...]  # type: ignore[valid-type]
     config = pydantic.ConfigDict(arbitrary_types_allowed=True)

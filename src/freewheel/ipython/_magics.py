@@ -257,7 +257,7 @@ class JobMagics(Magics):
         if not lines:
             what = f"No plan in the namespace has {part!r} in its name." if part else "No plans."
             say(f"{what} Import some: import bluesky.plans as bp; from freewheel.plans import *")
-        for text in sorted(lines):
+        for text in sorted(set(lines)):  # some have two names
             say(text)
 
     @line_magic
