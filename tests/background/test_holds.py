@@ -152,6 +152,51 @@ def test_a_task_says_which_device_it_waits_for(engine: RunEngine, log: Log) -> N
     assert task.standing == "completed"
 
 
+class SlowToStop(Device):
+    """Takes its time to stop, and stops then whatever it does by then."""
+
+    def __init__(self, name: str, log: Log) -> None:
+        super().__init__(name)
+        self._log = log
+        self.may_stop = asyncio.Event()
+
+    async def stop(self, *, success: bool = True) -> None:
+        self._log.add("stopping")
+        await self.may_stop.wait()
+        self.did.append(("stop", success))
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_nobody_moves_what_a_plan_stops_until_it_has_stopped(
+    engine: RunEngine, log: Log, pause: bool
+) -> None:
+    motor = SlowToStop("m", log)
+
+    def plan() -> Any:
+        yield Msg("checkpoint")
+        yield from mv(motor, 1)
+        log.add("there")
+        if pause:
+            yield Msg("sleep", None, 60)
+
+    future = engine(plan())
+    log.wait_for("there")
+    if pause:
+        engine.request_pause()
+    log.wait_for("stopping")
+    with pytest.raises(ResourceConflictError, match="'plan' holds"):
+        engine.by_hand.set(motor, 5)
+    task = engine.background.launch(touching(motor), name="t", on_conflict="pause")
+    until(engine, lambda: task.waits_for)
+    assert motor.did == [("set", 1)]
+    on_loop(engine, motor.may_stop.set)
+    task.result(WAIT)
+    assert motor.did[:3] == [("set", 1), ("stop", True), ("set", 100)]
+    if pause:
+        engine.stop().result(WAIT)
+    assert future.outcome.result(WAIT).exit_status == "success"
+
+
 def test_a_run_that_closes_does_not_let_go_of_what_still_moves(engine: RunEngine, log: Log) -> None:
     motor = Device("m", by_hand=True)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import ResourceConflictError
 from freewheel.core._verbs import devices_of, needed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from bluesky.utils import Msg
 
@@ -21,7 +23,23 @@ __all__ = ["ForegroundClaims", "TaskClaims"]
 
 #: Why a foreground plan holds a device, beside the runs that it was touched in.
 STAGED: Final = "staged"
+#: Why a plan holds a device that is being stopped.
+_STOPPED: Final = "stopped"
 _STAGING: Final = frozenset(("stage", "unstage"))
+
+
+@contextmanager
+def _stopping(background: Background, holder: Holder, device: Any) -> Iterator[bool]:
+    """Hold a device while it is stopped: a stop takes time, and would end the next one's move."""
+    try:
+        background.claims.touch(holder, device, _STOPPED)
+    except ResourceConflictError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        background.conflicts.freed(background.claims.let_go(holder, device, _STOPPED))
 
 
 class _Free:
@@ -140,6 +158,10 @@ class ForegroundClaims:
         background = self._background
         background.conflicts.freed(background.claims.let_go_of_all(self._tasks.holder, run))
 
+    def stopping(self, device: Any) -> AbstractContextManager[bool]:
+        """Hold a device while it is stopped; false if somebody else holds it."""
+        return _stopping(self._background, self._tasks.holder, device)
+
     def plan_over(self) -> None:
         """Forget the plan: all that it held is released."""
         self._noted.clear()
@@ -214,6 +236,10 @@ class TaskClaims:
 
     def run_closed(self, _: Any) -> None:
         """Do nothing, as `finished`."""
+
+    def stopping(self, device: Any) -> AbstractContextManager[bool]:
+        """Hold a device while it is stopped; false if somebody else holds it."""
+        return _stopping(self._tasks.background, self._task, device)
 
     def plan_over(self) -> None:
         """Do nothing: the task's end releases what it holds."""

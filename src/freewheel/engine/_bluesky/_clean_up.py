@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, final
 
-from bluesky.bundlers import maybe_await
-from bluesky.protocols import Status, Stoppable
+from bluesky.protocols import Status
 from bluesky.utils import Msg
 
 from freewheel.core import EngineState
@@ -54,8 +53,7 @@ class CleanUp:
         core = self._core
         await self._end_tasks()
         for obj in list(core.devices.moved):
-            if isinstance(obj, Stoppable):
-                await self._step(f"stop {safe_name(obj)}", _stop(obj), fatal=False)
+            await self._step(f"stop {safe_name(obj)}", core.stop(obj), fatal=False)
         for run in list(core.runs.values()):
             run.clear_monitors()
             await self._step("collect from flyers", run.backstop_collect(), fatal=False)
@@ -152,7 +150,3 @@ class CleanUp:
         if fatal:
             error.add_note(f"while the engine was to {what} after plan {name!r}")
             self._plan.mishaps.append(error)
-
-
-async def _stop(obj: Stoppable) -> None:
-    await maybe_await(obj.stop(success=True))

@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, final
 
+from bluesky.bundlers import maybe_await
+from bluesky.protocols import Stoppable
 from bluesky.run_engine import TransitionError, state_logger
 
 from freewheel.core import EngineState
@@ -320,7 +322,20 @@ class EngineCore:
     async def stop_moved(self) -> None:
         """Stop what the plan has moved, but for what somebody else holds by now."""
         self.leave_to_others()
-        await self.devices.stop_moved()
+        for device in list(self.devices.moved):
+            try:
+                await self.stop(device)
+            except Exception:
+                self.log.exception("Failed to stop %r.", device)
+
+    async def stop(self, device: Any) -> None:
+        """Stop a device that the plan has moved, if it can be and nobody else holds it by now."""
+        if not isinstance(device, Stoppable):
+            self.log.debug("No 'stop' method available on %r", device)
+            return
+        with self.claim_check.stopping(device) as ours:
+            if ours:
+                await maybe_await(device.stop(success=True))
 
     def leave_to_others(self) -> None:
         """Forget to have moved what somebody else holds by now: it is theirs to stop."""

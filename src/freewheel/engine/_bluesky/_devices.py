@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from bluesky.bundlers import maybe_await
-from bluesky.protocols import Pausable, Stageable, Stoppable
+from bluesky.protocols import Pausable, Stageable
 from bluesky.run_engine import NoReplayAllowed
 
 from freewheel.core._crossings import completion
@@ -30,14 +30,13 @@ class PlanDevices:
         What was staged, and not yet unstaged.
     """
 
-    __slots__ = ("_given_up", "_log", "moved", "seen", "staged")
+    __slots__ = ("_given_up", "moved", "seen", "staged")
 
     def __init__(self, engine: Any) -> None:
         # bluesky's own commands keep them, in these very sets.
         self.seen: set[Any] = engine._objs_seen
         self.moved: set[Any] = engine._movable_objs_touched
         self.staged: set[Any] = engine._staged
-        self._log = engine.log
         # What was unstaged, and no longer to be stopped, for somebody who needs it while this plan
         # is paused: device, whether it was staged, whether it was moved.
         self._given_up: list[tuple[Any, bool, bool]] = []
@@ -48,17 +47,6 @@ class PlanDevices:
         self.moved.clear()
         self.staged.clear()
         self._given_up.clear()
-
-    async def stop_moved(self) -> None:
-        """Stop everything that the plan has moved; what goes wrong is logged."""
-        for device in list(self.moved):
-            if not isinstance(device, Stoppable):
-                self._log.debug("No 'stop' method available on %r", device)
-                continue
-            try:
-                await maybe_await(device.stop(success=True))
-            except Exception:
-                self._log.exception("Failed to stop %r.", device)
 
     async def pause(self, take_checkpoint: Callable[[], None]) -> None:
         """Tell the devices of a pause, or of a suspension.

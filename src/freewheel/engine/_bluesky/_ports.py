@@ -230,6 +230,13 @@ class ClaimCheck(Protocol):
         """Hear that a run has been closed."""
         ...
 
+    def stopping(self, device: Any) -> AbstractContextManager[bool]:
+        """Hold a device while it is stopped, so that nobody moves it meanwhile.
+
+        Gives false if it is not to be stopped, for somebody else holds it by now.
+        """
+        ...
+
     def plan_over(self) -> None:
         """Hear that the plan's clean-up is over."""
         ...
