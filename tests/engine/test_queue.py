@@ -11,7 +11,7 @@ import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
 from doubles import quick
-from freewheel import BlockingRunEngine
+from freewheel import BlockingRunEngine, PlanStatus, ServiceFailedError
 from freewheel.core import EngineState
 
 T = 10
@@ -203,3 +203,27 @@ def test_a_paused_plan_and_a_held_queue_go_their_own_ways(RE: Any, gate: Any) ->
     gate.open()
     assert resumed.result(T).plan_result == "through"
     assert waiting.result(T).plan_result == 2
+
+
+def test_a_held_queue_is_not_released_while_a_service_is_missing(RE: Any, gate: Any) -> None:
+    RE.queue.on_interruption = "hold"
+    running, waiting = RE(gate.plan()), RE(quick())
+    gate.wait()
+
+    async def interlock() -> None:
+        raise RuntimeError("the door is open")
+
+    RE.adopt(interlock).exception(T)
+    running.outcome.result(T)
+    with pytest.raises(ServiceFailedError, match="the door is open"):
+        RE.queue.release()
+    assert RE.queue.held is not None
+    assert waiting.status is PlanStatus.QUEUED
+
+    async def mended() -> None:
+        await RE.loop.create_future()
+
+    mended.__name__ = "interlock"
+    RE.adopt(mended)
+    RE.queue.release()
+    assert waiting.result(T).exit_status == "success"

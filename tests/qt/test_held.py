@@ -4,6 +4,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import pytest
+from bluesky.utils import Msg
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton
 
 from freewheel.qt import AcquisitionWindow
@@ -35,7 +36,7 @@ def test_a_stop_that_holds_the_queue_is_told_of_and_released(
     assert not line(window).isVisible()
     engine.queue.on_interruption = "hold"
     running = engine(bps.sleep(60))
-    waiting = engine(bps.null())
+    waiting = engine([Msg("null")])
     assert not line(window).isVisible()
     engine.stop()
     soon(line(window).isVisible)
@@ -56,7 +57,7 @@ def test_a_queue_that_is_held_beside_a_plan_that_goes_on(
     engine.queue.hold("lunch")
     soon(line(window).isVisible)
     assert text(window) == "The queue is held: lunch. Nothing new starts."
-    waiting = [engine(bps.null()), engine(bps.null())]
+    waiting = [engine([Msg("null")]), engine([Msg("null")])]
     soon(lambda: "2 plans wait" in text(window))
     engine.queue.clear()
     soon(lambda: "wait" not in text(window))
@@ -73,13 +74,19 @@ def test_a_service_that_has_failed_is_told_of_until_it_is_adopted_again(
 
     engine.adopt(interlock)
     soon(line(window).isVisible)
-    assert "the service 'interlock' raised RuntimeError: the door is open" in text(window)
+    assert "The service 'interlock' raised RuntimeError: the door is open" in text(window)
     assert "RE.adopt(...)" in text(window)
     assert not release(window).isVisible()  # there is nothing to release
+    engine.queue.hold("lunch")
+    soon(release(window).isVisible)
+    assert not release(window).isEnabled()  # nor may it be
 
     async def mended() -> None:
         await engine.loop.create_future()
 
     mended.__name__ = "interlock"
     engine.adopt(mended)
+    soon(release(window).isEnabled)
+    assert "interlock" not in text(window)
+    release(window).click()
     soon(lambda: not line(window).isVisible())

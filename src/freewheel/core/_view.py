@@ -174,7 +174,7 @@ class QueueView(Protocol):
         ...
 
     def release(self) -> None:
-        """Let the queue go on."""
+        """Let the queue go on; `ServiceFailedError` while a service is missing."""
         ...
 
     def clear(self) -> tuple[PlanFutureView, ...]:

@@ -131,6 +131,7 @@ class EngineBase(BlueskyEngine):
         household.progress.show_tasks(lambda: household.background.running)
         self.claims = claims
         self._services = ServiceKeeper(self.background, self._service_failed)
+        self._foreground.check_services = self._services.check
         tasks = core.tasks = OwnedTasks(core)
         changed = self.events.claims_changed
 

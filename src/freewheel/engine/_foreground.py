@@ -64,7 +64,9 @@ class Foreground:
         self._call: Call | None = None
         # Told later, on the loop: here the lock is held, and slots are not the engine's own code.
         self._waiting = Waiting(core.states.lock, partial(core.call_on_loop, self._tell_of_queue))
-        self.queue = PlanQueue(self._waiting, self._start_next_locked)
+        #: Raises if no plan may be started; set once, before the first call.
+        self.check_services: Callable[[], None] | None = None
+        self.queue = PlanQueue(self._waiting, self._start_next_locked, self._check_services)
         self._closing = False  # only ever set
         # The plan that ended last: its future until that is done, then words, so that nothing of
         # it is kept alive. Written on the loop's thread, read by any.
@@ -132,6 +134,10 @@ class Foreground:
             if held is not None:
                 return f"the queue is held ({held}): RE.queue.release() frees it"
             return "" if call is None else f"behind {call.name!r}, which is {self._states.now}"
+
+    def _check_services(self) -> None:
+        if self.check_services is not None:
+            self.check_services()
 
     def _start_next_locked(self) -> None:
         """Start the next call, if the engine is free. With the lock held."""

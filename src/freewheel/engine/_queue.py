@@ -159,11 +159,14 @@ class PlanQueue(Sequence["PlanFuture"]):
     now; take ``tuple(RE.queue)`` for a picture that stays.
     """
 
-    __slots__ = ("_start_next", "_waiting")
+    __slots__ = ("_check", "_start_next", "_waiting")
 
-    def __init__(self, waiting: Waiting, start_next: Callable[[], None]) -> None:
+    def __init__(
+        self, waiting: Waiting, start_next: Callable[[], None], check: Callable[[], None]
+    ) -> None:
         self._waiting = waiting
         self._start_next = start_next
+        self._check = check
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -223,7 +226,13 @@ class PlanQueue(Sequence["PlanFuture"]):
         """Let the queue go on: if no plan runs, the next one starts at once.
 
         While it is not held, this does nothing.
+
+        Raises
+        ------
+        ServiceFailedError
+            If a service has ended and was not adopted again; the queue stays held.
         """
+        self._check()
         with self._waiting.lock:
             if self._waiting.held is None:
                 return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
+from freewheel.core import ServiceFailedError
 from freewheel.terminal import wait_for
 
 from ._magics import no_arguments, say
@@ -48,7 +49,10 @@ class QueueMagics(Magics):
         if engine.queue.held is None:
             raise UsageError("The queue is not held.")
         waiting = len(engine.queued)
-        engine.queue.release()
+        try:
+            engine.queue.release()
+        except ServiceFailedError as error:
+            raise UsageError(str(error)) from None
         say(f"Released; {waiting} {'waits' if waiting == 1 else 'wait'} no longer.")
 
     @line_magic

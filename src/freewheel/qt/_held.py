@@ -51,8 +51,10 @@ class HeldLine(QFrame):
     def _look(self, *_: Any) -> None:
         picture = self._bridge.snapshot()
         held = "" if picture.queue_held is None else _why_held(picture)
-        self._text.setText("\n".join(filter(None, (picture.service_failed, held))))
+        failed = picture.service_failed or ""
+        self._text.setText("\n".join(filter(None, (f"{failed[:1].upper()}{failed[1:]}", held))))
         self._release.setVisible(bool(held))
+        self._release.setEnabled(not failed)  # no plan is run then
         self.setVisible(bool(self._text.text()))
 
 

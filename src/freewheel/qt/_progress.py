@@ -152,6 +152,7 @@ class _TaskRow(QWidget):
         self.setObjectName(f"task:{task.name}")
         self._label = QLabel()
         self._label.setObjectName("status")
+        self._label.setWordWrap(True)  # what a task waits for takes more than a line
         self._pause = QPushButton("Pause")
         self._pause.setObjectName("pause")
         self._pause.clicked.connect(self._pause_or_resume)
