@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import warnings
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -502,3 +503,19 @@ def _noting(went: list[int]) -> Any:
         went.append(msg.args[0])
 
     return go
+
+
+def test_blueskys_plans_that_end_before_their_first_message_are_not_complained_of(RE: Any) -> None:
+    """bluesky warns of plans that nobody has iterated; here warnings are errors."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(5):
+            future = RE(bps.sleep(60))
+            RE.stop().result(T)
+            assert future.done()
+        task = RE.background.launch(bps.sleep(60))
+        task.cancel()
+        task.exception(T)
+        del future, task
+        gc.collect()
+    assert [str(each.message) for each in told] == []

@@ -9,8 +9,6 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bluesky.utils import ensure_generator
-
 from freewheel.core._crossings import settle_soon
 
 from ._context import TaskContext
@@ -136,7 +134,7 @@ class PlanRunner:
 
     def discard(self) -> None:
         plan, self._plan = self._plan, None
-        close = getattr(ensure_generator(plan), "close", None)
+        close = getattr(plan, "close", None)
         if close is not None:
             close()
 

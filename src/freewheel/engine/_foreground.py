@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from bluesky.run_engine import RunEngineResult
 
-from freewheel.core import EngineFuture, EngineState, duration_text, status_text
+from freewheel.core import EngineFuture, EngineState, duration_text
 
 from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
 from ._endings import paused
 from ._events import emit_safely
+from ._futures import PlanFuture
 from ._queue import PlanQueue, Waiting, cancel_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from freewheel.core import PlanStatus
+
     from ._bluesky import EngineCore, Requests
     from ._events import EngineEvents
-    from ._futures import PlanFuture
     from ._household import Household
+
+    #: Name, status, type of the failure, seconds.
+    _Ended: TypeAlias = tuple[str, PlanStatus, type[BaseException] | None, float | None]
 
 __all__ = ["Foreground"]
 
@@ -68,9 +73,9 @@ class Foreground:
         self.check_services: Callable[[], None] | None = None
         self.queue = PlanQueue(self._waiting, self._start_next_locked, self._check_services)
         self._closing = False  # only ever set
-        # The plan that ended last: its future until that is done, then words, so that nothing of
-        # it is kept alive. Written on the loop's thread, read by any.
-        self._last: PlanFuture | str = ""
+        # The plan that ended last: its future until that is done, then what is told of it, so that
+        # nothing of it is kept alive. Written on the loop's thread, read by any.
+        self._last: PlanFuture | _Ended | None = None
         #: Called when a plan has ended, on the loop's thread.
         self.ended: Callable[[], None] | None = None
 
@@ -86,7 +91,11 @@ class Foreground:
     def last_ending(self) -> str:
         """Which plan has ended last, and how; empty if none has."""
         last = self._last
-        return last if isinstance(last, str) else _ending(last)
+        if last is None:
+            return ""
+        name, status, failure, elapsed = _ended(last) if isinstance(last, PlanFuture) else last
+        how = str(status) if failure is None else f"{status}: {failure.__name__}"
+        return f"{name} {how}, after {duration_text(elapsed, tenths=True)}"
 
     @property
     def closing(self) -> bool:
@@ -320,7 +329,7 @@ class Foreground:
         value = end.result if engine.call_returns_result else end.result.run_start_uids
         self._last = call.future
         call.settle(end.result, end.error, value, halted=halted)
-        self._last = _ending(call.future)
+        self._last = _ended(call.future)
         emit_safely(self._events.plan_ended, call.future)
 
     def picture(self) -> Mapping[str, Any]:
@@ -336,9 +345,10 @@ class Foreground:
             }
 
 
-def _ending(future: PlanFuture) -> str:
-    took = duration_text(future.elapsed, tenths=True)
-    return f"{future.plan_name} {status_text(future.status, future.failure)}, after {took}"
+def _ended(future: PlanFuture) -> _Ended:
+    failure = future.failure
+    kind = None if failure is None else type(failure)
+    return future.plan_name, future.status, kind, future.elapsed
 
 
 def _how(end: PlanEnd) -> str:

@@ -17,7 +17,7 @@ from ._asked import EXIT_REQUESTS, Asked, PlanEnd, PlanStart, Suspension
 from ._clean_up import CleanUp
 from ._messages import MessageLoop
 from ._replay import Replay
-from ._stack import PlanStack, start_of
+from ._stack import PlanStack, forget_plan, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,7 @@ class PlanRun:
         self.phase = Phase.CLEAN_UP
         self._core.plan_has_ended()
         failure = await CleanUp(self._core, self).run(reason or self.reason)
+        forget_plan(self._start.plan)
         if error is None:
             error = failure
         self.phase = Phase.ENDED

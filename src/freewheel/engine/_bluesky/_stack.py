@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
-from bluesky.utils import ensure_generator
+from bluesky.utils import Plan, ensure_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-__all__ = ["PlanStack", "close_plan", "start_of"]
+__all__ = ["PlanStack", "close_plan", "forget_plan", "start_of"]
 
 
 @final
@@ -80,6 +81,16 @@ def close_plan(plan: Any, log: Any) -> None:
         )
     except BaseException as error:
         log.warning("The plan %r raised %r when it was closed.", plan, error)
+
+
+def forget_plan(plan: Any) -> None:
+    """Have bluesky not say that a plan was "never iterated": it was ended before it could be.
+
+    What is around it was closed, which leaves alone what is inside of it and has not begun.
+    """
+    if isinstance(plan, Plan):
+        with suppress(Exception):  # what it raises as it is closed was told of
+            plan.close()
 
 
 def start_of(plan: Any, preprocessors: Sequence[Callable[[Any], Any]]) -> Any:
