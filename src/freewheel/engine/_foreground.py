@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._household import Household
 
     #: Name, status, type of the failure, seconds.
-    _Ended: TypeAlias = tuple[str, PlanStatus, type[BaseException] | None, float | None]
+    _Ended: TypeAlias = tuple[str, PlanStatus | None, type[BaseException] | None, float | None]
 
 __all__ = ["Foreground"]
 
@@ -348,7 +348,7 @@ class Foreground:
 def _ended(future: PlanFuture) -> _Ended:
     failure = future.failure
     kind = None if failure is None else type(failure)
-    return future.plan_name, future.status, kind, future.elapsed
+    return future.plan_name, future.life.last_status, kind, future.elapsed
 
 
 def _how(end: PlanEnd) -> str:

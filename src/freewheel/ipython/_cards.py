@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["LiveCards"]
+
+_log = logging.getLogger("freewheel")
 
 #: Seconds from one picture to the next.
 _PERIOD: Final = 0.25
@@ -59,7 +62,8 @@ class LiveCards:
     def _show_engine(self, engine: RunEngine | BlockingRunEngine) -> None:
         def rests() -> bool:
             picture = engine.snapshot()
-            return picture.state is EngineState.IDLE and not picture.background
+            rests = picture.state in (EngineState.IDLE, EngineState.PANICKED)
+            return engine.closed or (rests and not picture.background)
 
         if rests():
             raise NotImplementedError
@@ -101,12 +105,16 @@ class _Card:
         self._handle = untyped.display(self._shown, raw=True, display_id=True)
 
     def goes_on(self) -> bool:
-        """Show how it stands now; return whether that may change yet."""
+        """Show how it stands now; return whether that may change yet, and can be shown."""
         over = self._over()  # before the picture, which shows the end then
         picture = self._picture()
         if picture != self._shown:
             self._shown = picture
-            self._handle.update(picture, raw=True)
+            try:
+                self._handle.update(picture, raw=True)
+            except Exception:  # the kernel ends: there is nobody to show it to
+                _log.debug("A card could not be shown.", exc_info=True)
+                return False
         return not over
 
     def _picture(self) -> dict[str, str]:
