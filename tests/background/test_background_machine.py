@@ -85,9 +85,12 @@ class BackgroundMachine(RuleBasedStateMachine):
                     await asyncio.sleep(0.001)
 
         def function(context: TaskContext) -> None:
-            with account.claims(user):
+            # What it claims is noted by who starts it: it is paused while it runs, until it rests.
+            try:
                 while context.rest_while_paused():
                     context.cancel_event.wait(0.001)
+            finally:
+                account.ended(user)
 
         return {
             "plan": lambda: account.follow(user, USES[use](used, None)),

@@ -217,6 +217,7 @@ def _drive(
 
     A cancellation opens the way: the clean-up of a paused coroutine runs.
     """
+    yield from _passing(gate)  # it may have been paused before its first step
     coro = func()  # not before: a task that is cancelled before it begins would never await it
     value: Any = None
     error: BaseException | None = None
@@ -228,12 +229,16 @@ def _drive(
         value = error = None
         try:
             value = yield step
-            while not gate.is_set():
-                yield from gate.wait().__await__()
+            yield from _passing(gate)
         except BaseException as raised:
             error = raised
             if isinstance(raised, asyncio.CancelledError):
                 gate.set()
+
+
+def _passing(gate: asyncio.Event) -> Generator[Any, Any, None]:
+    while not gate.is_set():
+        yield from gate.wait().__await__()
 
 
 class ThreadRunner:
@@ -275,6 +280,8 @@ class ThreadRunner:
         value: Any = None
         error: BaseException | None = None
         try:
+            if self._takes_context:
+                self.context.rest_while_paused()  # it may have been paused before it began
             value = self._call()
         except BaseException as raised:
             error = raised
