@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
-from doubles import Log
+from doubles import Log, endless
 from freewheel import RunEngine, TaskContext
 from freewheel.background import TaskStatus
 from freewheel.plan_stubs import background, checkpoint, sleep
@@ -142,10 +142,48 @@ def test_a_cancellation_that_nobody_asked_for_is_a_failure(engine: RunEngine, ma
     def plan() -> Any:
         tasks.append((yield from background(make(), name="x")))
 
-    with pytest.raises(RuntimeError, match="'x' ended with a cancellation that nobody") as raised:
+    with pytest.raises(RuntimeError, match="' ended with a cancellation that nobody") as raised:
         engine(plan()).result(10)
     assert tasks[0].status is TaskStatus.FAILED
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
+
+
+def awaits_what_was_cancelled() -> Any:
+    yield Msg("null")
+    yield Msg("cancelled inside")
+
+
+@pytest.mark.parametrize("plan", [plan_cancelled, awaits_what_was_cancelled])
+def test_in_the_foreground_too(engine: RunEngine, plan: Any) -> None:
+    async def cancelled_inside(_: Msg) -> None:
+        await inner_cancelled()
+
+    engine.register_command("cancelled inside", cancelled_inside)
+    future = engine(plan())
+    waiting = engine(plan())
+    with pytest.raises(RuntimeError, match=f"'{plan.__name__}' ended with a canc") as raised:
+        future.result(10)
+    assert isinstance(raised.value.__cause__, asyncio.CancelledError)
+    assert future.status == "failed"
+    assert future.outcome.exception(10) is raised.value
+    assert waiting.cancelled()  # as after any failure
+
+
+def test_a_plan_that_answers_a_stop_with_a_cancellation_was_ended_as_asked(
+    engine: RunEngine, log: Log
+) -> None:
+    def plan() -> Any:
+        try:
+            yield from endless(log)
+        finally:
+            raise asyncio.CancelledError
+
+    future = engine(plan())
+    log.wait_for("task begins")
+    engine.stop()
+    result = future.outcome.result(10)
+    assert result.interrupted
+    assert result.exit_status == "abort"
 
 
 def test_a_cancellation_that_was_asked_for_is_none(engine: RunEngine, log: Log) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from freewheel.core import EngineFuture, WaitTimeoutError
 from freewheel.core._devices import device_name
+from freewheel.core._errors import unasked_cancellation
 from freewheel.core._tracebacks import from_the_plan
 
 from ._task import BackgroundTask, MergeMode, TaskInside, TaskStatus
@@ -225,21 +226,14 @@ class Life:
                 self._inside.value = getattr(error, "value", None)  # see `KeptValue`
                 self._finish(TaskStatus.CANCELLED)
             else:
-                self._finish(TaskStatus.FAILED, error=self._unasked(error))
+                what = f"background task {self.task.name!r}"
+                self._finish(TaskStatus.FAILED, error=unasked_cancellation(what, error))
         except BaseException as error:
             # SystemExit too: it is the payload's failure, not the loop's.
             self._finish(TaskStatus.FAILED, error=from_the_plan(error))
         else:
             self._inside.value = value
             self._finish(TaskStatus.COMPLETED, value=value)
-
-    def _unasked(self, cause: BaseException) -> RuntimeError:
-        error = RuntimeError(
-            f"The background task {self.task.name!r} ended with a cancellation that nobody had "
-            "asked for: something that it awaited was cancelled, or it raised CancelledError."
-        )
-        error.__cause__ = cause
-        return error
 
     def cancel(self, how: How, reason: str = "", grace: float | None = None) -> None:
         """Ask the task to end.

@@ -20,6 +20,7 @@ __all__ = [
     "StatusTimeoutError",
     "UnknownStatusFailure",
     "WaitTimeoutError",
+    "unasked_cancellation",
 ]
 
 
@@ -166,3 +167,17 @@ class MissingExtraError(ImportError):
             f"{self.feature} needs packages that are not installed. "
             f'Install them with: pip install "freewheel[{self.extra}]"'
         )
+
+
+def unasked_cancellation(what: str, cause: BaseException) -> RuntimeError:
+    """Return the failure of something that ended with a cancellation that nobody had asked for.
+
+    Not the ``CancelledError`` itself: whoever awaits the failed future would be cancelled by it,
+    without a word.
+    """
+    error = RuntimeError(
+        f"The {what} ended with a cancellation that nobody had asked for: something that it "
+        "awaited was cancelled, or it raised CancelledError."
+    )
+    error.__cause__ = cause
+    return error

@@ -222,8 +222,11 @@ class MessageLoop:
             The message that was being carried out.
         """
         plan, asked = self._plan, self._plan.asked
+        # Or else it is something inside of the message that was cancelled.
+        task_cancelled = plan.task.cancelling() > 0
         plan.forget_cancellation()
         if not asked.attention:
+            plan.cancelled |= task_cancelled
             return error
         if msg is not None and (asked.rest or asked.suspend):
             # Its replay answers it: this is the place that its answer will have.

@@ -11,6 +11,7 @@ from bluesky.run_engine import FailedPause, RequestAbort, RequestStop, RunEngine
 from bluesky.utils import Msg, PlanHalt, single_gen
 
 from freewheel.core import EngineState
+from freewheel.core._errors import unasked_cancellation
 from freewheel.core._tracebacks import from_the_plan
 
 from ._asked import EXIT_REQUESTS, Asked, PlanEnd, PlanStart, Suspension
@@ -97,6 +98,8 @@ class PlanRun:
         What went wrong in its clean-up, for the result.
     task_failed : bool
         Whether a task of the plan has failed, and nobody was told of that.
+    cancelled : bool
+        Whether somebody has cancelled the plan's asyncio task itself, past all requests.
     """
 
     __slots__ = (
@@ -106,6 +109,7 @@ class PlanRun:
         "_task",
         "_wake",
         "asked",
+        "cancelled",
         "exit_status",
         "failure",
         "hurried",
@@ -132,6 +136,7 @@ class PlanRun:
         self.exit_status = "success"
         self.reason = ""
         self.safe_waits = 0
+        self.cancelled = False
         self.failure: BaseException | None = None  # under the states' lock
         self.hurried = False
         self.mishaps: list[BaseException] = []
@@ -219,6 +224,7 @@ class PlanRun:
                 await asyncio.wait([answer])
             except asyncio.CancelledError:
                 if not self.asked.attention:
+                    self.cancelled = True
                     raise
                 self.forget_cancellation()
                 if self.asked.exit is not None:
@@ -231,6 +237,8 @@ class PlanRun:
             if self.exit_status != "abort":
                 self.exit_status = "success"
             return None, ""
+        if isinstance(raised, asyncio.CancelledError) and not (self.cancelled or self.asked.ending):
+            raised = unasked_cancellation(f"plan {self.name!r}", raised)
         self.exit_status = "abort" if isinstance(raised, _ABORTS) else "fail"
         if isinstance(raised, asyncio.CancelledError):
             return raised, ""
