@@ -24,7 +24,7 @@ from ophyd.pseudopos import (
 )
 from ophyd_async.core import StandardReadable, soft_signal_rw
 
-from doubles import Device, Finished, Log, Mover, endless, on_loop, run
+from doubles import Device, Finished, Gate, Log, Mover, endless, on_loop, run
 from freewheel import EngineClosedError, ResourceConflictError, RunEngine
 from freewheel.background import TaskStatus
 from freewheel.plan_stubs import background, checkpoint, claim, release, wait_for_background
@@ -528,6 +528,42 @@ def test_who_holds_by_hand_lends_to_the_plans_that_he_submits(engine: RunEngine)
         with pytest.raises(ResourceConflictError, match="hold"):
             Context().run(engine, touching(motor, 4)).result(WAIT)
     assert [what for what in motor.did if what != "stop"] == [("set", 1), ("set", 2), ("set", 3)]
+
+
+def test_a_hand_lends_to_the_tasks_of_a_plan_that_has_waited_in_the_queue(
+    engine: RunEngine,
+) -> None:
+    motor, gate = Device("m"), Gate(engine)
+
+    def with_task() -> Any:
+        yield from background(touching(motor, 3), claims=motor)
+
+    ahead = engine(gate.plan())
+    with engine.claims.hold(motor):
+        future = engine(with_task())
+        gate.open()
+        ahead.result(WAIT)
+        future.result(WAIT)
+    assert ("set", 3) in motor.did
+
+
+def test_a_hand_lends_nothing_to_a_plan_behind_the_one_that_he_has_submitted(
+    engine: RunEngine,
+) -> None:
+    motor, gate = Device("m"), Gate(engine)
+
+    def with_task() -> Any:
+        yield from background(touching(motor, 3), claims=motor)
+
+    with engine.claims.hold(motor):
+        ahead = engine(gate.plan())
+        # Submitted by somebody else, who holds nothing.
+        future = Context().run(engine, with_task())
+        gate.open()
+        ahead.result(WAIT)
+        with pytest.raises(ResourceConflictError):
+            future.result(WAIT)
+    assert motor.did == []
 
 
 def test_what_a_hand_has_lent_on_is_not_back_when_the_hand_lets_go(

@@ -83,7 +83,7 @@ class Background(Mapping[str, BackgroundTask]):
         self._tell_changed = changed
         self._check = check
         # The owner of what no plan owns.
-        self._root = Supervisor(self, PlanHolder("the engine"), self.roster)
+        self._root = Supervisor(self, PlanHolder("the engine"), roster=self.roster)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -199,6 +199,7 @@ class Background(Mapping[str, BackgroundTask]):
         life = self._make_life(
             picked, examined, keeper, metadata or {}, on_conflict, suspendable=suspendable
         )
+        life.party.keeper = keeper.party
         for hand in hands_here():
             hand.lends_to.add(life.task)
         # What the plan holds itself it lends to a task that says that it needs it.

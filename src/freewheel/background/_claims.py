@@ -367,8 +367,9 @@ class ClaimsLedger(Mapping[Any, str]):
         """Hold a device by hand, for as long as the ``with`` block runs; from any thread.
 
         A plan that needs the device meanwhile gets a `ResourceConflictError` that names
-        ``holder``; one that is submitted within the block may use it. A paused plan lends what it
-        holds, and a resume waits until it has that back.
+        ``holder``. One that is submitted within the block may use it, with its tasks, also when it
+        starts from the queue: a plan runs with the context variables of whoever submitted it. A
+        paused plan lends what it holds, and a resume waits until it has that back.
 
         Parameters
         ----------

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from freewheel.core import EngineFuture, WaitTimeoutError
+from freewheel.core._circles import Party, be
 from freewheel.core._devices import device_name
 from freewheel.core._errors import unasked_cancellation
 from freewheel.core._tracebacks import from_the_plan
@@ -145,6 +146,13 @@ class Life:
         """The task's future."""
         return self._inside.future
 
+    @property
+    def party(self) -> Party:
+        """The task, as one who waits and is waited for."""
+        party = self._inside.future.party
+        assert party is not None
+        return party
+
     # -- from any thread ----------------------------------------------------------------------
 
     def is_kept_by(self, owner: Owner) -> bool:
@@ -216,6 +224,7 @@ class Life:
 
     async def _live(self) -> None:
         assert self._runner is not None
+        be(self.party)
         if self._cancel_asked:  # after it was started, before the runner had anything to cancel
             self._discard()
             return
@@ -437,10 +446,13 @@ class Life:
 
 
 def _future_of(name: str, loop_thread: threading.Thread) -> EngineFuture[Any]:
+    what = f"the background task {name!r}"
     # Under way: or else it could be cancelled in the task's place.
-    return EngineFuture.under_way(
-        f"the background task {name!r}",
+    future = EngineFuture[Any].under_way(
+        what,
         loop_thread,
         f"In a plan write `yield from wait_for_background({name!r})`; in a coroutine `await "
         "task.future`; in a callback use `task.future.add_done_callback`.",
     )
+    future.party = Party(what)
+    return future

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -257,9 +258,13 @@ class ThreadRunner:
     async def run(self, task: Any) -> Any:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-        # A daemon: a function that never returns must not keep the interpreter from its exit.
+        # A daemon: a function that never returns must not keep the interpreter from its exit. With
+        # this context: it waits, and submits, as the task.
         thread = threading.Thread(
-            target=self._work, args=(ended,), name=f"background {task.name}", daemon=True
+            target=contextvars.copy_context().run,
+            args=(self._work, ended),
+            name=f"background {task.name}",
+            daemon=True,
         )
         thread.start()
         value, error = await ended

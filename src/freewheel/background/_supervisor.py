@@ -8,12 +8,16 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from freewheel.core import WaitTimeoutError
+from freewheel.core._circles import Waiting
 
 from ._roster import Roster
 from ._task import BackgroundTask, MergeMode, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from freewheel.core import EngineFuture
+    from freewheel.core._circles import Party
 
     from ._child import How
     from ._conflicts import Conflicts
@@ -71,13 +75,23 @@ class Supervisor:
         What the engine's owners of tasks share: its `Background`.
     holder : Holder
         Who the plan is, in the ledger of claims.
+    plan : BackgroundTask or EngineFuture, optional
+        The plan: the task that it is of, or its future in the foreground. ``None`` for the owner
+        of what no plan owns.
     roster : Roster, optional
         Where its tasks are; the engine's own for the owner of what no plan owns.
     """
 
-    def __init__(self, commons: Commons, holder: Holder, roster: Roster | None = None) -> None:
+    def __init__(
+        self,
+        commons: Commons,
+        holder: Holder,
+        plan: BackgroundTask | EngineFuture[Any] | None = None,
+        roster: Roster | None = None,
+    ) -> None:
         self._commons = commons
         self.holder = holder
+        self.plan = plan
         self.roster = Roster(REMEMBERED) if roster is None else roster
         self.phase = PlanPhase.RUNNING if roster is None else PlanPhase.ENDED
         self._failed: list[Life] = []  # until somebody was told
@@ -117,6 +131,13 @@ class Supervisor:
             commons.results.merge(life, MergeMode.HOT, self)
         elif task.status is not TaskStatus.CANCELLED:
             commons.results.merge(life, MergeMode.WAKEUP, self)
+
+    @property
+    def party(self) -> Party | None:
+        """The plan, as one who waits and is waited for."""
+        plan = self.plan
+        future = plan.future if isinstance(plan, BackgroundTask) else plan
+        return None if future is None else future.party
 
     @property
     def over(self) -> bool:
@@ -164,6 +185,8 @@ class Supervisor:
             For a name that no task answers to.
         WaitTimeoutError
             If that was not all in time; it names those that still run.
+        CircularWaitError
+            If one of them waits for this very plan, or is it.
         ResourceConflictError
             If a task rests until this very plan releases a device that it has claimed.
         """
@@ -189,11 +212,14 @@ class Supervisor:
 
     async def _wait_for(self, lives: Iterable[Life], at_most: float | None) -> None:
         waiting = [life for life in lives if not life.over]
-        self._commons.conflicts.give_back_to(waiting, self.holder)
         if not waiting:
             return
-        with self._commons.conflicts.waiting_for(waiting, self.holder):
-            await asyncio.wait([life.end for life in waiting], timeout=at_most)
+        parties = () if at_most is not None else (life.party for life in waiting)
+        conflicts = self._commons.conflicts
+        with Waiting(parties):
+            conflicts.give_back_to(waiting, self.holder)
+            with conflicts.waiting_for(waiting, self.holder):
+                await asyncio.wait([life.end for life in waiting], timeout=at_most)
         late = [life.task.name for life in waiting if not life.over]
         if late:
             raise WaitTimeoutError(

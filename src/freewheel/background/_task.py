@@ -10,7 +10,7 @@ from freewheel.core._futures import failure_text
 from ._holders import HANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Generator
 
     from freewheel.core import EngineFuture
 
@@ -197,6 +197,8 @@ class BackgroundTask:
             If it was not done in time.
         RuntimeError
             On the engine's own thread, such as in a document callback, before it is done.
+        CircularWaitError
+            Within a plan or task that this one waits for, or a task that it is itself.
         """
         __tracebackhide__ = True
         return self._inside.future.result(timeout)
@@ -218,6 +220,10 @@ class BackgroundTask:
         The ``result`` of a task that was cancelled is ``None``, whatever it returned. Never waits.
         """
         return self._inside.value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait for the end of the task, on any asyncio loop: ``await task`` is its result."""
+        return self._inside.future.__await__()
 
     def cancel(self, reason: str = "") -> bool:
         """Ask the task to end, with its clean-up; return false if it has ended already."""

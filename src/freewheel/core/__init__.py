@@ -3,6 +3,7 @@
 from ._actions import Action, ContinousPlan, ContinuousPlan, continous, continuous
 from ._cache import DEFAULT_MAX_BYTES, ReadingCache
 from ._errors import (
+    CircularWaitError,
     EngineClosedError,
     ForkedProcessError,
     InvalidState,
@@ -48,6 +49,7 @@ __all__ = [
     "Action",
     "AndStatus",
     "BackgroundView",
+    "CircularWaitError",
     "ClaimsView",
     "ContinousPlan",
     "ContinuousPlan",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
+    "CircularWaitError",
     "EngineClosedError",
     "ForkedProcessError",
     "InvalidState",
@@ -38,6 +39,10 @@ class WaitTimeoutError(TimeoutError):
 
 class UnknownStatusFailure(RuntimeError):  # noqa: N818 - the name that ophyd's users know
     """A status was told that it failed, but not why."""
+
+
+class CircularWaitError(RuntimeError):
+    """A plan or task was about to wait for what cannot end before itself; the text names both."""
 
 
 class EngineClosedError(RuntimeError):

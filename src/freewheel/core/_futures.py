@@ -9,12 +9,15 @@ import threading
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ._circles import Waiting, here
 from ._crossings import new_waiter, wake
 from ._errors import ForkedProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import Self
+
+    from ._circles import Party
 
 __all__ = ["EngineFuture", "failure_text"]
 
@@ -42,6 +45,9 @@ class EngineFuture(Future[T]):
         Whether the log has a line when it fails and nobody waits for it. Not for those whose
         failure is told elsewhere, such as a plan's.
     """
+
+    # Whose end it is, of a plan or a task; set before the future is given away. For the engine.
+    party: Party | None = None
 
     def __init__(
         self,
@@ -82,6 +88,8 @@ class EngineFuture(Future[T]):
         ------
         RuntimeError
             On the engine's own thread, where waiting could never end.
+        CircularWaitError
+            Within a plan or task that what is waited for waits for in its turn.
         TimeoutError
             If it is not done in time.
         CancelledError
@@ -89,25 +97,25 @@ class EngineFuture(Future[T]):
         """
         __tracebackhide__ = True
         self._check_wait()
-        self._listeners.append(None)
+        noted = self._begin_wait(timeout)
         try:
             return super().result(timeout)
         except CancelledError as error:
             raise self._with_reason(error) from None
         finally:
-            self._end_wait()
+            self._end_wait(noted)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
         __tracebackhide__ = True
         self._check_wait()
-        self._listeners.append(None)
+        noted = self._begin_wait(timeout)
         try:
             return super().exception(timeout)
         except CancelledError as error:
             raise self._with_reason(error) from None
         finally:
-            self._end_wait()
+            self._end_wait(noted)
 
     @property
     def observed(self) -> bool:
@@ -129,12 +137,24 @@ class EngineFuture(Future[T]):
         try:
             yield
         finally:
-            self._end_wait()
+            self._end_wait(None)
 
-    def _end_wait(self) -> None:
+    def _begin_wait(self, limit: float | None) -> Waiting | None:
+        """Note that somebody waits, unless that would close a circle; from any thread."""
+        noted = None
+        # A wait with a limit ends by itself; and one that is nobody's is in no circle.
+        if limit is None and self.party is not None and here() is not None and not self.done():
+            noted = Waiting((self.party,))
+            noted.__enter__()
+        self._listeners.append(None)
+        return noted
+
+    def _end_wait(self, noted: Waiting | None) -> None:
         if self.done():
             self._observed = True
         self._listeners.pop()
+        if noted is not None:
+            noted.__exit__()
 
     def _check_wait(self) -> None:
         if self.done():
@@ -153,13 +173,13 @@ class EngineFuture(Future[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         __tracebackhide__ = True
-        waiter = new_waiter()
-        self.add_done_callback(lambda _: wake(waiter))
-        self._listeners.append(None)
+        noted = self._begin_wait(None)
         try:
+            waiter = new_waiter()
+            self.add_done_callback(lambda _: wake(waiter))
             yield from waiter[1]
         finally:
-            self._end_wait()
+            self._end_wait(noted)
         return self.result(0)
 
     #: Why it was cancelled, for who waits for it; written before that is done.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from freewheel.background import HandHold
     from freewheel.core import EngineFuture
+    from freewheel.core._circles import Party
 
 __all__ = ["Call", "ExhaustedPlanError", "check_plan"]
 
@@ -122,6 +124,8 @@ class Call:
     resumed: list[PlanFuture] = field(default_factory=list)
     pauses: list[EngineFuture[None]] = field(default_factory=list)
     hands: tuple[HandHold, ...] = ()  # held by whoever called, who lends to the plan
+    # Whoever called: the plan runs with his context variables, however long it waits in the queue.
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     @classmethod
     def make(cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread) -> Call:
@@ -144,11 +148,17 @@ class Call:
         """Mark the call as the one that runs."""
         self.future.start(state_of)
         self.future.life.begin()
+        self.future.life.party.behind = None
 
     def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
         """Mark the call as one that waits, and may be withdrawn."""
         self.future.make_withdrawable(withdraw)
         self.future.life.make_withdrawable(withdraw)
+
+    def wait_for_turn(self, turn_of: Callable[[], str], behind: Callable[[], Party | None]) -> None:
+        """Have the future say what the call waits for, and for whose end."""
+        self.future.wait_for_turn(turn_of)
+        self.future.life.party.behind = behind
 
     def cancel(self, why: str) -> None:
         """End the futures of a call that was withdrawn, and its plan, which never ran."""

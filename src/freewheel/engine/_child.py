@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from freewheel.background import How
+    from freewheel.core import EngineFuture
 
     from ._household import Household
 
@@ -142,6 +143,12 @@ class ChildEngine:
         self._core.fail_plan(error)
 
     # -- what the core asks and tells ---------------------------------------------------------
+
+    @property
+    def future(self) -> EngineFuture[Any]:
+        """The future of the task whose plan runs."""
+        assert self._tasks.task is not None
+        return self._tasks.task.future
 
     @property
     def preprocessors(self) -> list[Callable[[Any], Any]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from freewheel.core import PlanStatus
+    from freewheel.core._circles import Party
 
     from ._bluesky import EngineCore, Requests
     from ._events import EngineEvents
@@ -125,7 +126,7 @@ class Foreground:
             if free and self._waiting.held is None:
                 self._claim_locked(call)
             elif queue:
-                call.future.wait_for_turn(self._turn_of_waiting)
+                call.wait_for_turn(self._turn_of_waiting, self._ahead_of_waiting)
                 self._waiting.put(call)
             elif free:
                 raise RuntimeError(f"No plan is run. {self._waiting.why_held()}")
@@ -148,6 +149,11 @@ class Foreground:
         if self.check_services is not None:
             self.check_services()
 
+    def _ahead_of_waiting(self) -> Party | None:
+        """Return the plan that those that wait are behind, if one runs."""
+        current = self.current
+        return None if current is None else current.party
+
     def _start_next_locked(self) -> None:
         """Start the next call, if the engine is free. With the lock held."""
         if self._call is None and self._states.now is EngineState.IDLE and not self._closing:
@@ -167,7 +173,7 @@ class Foreground:
         self._states.announce()
         try:
             check_plan(call.start.plan)  # it may have been run by an earlier call meanwhile
-            self._requests.begin(call.start)
+            call.context.run(self._requests.begin, call.start)
             self._core.tasks.lend_from(call.hands)
         except BaseException as error:
             self.plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))
@@ -279,6 +285,13 @@ class Foreground:
             self._core.fail_plan(error)
 
     # -- what the core asks and tells, on the loop's thread -----------------------------------
+
+    @property
+    def future(self) -> PlanFuture:
+        """The future of the plan that runs; in a pause and a resume it is another each time."""
+        with self._states.lock:
+            assert self._call is not None
+            return self._call.future
 
     @property
     def preprocessors(self) -> list[Callable[[Any], Any]]:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from freewheel.core import EngineFuture, PlanStatus, duration_text, status_text
+from freewheel.core._circles import Party
 
 from ._cards import plan_card
 
@@ -78,10 +79,12 @@ class _Life:
         "_why_cancelled",
         "_withdraw",
         "ended_at",
+        "party",
     )
 
     def __init__(self, name: str, thread: threading.Thread) -> None:
         self._name = name
+        self.party = Party(f"the plan {name!r}")
         self._thread = thread
         # Guards all below; no callback is called with it held.
         self._lock = threading.Lock()
@@ -105,6 +108,7 @@ class _Life:
     def _make_future(self) -> _Withdrawable[RunEngineResult]:
         future: _Withdrawable[RunEngineResult]
         future = _Withdrawable(f"the outcome of {self._name!r}", self._thread)
+        future.party = self.party
         if self._withdraw is not None:
             future.make_withdrawable(self._withdraw)
         if self._begun:
@@ -201,6 +205,7 @@ class PlanFuture(_Withdrawable[Any]):
         super().__init__(f"plan {name!r}", thread)
         self.plan_name = name
         self.life = _Life(name, thread) if life is None else life  # for the engine
+        self.party = self.life.party
         # Written under the engine's lock, or on its thread; read without, for display.
         self._started_at: float | None = None
         self._state_of: Callable[[], str] | None = None

@@ -66,7 +66,8 @@ class OwnedTasks:
     def supervisor(self) -> Supervisor:
         """Who keeps the tasks of the plan."""
         if self._supervisor is None:
-            self._supervisor = Supervisor(self.background, self.holder)
+            plan = self.task or self._core.owner.future
+            self._supervisor = Supervisor(self.background, self.holder, plan)
             self._core.put_below_plan(_wait_for_owned(self._core))
         return self._supervisor
 

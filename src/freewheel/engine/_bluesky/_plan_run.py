@@ -11,6 +11,7 @@ from bluesky.run_engine import FailedPause, RequestAbort, RequestStop, RunEngine
 from bluesky.utils import Msg, PlanHalt, single_gen
 
 from freewheel.core import EngineState
+from freewheel.core._circles import be
 from freewheel.core._errors import unasked_cancellation
 from freewheel.core._tracebacks import from_the_plan
 
@@ -165,6 +166,7 @@ class PlanRun:
     async def _live(self) -> None:
         # Not before: a task that is cancelled before its first step never runs, nor cleans up.
         self._task = self._core.engine._task = asyncio.current_task()
+        be(self._core.owner.future.party)
         error: BaseException | None = None
         reason = ""
         try:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bluesky.utils import Msg
 
     from freewheel.background import Background, BackgroundTask, HandHold, Holder, Supervisor
-    from freewheel.core import EngineState, Progress
+    from freewheel.core import EngineFuture, EngineState, Progress
 
     from ._asked import Asked, PlanEnd
     from ._replay import Replay
@@ -106,6 +106,11 @@ class ProgressCommands(Protocol):
 
 class PlanOwner(Protocol):
     """Who has the plans run, and is told of what becomes of them. On the loop's thread."""
+
+    @property
+    def future(self) -> EngineFuture[Any]:
+        """The future of the plan that runs."""
+        ...
 
     @property
     def preprocessors(self) -> Sequence[Callable[[Any], Any]]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.run_engine import WaitForTimeoutError
 
+from freewheel.core import CircularWaitError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -32,6 +34,10 @@ async def wait_for(msg: Msg) -> list[asyncio.Future[Any]]:
     if pending:
         _cancel(own)
         raise WaitForTimeoutError("Plan failed to complete in the specified time")
+    for future in own:
+        # The others' failures are the plan's to look at, as in bluesky.
+        if isinstance(error := future.exception(), CircularWaitError):
+            raise error
     return futures
 
 

@@ -9,6 +9,7 @@ from bluesky.protocols import Status
 
 from freewheel.background import BackgroundTask
 from freewheel.core import SRLatch
+from freewheel.core._circles import Waiting
 
 from ._timeouts import checked_timeout
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from bluesky.utils import Msg
 
+    from freewheel.core._circles import Party
     from freewheel.engine._bluesky import EngineCore
 
 __all__ = ["WaitAny"]
@@ -42,7 +44,8 @@ class WaitAny:
         if tasks.any_alive:
             lenders = [life for life in tasks.supervisor.alive if life.task in things]
             tasks.background.conflicts.give_back_to(lenders, tasks.holder)
-        with _FirstOf(self._core, things) as first:
+        parties = _parties(things) if timeout is None else ()
+        with Waiting(parties, first=True), _FirstOf(self._core, things) as first:
             return await first.wait(timeout)
 
 
@@ -98,6 +101,13 @@ class _FirstOf:
     async def wait(self, at_most: float | None) -> Any:
         done, _ = await asyncio.wait([self._first], timeout=at_most)
         return self._first.result() if done else None
+
+
+def _parties(things: tuple[Any, ...]) -> tuple[Party, ...]:
+    """Return who is waited for, if it is for tasks alone: nobody knows who sets a latch."""
+    parties = [thing.future.party for thing in things if isinstance(thing, BackgroundTask)]
+    known = tuple(party for party in parties if party is not None)
+    return known if len(known) == len(things) else ()
 
 
 def _change_number(latch: SRLatch) -> int:
