@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from ._child import ChildEngine
     from ._claims import ClaimsLedger
+    from ._holders import Holder
     from ._mailbox import PendingResults
 
 __all__ = ["Background"]
@@ -234,8 +235,7 @@ class Background(Mapping[str, BackgroundTask]):
             name,
             runner_for(payload, metadata, self.children),
             owner,
-            spawner=self.spawner,
-            ledger=self.claims,
+            commons=self,
             on_conflict=on_conflict,
             suspendable=suspendable,
         )
@@ -304,6 +304,14 @@ class Background(Mapping[str, BackgroundTask]):
     def changed(self, task: BackgroundTask) -> None:
         """Tell those who watch that a task has another status; for the engine."""
         self._tell_changed(task)
+
+    def freed(self, lenders: tuple[Holder, ...]) -> None:
+        """Have tasks go on that have all of their devices back; for the engine."""
+        self.conflicts.freed(lenders)
+
+    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
+        """Have a task go on when people have given its devices back; for the engine."""
+        self.conflicts.waits_for_loans(life, lent)
 
     def cancel(self, name: str, reason: str = "") -> bool:
         """Ask the task that answers to ``name`` to end; return false if it has ended already.

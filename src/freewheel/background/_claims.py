@@ -52,11 +52,14 @@ class ClaimsLedger(Mapping[Any, str]):
     """
 
     def __init__(self) -> None:
-        # May be taken with the engine's state lock held, and nothing is taken below it. No code of
-        # others is called with it held, such as a device's `claimed_devices`.
+        # May be taken with the engine's state lock held, and nothing is taken below it. What
+        # devices answer by code of their own (`claimed_devices`, `name`) is asked without it, but
+        # for `parent` of those that are being moved.
         # Re-entrant: a finalizer that runs in the middle may release what its owner held.
         self._lock = threading.RLock()
-        self._book = ClaimBook()  # read and written with _lock held, but for two looks
+        # Written with _lock held, and read so but for looks at whether there is any claim, or that
+        # one: a claim that is made meanwhile is as if made afterwards.
+        self._book = ClaimBook()
         self._in_use: InUse = _nobody  # set once, before the first claim
         # Replaced as a whole, so that a change may be told of without the lock.
         self._watchers: tuple[Callable[[], None], ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import ResourceConflictError
@@ -14,7 +15,7 @@ from ._errors import warn
 from ._life import LENT
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from ._claims import ClaimsLedger
     from ._holders import Holder
@@ -163,15 +164,7 @@ class Conflicts:
         """
         wanted = checked_devices(devices)
         try:
-            for _ in range(ATTEMPTS):
-                for device in wanted:
-                    await self.clear_the_way(holder, device)
-                try:
-                    return self._claims.acquire(holder, wanted)
-                except ResourceConflictError as conflict:
-                    # A task reached for it while another one was giving way.
-                    last = conflict
-            raise last
+            await self._get(holder, wanted, partial(self._claims.acquire, holder, wanted))
         except ResourceConflictError:
             self._give_back_unclaimed(holder)
             raise
@@ -184,13 +177,21 @@ class Conflicts:
         ResourceConflictError
             If a holder does not give way.
         """
-        for _ in range(ATTEMPTS):
-            await self.clear_the_way(holder, device)
+        await self._get(holder, (device,), partial(self._claims.touch, holder, device, why))
+
+    async def _get(
+        self, holder: Holder, devices: Sequence[Any], try_to: Callable[[], None]
+    ) -> None:
+        """Have all of the tasks give way that are in the way of ``try_to``, and do it."""
+        for attempts_left in reversed(range(ATTEMPTS)):
+            for device in devices:
+                await self.clear_the_way(holder, device)
             try:
-                return self._claims.touch(holder, device, why)
-            except ResourceConflictError as conflict:
-                last = conflict  # a task reached for it meanwhile
-        raise last
+                return try_to()
+            except ResourceConflictError:
+                # A task reached for it while another one was giving way.
+                if not attempts_left:
+                    raise
 
     async def clear_the_way(self, holder: Holder, device: Any) -> None:
         """Deal with the tasks that keep a plan from ``device``, as each of them wants it.
@@ -242,12 +243,8 @@ class Conflicts:
         """Release devices, and have the tasks go on that waited for them."""
         self.freed(self._claims.release(holder, checked_devices(devices)))
 
-    def release_all(self, holder: Holder) -> None:
-        """Release all that ``holder`` has, and have the tasks go on that waited for it."""
-        self.freed(self._claims.release_all(holder))
-
-    def release_all_but(self, holder: Holder, kept: Iterable[Any]) -> None:
-        """Release all but these devices, and have the tasks go on that waited."""
+    def release_all(self, holder: Holder, kept: Iterable[Any] = ()) -> None:
+        """Release all that ``holder`` has but ``kept``, and have the tasks go on that waited."""
         self.freed(self._claims.release_all(holder, kept))
 
     def freed(self, lenders: tuple[Holder, ...]) -> None:

@@ -1,7 +1,8 @@
 """The life of one background task: the engine's side of it.
 
-Everything here runs on the engine's loop, but for the methods that begin with ``ask_`` and
-`Life.claims`, which may be called from any thread.
+A life is made in whichever thread starts the task. What stands under "from any thread" may be
+called so, and what only looks at one attribute (`Life.over`, `Life.future`, `Life.failure`) too;
+all the rest runs on the engine's loop.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ._runners import Runner
     from ._spawner import Spawner
 
-__all__ = ["Life", "OnConflict", "Owner"]
+__all__ = ["Commons", "Life", "OnConflict", "Owner"]
 
 _log = logging.getLogger("freewheel")
 
@@ -40,13 +41,12 @@ _AT_REST: Final = (TaskStatus.PAUSED, TaskStatus.SUSPENDED)
 LAST_GRACE: Final = 1.0
 
 
-class Owner(Protocol):
-    """Who keeps a life and hears of it. All on the loop's thread."""
+class Commons(Protocol):
+    """What all lives of an engine have in common: its `Background`. On the loop's thread."""
 
-    @property
-    def grace(self) -> float:
-        """Seconds that a task may take to end when it is cancelled."""
-        ...
+    claims: ClaimsLedger
+    spawner: Spawner
+    grace: float
 
     def changed(self, task: BackgroundTask) -> None:
         """Hear that the status has changed."""
@@ -59,6 +59,10 @@ class Owner(Protocol):
     def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
         """Hear that a task would go on, but has lent these devices, to those holders."""
         ...
+
+
+class Owner(Protocol):
+    """Who keeps a life. On the loop's thread."""
 
     def ended(self, life: Life) -> None:
         """Hear of the end, before the task's future is done."""
@@ -76,10 +80,8 @@ class Life:
         What runs the payload.
     owner : Owner
         Who keeps it.
-    spawner : Spawner
-        Of the engine's loop.
-    ledger : ClaimsLedger
-        Where its claims are.
+    commons : Commons
+        The engine's background.
     on_conflict : {"cancel", "pause", "error"}
         What becomes of it when the foreground needs a device that it holds.
     suspendable : bool
@@ -91,13 +93,12 @@ class Life:
         "__weakref__",
         "_abandoned",
         "_cancel_asked",
+        "_commons",
         "_inside",
-        "_ledger",
         "_owner",
         "_reasons",
         "_rests",
         "_runner",
-        "_spawner",
         "_started",
         "_suspensions",
         "_switch",
@@ -116,22 +117,20 @@ class Life:
         runner: Runner,
         owner: Owner,
         *,
-        spawner: Spawner,
-        ledger: ClaimsLedger,
+        commons: Commons,
         on_conflict: OnConflict,
         suspendable: bool = True,
     ) -> None:
-        self._inside = TaskInside(name, self, _future_of(name, spawner.thread))
+        self._inside = TaskInside(name, self, _future_of(name, commons.spawner.thread))
         self.task = BackgroundTask(self._inside)
         self.on_conflict = on_conflict
         self.suspendable = suspendable
-        self.end: asyncio.Future[None] = spawner.loop.create_future()
+        self.end: asyncio.Future[None] = commons.spawner.loop.create_future()
         self.value: Any = None
         self.error: BaseException | None = None
         self._runner: Runner | None = runner
         self._owner = owner
-        self._spawner = spawner
-        self._ledger = ledger
+        self._commons = commons
         self._reasons: frozenset[str] = frozenset()  # to rest
         self._rests = False
         self._started = False
@@ -140,6 +139,10 @@ class Life:
         self._suspensions: frozenset[str] = frozenset()  # by these suspensions
         self._switch = asyncio.Lock()  # one change between rest and motion at a time
         self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def _spawner(self) -> Spawner:
+        return self._commons.spawner
 
     @property
     def future(self) -> EngineFuture[Any]:
@@ -161,7 +164,7 @@ class Life:
 
     def claims(self) -> tuple[Any, ...]:
         """Return the devices that the task holds and may use."""
-        return self._ledger.held_by(self.task)
+        return self._commons.claims.held_by(self.task)
 
     def ask_cancel(self, reason: str) -> bool:
         """See `BackgroundTask.cancel`."""
@@ -262,7 +265,7 @@ class Life:
             return  # `start` is under way, and finds it
         self._set_status(TaskStatus.CANCELLING)
         self._runner.cancel(how, reason)
-        patience = self._owner.grace if grace is None else grace
+        patience = self._commons.grace if grace is None else grace
         self._watchdog = self._spawner.loop.call_later(patience, self._insist, patience)
 
     def _insist(self, patience: float) -> None:
@@ -288,7 +291,7 @@ class Life:
         self._runner = None
         if self._watchdog is not None:
             self._watchdog.cancel()
-        self._owner.freed(self._ledger.release_all(self.task))
+        self._commons.freed(self._commons.claims.release_all(self.task))
         if self._abandoned:
             _log.warning(
                 "The background task %r, which had been given up, has ended.", self.task.name
@@ -306,7 +309,7 @@ class Life:
         self._owner.ended(self)
         self.end.set_result(None)
         self.future.settle(value, error)
-        self._owner.changed(self.task)
+        self._commons.changed(self.task)
 
     def merged(self, mode: MergeMode) -> None:
         """Note what became of the result."""
@@ -315,7 +318,7 @@ class Life:
     def _set_status(self, status: TaskStatus) -> None:
         if self.task.status is not status:
             self._inside.status = status
-            self._owner.changed(self.task)
+            self._commons.changed(self.task)
 
     # -- resting ------------------------------------------------------------------------------
 
@@ -346,10 +349,10 @@ class Life:
         if self._rests and not self._reasons and not self._cancel_asked:
             # First this, and then the look: a hand that comes in between is refused, or seen.
             self._inside.goes_on = True
-            lent = self._ledger.lent_to_hands(self.task)
+            lent = self._commons.claims.lent_to_hands(self.task)
             if lent and not self.over:
                 self._reasons |= {LENT}
-                self._owner.waits_for_loans(self, lent)
+                self._commons.waits_for_loans(self, lent)
                 return
         if not self._started:
             if not self._reasons and self.task.status in _AT_REST:
@@ -433,7 +436,7 @@ class Life:
             )
         except BaseException:
             # The foreground plan was paused or stopped while it waited for this.
-            if not self._ledger.lends(self.task, device):
+            if not self._commons.claims.lends(self.task, device):
                 self.let_go("conflict")
             raise
         if self.over:
@@ -441,7 +444,7 @@ class Life:
         if not self.rests:
             self.let_go("conflict")
             return False
-        self._ledger.lend(self.task, borrower, device)
+        self._commons.claims.lend(self.task, borrower, device)
         return True
 
 

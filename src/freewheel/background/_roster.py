@@ -44,15 +44,18 @@ class Roster:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
-        # Held for a dictionary's work alone, with nothing called that takes another lock.
+        # Held for a dictionary's work alone. The engine's may take that of one plan below it, in
+        # `free_name`; a plan's takes none.
         # Re-entrant: a finalizer that runs in the middle may start a task, or ask for one.
         self._lock = threading.RLock()
-        # All of these are read and written with _lock held. What is in _forgettable, in the order
-        # of the ends, is in _by_name too, or its name has gone to a newer task.
+        # Written with _lock held, and read so but for two looks: whether any is alive, and whether
+        # it is closed, which `add` asks again. What is in _forgettable, in the order of the ends,
+        # is in _by_name too, or its name has gone to a newer task.
         self._alive: dict[int, Life] = {}  # by the id of the task
         self._by_name: dict[str, Life] = {}
         self._forgettable: dict[str, Life] = {}
-        self._numbers: dict[str, int] = {}  # of the latest task of a name that was given none
+        # Of the latest task of a name that was given none; with the engine's roster's lock held.
+        self._numbers: dict[str, int] = {}
         self._closed = False
 
     # -- looking ------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._background import Background
-    from ._holders import Holder
     from ._life import Life
 
 __all__ = ["ServiceKeeper", "service"]
@@ -226,23 +225,6 @@ class ServiceKeeper:
             self.adopt(instance.run, flavour=flavour)
 
     # -- as the owner of a life ---------------------------------------------------------------
-
-    @property
-    def grace(self) -> float:
-        """Seconds that a service may take to end when it is cancelled."""
-        return self._background.grace
-
-    def changed(self, task: BackgroundTask) -> None:
-        """Hear that a service's status has changed."""
-        self._background.changed(task)
-
-    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
-        """Hear that a service waits until it has its devices back."""
-        self._background.conflicts.waits_for_loans(life, lent)
-
-    def freed(self, lenders: tuple[Holder, ...]) -> None:
-        """Hear which tasks have their devices back."""
-        self._background.conflicts.freed(lenders)
 
     def ended(self, life: Life) -> None:
         """Hear that a service has ended, which is a failure unless it was asked to."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from freewheel.core import WaitTimeoutError
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from ._life import Life
     from ._results import Results
 
-__all__ = ["Commons", "PlanPhase", "Supervisor", "joined"]
-
-_log = logging.getLogger("freewheel")
+__all__ = ["PlanPhase", "Supervisor", "joined"]
 
 #: So many ended tasks are remembered whose results are ``None`` or were waited for already.
 REMEMBERED: Final = 256
@@ -41,10 +38,8 @@ class PlanPhase(enum.StrEnum):
     ENDED = "ended"
 
 
-class Commons(Protocol):
+class _Commons(Protocol):
     """What the owners of an engine's tasks share."""
-
-    grace: float
 
     @property
     def roster(self) -> Roster:
@@ -61,18 +56,14 @@ class Commons(Protocol):
         """What becomes of results."""
         ...
 
-    def changed(self, task: BackgroundTask) -> None:
-        """Tell those who watch of a change of status."""
-        ...
-
 
 class Supervisor:
     """Owns the tasks that a plan has started.
 
     Parameters
     ----------
-    commons : Commons
-        What the engine's owners of tasks share: its `Background`.
+    commons : Background
+        What the engine's owners of tasks share.
     holder : Holder
         Who the plan is, in the ledger of claims.
     plan : BackgroundTask or EngineFuture, optional
@@ -84,7 +75,7 @@ class Supervisor:
 
     def __init__(
         self,
-        commons: Commons,
+        commons: _Commons,
         holder: Holder,
         plan: BackgroundTask | EngineFuture[Any] | None = None,
         roster: Roster | None = None,
@@ -96,25 +87,6 @@ class Supervisor:
         self.phase = PlanPhase.RUNNING if roster is None else PlanPhase.ENDED
         self._failed: list[Life] = []  # until somebody was told
         self._paused_in = PlanPhase.RUNNING
-
-    # -- as the owner of a life ---------------------------------------------------------------
-
-    @property
-    def grace(self) -> float:
-        """Seconds that a task may take to end when it is cancelled."""
-        return self._commons.grace
-
-    def changed(self, task: BackgroundTask) -> None:
-        """Hear that a task's status has changed."""
-        self._commons.changed(task)
-
-    def freed(self, lenders: tuple[Holder, ...]) -> None:
-        """Hear which tasks have their devices back."""
-        self._commons.conflicts.freed(lenders)
-
-    def waits_for_loans(self, life: Life, lent: tuple[tuple[Any, Holder], ...]) -> None:
-        """Hear that a task waits until it has its devices back."""
-        self._commons.conflicts.waits_for_loans(life, lent)
 
     def ended(self, life: Life) -> None:
         """Hear that an owned task has ended, and say what becomes of its result."""
@@ -289,15 +261,13 @@ class Supervisor:
 
     def take_failures(self) -> BaseException | None:
         """Return the failures that nobody has been told of, as one; they count as told then."""
-        told = [life for life in self._failed if life.failure is not None]
-        self._failed = []
         failures = []
-        for life in told:
-            error = life.future.peek()
-            life.future.mark_observed()
-            if error is not None:
+        for life in self._failed:
+            if (error := life.failure) is not None:
+                life.future.mark_observed()
                 _add_note(error, f"in the background task {life.task.name!r}")
                 failures.append(error)
+        self._failed = []
         return joined(failures)
 
 

@@ -154,7 +154,7 @@ class OwnedTasks:
             if device in staged:
                 staged.discard(device)
                 await completion(device.unstage())
-        self.background.conflicts.release_all_but(holder, staged)
+        self.background.conflicts.release_all(holder, staged)
 
     def release(self) -> None:
         """Give up all that the plan holds: its clean-up is over."""
