@@ -122,6 +122,14 @@ def test_set_exception_refuses_what_is_no_reason(wrong):
     assert status.success
 
 
+@pytest.mark.parametrize("reason", [SystemExit(3), SystemExit])
+def test_system_exit_is_a_reason(reason):
+    status = failed(reason)
+    assert status.exception() is reason
+    with pytest.raises(SystemExit):
+        status.wait()
+
+
 def test_plain_timeout_error_is_a_reason():
     assert isinstance(failed(TimeoutError("slow")).exception(), TimeoutError)
 

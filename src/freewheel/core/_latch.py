@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._actions import Action
 
-__all__ = ["LatchCallback", "SRLatch"]
+__all__ = ["LatchCallback", "SRLatch", "order_change"]
 
 _log = logging.getLogger(__name__)
 
@@ -207,6 +207,12 @@ class _Watch:
 
     def __call__(self, latch: SRLatch, is_set: bool) -> None:
         self._callback(latch, is_set)
+
+
+def order_change(tell: Callable[[int], None]) -> None:
+    """Have ``tell`` called with the number of a change of another library's latch, in the order."""
+    with _order:
+        tell(next(_numbers))
 
 
 def _discard(waiters: list[Waiter], waiter: Waiter) -> None:

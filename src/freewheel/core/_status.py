@@ -112,7 +112,7 @@ class Status:
         self._state = _PENDING
         self._initiated = False  # one of the setters was called
         self._settling = False
-        self._exception: Exception | type[Exception] | None = None
+        self._exception: Reason | None = None
         self._callbacks: deque[StatusCallback] | None = None
         self._wakeups: list[Callable[[], object]] | None = None  # one for each who waits
         self._generation = _generation
@@ -180,12 +180,12 @@ class Status:
             else:
                 self._decide(None)
 
-    def set_exception(self, exc: Exception | type[Exception]) -> None:
+    def set_exception(self, exc: Reason) -> None:
         """Say that the thing failed, and why. After a time-out the call is ignored, once.
 
         Parameters
         ----------
-        exc : Exception
+        exc : Exception or SystemExit
             The reason: an exception, or a class of exceptions.
 
         Raises
@@ -197,7 +197,7 @@ class Status:
             took too long: `StatusTimeoutError`, `WaitTimeoutError`.
         """
         kind = exc if isinstance(exc, type) else type(exc)
-        if not issubclass(kind, Exception):
+        if not issubclass(kind, (Exception, SystemExit)):
             raise ValueError(
                 f"set_exception of {self!r} needs an exception that can be raised, such as "
                 f'RuntimeError("why"), not {exc!r}'
@@ -260,7 +260,7 @@ class Status:
         except (Exception, SystemExit):
             _log_failed_callback(callback, self)
 
-    def exception(self, timeout: float | None = None) -> Exception | type[Exception] | None:
+    def exception(self, timeout: float | None = None) -> Reason | None:
         """Wait until it is done; return why it failed, or ``None`` if it did not.
 
         Parameters
@@ -383,7 +383,7 @@ class Status:
             if self._state == _PENDING:
                 self._decide(None, timed=True)
 
-    def _decide(self, exc: Exception | type[Exception] | None, timed: bool = False) -> None:
+    def _decide(self, exc: Reason | None, timed: bool = False) -> None:
         """Go on from pending with what has become of it. With _lock held.
 
         It is done at once, unless the hook that comes before is to run. What the timer thread
@@ -539,7 +539,7 @@ class AndStatus(Status):
         )
 
 
-def _as_reason(failure: Exception | type[Exception]) -> Exception | type[Exception]:
+def _as_reason(failure: Reason) -> Reason:
     """Return what a status can be told that it failed with.
 
     The errors that mean "this one took too long" can't be handed on as they are.
@@ -576,6 +576,9 @@ def _start_anew_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew_after_fork)
+
+Reason: TypeAlias = Exception | SystemExit | type[Exception] | type[SystemExit]
+"""Why a status failed."""
 
 StatusCallback: TypeAlias = "Callable[[Status], object]"
 """What `Status.add_callback` takes."""

@@ -39,7 +39,8 @@ def wait_for_actions(
     Parameters
     ----------
     events : mapping of str to SRLatch
-        The latches by name, such as an action's ``event_map``.
+        The latches by name, such as an action's ``event_map``. A latch of another library is
+        taken too, if it has an `SRLatch`'s methods; it comes back as it was given.
     timeout : float, optional
         How long to wait, in seconds: a millisecond if nothing is said, for ever if ``None``.
     wait_for : {"set", "reset"}

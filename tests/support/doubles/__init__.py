@@ -12,6 +12,7 @@ from .detectors import Detector, Gauge, PlainSensor, Sensor
 from .devices import Device, Mover, SlowCache, SlowlyPaused, SlowlyUnstaged, Stage
 from .engines import collect, on_loop, run
 from .gate import Blocked, Gate
+from .latches import OtherLatch
 from .log import Log
 from .plans import endless, failing, in_a_run, quick, value
 from .scripts import run_script
@@ -35,6 +36,7 @@ __all__ = [
     "Gauge",
     "Log",
     "Mover",
+    "OtherLatch",
     "PlainSensor",
     "Sensor",
     "Shutter",

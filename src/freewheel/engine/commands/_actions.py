@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 from weakref import WeakKeyDictionary
 
 from freewheel.core import SRLatch
+from freewheel.core._followed_latch import FollowedLatch, is_latch
 from freewheel.engine._action_board import Offer
 from freewheel.engine._alarm import Alarm
 
@@ -37,10 +38,11 @@ class WaitForActions:
 
     With ``fresh=True`` a latch that is as the plan was told already does not count until it
     changes. With ``hold=True`` a wait that times out leaves its actions on offer until the plan's
-    next wait, and what is triggered meanwhile answers that one.
+    next wait, and what is triggered meanwhile answers that one. A latch of another library is
+    followed from the plan's first wait for it to the plan's end.
     """
 
-    __slots__ = ("_answered", "_board", "_core", "_waiter")
+    __slots__ = ("_answered", "_board", "_core", "_followed", "_waiter")
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
@@ -48,16 +50,22 @@ class WaitForActions:
         self._waiter: asyncio.Future[None] | None = None
         # Which change of a latch this plan was told of last. Of the loop's thread.
         self._answered: WeakKeyDictionary[SRLatch, int] | None = None
+        # Of other libraries, by their ids. Of the loop's thread.
+        self._followed: dict[int, FollowedLatch] = {}
         core.end_callbacks.append(self.end_of_plan)
 
     def end_of_plan(self) -> None:
         """Withdraw what a held offer left, and forget what this plan was told."""
         self._board.withdraw(self)
         self._answered = None
+        for latch in self._followed.values():
+            latch.end()
+        self._followed.clear()
 
     async def __call__(self, msg: Msg) -> tuple[str, SRLatch] | None:
         """Wait for the first of the latches to change; return its name and it, or ``None``."""
-        events, timeout, wanted, hold, fresh = _arguments(msg)
+        given, timeout, wanted, hold, fresh = _arguments(msg)
+        events = {name: self._ours(latch) for name, latch in given.items()}
         core, board = self._core, self._board
         if not self._renew(events, wanted, fresh):
             board.withdraw(self)
@@ -88,7 +96,17 @@ class WaitForActions:
         if self._answered is None:  # made late: most plans wait for no action
             self._answered = WeakKeyDictionary()
         self._answered[hit.latch] = hit.change_number
-        return hit.name, hit.latch
+        latch: Any = hit.latch
+        return hit.name, latch.of if isinstance(latch, FollowedLatch) else latch
+
+    def _ours(self, latch: Any) -> Any:
+        """Return what stands for a latch here: itself, or what follows that of another library."""
+        if isinstance(latch, SRLatch):
+            return latch
+        followed = self._followed.get(id(latch))
+        if followed is None:
+            followed = self._followed[id(latch)] = FollowedLatch(latch, self._core.loop)
+        return followed
 
     def _known(self, fresh: bool) -> Mapping[SRLatch, int] | None:
         """Return the changes that do not count for a wait."""
@@ -142,7 +160,7 @@ def _expire(waiter: asyncio.Future[None]) -> None:
         waiter.set_exception(TimeoutError())
 
 
-def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool, bool]:
+def _arguments(msg: Msg) -> tuple[dict[str, Any], float | None, bool, bool, bool]:
     (events,) = msg.args
     if not isinstance(events, Mapping):
         raise TypeError(
@@ -150,8 +168,11 @@ def _arguments(msg: Msg) -> tuple[dict[str, SRLatch], float | None, bool, bool, 
             f"action.event_map, not {events!r}."
         )
     for name, latch in events.items():
-        if not isinstance(latch, SRLatch):
-            raise TypeError(f"wait_for_actions: {name!r} is {latch!r}, which is no SRLatch.")
+        if not isinstance(latch, SRLatch) and not is_latch(latch):
+            raise TypeError(
+                f"wait_for_actions: {name!r} is {latch!r}, which is no SRLatch, and has not what "
+                "one has: set, reset, is_set, wait_for_set and wait_for_reset."
+            )
     if len(events) > _MAX_OFFERED:
         raise ValueError(f"wait_for_actions takes at most {_MAX_OFFERED} latches at once.")
     timeout = checked_timeout("wait_for_actions", msg.kwargs.get("timeout"))
