@@ -50,11 +50,11 @@ async def test_a_coroutine_that_is_cancelled_in_such_a_pause_never_begins() -> N
 async def test_a_function_that_is_paused_before_it_begins_waits() -> None:
     begun = threading.Event()
 
-    def payload(context: TaskContext) -> str:
+    def payload() -> str:
         begun.set()
         return "done"
 
-    runner = ThreadRunner(payload, takes_context=True)
+    runner = ThreadRunner(payload, TaskContext())
     assert await runner.pause()
     running = asyncio.create_task(runner.run(TASK))
     assert not await asyncio.to_thread(begun.wait, 0.05)

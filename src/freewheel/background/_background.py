@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import EngineClosedError
+from freewheel.core._circles import held_up_by, here
+from freewheel.core._crossings import Waiter, new_waiter, wake
 from freewheel.core._devices import checked_devices
 
 from ._children import ChildPool
@@ -16,18 +19,20 @@ from ._errors import warn
 from ._holders import PlanHolder, hands_here
 from ._life import Life, OnConflict, Owner
 from ._payloads import Payload, examine
-from ._results import Results
+from ._results import OnMerge, Results
 from ._roster import Roster
 from ._runners import runner_for
 from ._spawner import Spawner
 from ._supervisor import Supervisor
-from ._task import BackgroundTask, MergeMode
+from ._task import BackgroundTask, TaskStatus
 
 if TYPE_CHECKING:
     import threading
     import types
 
     from bluesky.utils import Msg
+
+    from freewheel.core import EngineFuture
 
     from ._child import ChildEngine
     from ._claims import ClaimsLedger
@@ -59,6 +64,8 @@ class Background(Mapping[str, BackgroundTask]):
         Called with ``(task, msg)`` for each message of a task's plan, on the engine's thread,
         before it is carried out; as ``RE.msg_hook`` for those of the foreground. If it raises,
         that is logged.
+    devices : dict of str to object
+        Where the devices are found that the ``device_ids`` of tasks name; for the program to fill.
     """
 
     # For the engine: `roster` has the names and lives, `conflicts` who gives way, `children` the
@@ -79,7 +86,12 @@ class Background(Mapping[str, BackgroundTask]):
         self.roster = Roster()
         self.conflicts = Conflicts(claims, self.roster, self.spawner)
         self.children = ChildPool(make_child)
-        self.results = Results(loop)
+        self.results = Results(self.spawner)
+        self.devices: dict[str, Any] = {}
+        # By any thread, each time in one step.
+        self._task_classes: dict[str, Callable[..., Any]] = {}
+        # Coroutines that wait for an end, on any loop; likewise.
+        self._drainers: deque[Waiter] = deque()
         self.msg_hook: Callable[[BackgroundTask, Msg], Any] | None = None
         self._tell_changed = changed
         self._check = check
@@ -110,10 +122,52 @@ class Background(Mapping[str, BackgroundTask]):
         """The tasks that have not ended, oldest first."""
         return tuple(life.task for life in self.roster.alive)
 
+    def tasks(self, status: str | Iterable[str] | None = None) -> tuple[BackgroundTask, ...]:
+        """Return the tasks that run, and those that ended lately.
+
+        Parameters
+        ----------
+        status : TaskStatus or str, or several of them, optional
+            Only those that are in this status, or in one of these.
+
+        Raises
+        ------
+        ValueError
+            If there is no such status.
+        """
+        tasks = tuple(life.task for life in self.roster.known)
+        if status is None:
+            return tasks
+        wanted = [TaskStatus(each) for each in ([status] if isinstance(status, str) else status)]
+        return tuple(task for task in tasks if task.status in wanted)
+
     @property
     def pending(self) -> PendingResults:
         """Results that arrived when nobody was there to receive them."""
         return self.results.pending
+
+    async def drain(self) -> AsyncIterator[BackgroundTask]:
+        """Drain `pending`, and go on with what arrives there, until nothing runs any more.
+
+        In a coroutine, on any asyncio loop: ``async for task in RE.background.drain()``. In a task
+        of the engine that task itself, and what cannot end before it, is not waited for.
+
+        Yields
+        ------
+        BackgroundTask
+            Each task that has ended when nobody was there to receive its result.
+        """
+        while True:
+            ended = new_waiter()
+            self._drainers.append(ended)  # before the look: who ends in between wakes it
+            while (task := self.pending.pop()) is not None:
+                yield task
+            waits_in_turn = held_up_by(here())
+            if all(life.party in waits_in_turn for life in self.roster.alive):
+                if self.pending.empty:
+                    return
+            else:
+                await ended[1]
 
     # -- starting -----------------------------------------------------------------------------
 
@@ -132,8 +186,9 @@ class Background(Mapping[str, BackgroundTask]):
 
         Parameters
         ----------
-        payload : plan, coroutine function or function
-            What to run.
+        payload : plan, coroutine function, function, or object with a method ``run``
+            What to run. An object's ``device_ids``, names of `devices` or devices, are claims of
+            its.
         name : str, optional
             What the task answers to; by default the payload's name, with a number if need be.
         claims : device or iterable of devices
@@ -172,6 +227,65 @@ class Background(Mapping[str, BackgroundTask]):
             metadata=metadata,
         )
 
+    def register(self, **classes: Callable[..., Any]) -> None:
+        """Give names to classes of tasks, whose objects have a method ``run``.
+
+        Programs and clients start them by these names, with `launch_registered`. A name that is
+        given again leads to the newer class.
+
+        Parameters
+        ----------
+        **classes
+            The classes, or functions that return such objects or plans, by name.
+
+        Raises
+        ------
+        TypeError
+            For something that cannot be called.
+        """
+        for name, made_by in classes.items():
+            if not callable(made_by):
+                raise TypeError(
+                    f"{name!r} is {made_by!r}, which makes no task: register its class, "
+                    f"{name}={type(made_by).__name__}, or launch the object itself"
+                )
+        self._task_classes.update(classes)
+
+    def launch_registered(self, task_id: str, name: str, /, **kwargs: Any) -> BackgroundTask:
+        """Make a task of a registered class and start it; otherwise as `launch`.
+
+        Parameters
+        ----------
+        task_id : str
+            What the task answers to.
+        name : str
+            The name of the class; see `register`.
+        **kwargs
+            What the class is called with.
+
+        Raises
+        ------
+        KeyError
+            For a name that was not registered, with those that were.
+        """
+        if name not in self._task_classes:
+            names = ", ".join(map(repr, self._task_classes)) or "none"
+            raise KeyError(
+                f"no class of tasks is registered as {name!r}; registered are: {names}. "
+                f"RE.background.register({name}=...) adds one"
+            )
+        return self.launch(self._task_classes[name](**kwargs), name=task_id)
+
+    def examine(
+        self,
+        payload: Any,
+        flavour: str | types.ModuleType | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Payload:
+        """Look at what is to be run, or refuse it; for the engine."""
+        return examine(payload, flavour, args, kwargs, self.devices)
+
     def start(
         self,
         owner: Supervisor,
@@ -186,9 +300,9 @@ class Background(Mapping[str, BackgroundTask]):
         metadata: dict[str, Any] | None = None,
     ) -> BackgroundTask:
         """Begin a task for ``owner``; for the engine. See `launch`."""
-        examined = examine(payload, flavour)
+        examined = self.examine(payload, flavour)
         self._check()
-        devices = checked_devices(claims)
+        devices = checked_devices((*checked_devices(claims), *examined.claims))
         if on_conflict not in _CONFLICTS:
             raise ValueError(
                 f"on_conflict is one of {', '.join(map(repr, _CONFLICTS))}, not {on_conflict!r}"
@@ -198,7 +312,13 @@ class Background(Mapping[str, BackgroundTask]):
         keeper = self._root if detach else owner
         picked = self._pick_name(examined, name, owner)
         life = self._make_life(
-            picked, examined, keeper, metadata or {}, on_conflict, suspendable=suspendable
+            picked,
+            examined,
+            keeper,
+            metadata or {},
+            on_conflict,
+            suspendable=suspendable,
+            parent=owner.plan,
         )
         life.party.keeper = keeper.party
         for hand in hands_here():
@@ -230,6 +350,7 @@ class Background(Mapping[str, BackgroundTask]):
         on_conflict: OnConflict = "cancel",
         *,
         suspendable: bool = True,
+        parent: BackgroundTask | EngineFuture[Any] | None = None,
     ) -> Life:
         return Life(
             name,
@@ -238,6 +359,8 @@ class Background(Mapping[str, BackgroundTask]):
             commons=self,
             on_conflict=on_conflict,
             suspendable=suspendable,
+            parent=parent,
+            metadata=metadata,
         )
 
     def is_owned(self, task: BackgroundTask) -> bool:
@@ -303,6 +426,9 @@ class Background(Mapping[str, BackgroundTask]):
 
     def changed(self, task: BackgroundTask) -> None:
         """Tell those who watch that a task has another status; for the engine."""
+        if task.done:
+            while self._drainers:
+                wake(self._drainers.popleft())
         self._tell_changed(task)
 
     def freed(self, lenders: tuple[Holder, ...]) -> None:
@@ -323,10 +449,11 @@ class Background(Mapping[str, BackgroundTask]):
         """
         return self[name].cancel(reason)
 
-    def on_merge(self, callback: Callable[[BackgroundTask, MergeMode], None]) -> Callable[[], None]:
+    def on_merge(self, callback: OnMerge) -> Callable[[], None]:
         """Have ``callback`` called with each task whose result is merged, and how.
 
-        It is called on the engine's thread: it must be quick. If it raises, that is logged.
+        It is called on the engine's thread: it must be quick. A coroutine function is awaited,
+        on the engine's loop. If it raises, that is logged.
 
         Returns
         -------

@@ -21,7 +21,7 @@ from ._task import BackgroundTask, MergeMode, TaskInside, TaskStatus
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ._child import How
     from ._claims import ClaimsLedger
@@ -68,6 +68,10 @@ class Owner(Protocol):
         """Hear of the end, before the task's future is done."""
         ...
 
+    def run_opened(self, uid: str) -> None:
+        """Hear of a run of the task."""
+        ...
+
 
 class Life:
     """Starts, pauses and ends one task.
@@ -86,6 +90,8 @@ class Life:
         What becomes of it when the foreground needs a device that it holds.
     suspendable : bool
         Whether suspenders hold it up.
+    parent, metadata
+        See `BackgroundTask`.
     """
 
     # There may be thousands: without a dictionary each.
@@ -120,8 +126,12 @@ class Life:
         commons: Commons,
         on_conflict: OnConflict,
         suspendable: bool = True,
+        parent: BackgroundTask | EngineFuture[Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self._inside = TaskInside(name, self, _future_of(name, commons.spawner.thread))
+        self._inside = TaskInside(
+            name, self, _future_of(name, commons.spawner.thread), parent, metadata or {}
+        )
         self.task = BackgroundTask(self._inside)
         self.on_conflict = on_conflict
         self.suspendable = suspendable
@@ -207,7 +217,7 @@ class Life:
     def waits(self, what: str) -> None:
         """Note what the task waits for, or with an empty text that it waits no more."""
         self._inside.waits_for = what
-        self._owner.changed(self.task)
+        self._commons.changed(self.task)
 
     def start(self) -> None:
         """Begin, unless the task was cancelled or paused before."""
@@ -310,6 +320,11 @@ class Life:
         self.end.set_result(None)
         self.future.settle(value, error)
         self._commons.changed(self.task)
+
+    def run_opened(self, uid: str) -> None:
+        """Note a run of the task, or of a task of its own; its plan notes it too."""
+        self._inside.run_start_uids += (uid,)
+        self._owner.run_opened(uid)
 
     def merged(self, mode: MergeMode) -> None:
         """Note what became of the result."""

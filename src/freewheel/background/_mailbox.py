@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
+
+from freewheel.core._crossings import Waiter, new_waiter, wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from ._task import BackgroundTask
 
@@ -42,6 +45,8 @@ class PendingResults:
         # With the plan that each belongs to, if that goes on. Oldest first; read and written with
         # _arrival held.
         self._entries: deque[tuple[BackgroundTask, Recipient | None]] = deque()
+        # Coroutines that wait, on any loop. Added to and emptied with _arrival held.
+        self._waiters: set[Waiter] = set()
 
     @property
     def size(self) -> int:
@@ -68,6 +73,43 @@ class PendingResults:
         """
         with self._arrival:
             return self._arrival.wait_for(lambda: bool(self._entries), timeout)
+
+    async def wait_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as `wait`
+        """Wait as `wait` does, in a coroutine, on any asyncio loop; ``await pending`` is the same.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How long at most, in seconds.
+
+        Returns
+        -------
+        bool
+            Whether there is something to drain.
+        """
+        waiter = new_waiter()
+        with self._arrival:
+            if self._entries:
+                return True
+            self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter[1]
+        except TimeoutError:
+            return not self.empty
+        finally:
+            with self._arrival:
+                self._waiters.discard(waiter)
+        return True
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        """Wait until there is something to drain."""
+        return self.wait_async().__await__()
+
+    def pop(self) -> BackgroundTask | None:
+        """Drain one: return the oldest task and forget it; ``None`` if there is none."""
+        with self._arrival:
+            return self._entries.popleft()[0] if self._entries else None
 
     def pop_all(self) -> tuple[BackgroundTask, ...]:
         """Drain: return the tasks, oldest first, and forget them."""
@@ -103,6 +145,9 @@ class PendingResults:
             if len(self._entries) > self._capacity:
                 dropped, _ = self._entries.popleft()
             self._arrival.notify_all()
+            waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            wake(waiter)
         if dropped is not None:
             _log.error(
                 "More than %d results wait in RE.background.pending; that of %r is dropped. "

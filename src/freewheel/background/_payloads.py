@@ -6,17 +6,23 @@ import functools
 import importlib.util
 import inspect
 import types
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final
 
 from bluesky.utils import Msg
 
 from freewheel.core import MissingExtraError, PlanCall
+from freewheel.core._devices import device_name
+
+from ._context import TaskContext
 
 __all__ = ["FLAVOURS", "Payload", "examine"]
 
 FLAVOURS: Final = ("plan", "asyncio", "threading", "trio")
-_WANTED: Final = "a plan (a generator: call the plan function), a coroutine function or a function"
+_WANTED: Final = (
+    "a plan (a generator: call the plan function), a coroutine function, a function, or an object "
+    "with a method `run`"
+)
 
 
 class Payload:
@@ -30,17 +36,22 @@ class Payload:
         The plan, or the function bound to its arguments.
     name : str
         What it would be called.
-    takes_context : bool
-        Whether the function has a parameter ``context``.
+    context : TaskContext or None
+        What it is told through, if it takes a context.
+    claims : tuple
+        The devices that it says it needs.
     """
 
-    __slots__ = ("flavour", "name", "takes_context", "thing")
+    __slots__ = ("claims", "context", "flavour", "name", "thing")
 
-    def __init__(self, flavour: str, thing: Any, name: str, *, takes_context: bool) -> None:
+    def __init__(
+        self, flavour: str, thing: Any, name: str, context: TaskContext | None = None
+    ) -> None:
         self.flavour = flavour
         self.thing = thing
         self.name = name
-        self.takes_context = takes_context
+        self.context = context
+        self.claims: tuple[Any, ...] = ()
 
 
 def examine(
@@ -48,17 +59,20 @@ def examine(
     flavour: str | types.ModuleType | None = None,
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
+    devices: Mapping[str, Any] | None = None,
 ) -> Payload:
     """Return what ``thing`` is as a payload.
 
     Parameters
     ----------
-    thing : plan, PlanCall, coroutine function or function
+    thing : plan, PlanCall, coroutine function, function or object with a method ``run``
     flavour : str or module, optional
         ``"plan"``, ``"asyncio"``, ``"threading"`` or ``"trio"``, or the module of that name; by
         default what ``thing`` looks like.
     args, kwargs
         What to call a function with.
+    devices : mapping of str to object, optional
+        Where an object's ``device_ids`` are looked for.
 
     Raises
     ------
@@ -68,11 +82,17 @@ def examine(
         For an unknown flavour.
     MissingExtraError
         For ``"trio"`` where trio or anyio is not installed.
+    KeyError
+        For a device that there is not.
     """
     if isinstance(thing, PlanCall):
         made = examine(thing.make(), flavour, args, kwargs)
         made.name = thing.name
         return made
+    if _is_object_with_run(thing):
+        if args or kwargs:
+            raise TypeError(f"{thing!r} takes no arguments any more: its class does")
+        return _of_object(thing, flavour, devices or {})
     natural = _natural_flavour(thing)
     chosen = _named_flavour(flavour) or natural
     if chosen == "trio" and natural == "asyncio":
@@ -86,10 +106,46 @@ def examine(
     if natural == "plan":
         if args or kwargs:
             raise TypeError(f"a plan takes no arguments any more: {thing!r}")
-        return Payload("plan", thing, _name(thing), takes_context=False)
-    context = _takes_context(thing) and "context" not in (kwargs or {})
+        return Payload("plan", thing, _name(thing))
     func = functools.partial(thing, *args, **(kwargs or {})) if args or kwargs else thing
-    return Payload(chosen, func, _name(thing), takes_context=context)
+    context = None
+    if _takes_context(thing) and "context" not in (kwargs or {}):
+        context = TaskContext()
+        func = functools.partial(func, context=context)
+    return Payload(chosen, func, _name(thing), context)
+
+
+def _of_object(
+    thing: Any, flavour: str | types.ModuleType | None, known: Mapping[str, Any]
+) -> Payload:
+    """Return the method ``run`` of an object as a payload, with the devices that it asks for."""
+    name = type(thing).__name__
+    devices = {}
+    for given in getattr(thing, "device_ids", ()):
+        if not isinstance(given, str):
+            devices[device_name(given)] = given
+        elif given in known:
+            devices[given] = known[given]
+        else:
+            names = ", ".join(map(repr, known)) or "none"
+            raise KeyError(
+                f"{name} needs the device {given!r}, which RE.background.devices has not; it has: "
+                f"{names}. Put it there: RE.background.devices[{given!r}] = ..."
+            )
+    context = TaskContext(devices=types.MappingProxyType(devices))
+    takes_context = bool(inspect.signature(thing.run).parameters)
+    run = functools.partial(thing.run, context) if takes_context else thing.run
+    if inspect.isgeneratorfunction(inspect.unwrap(thing.run)):
+        payload = examine(run(), flavour)
+    else:
+        payload = examine(run, flavour)
+        payload.context = context if takes_context else None
+    payload.name, payload.claims = name, tuple(devices.values())
+    return payload
+
+
+def _is_object_with_run(thing: Any) -> bool:
+    return not callable(thing) and not _is_plan(thing) and callable(getattr(thing, "run", None))
 
 
 def _named_flavour(flavour: str | types.ModuleType | None) -> str | None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from ._mailbox import PendingResults, Recipient
 from ._task import BackgroundTask, MergeMode
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ._life import Life
+    from ._spawner import Spawner
 
-__all__ = ["Results"]
+__all__ = ["OnMerge", "Results"]
 
 _log = logging.getLogger("freewheel")
+
+_RAISED: Final = "A callback of on_merge raised for the task %r."
+
+OnMerge: TypeAlias = "Callable[[BackgroundTask, MergeMode], Awaitable[Any] | None]"
+"""What is told of results: a function or a coroutine function of the task and the mode."""
 
 
 @final
@@ -26,8 +32,8 @@ class Results:
 
     Parameters
     ----------
-    loop : asyncio.AbstractEventLoop
-        The engine's loop.
+    spawner : Spawner
+        Of the engine's loop.
 
     Attributes
     ----------
@@ -35,14 +41,15 @@ class Results:
         Those that arrived when nobody was there to receive them.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, spawner: Spawner) -> None:
         self.pending = PendingResults()
-        self._loop = loop
+        self._spawner = spawner
+        self._loop = spawner.loop
         self._lock = threading.Lock()
         # Replaced as a whole, with _lock held, and read without it.
-        self._watchers: tuple[Callable[[BackgroundTask, MergeMode], None], ...] = ()
+        self._watchers: tuple[OnMerge, ...] = ()
 
-    def on_merge(self, callback: Callable[[BackgroundTask, MergeMode], None]) -> Callable[[], None]:
+    def on_merge(self, callback: OnMerge) -> Callable[[], None]:
         """See `Background.on_merge`."""
         with self._lock:
             self._watchers = (*self._watchers, callback)
@@ -64,9 +71,12 @@ class Results:
     def _tell(self, task: BackgroundTask, mode: MergeMode) -> None:
         for watcher in self._watchers:
             try:
-                watcher(task, mode)
+                answer = watcher(task, mode)
             except Exception:
-                _log.exception("A callback of on_merge raised for the task %r.", task.name)
+                _log.exception(_RAISED, task.name)
+            else:
+                if inspect.isawaitable(answer):
+                    self._spawner.spawn(_finish(answer, task), "await a callback of on_merge")
 
     def drained(self, task: BackgroundTask) -> None:
         """Note that somebody has received a task's result."""
@@ -82,6 +92,13 @@ class Results:
     def log_unless_told(self, life: Life) -> None:
         """Have the log tell of a failure that no plan raises, unless somebody asks at once."""
         self._loop.call_soon(_tell_failure, life)
+
+
+async def _finish(answer: Awaitable[Any], task: BackgroundTask) -> None:
+    try:
+        await answer
+    except Exception:
+        _log.exception(_RAISED, task.name)
 
 
 def _tell_failure(life: Life) -> None:

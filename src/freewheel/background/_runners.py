@@ -172,8 +172,11 @@ class CoroutineRunner:
 
     pausable = True
 
-    def __init__(self, func: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    def __init__(
+        self, func: Callable[[], Coroutine[Any, Any, Any]], context: TaskContext | None = None
+    ) -> None:
         self._func = func
+        self._context = context or TaskContext()
         self._gate = asyncio.Event()
         self._gate.set()
         self._task: asyncio.Task[Any] | None = None
@@ -187,6 +190,7 @@ class CoroutineRunner:
         return done.result()
 
     def cancel(self, how: How, reason: str) -> None:
+        self._context.end()
         if self._task is not None:
             self._task.cancel(reason)
 
@@ -197,10 +201,12 @@ class CoroutineRunner:
         pass
 
     async def pause(self) -> bool:
+        self._context.resume_event.clear()
         self._gate.clear()
         return self._task is not None
 
     async def resume(self) -> None:
+        self._context.resume_event.set()
         self._gate.set()
 
     def suspend(self, until: Callable[[], Awaitable[Any]], reason: str | None) -> bool:
@@ -245,15 +251,12 @@ def _passing(gate: asyncio.Event) -> Generator[Any, Any, None]:
 class ThreadRunner:
     """Runs a plain function on a daemon thread of its own."""
 
-    def __init__(self, func: Callable[..., Any], *, takes_context: bool) -> None:
+    def __init__(self, func: Callable[[], Any], context: TaskContext | None = None) -> None:
         self._func = func
-        self._takes_context = takes_context
+        #: Whether the function has the context, through which it could be told.
+        self.pausable = context is not None
         # The events may be used from any thread.
-        self.context = TaskContext()
-
-    @property
-    def pausable(self) -> bool:
-        return self._takes_context
+        self.context = context or TaskContext()
 
     async def run(self, task: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -285,7 +288,7 @@ class ThreadRunner:
         value: Any = None
         error: BaseException | None = None
         try:
-            if self._takes_context:
+            if self.pausable:
                 self.context.rest_while_paused()  # it may have been paused before it began
             value = self._call()
         except BaseException as raised:
@@ -293,11 +296,10 @@ class ThreadRunner:
         settle_soon(ended, (value, error))  # from the payload's thread
 
     def _call(self) -> Any:
-        return self._func(context=self.context) if self._takes_context else self._func()
+        return self._func()
 
     def cancel(self, how: How, reason: str) -> None:
-        self.context.cancel_event.set()
-        self.context.resume_event.set()
+        self.context.end()
 
     def kill(self) -> None:
         self.cancel("abort", "")
@@ -307,7 +309,7 @@ class ThreadRunner:
 
     async def pause(self) -> bool:
         self.context.resume_event.clear()
-        return self._takes_context
+        return self.pausable
 
     async def resume(self) -> None:
         self.context.resume_event.set()
@@ -322,8 +324,8 @@ class ThreadRunner:
 class TrioRunner(ThreadRunner):
     """Runs a trio coroutine function on a thread of its own, through anyio."""
 
-    def __init__(self, func: Callable[..., Any], *, takes_context: bool) -> None:
-        super().__init__(func, takes_context=takes_context)
+    def __init__(self, func: Callable[[], Any], context: TaskContext | None = None) -> None:
+        super().__init__(func, context)
         self._lock = threading.Lock()
         # With _lock held: how to cancel, once trio runs.
         self._cancel: Callable[[], None] | None = None
@@ -362,6 +364,6 @@ def runner_for(payload: Payload, metadata: dict[str, Any], children: ChildPool) 
     if payload.flavour == "plan":
         return PlanRunner(payload.thing, metadata, children)
     if payload.flavour == "asyncio":
-        return CoroutineRunner(payload.thing)
+        return CoroutineRunner(payload.thing, payload.context)
     kind: type[ThreadRunner] = TrioRunner if payload.flavour == "trio" else ThreadRunner
-    return kind(payload.thing, takes_context=payload.takes_context)
+    return kind(payload.thing, payload.context)

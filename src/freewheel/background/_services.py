@@ -7,11 +7,10 @@ import inspect
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
 from freewheel.core import ServiceFailedError
 
-from ._payloads import examine
 from ._task import BackgroundTask, TaskStatus
 
 if TYPE_CHECKING:
@@ -33,7 +32,15 @@ _marked: list[tuple[weakref.ref[Any], str | types.ModuleType | None]] = []
 _adopters: weakref.WeakKeyDictionary[ServiceKeeper, list[weakref.ref[Any]]]
 
 
-def service(*, flavour: str | types.ModuleType | None = None) -> Callable[[_Class], _Class]:
+@overload
+def service(cls: _Class, /) -> _Class: ...
+
+
+@overload
+def service(*, flavour: str | types.ModuleType | None = None) -> Callable[[_Class], _Class]: ...
+
+
+def service(cls: Any = None, /, *, flavour: str | types.ModuleType | None = None) -> Any:
     """Mark a class whose instances are services: their ``run`` is adopted when an engine starts.
 
     An instance that exists when an engine is made is adopted by that engine, unless another
@@ -42,14 +49,17 @@ def service(*, flavour: str | types.ModuleType | None = None) -> Callable[[_Clas
 
     Parameters
     ----------
+    cls : type, optional
+        The class, where it stands as a bare ``@service``.
     flavour : str or module, optional
         How ``run`` runs: ``"asyncio"``, ``"threading"`` or ``"trio"``; by default what it looks
         like.
 
     Returns
     -------
-    callable
-        The decorator; the class stays as it is otherwise. Instances must allow weak references.
+    type or callable
+        The class, which stays as it is otherwise; without one, the decorator. Instances must allow
+        weak references.
 
     Raises
     ------
@@ -73,7 +83,7 @@ def service(*, flavour: str | types.ModuleType | None = None) -> Callable[[_Clas
         cls.__init__ = init_and_register  # type: ignore[method-assign]
         return cls
 
-    return mark
+    return mark if cls is None else mark(cls)
 
 
 @final
@@ -155,7 +165,12 @@ class ServiceKeeper:
         TypeError
             For a payload that is neither a coroutine function nor a function.
         """
-        examined = examine(payload, flavour, args, kwargs)
+        examined = self._background.examine(payload, flavour, args, kwargs)
+        if examined.claims:
+            raise TypeError(
+                f"{examined.name!r} cannot be a service, for a service holds no devices; start it "
+                "with RE.background.launch(...)"
+            )
         if examined.flavour == "plan":
             raise TypeError(
                 f"the plan {examined.name!r} cannot be a service, for plans end; run it with "
@@ -207,7 +222,7 @@ class ServiceKeeper:
         RuntimeError
             On the engine's own thread, which cannot wait for itself.
         """
-        return self._background.execute(examine(payload, flavour, args, kwargs))
+        return self._background.execute(self._background.examine(payload, flavour, args, kwargs))
 
     def adopt_marked(self) -> None:
         """Adopt the instances of classes marked with `service` that no open engine has."""
@@ -239,6 +254,9 @@ class ServiceKeeper:
         life.future.mark_observed()
         _log.error("%s", error, exc_info=error.__cause__)
         self._failed(error)
+
+    def run_opened(self, uid: str) -> None:
+        """Do nothing: a service is no plan, and opens no runs."""
 
     def lives(self) -> tuple[Life, ...]:
         """Return the services that run."""

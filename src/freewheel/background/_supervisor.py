@@ -71,6 +71,8 @@ class Supervisor:
         of what no plan owns.
     roster : Roster, optional
         Where its tasks are; the engine's own for the owner of what no plan owns.
+    note_run : callable, optional
+        Called with the uid of each run of its tasks.
     """
 
     def __init__(
@@ -79,10 +81,12 @@ class Supervisor:
         holder: Holder,
         plan: BackgroundTask | EngineFuture[Any] | None = None,
         roster: Roster | None = None,
+        note_run: Callable[[str], None] | None = None,
     ) -> None:
         self._commons = commons
         self.holder = holder
         self.plan = plan
+        self._note_run = note_run
         self.roster = Roster(REMEMBERED) if roster is None else roster
         self.phase = PlanPhase.RUNNING if roster is None else PlanPhase.ENDED
         self._failed: list[Life] = []  # until somebody was told
@@ -103,6 +107,11 @@ class Supervisor:
             commons.results.merge(life, MergeMode.HOT, self)
         elif task.status is not TaskStatus.CANCELLED:
             commons.results.merge(life, MergeMode.WAKEUP, self)
+
+    def run_opened(self, uid: str) -> None:
+        """Hear that an owned task has opened a run."""
+        if self._note_run is not None:
+            self._note_run(uid)
 
     @property
     def party(self) -> Party | None:

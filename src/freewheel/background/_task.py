@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from freewheel.core._futures import failure_text
@@ -10,7 +11,7 @@ from freewheel.core._futures import failure_text
 from ._holders import HANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Generator
+    from collections.abc import Container, Generator, Mapping
 
     from freewheel.core import EngineFuture
 
@@ -92,15 +93,41 @@ class TaskInside:
         What became of the result.
     value : object
         What the payload returned, if it did.
+    run_start_uids : tuple of str
+        Of the runs that it has opened.
+    parent, metadata
+        See `BackgroundTask`; constant.
     waits_for : str
         The device that it waits for, and who has it; empty if it waits for none.
     """
 
-    __slots__ = ("future", "goes_on", "merge", "name", "requests", "status", "value", "waits_for")
+    __slots__ = (
+        "future",
+        "goes_on",
+        "merge",
+        "metadata",
+        "name",
+        "parent",
+        "requests",
+        "run_start_uids",
+        "status",
+        "value",
+        "waits_for",
+    )
 
-    def __init__(self, name: str, requests: Requests, future: EngineFuture[Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        requests: Requests,
+        future: EngineFuture[Any],
+        parent: BackgroundTask | EngineFuture[Any] | None,
+        metadata: Mapping[str, Any],
+    ) -> None:
         self.name = name
         self.future = future
+        self.parent = parent
+        self.metadata = metadata
+        self.run_start_uids: tuple[str, ...] = ()
         self.requests: Requests | None = requests
         self.status = TaskStatus.WAITING
         self.goes_on = False
@@ -144,6 +171,28 @@ class BackgroundTask:
         """Its status in words, with what it waits for."""
         waits_for = self._inside.waits_for
         return f"{self.status.value}, waits for {waits_for}" if waits_for else self.status.value
+
+    @property
+    def parent(self) -> BackgroundTask | EngineFuture[Any] | None:
+        """What has started it: a task; of a plan in the foreground its future at that moment.
+
+        ``None`` for one that was launched from outside of any plan. A detached task has a parent
+        too, but outlives it.
+        """
+        return self._inside.parent
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata that it was started with, read-only; the runs of a plan have them."""
+        return MappingProxyType(dict(self._inside.metadata))
+
+    @property
+    def run_start_uids(self) -> tuple[str, ...]:
+        """The uids of the runs that it has opened, and its own tasks, in the order of their starts.
+
+        At this moment: there may be more to come until it has ended.
+        """
+        return self._inside.run_start_uids
 
     @property
     def lends_to(self) -> Container[Any]:

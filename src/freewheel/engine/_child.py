@@ -24,6 +24,7 @@ from ._claim_check import TaskClaims
 from ._documents import ChildDocuments
 from ._owned_tasks import OwnedTasks
 from ._progress import PlanProgress
+from ._task_baseline import for_tasks
 from .commands import COMMANDS
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class ChildEngine:
 
     It has the household's metadata, scan ids, commands and subscribers. Its own temporary
     subscriptions see its own documents alone. Of the preprocessors it has those that say that they
-    are for the background too, with an attribute ``in_background``. All of it runs on the loop.
+    are for the background too, with an attribute ``in_background``, and the baseline of bluesky's
+    ``SupplementalData``. All of it runs on the loop.
     """
 
     __slots__ = (
@@ -152,10 +154,8 @@ class ChildEngine:
 
     @property
     def preprocessors(self) -> list[Callable[[Any], Any]]:
-        """Those of the household that are for the background too."""
-        return [
-            each for each in self._household.preprocessors if getattr(each, "in_background", False)
-        ]
+        """Those of the household that are for the background too, and the baseline."""
+        return for_tasks(self._household.preprocessors)
 
     @property
     def suspenders(self) -> tuple[Any, ...]:

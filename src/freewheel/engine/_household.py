@@ -48,7 +48,7 @@ class Household:
         How far their plans have come.
     md, md_validator, md_normalizer, scan_id_source, preprocessors, record_interruptions
         As bluesky has them. A background plan goes through those preprocessors alone that have an
-        attribute ``in_background``.
+        attribute ``in_background``, and through the baseline of bluesky's ``SupplementalData``.
     max_cached_messages : int
         Messages that are kept for a rewind, at most, where a plan takes no checkpoints.
     commands : mapping

@@ -67,9 +67,17 @@ class OwnedTasks:
         """Who keeps the tasks of the plan."""
         if self._supervisor is None:
             plan = self.task or self._core.owner.future
-            self._supervisor = Supervisor(self.background, self.holder, plan)
+            self._supervisor = Supervisor(
+                self.background, self.holder, plan, note_run=self._core.note_run
+            )
             self._core.put_below_plan(_wait_for_owned(self._core))
         return self._supervisor
+
+    def run_opened(self, uid: str) -> None:
+        """Have the task whose plan this is, if it is one, know of a run."""
+        life = None if self.task is None else self.background.roster.life_of(self.task)
+        if life is not None:
+            life.run_opened(uid)
 
     @property
     def any_alive(self) -> bool:

@@ -33,6 +33,7 @@ def background(
     detach: bool = False,
     suspendable: bool = True,
     flavour: str | ModuleType | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> MsgGenerator[Any]:
     """Start something that runs beside this plan.
 
@@ -41,10 +42,11 @@ def background(
 
     Parameters
     ----------
-    payload : plan, PlanCall, coroutine function or function
+    payload : plan, PlanCall, coroutine function, function, or object with a method ``run``
         A plan has everything that a plan has: groups, checkpoints, runs, staging and clean-up of
         its own. A coroutine function runs on the engine's loop, a function on a thread; if that
-        has a parameter ``context`` it gets a `TaskContext`.
+        has a parameter ``context`` it gets a `TaskContext`. So does the method ``run`` of an
+        object, whose ``device_ids``, names in ``RE.background.devices`` or devices, are claims.
     name : str, optional
         What the task answers to; by default the payload's name, with a number if need be.
     claims : device or iterable of devices
@@ -61,6 +63,8 @@ def background(
         Whether suspenders hold it up; not so for a watchdog.
     flavour : str or module, optional
         ``"asyncio"``, ``"threading"``, ``"trio"``; by default what the payload looks like.
+    metadata : mapping, optional
+        For the runs of a plan; ``task.metadata`` in any case.
 
     Yields
     ------
@@ -89,6 +93,7 @@ def background(
         detach=detach,
         suspendable=suspendable,
         flavour=flavour,
+        metadata=metadata,
     )
     return task
 

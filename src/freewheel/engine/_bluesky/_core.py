@@ -249,6 +249,11 @@ class EngineCore:
         """The uids of the runs that the plan has opened."""
         return tuple(self._start_uids)
 
+    def note_run(self, uid: str) -> None:
+        """Note a run of a task of the plan's own for the result."""
+        self._start_uids.append(uid)
+        self.tasks.run_opened(uid)
+
     def tell_of_exit(self) -> None:
         """Have bluesky's tracing know how the plan stands, when a run of it is closed."""
         plan = self.under_way

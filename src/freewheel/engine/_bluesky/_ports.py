@@ -155,6 +155,10 @@ class PlanTasks(Protocol):
         """Who keeps the tasks of the plan."""
         ...
 
+    def run_opened(self, uid: str) -> None:
+        """Hear of a run of the plan, or of a task of its own."""
+        ...
+
     async def wait_for_all(self) -> None:
         """Wait until the tasks of a plan that has completed have ended."""
         ...

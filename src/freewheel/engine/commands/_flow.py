@@ -1,4 +1,4 @@
-"""The commands that concern a plan's own course: checkpoints, suspensions, runs that close."""
+"""The commands that concern a plan's own course: checkpoints, suspensions, runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from freewheel.engine._bluesky import EngineCore
 
-__all__ = ["ClearCheckpoint", "CloseRun", "StartSuspender"]
+__all__ = ["ClearCheckpoint", "CloseRun", "OpenRun", "StartSuspender"]
 
 
 @final
@@ -28,6 +28,22 @@ class ClearCheckpoint:
         self._core.under_way.replay.give_up()
         for run in self._core.runs.values():
             await run.clear_checkpoint(msg)
+
+
+@final
+class OpenRun:
+    """``Msg("open_run", None, **metadata)``: open a run."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+
+    async def __call__(self, msg: Msg) -> Any:
+        """Open it, and have the task whose plan this is know of it."""
+        uid = await self._core.original("open_run")(msg)
+        self._core.tasks.run_opened(uid)
+        return uid
 
 
 @final

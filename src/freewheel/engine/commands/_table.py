@@ -13,7 +13,7 @@ from freewheel.engine._owned_tasks import WAIT_FOR_OWNED
 
 from ._actions import WaitForActions
 from ._caches import ClearCache, Stash
-from ._flow import ClearCheckpoint, CloseRun, StartSuspender
+from ._flow import ClearCheckpoint, CloseRun, OpenRun, StartSuspender
 from ._pace import Pace
 from ._tasks import TaskCommands
 from ._uninterrupted import Uninterrupted
@@ -35,7 +35,7 @@ _NO_INPUT: Final = (
 
 
 _BLUESKYS: Final = (
-    Command("open_run", repeated=False),
+    Command("open_run", OpenRun, repeated=False),
     Command("close_run", CloseRun, repeated=False),
     Command("declare_stream", of_run=True),
     Command("create", lambda core: LeanCommands(core).create, of_run=True),
