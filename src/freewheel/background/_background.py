@@ -424,6 +424,11 @@ class Background(Mapping[str, BackgroundTask]):
             except BaseException:
                 _log.exception("RE.background.msg_hook raised for %r.", task.name)
 
+    def explain(self, task: BackgroundTask) -> str:
+        """Say which devices the plan of a task waits for; empty if for none, or unknown."""
+        life = self.roster.life_of(task)
+        return "" if life is None else life.waits_for
+
     def changed(self, task: BackgroundTask) -> None:
         """Tell those who watch that a task has another status; for the engine."""
         if task.done:

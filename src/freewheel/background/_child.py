@@ -40,6 +40,11 @@ class ChildEngine(Protocol):
         """Tell whether it may be used again; else it is thrown away."""
         ...
 
+    @property
+    def waits_for(self) -> str:
+        """Which devices the plan waits for, in words; from any thread."""
+        ...
+
     def run(self, plan: Any, task: Any, metadata: dict[str, Any]) -> Awaitable[Outcome]:
         """Begin ``plan`` for ``task``, which holds its claims; done after the clean-up."""
         ...

@@ -197,6 +197,12 @@ class Life:
         """See `BackgroundTask.resume`."""
         self._spawner.call(self.let_go, "user")
 
+    @property
+    def waits_for(self) -> str:
+        """Which devices the task's plan waits for, in words; empty if for none, or unknown."""
+        runner = self._runner
+        return "" if runner is None else runner.waits_for
+
     # -- starting and ending ------------------------------------------------------------------
 
     @property

@@ -44,6 +44,11 @@ class Runner(Protocol):
     """Runs one payload."""
 
     @property
+    def waits_for(self) -> str:
+        """Which devices it waits for, in words, as far as that is known; from any thread."""
+        ...
+
+    @property
     def pausable(self) -> bool:
         """Whether `pause` has an effect."""
         ...
@@ -113,6 +118,11 @@ class PlanRunner:
             raise asyncio.CancelledError
         return outcome.value
 
+    @property
+    def waits_for(self) -> str:
+        child = self._child
+        return "" if child is None else child.waits_for
+
     def cancel(self, how: How, reason: str) -> None:
         if self._moves_devices:
             self._asked_to_end = how, reason
@@ -171,6 +181,7 @@ class CoroutineRunner:
     """Runs a coroutine function on the engine's loop. It can be paused wherever it awaits."""
 
     pausable = True
+    waits_for = ""
 
     def __init__(
         self, func: Callable[[], Coroutine[Any, Any, Any]], context: TaskContext | None = None
@@ -250,6 +261,8 @@ def _passing(gate: asyncio.Event) -> Generator[Any, Any, None]:
 
 class ThreadRunner:
     """Runs a plain function on a daemon thread of its own."""
+
+    waits_for = ""
 
     def __init__(self, func: Callable[[], Any], context: TaskContext | None = None) -> None:
         self._func = func

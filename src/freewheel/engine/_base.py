@@ -280,6 +280,8 @@ class EngineBase(BlueskyEngine):
     def explain(self) -> str:
         """Say what the engine waits for, which thread is where, and what may be done.
 
+        In a pause and in a clean-up too: it names the device that does not come to an end.
+
         From any thread. It waits for an answer of the engine's thread, for 0.2 s at most.
 
         Returns

@@ -22,6 +22,7 @@ from ._bluesky import (
 )
 from ._claim_check import TaskClaims
 from ._documents import ChildDocuments
+from ._explain import waits_for
 from ._owned_tasks import OwnedTasks
 from ._progress import PlanProgress
 from ._task_baseline import for_tasks
@@ -88,6 +89,11 @@ class ChildEngine:
     def _task_name(self) -> str:
         task = self._tasks.task
         return self._core.plan_name if task is None else task.name
+
+    @property
+    def waits_for(self) -> str:
+        """Which devices the plan waits for, in words; from any thread."""
+        return waits_for(self._core)
 
     def is_current(self) -> bool:
         """Tell whether the household's commands are those that it had when this was made."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._bluesky import EngineCore
 
-__all__ = ["explain"]
+__all__ = ["explain", "waits_for"]
 
 #: Seconds that the engine's loop may take to answer before it counts as blocked.
 ANSWER: Final = 0.2
@@ -51,10 +51,12 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
         lines.append(obstacle)
     elif picture.queue:
         lines.append(f"Behind it wait: {', '.join(picture.queue)}.")
-    lines += [
-        f"The background task {task.name!r} is {task.standing}: task.cancel() ends it."
-        for task in picture.background
-    ]
+    for task in picture.background:
+        lines.append(
+            f"The background task {task.name!r} is {task.standing}: task.cancel() ends it."
+        )
+        if about := core.household.background.explain(task):
+            lines.append(f"  {about}")
     lines += [f"{holder!r} holds {device!r}." for device, holder in picture.claims.items()]
     lines += _threads(core)
     return "\n".join(lines)
@@ -69,11 +71,24 @@ def _plan(core: EngineCore, picture: EngineSnapshot) -> Iterator[str]:
     if message is not None and picture.state is not EngineState.PAUSED:
         about = "" if message.obj is None else f" of {device_name(message.obj)!r}"
         yield f"Its latest message is {message.command!r}{about}."
-    if devices := core.statuses.in_use():
-        yield f"It waits for, or has under way: {', '.join(map(device_name, devices))}."
+    if about := waits_for(core):
+        yield about
     for offer in picture.actions:
         yield f"{offer.plan!r} waits for an action: RE.trigger_action({offer.name!r})."
     yield _REMEDIES.get(picture.state, "")
+
+
+def waits_for(core: EngineCore) -> str:
+    """Say which devices a plan waits for, and with what in a pause or in the clean-up; or nothing.
+
+    From any thread.
+    """
+    parts = []
+    if doing := core.doing:
+        parts.append(f"It is to {doing}, and waits until that is done.")
+    if devices := core.statuses.in_use():
+        parts.append(f"It waits for, or has under way: {', '.join(map(device_name, devices))}.")
+    return " ".join(parts)
 
 
 def _threads(core: EngineCore) -> Iterator[str]:

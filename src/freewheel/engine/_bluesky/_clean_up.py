@@ -90,7 +90,8 @@ class CleanUp:
         for obj in list(staged):
             staged.discard(obj)
             try:
-                begun.append((obj, obj.unstage()))
+                with self._core.at(f"unstage {safe_name(obj)}"):
+                    begun.append((obj, obj.unstage()))
             except BaseException as error:
                 self._mishap(f"unstage {safe_name(obj)}", error)
         for obj, answer in begun:
@@ -129,8 +130,9 @@ class CleanUp:
         elif self._core.states.now is EngineState.HALTING:
             grace = HALT_GRACE
         try:
-            async with asyncio.timeout(grace):
-                await step
+            with self._core.at(what):
+                async with asyncio.timeout(grace):
+                    await step
         except asyncio.CancelledError:
             plan.forget_cancellation()
             log.warning("Halted: gave up waiting to %s after plan %r.", what, plan.name)

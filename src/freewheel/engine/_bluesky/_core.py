@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, final
 
 from bluesky.bundlers import maybe_await
@@ -12,6 +13,7 @@ from bluesky.run_engine import TransitionError, state_logger
 
 from freewheel.core import EngineState
 from freewheel.core._crossings import call_soon
+from freewheel.core._devices import safe_name
 
 from ._devices import PlanDevices
 from ._registry import CommandRegistry
@@ -21,7 +23,7 @@ from ._tracing import Tracing
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from bluesky.utils import Msg
 
@@ -96,6 +98,7 @@ class EngineCore:
         "claim_check",
         "devices",
         "documents",
+        "doing",
         "end_callbacks",
         "engine",
         "household",
@@ -142,6 +145,8 @@ class EngineCore:
         self.plan: PlanUnderWay | None = None
         # The message that is carried out, or was last; written on the loop, read by any thread.
         self.message: Msg | None = None
+        # What is done beside messages, in a pause or in the clean-up, with the device; likewise.
+        self.doing = ""
         self.plan_name = ""  # of the plan that runs, or ran last; read by any thread
         self.between: Changes | None = None
         self.end_callbacks: list[Callable[[], None]] = []
@@ -152,7 +157,7 @@ class EngineCore:
         self._metadata: dict[str, Any] = engine._metadata_per_call
         self._temporary: set[int] = engine._temp_callback_ids
         self.tracing = Tracing()
-        self.devices = PlanDevices(engine)
+        self.devices = PlanDevices(engine, self.at)
         self.registry = engine._command_registry = CommandRegistry(
             self, commands, engine._command_registry, household.commands, in_child=in_child
         )
@@ -199,6 +204,15 @@ class EngineCore:
         """Have the message loop see to changes that are to be made."""
         if self.states.now is not EngineState.IDLE and self.plan is not None:
             self.plan.asked.attention = True
+
+    @contextmanager
+    def at(self, what: str) -> Iterator[None]:
+        """Say meanwhile what is done, for who wonders what it waits for: ``"stop motor"``."""
+        before, self.doing = self.doing, what
+        try:
+            yield
+        finally:
+            self.doing = before
 
     # -- the plan -----------------------------------------------------------------------------
 
@@ -329,7 +343,8 @@ class EngineCore:
         self.leave_to_others()
         for device in list(self.devices.moved):
             try:
-                await self.stop(device)
+                with self.at(f"stop {safe_name(device)}"):
+                    await self.stop(device)
             except Exception:
                 self.log.exception("Failed to stop %r.", device)
 

@@ -9,9 +9,11 @@ from bluesky.protocols import Pausable, Stageable
 from bluesky.run_engine import NoReplayAllowed
 
 from freewheel.core._crossings import completion
+from freewheel.core._devices import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 __all__ = ["PlanDevices"]
 
@@ -19,6 +21,13 @@ __all__ = ["PlanDevices"]
 @final
 class PlanDevices:
     """The devices of one engine's plan. All on the loop's thread.
+
+    Parameters
+    ----------
+    engine : bluesky.run_engine.RunEngine
+        bluesky's engine, which keeps them.
+    at : callable
+        See `EngineCore.at`.
 
     Attributes
     ----------
@@ -30,13 +39,14 @@ class PlanDevices:
         What was staged, and not yet unstaged.
     """
 
-    __slots__ = ("_given_up", "moved", "seen", "staged")
+    __slots__ = ("_at", "_given_up", "moved", "seen", "staged")
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, at: Callable[[str], AbstractContextManager[None]]) -> None:
         # bluesky's own commands keep them, in these very sets.
         self.seen: set[Any] = engine._objs_seen
         self.moved: set[Any] = engine._movable_objs_touched
         self.staged: set[Any] = engine._staged
+        self._at = at
         # What was unstaged, and no longer to be stopped, for somebody who needs it while this plan
         # is paused: device, whether it was staged, whether it was moved.
         self._given_up: list[tuple[Any, bool, bool]] = []
@@ -59,7 +69,8 @@ class PlanDevices:
         for device in list(self.seen):
             if isinstance(device, Pausable):
                 try:
-                    await maybe_await(device.pause())
+                    with self._at(f"pause {safe_name(device)}"):
+                        await maybe_await(device.pause())
                 except NoReplayAllowed:
                     take_checkpoint()
 
@@ -67,7 +78,8 @@ class PlanDevices:
         """Tell the devices that the plan goes on."""
         for device in list(self.seen):
             if isinstance(device, Pausable):
-                await maybe_await(device.resume())
+                with self._at(f"resume {safe_name(device)}"):
+                    await maybe_await(device.resume())
 
     async def give_up(self, overlaps: Callable[[Any], bool]) -> None:
         """Unstage the paused plan's devices that ``overlaps`` picks, and leave them alone."""
@@ -79,7 +91,8 @@ class PlanDevices:
             self.staged.discard(device)
             self.moved.discard(device)
             if staged and isinstance(device, Stageable):
-                await completion(device.unstage())
+                with self._at(f"unstage {safe_name(device)} for somebody else"):
+                    await completion(device.unstage())
 
     def has_given_up(self, device: Any) -> bool:
         """Tell whether ``device`` was unstaged for somebody else, and not staged again."""
@@ -93,4 +106,5 @@ class PlanDevices:
                 self.moved.add(device)
             if staged:
                 self.staged.add(device)
-                await completion(device.stage())
+                with self._at(f"stage {safe_name(device)} again"):
+                    await completion(device.stage())

@@ -31,7 +31,8 @@ class Rest:
         """Bring everything to rest and wait until the plan is resumed or is to end."""
         core, plan, states = self._core, self._plan, self._core.states
         if core.tasks.any_alive:
-            await core.tasks.pause_all()
+            with core.at("bring its background tasks to rest"):
+                await core.tasks.pause_all()
         if plan.replay.possible:
             for run in core.runs.values():
                 run.record_interruption("pause")
@@ -65,7 +66,8 @@ class Rest:
     async def _go_on(self) -> None:
         core, plan = self._core, self._plan
         core.tasks.rest(False)
-        await core.tasks.until_back()
+        with core.at("have back what is held by hand"):
+            await core.tasks.until_back()
         plan.interrupted = False
         for run in core.runs.values():
             run.record_interruption("resume")
