@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import final
 
@@ -20,13 +21,27 @@ THREAD_NAME = "bluesky-run-engine"
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop: uvloop's where uvloop is installed, else asyncio's."""
+    loop: asyncio.AbstractEventLoop
     try:
         import uvloop
     except ImportError:
-        return _plain_event_loop()
-
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        loop = _plain_event_loop()
+    else:
+        loop = uvloop.new_event_loop()
+    if (3, 12) <= sys.version_info < (3, 12, 3):
+        _staff(loop)
     return loop
+
+
+def _staff(loop: asyncio.AbstractEventLoop) -> None:
+    """Start a thread of the loop's default executor now, for it cannot be had at the exit.
+
+    These versions of Python refuse to start a thread as soon as the main thread has ended. The
+    clean-up of a device may need one, with ``asyncio.to_thread``.
+    """
+    executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+    executor.submit(int).result()
+    loop.set_default_executor(executor)
 
 
 def _plain_event_loop() -> asyncio.AbstractEventLoop:
