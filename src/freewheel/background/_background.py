@@ -302,7 +302,9 @@ class Background(Mapping[str, BackgroundTask]):
         """Begin a task for ``owner``; for the engine. See `launch`."""
         examined = self.examine(payload, flavour)
         self._check()
-        devices = checked_devices((*checked_devices(claims), *examined.claims))
+        devices = checked_devices(claims)
+        if examined.claims:
+            devices = checked_devices((*devices, *examined.claims))
         if on_conflict not in _CONFLICTS:
             raise ValueError(
                 f"on_conflict is one of {', '.join(map(repr, _CONFLICTS))}, not {on_conflict!r}"

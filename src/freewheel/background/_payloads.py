@@ -145,7 +145,7 @@ def _of_object(
 
 
 def _is_object_with_run(thing: Any) -> bool:
-    return not callable(thing) and not _is_plan(thing) and callable(getattr(thing, "run", None))
+    return callable(getattr(thing, "run", None)) and not callable(thing) and not _is_plan(thing)
 
 
 def _named_flavour(flavour: str | types.ModuleType | None) -> str | None:

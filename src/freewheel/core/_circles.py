@@ -89,9 +89,14 @@ class Waiting:
         who = _here.get()
         if who is None or not self.parties:
             return
-        ahead = {party: party.behind and party.behind() for party in self.parties}
+        # Asked before the lock is taken, for it is the engine that answers.
+        ahead = [
+            (before, party)
+            for party in self.parties
+            if (behind := party.behind) is not None and (before := behind()) is not None
+        ]
         if not self.first:
-            self.parties += tuple(p for p in ahead.values() if p is not None)
+            self.parties += tuple(before for before, _ in ahead)
         with _lock:
             chain = _held_up_by(who)
             lost = [party for party in self.parties if party in chain]
@@ -100,7 +105,7 @@ class Waiting:
                 for party in self.parties:
                     party.waits.append(self)
                 return
-        queued = next((party for party, other in ahead.items() if other is lost[0]), None)
+        queued = dict(ahead).get(lost[0])
         raise CircularWaitError(_in_words(who, queued, lost[0], chain))
 
     def __exit__(self, *_: object) -> None:

@@ -130,9 +130,9 @@ class CleanUp:
         elif self._core.states.now is EngineState.HALTING:
             grace = HALT_GRACE
         try:
-            with self._core.at(what):
-                async with asyncio.timeout(grace):
-                    await step
+            self._core.doing = what
+            async with asyncio.timeout(grace):
+                await step
         except asyncio.CancelledError:
             plan.forget_cancellation()
             log.warning("Halted: gave up waiting to %s after plan %r.", what, plan.name)
@@ -145,6 +145,8 @@ class CleanUp:
                 )
         except BaseException as error:
             self._mishap(what, error, fatal=fatal)
+        finally:
+            self._core.doing = ""
 
     def _mishap(self, what: str, error: BaseException, *, fatal: bool = True) -> None:
         name = self._plan.name
