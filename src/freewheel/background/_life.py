@@ -112,6 +112,7 @@ class Life:
         "end",
         "error",
         "on_conflict",
+        "party",
         "suspendable",
         "task",
         "value",
@@ -129,9 +130,9 @@ class Life:
         parent: BackgroundTask | EngineFuture[Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self._inside = TaskInside(
-            name, self, _future_of(name, commons.spawner.thread), parent, metadata or {}
-        )
+        future = _future_of(name, commons.spawner.thread)
+        self.party = future.party = Party(f"the background task {name!r}")
+        self._inside = TaskInside(name, self, future, parent, metadata or {})
         self.task = BackgroundTask(self._inside)
         self.on_conflict = on_conflict
         self.suspendable = suspendable
@@ -151,20 +152,9 @@ class Life:
         self._watchdog: asyncio.TimerHandle | None = None
 
     @property
-    def _spawner(self) -> Spawner:
-        return self._commons.spawner
-
-    @property
     def future(self) -> EngineFuture[Any]:
         """The task's future."""
         return self._inside.future
-
-    @property
-    def party(self) -> Party:
-        """The task, as one who waits and is waited for."""
-        party = self._inside.future.party
-        assert party is not None
-        return party
 
     # -- from any thread ----------------------------------------------------------------------
 
@@ -180,7 +170,7 @@ class Life:
         """See `BackgroundTask.cancel`."""
         if self.future.done():
             return False
-        self._spawner.call(self.cancel, "abort", reason)
+        self._commons.spawner.call(self.cancel, "abort", reason)
         return True
 
     def ask_pause(self) -> None:
@@ -191,11 +181,11 @@ class Life:
                 f"the background task {self.task.name!r} cannot be paused: the function has no "
                 "parameter `context`, through which it could be told"
             )
-        self._spawner.call(self._rest_for, "user")
+        self._commons.spawner.call(self._rest_for, "user")
 
     def ask_resume(self) -> None:
         """See `BackgroundTask.resume`."""
-        self._spawner.call(self.let_go, "user")
+        self._commons.spawner.call(self.let_go, "user")
 
     @property
     def waits_for(self) -> str:
@@ -234,7 +224,7 @@ class Life:
         elif not self._reasons:
             self._started = True
             self._set_status(TaskStatus.RUNNING)
-            self._spawner.spawn(self._live(), f"run the background task {self.task.name!r}")
+            self._commons.spawner.spawn(self._live(), f"run the background task {self.task.name!r}")
 
     def _discard(self) -> None:
         if self._runner is not None:
@@ -282,13 +272,15 @@ class Life:
         self._set_status(TaskStatus.CANCELLING)
         self._runner.cancel(how, reason)
         patience = self._commons.grace if grace is None else grace
-        self._watchdog = self._spawner.loop.call_later(patience, self._insist, patience)
+        self._watchdog = self._commons.spawner.loop.call_later(patience, self._insist, patience)
 
     def _insist(self, patience: float) -> None:
         if self._runner is not None:
             self._runner.kill()
             wait = min(patience, LAST_GRACE)
-            self._watchdog = self._spawner.loop.call_later(wait, self._give_up, patience + wait)
+            self._watchdog = self._commons.spawner.loop.call_later(
+                wait, self._give_up, patience + wait
+            )
 
     def _give_up(self, patience: float) -> None:
         held = ", ".join(map(device_name, self.claims()))
@@ -388,7 +380,7 @@ class Life:
         if self._runner is None or self.over or not self.suspendable:
             return
         in_plan = self._started and self._runner.suspend(until, reason)
-        self._spawner.spawn(self._suspended(until, in_plan), f"suspend {self.task.name!r}")
+        self._commons.spawner.spawn(self._suspended(until, in_plan), f"suspend {self.task.name!r}")
 
     async def _suspended(self, until: Callable[[], Awaitable[Any]], in_plan: bool) -> None:
         """Show that the task is suspended, and have it rest if its plan does not see to that."""
@@ -418,7 +410,7 @@ class Life:
 
     def _reconcile_soon(self) -> asyncio.Task[Any]:
         name = self.task.name
-        return self._spawner.spawn(self._reconcile(), f"pause or resume {name!r}")
+        return self._commons.spawner.spawn(self._reconcile(), f"pause or resume {name!r}")
 
     async def _reconcile(self) -> None:
         """Bring the payload to what the reasons want."""
@@ -453,7 +445,9 @@ class Life:
             await self.hold("conflict")
             # Shielded, for a device is not to be left half unstaged.
             await asyncio.shield(
-                self._spawner.spawn(self._give_way(device), f"have {self.task.name!r} give way")
+                self._commons.spawner.spawn(
+                    self._give_way(device), f"have {self.task.name!r} give way"
+                )
             )
         except BaseException:
             # The foreground plan was paused or stopped while it waited for this.
@@ -470,13 +464,10 @@ class Life:
 
 
 def _future_of(name: str, loop_thread: threading.Thread) -> EngineFuture[Any]:
-    what = f"the background task {name!r}"
     # Under way: or else it could be cancelled in the task's place.
-    future = EngineFuture[Any].under_way(
-        what,
+    return EngineFuture[Any].under_way(
+        f"the background task {name!r}",
         loop_thread,
         f"In a plan write `yield from wait_for_background({name!r})`; in a coroutine `await "
         "task.future`; in a callback use `task.future.add_done_callback`.",
     )
-    future.party = Party(what)
-    return future
