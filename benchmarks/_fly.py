@@ -119,13 +119,7 @@ def _picture(engine: RunEngine, camera: Any) -> Iterable[Row]:
         if name == "event":
             shown.append(time.perf_counter())
 
-    plan = fly_count(
-        [camera],
-        3 * FRAMES,
-        period=1 / FRAMES,
-        exposure=0.0005,
-        collect_every=0.015,
-    )
+    plan = fly_count([camera], 3 * FRAMES, period=1 / FRAMES, exposure=0.0005)
     token = engine.subscribe(NewestFrames(show), delivery="latest")
     future = engine(plan)
     assert future.result().plan_result.points == 3 * FRAMES

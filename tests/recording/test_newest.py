@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -56,15 +58,17 @@ def test_frames_are_shown_while_they_are_written(engine: RunEngine, tmp_path: Pa
             thread.join(30)
     assert [name for name, _ in screen.docs][:2] == ["start", "descriptor"]
     assert screen.docs[-1][0] == "stop"
-    numbers = [event["seq_num"] for event in screen.events]
-    assert numbers == sorted(set(numbers))
-    assert numbers[-1] == 400
+    for key in ("file_camera", "stage-recorder-x"):
+        numbers = [event["seq_num"] for event in screen.events if key in event["data"]]
+        assert numbers == sorted(numbers)
+        assert numbers[-1] == 400
     last = screen.events[-1]["data"]
     assert last["file_camera"].shape == (32, 40)
     assert last["file_camera"].dtype == np.uint16
     assert last["file_camera"].max() > 0
     assert last["stage-recorder-x"] == pytest.approx(40, abs=1e-3)
-    for event in screen.events:
+    both = [event for event in screen.events if "stage-recorder-x" in event["data"]]
+    for event in both:
         place = (event["seq_num"] - 1) * 40 / 399
         assert event["data"]["stage-recorder-x"] == pytest.approx(place, abs=1e-3)
 
@@ -103,3 +107,161 @@ def test_what_cannot_be_read_is_not_shown(tmp_path: Path) -> None:
     assert [name for name, _ in screen.docs] == ["stop"]
     with pytest.raises(ValueError, match="rate above zero"):
         NewestFrames(screen, rate=0)
+
+
+class Writer:
+    """A detector's file, and the documents of it: pictures and, beside them, numbers."""
+
+    def __init__(self, path: Path, *, rows: int = 1) -> None:
+        self.file = h5py.File(path, "w", libver="latest")
+        picture = (0, 4, 6), (None, 4, 6), (1, 2, 6)
+        self.pictures = self._make("picture", np.uint16, *picture)
+        self.numbers = self._make("number", np.float64, (0,), (None,), (64,))
+        self.file.swmr_mode = True
+        self.rows = rows  # of an event
+        self.uri = f"file://localhost{path}"
+
+    def _make(self, name: str, dtype: Any, shape: Any, most: Any, chunks: Any) -> Any:
+        return self.file.create_dataset(name, shape, dtype, maxshape=most, chunks=chunks)
+
+    def write(self, events: int, *, room: int = 0) -> None:
+        """Write events, and make room for more."""
+        for data in (self.pictures, self.numbers):
+            begin = len(data)
+            data.resize(begin + events * self.rows + room, axis=0)
+            for row in range(begin, begin + events * self.rows):
+                data[row] = row + 1
+            data.flush()
+
+    def begin(self, newest: NewestFrames) -> None:
+        keys = {
+            "picture": {"shape": [self.rows, 4, 6], "external": "STREAM:"},
+            "number": {"shape": [self.rows], "external": "STREAM:"},
+        }
+        newest("start", {"uid": "run"})
+        newest("descriptor", {"uid": "d", "run_start": "run", "data_keys": keys})
+        for key in keys:
+            resource = {"uid": key, "data_key": key, "mimetype": "application/x-hdf5"}
+            parameters = {"dataset": f"/{key}"}
+            more = {"uri": self.uri, "parameters": parameters, "run_start": "run"}
+            newest("stream_resource", {**resource, **more})
+
+    def tell(self, newest: NewestFrames, events: int) -> None:
+        """Have the documents tell of so many events."""
+        for key in ("picture", "number"):
+            indices = {"start": 0, "stop": events}
+            numbers = {"start": 1, "stop": events + 1}
+            datum = {"stream_resource": key, "descriptor": "d"}
+            newest("stream_datum", {**datum, "indices": indices, "seq_nums": numbers})
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    writer = Writer(tmp_path / "file.h5")
+    yield writer
+    writer.file.close()
+
+
+class Wall:
+    """What is shown, by number of event and keys; waited for."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.shown: list[tuple[int, dict[str, float]]] = []
+
+    def __call__(self, name: str, doc: Any) -> None:
+        if name == "event":
+            values = {key: float(np.max(value)) for key, value in doc["data"].items()}
+            with self.condition:
+                self.shown.append((doc["seq_num"], values))
+                self.condition.notify_all()
+
+    def wait_for(self, number: int, values: dict[str, float]) -> None:
+        with self.condition:
+            assert self.condition.wait_for(lambda: (number, values) in self.shown, timeout=30), (
+                self.shown
+            )
+
+
+def wait_for_no_reader() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "freewheel-newest-frames":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_pictures_come_between_documents(writer: Writer) -> None:
+    wall = Wall()
+    newest = NewestFrames(wall, rate=10_000)
+    writer.begin(newest)
+    writer.write(3)
+    writer.tell(newest, 3)
+    assert wall.shown == [(3, {"picture": 3.0, "number": 3.0})]
+    writer.write(4)
+    wall.wait_for(7, {"picture": 7.0})
+    # A picture never goes back; numbers are as the documents have them.
+    writer.tell(newest, 5)
+    wall.wait_for(5, {"number": 5.0})
+    newest("stop", {"run_start": "run"})
+    wait_for_no_reader()
+    writer.write(1)
+    assert max(number for number, _ in wall.shown) == 7
+
+
+def test_no_picture_is_shown_that_was_not_written(writer: Writer) -> None:
+    newest = NewestFrames(Wall())
+    writer.begin(newest)
+    writer.write(3, room=20)
+    picture, number = (newest._sources[key] for key in ("picture", "number"))
+    assert picture.written() == 3
+    assert number.written() == 0  # cannot be told
+    assert picture.tells
+    assert not number.tells
+    newest("stop", {"run_start": "run"})
+
+
+def test_an_event_may_have_several_pictures(tmp_path: Path) -> None:
+    writer, wall = Writer(tmp_path / "file.h5", rows=3), Wall()
+    newest = NewestFrames(wall, rate=10_000)
+    writer.begin(newest)
+    writer.write(2)
+    writer.tell(newest, 2)
+    assert wall.shown == [(2, {"picture": 6.0, "number": 6.0})]
+    writer.write(2)
+    wall.wait_for(4, {"picture": 12.0})
+    newest("stop", {"run_start": "run"})
+    writer.file.close()
+
+
+def test_a_file_in_which_nothing_comes_is_left_alone(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.recording._newest._PATIENCE", 0.0)
+    wall = Wall()
+    newest = NewestFrames(wall, rate=10_000)
+    writer.begin(newest)
+    writer.write(1)
+    writer.tell(newest, 1)
+    wait_for_no_reader()  # a scan that is paused costs nothing
+    monkeypatch.undo()
+    writer.write(1)
+    writer.tell(newest, 2)
+    writer.write(1)
+    wall.wait_for(3, {"picture": 3.0})
+    del newest  # whoever is not subscribed any more
+    wait_for_no_reader()
+
+
+def test_a_display_that_raises_is_told_of(writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
+    def show(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] > 1:
+            raise ZeroDivisionError
+
+    newest = NewestFrames(show, rate=10_000)
+    writer.begin(newest)
+    writer.write(1)
+    writer.tell(newest, 1)
+    writer.write(1)
+    wait_for_no_reader()
+    assert "A display of frames raised" in caplog.text
+    newest("stop", {"run_start": "run"})

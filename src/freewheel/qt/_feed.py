@@ -104,7 +104,7 @@ class Feed:
         # The lock guards all that follows: engine threads put, the window's thread takes.
         self._lock = threading.Lock()
         self._items: deque[list[Any]] = deque()
-        self._frames: dict[str, list[Any]] = {}  # by descriptor, the item that waits
+        self._frames: dict[tuple[str, ...], list[Any]] = {}  # by stream, the item that waits
         self._rung = False
         self.dropped = 0
 
@@ -125,7 +125,9 @@ class Feed:
                 return
         self._add(["document", (name, doc), stream], stream=stream)
 
-    def _add(self, item: list[Any], *, droppable: bool = False, stream: str = "") -> None:
+    def _add(
+        self, item: list[Any], *, droppable: bool = False, stream: tuple[str, ...] = ()
+    ) -> None:
         with self._lock:
             if self._receive is None:
                 return
@@ -167,10 +169,11 @@ class Feed:
             self._frames.clear()
 
 
-def _stream_of_frames(name: str, doc: Mapping[str, Any]) -> str | None:
+def _stream_of_frames(name: str, doc: Mapping[str, Any]) -> tuple[str, ...] | None:
     if name != "event":
         return None
     for value in doc["data"].values():
         if getattr(value, "nbytes", 0) >= _FRAME:
-            return str(doc["descriptor"])
+            # With its keys: a picture alone must not replace one that comes with numbers.
+            return doc["descriptor"], *doc["data"]
     return None

@@ -18,6 +18,12 @@ _NUMBERS = 2_200_000  # of one stream, all columns together
 _SCALARS = frozenset({"number", "integer", "boolean"})
 
 
+def _is_scalar(key: dict[str, Any]) -> bool:
+    shape = [*(key.get("shape") or ())]
+    # Of what is in a file, the shape begins with how many rows an event has.
+    return key.get("dtype") in _SCALARS and (not shape or ("external" in key and shape == [1]))
+
+
 class Table:
     """One stream of a run: the time of its events, and a column for each scalar."""
 
@@ -30,13 +36,15 @@ class Table:
         self.count = 0
 
     def add(self, time: float, data: dict[str, Any], shown: Sequence[str | None]) -> None:
-        """Add an event.
+        """Add an event, unless it has none of the scalars.
 
         Raises
         ------
         ValueError
             If one of the keys that are shown has no number; then it is not added.
         """
+        if self.columns and self.columns.keys().isdisjoint(data):
+            return  # a picture alone
         for key in shown:
             if key is not None and key in data:
                 _number(key, data[key])
@@ -81,10 +89,11 @@ class Run:
     def add_stream(self, descriptor: dict[str, Any], wanted: Iterable[str]) -> Table:
         """Add a stream; it gets columns for its scalars, and for what is wanted of it."""
         keys = descriptor["data_keys"]
+        hinted = {name for hint in descriptor.get("hints", {}).values() for name in hint["fields"]}
         scalars = {
-            name: str(key.get("units") or "")
-            for name, key in keys.items()
-            if key.get("dtype") in _SCALARS and not key.get("shape")
+            name: str(keys[name].get("units") or "")
+            for name in sorted(keys, key=lambda name: name not in hinted)
+            if _is_scalar(keys[name])
         }
         table = Table(
             self, descriptor.get("name", ""), scalars, [key for key in wanted if key in keys]

@@ -337,7 +337,7 @@ class SimFileCamera(StandardDetector):
         view: Callable[[], View] | None = None,
         instant: bool = False,
         line: TriggerLine | None = None,
-        buffer: int = 500,
+        buffer: int = 5000,
         faults: Sequence[Fault] = (),
     ) -> None:
         shape = valid_shape(shape)
