@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
+from flying import Bench, line
 from freewheel import ResourceConflictError, RunEngine
 from freewheel.plans import FlyError, fly_count, fly_grid, fly_scan
 from freewheel.sim import Hang, SimCamera, SimFileCamera, inject
-
-from ._flying import Bench, line
 
 
 @pytest.fixture

@@ -18,11 +18,10 @@ import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg, RunEngineInterrupted
 
+from flying import FULL, Bench, line, pause, snake
 from freewheel import RunEngine
 from freewheel.plans import FlyResult, fly_count
 from freewheel.sim import Fail, SimFileCamera, inject
-
-from ._flying import FULL, Bench, line, snake
 
 PAUSES = 200 if FULL else 12
 ENDS = 50 if FULL else 6
@@ -64,24 +63,6 @@ class Moments:
         if self.chance.random() < 0.5:
             # A moment between two of the engine's own steps.
             threading.Event().wait(self.chance.random() * 0.02)
-
-
-def pause(engine: RunEngine, defer: bool) -> bool:
-    """Pause; return whether it is paused, for the plan may have ended first."""
-    paused = threading.Event()
-
-    def changed(new: str, old: str) -> None:
-        if new in ("paused", "idle"):
-            paused.set()
-
-    engine.events.state_changed.connect(changed)
-    try:
-        with suppress(TransitionError):
-            engine.request_pause(defer)
-            assert paused.wait(30)
-    finally:
-        engine.events.state_changed.disconnect(changed)
-    return engine.state == "paused"
 
 
 def test_paused_at_random_moments(bench: Bench) -> None:

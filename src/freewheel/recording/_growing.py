@@ -40,6 +40,7 @@ class GrowingData:
         self._file: Any = None
         self._data: Any = None
         self._rows = 1  # of an event
+        self._at_first: int | None = None  # how many events there were when it was opened
 
     def read(self, index: int) -> Any:
         """Return the last row of an event; ``None`` if a reader does not see it yet."""
@@ -64,18 +65,24 @@ class GrowingData:
         return self._data is not None and (self._data.chunks or (0,))[0] == 1
 
     def written(self) -> int:
-        """Return how many events are surely in the file; 0 if that cannot be told."""
+        """Return how many events are surely in the file; 0 if that cannot be told.
+
+        Nor of a file that has not grown since it was opened: a run that is replayed goes on
+        frame by frame, and its file is complete.
+        """
         try:
             rows = self._refresh()
-            if not self.tells:
-                return 0
-            room = range(len(self._data) // rows)
-            if not room or self._is_there(len(room) * rows - 1):
-                return len(room)
-            return bisect_left(room, True, key=lambda it: not self._is_there((it + 1) * rows - 1))
+            events = self._count(rows) if self.tells else 0
         except (OSError, KeyError, RuntimeError):
             self.close()
             return 0
+        return events if events > (self._at_first or 0) else 0
+
+    def _count(self, rows: int) -> int:
+        room = range(len(self._data) // rows)
+        if not room or self._is_there(len(room) * rows - 1):
+            return len(room)
+        return bisect_left(room, True, key=lambda it: not self._is_there((it + 1) * rows - 1))
 
     def _is_there(self, row: int) -> bool:
         corner = [(edge - 1) // chunk * chunk for edge, chunk in self._edges()]
@@ -95,6 +102,8 @@ class GrowingData:
             many = len(self._shape) == self._data.ndim
             self._rows = max(1, int(self._shape[0])) if many and self._shape else 1
         self._data.id.refresh()
+        if self._at_first is None:
+            self._at_first = self._count(self._rows) if self.tells else 0
         return self._rows
 
     def close(self) -> None:

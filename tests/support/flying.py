@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import h5py
 import numpy as np
+from bluesky.run_engine import TransitionError
 
 from freewheel import RunEngine
 from freewheel.plans import fly_grid, fly_scan
@@ -142,6 +144,24 @@ class Bench:
             assert (np.diff(times) > 0).all()
             check_places(account, path, found)
         return found
+
+
+def pause(engine: RunEngine, defer: bool = False) -> bool:
+    """Pause; return whether it is paused, for the plan may have ended first."""
+    paused = threading.Event()
+
+    def changed(new: str, old: str) -> None:
+        if new in ("paused", "idle"):
+            paused.set()
+
+    engine.events.state_changed.connect(changed)
+    try:
+        with suppress(TransitionError):
+            engine.request_pause(defer)
+            assert paused.wait(30)
+    finally:
+        engine.events.state_changed.disconnect(changed)
+    return engine.state == "paused"
 
 
 def check_places(account: Account, path: list[dict[str, float]], found: int) -> None:
