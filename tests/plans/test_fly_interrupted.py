@@ -116,7 +116,7 @@ def test_ended_at_random_moments(bench: Bench, end: str) -> None:
             assert bench.account.check_balanced()["exit_status"] == wanted
 
 
-def test_halted_in_flight(bench: Bench) -> None:
+def test_halted_in_flight(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random("halt")
     for _ in range(3):
         bench.fresh()
@@ -125,6 +125,8 @@ def test_halted_in_flight(bench: Bench) -> None:
         bench.engine.halt().result(30)
         assert future.outcome.result(30).interrupted
         bench.check(None, snake())
+    # What moves has nothing to collect, and is not asked for it.
+    assert "Failed to collect" not in caplog.text
     # And the same devices fly again.
     bench.fresh()
     bench.engine(bench.grid()).result(30)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.bundlers import RunBundler
 from bluesky.log import doc_logger
+from bluesky.protocols import Collectable
 from bluesky.utils import maybe_collect_asset_docs
 from event_model import ComposeEvent, DocumentNames
 
@@ -107,6 +108,13 @@ class LeanRunBundler(RunBundler):
         bundle = self._descriptors[desc_key]
         bundle.compose_event = _LeanComposeEvent(bundle.compose_event)
         return doc, bundle.compose_event, objs
+
+    # -- flyers -------------------------------------------------------------------------------
+
+    async def backstop_collect(self) -> None:
+        # A motion controller flies and has nothing to collect; bluesky logs a traceback of each.
+        self._uncollected = {each for each in self._uncollected if isinstance(each, Collectable)}
+        await _bluesky(super()).backstop_collect()
 
     # -- events -------------------------------------------------------------------------------
 

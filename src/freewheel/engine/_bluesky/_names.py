@@ -96,6 +96,7 @@ PRIVATE_NAMES: Final = (
     PrivateName(_BUNDLER, "_descriptor_objs", "for which devices it was made"),
     PrivateName(_BUNDLER, "_objs_read", "the devices of the open event"),
     PrivateName(_BUNDLER, "_run_start_uid", "for the log"),
+    PrivateName(_BUNDLER, "_uncollected", "which flyers are collected from after an abort"),
     PrivateName(_BUNDLER, "_sequence_counters", "where a checkpoint stands"),
     PrivateName(_BUNDLER, "_sequence_counters_copy", "as _sequence_counters"),
     PrivateName(_BUNDLER, "_strict_pre_declare", "whether a stream must be declared first"),
