@@ -213,3 +213,74 @@ def test_a_detector_that_somebody_used_while_it_was_paused(bench: Bench) -> None
     error = future.outcome.exception(30)
     assert isinstance(error, FlyError)
     assert "250 events" in str(error)
+
+
+# -- wrong while it is brought to rest -------------------------------------------------------------
+
+
+def falls_silent(bench: Bench) -> None:
+    bench.scope.file_camera._acquisition.taking.shots.stop()
+    pulse = threading.Event()
+    bench.scope.stage.triggers.line.connect(lambda _: pulse.set())
+    assert pulse.wait(10)
+
+
+def dies(bench: Bench) -> None:
+    bench.scope.stage.trajectory._logic._motion.end.tell(RuntimeError("following error"))
+
+
+def never_stands(bench: Bench) -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    bench.scope.stage.triggers.stop_at_safe_point = never
+
+
+def miscounts(bench: Bench) -> None:
+    logic = bench.scope.stage.triggers._logic
+    stop = logic.stop_at_safe_point
+
+    async def three_more() -> int:
+        return await stop() + 3
+
+    logic.stop_at_safe_point = three_more
+
+
+@pytest.mark.parametrize(
+    ("breaks", "text"),
+    [
+        (falls_silent, "are missing"),
+        (dies, "following error"),
+        (never_stands, "stage-triggers was told to stop, and has not come to its safe point"),
+        (miscounts, "3 are missing"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["request_pause", "stop"])
+def test_what_fails_while_it_lands(
+    bench: Bench, breaks: Any, text: str, verb: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = bench.engine
+    future = engine(bench.scan(patience=0.3))
+    bench.account.wait_for_index(40)
+    rests = threading.Event()
+    engine.events.state_changed.connect(
+        lambda new, old: rests.set() if new in ("paused", "idle") else None
+    )
+
+    def break_it() -> None:
+        breaks(bench)
+        getattr(engine, verb)()
+
+    engine.loop.call_soon_threadsafe(break_it)
+    assert rests.wait(30)
+    # It rests or ends, as it was told, and says what was wrong.
+    assert "A section of the plan 'fly_scan' has failed" in caplog.text
+    assert text in caplog.text
+    if verb == "request_pause":
+        engine.resume()
+        assert text in str(future.outcome.exception(30))
+    future.outcome.exception(30)
+    status = bench.account.check_balanced()["exit_status"]
+    assert status == ("success" if verb == "stop" else "fail")
+    frames = bench.account.covered()["file_camera"]
+    assert 40 <= frames <= len(bench.account.read("file_camera"))

@@ -26,7 +26,7 @@ from freewheel.core._crossings import completion
 from ._fly_errors import FlyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bluesky.protocols import Status
 
@@ -275,16 +275,41 @@ class Flight:
     async def _stop(self, device: Any) -> int | None:
         stoppable = safe_point_of(device)
         if stoppable is not None:
-            done = await stoppable.stop_at_safe_point()
+            done: int | None = await self._in_time(stoppable.stop_at_safe_point(), device)
             if device not in self._flying():
                 self._cut_off.add(device)  # its status waits for what does not come
             return done
         if self.ending and isinstance(device, Stageable):
             self._cut_off.add(device)
-            await _ended(device.unstage())
+            await self._in_time(_ended(device.unstage()), device)
         else:
             await self._wait_for([device])
         return None
+
+    async def _in_time(self, stop: Awaitable[Any], device: Any) -> Any:
+        """Wait until a device stands, as long as something happens.
+
+        Raises
+        ------
+        FlyError
+            If nothing has happened for too long.
+        """
+        task = asyncio.ensure_future(stop)
+        task.add_done_callback(lambda _: self._note())
+        self._last_change = time.monotonic()
+        try:
+            while not task.done():
+                self._changed.clear()
+                silent = self._last_change + self._longest_silence - time.monotonic()
+                if silent <= 0:
+                    raise FlyError(
+                        f"{device.name} was told to stop, and has not come to its safe point: "
+                        f"nothing has happened for {self._longest_silence:g} s."
+                    )
+                await self._change_within(silent)
+        finally:
+            task.cancel()
+        return task.result()
 
     async def _wait_for(self, devices: list[Any]) -> None:
         """Wait until devices are complete; at an end of the plan, only until they stand."""

@@ -74,7 +74,20 @@ class Uninterrupted:
                     close_plan(generator, self._core.log)
                     raise
                 tell(state)
+        self._say_failure(section)
         return section.result()
+
+    def _say_failure(self, section: asyncio.Task[Any]) -> None:
+        """Log what nobody hears of for now: a plan that rests or ends hears something else."""
+        core, state = self._core, self._core.states.now
+        if state in _WAITS and (error := section.exception()):
+            core.log.error(
+                "A section of the plan %r has failed, which the engine's request (%s) has waited "
+                "for: %r. A plan that is resumed is told of it then.",
+                core.plan_name,
+                state,
+                error,
+            )
 
     async def _carry_out(self, plan: Any, tell: Callable[[EngineState], None]) -> Any:
         under_way = self._core.under_way
