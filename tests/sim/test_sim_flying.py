@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import h5py
@@ -192,3 +193,36 @@ def test_a_path_is_the_same_for_hardware_that_takes_a_scanspec() -> None:
 def test_many_rows_make_a_scanspec() -> None:
     rows = [FlyRow(2, {"x": 0.0, "y": float(y)}, {"x": 1.0, "y": 0.0}) for y in range(1001)]
     assert len(SpecPath(FlyPath(rows, 0.1).spec.calculate()).consume()) == 2002
+
+
+async def test_a_late_look_at_the_encoders_finds_each_row_once(
+    scope: Microscope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickers: list[Any] = []
+
+    class Late:
+        """A clock that was held up until everything was over."""
+
+        def __init__(self, tick: Any, name: str) -> None:
+            tickers.append(tick)
+
+        def wake(self) -> None: ...
+
+    monkeypatch.setattr("freewheel.sim._flyers.Ticker", Late)
+    stage = scope.stage
+    path = FlyPath(tuple(row(stage, 5, y=y) for y in (0.0, 1.0, 2.0)), 0.002)
+    seen: list[Any] = []
+    stage.triggers.line.connect(seen.append)
+    await asyncio.gather(stage.triggers.prepare(path), stage.trajectory.prepare(path))
+    await stage.triggers.kickoff()
+    await stage.trajectory.kickoff()
+    train, motion = tickers
+    end = time.monotonic() + 3600
+    assert not train(end)
+    assert not motion(end)
+    times = np.concatenate([pulses.times for pulses in seen])
+    assert len(times) == 15
+    assert (np.diff(times) >= 0.002 - 1e-6).all()
+    ys = np.concatenate([pulses.positions["stage-y"] for pulses in seen])
+    np.testing.assert_allclose(ys, np.repeat([0.0, 1.0, 2.0], 5), atol=1e-6)
+    await asyncio.gather(stage.triggers.complete(), stage.trajectory.complete())

@@ -261,15 +261,22 @@ class _PulseTrain:
     def _tick(self, now: float) -> bool:
         with self._lock:
             while not self._held and self._row < len(self._path.rows) and self._send(now):
-                self._row, self._sent_of_row, self._began = self._row + 1, 0, None
+                self._end_row()
             over = self._held or self._row >= len(self._path.rows) or self._loop.is_closed()
-            self._looked = now
+            if self._began is None:
+                self._looked = now
         if over or now >= self._show_next:
             self._show_next = now + _SHOWN
             call_soon(self._loop, self._show, self.sent)
         if over:
             self.end.tell()
         return not over
+
+    def _end_row(self) -> None:
+        # The next row begins after this one, however late this look at the encoders is.
+        assert self._began is not None
+        self._looked = self._began + self._path.period * self._path.rows[self._row].num
+        self._row, self._sent_of_row, self._began = self._row + 1, 0, None
 
     def _send(self, now: float) -> bool:
         """Send what is due of the row; return whether the row is complete."""
