@@ -133,6 +133,23 @@ def test_halted_in_flight(bench: Bench, caplog: pytest.LogCaptureFixture) -> Non
     bench.check(240, snake())
 
 
+def test_halted_before_anything_was_collected(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    trajectory = bench.scope.stage.trajectory
+
+    def halt(msg: Msg) -> None:
+        if msg.command == "kickoff" and msg.obj is trajectory:
+            bench.engine.halt()
+
+    bench.engine.msg_hook = halt
+    future = bench.engine(bench.grid())
+    assert future.outcome.result(30).interrupted
+    # Detectors of one stream are collected from together.
+    assert "Failed to collect" not in caplog.text
+    bench.check(None, snake())
+
+
 def broken_flyer(bench: Bench) -> None:
     bench.scope.stage.triggers._logic._train.end.tell(RuntimeError("the trigger box is dead"))
 

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 from bluesky.bundlers import RunBundler
 from bluesky.log import doc_logger
 from bluesky.protocols import Collectable
-from bluesky.utils import maybe_collect_asset_docs
+from bluesky.utils import Msg, maybe_collect_asset_docs
 from event_model import ComposeEvent, DocumentNames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bluesky.protocols import Reading
-    from bluesky.utils import Msg
 
 __all__ = ["LeanRunBundler"]
 
@@ -114,6 +113,14 @@ class LeanRunBundler(RunBundler):
     async def backstop_collect(self) -> None:
         # A motion controller flies and has nothing to collect; bluesky logs a traceback of each.
         self._uncollected = {each for each in self._uncollected if isinstance(each, Collectable)}
+        # Nor does it know that those of one stream are collected together, or not at all.
+        for together, names in self._declared_stream_names.items():
+            if len(together) > 1 and not self._uncollected.isdisjoint(together):
+                try:
+                    await self.collect(Msg("collect", *together, name=names[0]))
+                except Exception:
+                    self.log.exception("Failed to collect %r.", [*together])
+                self._uncollected -= together
         await _bluesky(super()).backstop_collect()
 
     # -- events -------------------------------------------------------------------------------

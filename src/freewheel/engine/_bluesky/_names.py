@@ -95,6 +95,7 @@ PRIVATE_NAMES: Final = (
     PrivateName(_BUNDLER, "_descriptors", "whether the stream's descriptor is still the same"),
     PrivateName(_BUNDLER, "_descriptor_objs", "for which devices it was made"),
     PrivateName(_BUNDLER, "_objs_read", "the devices of the open event"),
+    PrivateName(_BUNDLER, "_declared_stream_names", "what is collected together after an abort"),
     PrivateName(_BUNDLER, "_run_start_uid", "for the log"),
     PrivateName(_BUNDLER, "_uncollected", "which flyers are collected from after an abort"),
     PrivateName(_BUNDLER, "_sequence_counters", "where a checkpoint stands"),
