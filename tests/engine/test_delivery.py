@@ -249,6 +249,20 @@ def test_documents_are_handed_over_in_batches_in_order(RE: Any) -> None:
     assert len(batches.taken) <= took / _delivery.REST + 3000 / _delivery.BATCH_DOCUMENTS + 4
 
 
+def test_a_subscriber_is_woken_less_often_while_documents_come_by_the_thousand() -> None:
+    rest = _delivery.REST
+    rests = []
+    for _ in range(5):
+        rests.append(rest)
+        rest = _delivery._next_rest(rest, documents=round(5_000 * rest), size=0)
+    assert rests[0] < rests[1] < rests[2]
+    assert rest == rests[-1] == _delivery.LONG_REST
+    # Fewer of them can be followed one by one, and large arrays are not to pile up.
+    assert _delivery._next_rest(rest, documents=round(1_000 * rest), size=0) == _delivery.REST
+    large = _delivery.BATCH_BYTES + 1
+    assert _delivery._next_rest(rest, documents=1_000, size=large) == _delivery.REST
+
+
 def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_delivery, "BATCH_DOCUMENTS", 7)
     monkeypatch.setattr(_delivery, "BATCH_BYTES", 3000)

@@ -47,6 +47,18 @@ def documents(count=6, metadata=None):
     yield "stop", run.compose_stop()
 
 
+def scalars(count):
+    """Yield a run of a number."""
+    run = event_model.compose_run()
+    yield "start", run.start_doc
+    keys = {"x": {"dtype": "number", "shape": [], "source": "sim"}}
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    yield "descriptor", stream.descriptor_doc
+    for number in range(count):
+        yield "event", stream.compose_event(data={"x": number / 3}, timestamps={"x": 5.0 + number})
+    yield "stop", run.compose_stop()
+
+
 @pytest.fixture
 def recorded(tmp_path):
     """A recording on disk, and the documents that were recorded."""
@@ -304,6 +316,57 @@ def test_values_that_no_encoder_knows_are_recorded_as_text(tmp_path, caplog):
     assert read["data"] == {"x": "an odd thing", 7: 1.0}
     assert "Odd" in caplog.text
     assert recorded.complete
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"data": {7: 1.0}},
+        {"data": {"x": np.float64(1.5)}},
+        {"data": {"x": (1.0, 2.0)}},
+        {"data": {"x": b"bytes"}},
+        {"data": {"x": 10**30}},
+        {"timestamps": {"x": np.float64(1.5)}},
+        {"timestamps": {(1, 2): 1.5}},
+        {"filled": {"x": True}},
+        {"time": np.float64(1.5)},
+        {"seq_num": np.int64(2)},
+        {"more": (1, 2)},
+    ],
+    ids=str,
+)
+def test_one_odd_event_among_plain_ones_keeps_its_types(tmp_path, equal_documents, odd):
+    """Plain events are encoded many at once; what is odd in one of them must not be overlooked."""
+    pairs = list(scalars(6))
+    place = 5
+    assert pairs[place][0] == "event"
+    pairs[place] = ("event", {**pairs[place][1], **odd})
+    with Recorder(tmp_path) as recorder:
+        recorder.take_batch(pairs)
+    (run,) = read_runs(tmp_path)
+    assert run.verify() == ()
+    equal_documents(run.documents(), pairs)
+
+
+def test_events_of_several_runs_in_one_batch_go_each_to_its_own(tmp_path, equal_documents):
+    sides = [list(make(20)) for make in (scalars, documents, scalars)]
+    mixed = [pair for pairs in zip(*sides, strict=True) for pair in pairs]
+    with Recorder(tmp_path) as recorder:
+        recorder.take_batch(mixed)
+    runs = {run.uid: run for run in read_runs(tmp_path)}
+    for pairs in sides:
+        equal_documents(runs[pairs[0][1]["uid"]].documents(), pairs)
+
+
+def test_an_event_that_cannot_be_written_keeps_those_before_it(tmp_path):
+    pairs = list(scalars(6))
+    too_long = 10**5000  # Python refuses to make text of it
+    pairs[5] = ("event", {**pairs[5][1], "data": {"x": too_long}})
+    with Recorder(tmp_path) as recorder, pytest.raises(ValueError, match="digits"):
+        recorder.take_batch(pairs)
+    (run,) = read_runs(tmp_path)
+    assert numbers(run.documents()) == [1, 2, 3]
+    assert not run.complete
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 40, 600])

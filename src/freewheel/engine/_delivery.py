@@ -1,9 +1,11 @@
 """Delivery of documents on threads of their own, off the engine's loop.
 
 The engine's thread only puts documents into a line. A subscriber's thread is woken for the first
-of them, works until the line is empty, and then rests for what is left of a hundredth of a
-second: meanwhile documents pile up and cost the engine's thread nothing but the putting. A wake-up
-costs a plan more than a document does, since the two threads have to pass Python's lock on.
+of them, works until the line is empty, and then rests for a hundredth of a second, or for up to
+five while documents come by the thousand: meanwhile they pile up and cost the engine's thread
+nothing but the putting. A wake-up costs a plan more than a document does, since the two threads
+have to pass Python's lock on: until the one that was woken has it, the other one offers it at each
+turn of its loop, by a call of the operating system.
 """
 
 from __future__ import annotations
@@ -29,8 +31,12 @@ _log = logging.getLogger("freewheel")
 MAX_DOCUMENTS: Final = 10_000
 #: … or by so many bytes of array data.
 MAX_BYTES: Final = 1 << 30
-#: A subscriber's thread is woken by documents once in so many seconds at most.
+#: A subscriber's thread is woken by documents once in so many seconds at most …
 REST: Final = 0.01
+#: … or in so many while more than so many documents a second come, and no large arrays: nobody can
+#: follow them one by one then.
+LONG_REST: Final = 0.05
+MANY: Final = 2_000
 #: So much at most is handed over at once to a subscriber that takes batches.
 BATCH_DOCUMENTS: Final = 1_000
 BATCH_BYTES: Final = 1 << 26
@@ -75,6 +81,7 @@ class Delivery:
         self._items: deque[_Item] = deque()
         self._bytes_put = 0  # written by the engine's thread
         self._bytes_delivered = 0  # written by the subscriber's thread
+        self._rest = REST  # of the subscriber's thread alone: for how long it rests next
         self._busy = False  # written by the subscriber's thread: what it took is not delivered yet
         self._told = False  # of the engine's thread: that the subscriber is behind
         # Guards what follows. Notified when there is something to do that cannot wait until the
@@ -113,7 +120,7 @@ class Delivery:
         From the engine's thread.
         """
         documents = len(self._items)
-        size = self._bytes_put - self._bytes_delivered
+        size = self._bytes_waiting
         if documents <= MAX_DOCUMENTS and size <= MAX_BYTES:
             return False
         if not self._told:
@@ -183,7 +190,7 @@ class Delivery:
         """Wait for something to deliver; false at the end."""
         with self._condition:
             if not self._items:
-                self._rest()
+                self._pause()
             while not self._items and not self._closed:
                 self._dozing = True
                 if not self._items:
@@ -192,12 +199,17 @@ class Delivery:
             self._busy = bool(self._items)
             return self._busy
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         """Let documents pile up for a while, unless somebody waits. With the lock held."""
-        end = time.monotonic() + REST
+        end = time.monotonic() + self._rest
         while not self._hurry and (remaining := end - time.monotonic()) > 0:
             self._condition.wait(remaining)
+        self._rest = _next_rest(self._rest, len(self._items), self._bytes_waiting)
         self._hurry = self._closed
+
+    @property
+    def _bytes_waiting(self) -> int:
+        return self._bytes_put - self._bytes_delivered
 
     def _deliver_each(self) -> None:
         func, take = self._function(), self._items.popleft
@@ -303,6 +315,13 @@ DELIVERIES: Final[dict[str, type[Delivery]]] = {
     "queued": QueuedDelivery,
     "latest": LatestDelivery,
 }
+
+
+def _next_rest(rest: float, documents: int, size: int) -> float:
+    """Return how long to rest after a rest in which so many documents and bytes of arrays came."""
+    if documents < MANY * rest or size > BATCH_BYTES:
+        return REST
+    return min(2 * rest, LONG_REST)
 
 
 def _size_of(doc: Any) -> int:

@@ -50,8 +50,10 @@ class DocumentStream:
         self._call_on_loop = call_on_loop
         self._fail: _Fail | None = None  # set once, before the first document
         self._lock = threading.Lock()
-        # Changed under the lock; the loop reads a copy, or nothing while it is empty.
+        # Changed under the lock; others read a copy.
         self._deliveries: dict[int, Delivery] = {}
+        # Those of them that are awaited: replaced under the lock, read by the loop.
+        self._awaited: tuple[Delivery, ...] = ()
         self._of_task = False  # whether the document under way is a task's; of the loop's thread
         # Documents from other threads, with where they go and who is told of a failure: appended
         # by those threads, emitted on the loop's.
@@ -107,20 +109,22 @@ class DocumentStream:
         """Whether a subscriber's failure is nobody's."""
         return bool(self._dispatcher.ignore_exceptions)
 
-    @property
-    def may_be_behind(self) -> bool:
-        """Whether there is a subscriber that the plan may have to wait for."""
-        return bool(self._deliveries)
+    def is_behind(self) -> bool:
+        """Tell whether a queued subscriber is far behind. On the loop, for each document."""
+        for delivery in self._awaited:
+            if delivery.is_behind():
+                return True
+        return False
 
     async def caught_up(self) -> None:
-        """Wait for a queued subscriber that is far behind. On the loop."""
-        for delivery in self.awaited():
+        """Wait for the queued subscribers that are far behind. On the loop."""
+        for delivery in self._awaited:
             if delivery.is_behind():
                 await delivery.drained()
 
-    def awaited(self) -> list[Delivery]:
+    def awaited(self) -> tuple[Delivery, ...]:
         """Return the deliveries that the end of a plan waits for."""
-        return [each for each in list(self._deliveries.values()) if each.awaited]
+        return self._awaited
 
     # -- subscribing, from any thread ---------------------------------------------------------
 
@@ -142,6 +146,7 @@ class DocumentStream:
         token = self._dispatcher.subscribe(one_run(made.put), name)
         with self._lock:
             self._deliveries[token] = made
+            self._note_awaited()
         return token
 
     def _one_run_at_a_time(
@@ -164,9 +169,13 @@ class DocumentStream:
         self._dispatcher.unsubscribe(token)
         with self._lock:
             delivery = self._deliveries.pop(token, None)
+            self._note_awaited()
         if delivery is not None:
             delivery.close()
         return delivery
+
+    def _note_awaited(self) -> None:
+        self._awaited = tuple(each for each in self._deliveries.values() if each.awaited)
 
     def unsubscribe_deliveries(self) -> list[Delivery]:
         """Undo the subscriptions that have threads of their own; return what still delivers."""
@@ -244,10 +253,9 @@ class ChildDocuments:
         """Whether a subscriber's failure is nobody's."""
         return bool(self._dispatcher.ignore_exceptions)
 
-    @property
-    def may_be_behind(self) -> bool:
-        """Whether there is a subscriber that the plan may have to wait for."""
-        return self._household.may_be_behind
+    def is_behind(self) -> bool:
+        """Tell whether a queued subscriber of the household is far behind."""
+        return self._household.is_behind()
 
     async def caught_up(self) -> None:
         """Wait for a subscriber of the household that is far behind."""

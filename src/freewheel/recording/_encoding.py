@@ -8,7 +8,7 @@ databroker read again. So what holds a ``null`` is written by the slow one.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freewheel.core import MissingExtraError
 
@@ -18,9 +18,13 @@ except ImportError as error:
     feature = "freewheel.recording"
     raise MissingExtraError(feature, "recording") from error
 
-__all__ = ["decoded", "encoded"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["decoded", "encoded", "encoded_lines"]
 
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder().decode
 
 
@@ -33,6 +37,18 @@ def encoded(value: Any) -> bytes:
     if b"null" in line:
         return json.dumps(value).encode()
     return line
+
+
+def encoded_lines(values: Sequence[Any]) -> bytes | None:
+    """Return values as lines of JSON, each with its end, in half the time of one by one.
+
+    `None` if one of them is not to be written so: then `encoded` is to be asked for each.
+    """
+    try:
+        lines = _encode_lines(values)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if b"null" in lines else lines
 
 
 def decoded(line: bytes) -> Any:

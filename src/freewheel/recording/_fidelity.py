@@ -187,8 +187,13 @@ def _restored(value: Any, kind: str, argument: Any) -> Any:
         case "datetime":
             return datetime.fromisoformat(value)
         case "keys":
-            return {argument.get(key, key): item for key, item in value.items()}
+            return {_key(argument.get(key, key)): item for key, item in value.items()}
     return value  # a kind that a later version may know
+
+
+def _key(value: Any) -> Any:
+    # A tuple, which JSON gives back as a list: nothing else that is one could be a key.
+    return tuple(map(_key, value)) if isinstance(value, list) else value
 
 
 def _dtype(text: Any) -> np.dtype[Any]:

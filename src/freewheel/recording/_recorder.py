@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
+from functools import partial
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
@@ -14,7 +18,7 @@ from ._run_writer import NAMED_BY_DESCRIPTOR, RunWriter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Recorder"]
 
@@ -124,21 +128,51 @@ class Recorder:
         """
         failures: list[BaseException] = []
         with self._lock:
-            for name, doc in documents:
+            for step in chain(self._steps(documents), self._flushes()):
                 try:
-                    self._take(name, doc)
+                    step()
                 except Exception as error:
-                    failures.append(error)
-            for run in self._runs.values():
-                try:
-                    run.flush()
-                except RecordingError as error:
                     failures.append(error)
         try:
             if failures:
                 raise failures[0]
         finally:
             failures.clear()  # else they and their tracebacks keep each other, and the documents
+
+    def _steps(
+        self, documents: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> Iterator[Callable[[], None]]:
+        """Yield what takes the documents, in their order: many events of a run at once."""
+        for name, group in groupby(documents, itemgetter(0)):
+            docs = [doc for _, doc in group]
+            if name == "event":
+                by_run, docs = self._by_run(docs)
+                for run, events in by_run.items():
+                    yield partial(run.write_events, events)
+            for doc in docs:
+                yield partial(self._take, name, doc)
+
+    def _by_run(
+        self, events: list[Mapping[str, Any]]
+    ) -> tuple[dict[RunWriter, list[Mapping[str, Any]]], list[Mapping[str, Any]]]:
+        """Sort events by the runs that they belong to; return apart what belongs to none."""
+        by_run: defaultdict[RunWriter, list[Mapping[str, Any]]] = defaultdict(list)
+        others: list[Mapping[str, Any]] = []
+        known = {
+            descriptor: self._runs.get(self._owners.get(descriptor, ""))
+            for descriptor in {event.get("descriptor", "") for event in events}
+        }
+        if len(known) == 1:  # as a rule
+            (run,) = known.values()
+            return ({}, events) if run is None else ({run: events}, others)
+        for event in events:
+            run = known[event.get("descriptor", "")]
+            (others if run is None else by_run[run]).append(event)
+        return by_run, others
+
+    def _flushes(self) -> Iterator[Callable[[], None]]:
+        for run in self._runs.values():
+            yield run.flush
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":

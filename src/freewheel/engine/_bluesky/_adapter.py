@@ -261,7 +261,7 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
         """Emit a document; wait for a queued subscriber that is far behind."""
         documents = self._core.documents
         documents.emit(name, doc)
-        if documents.may_be_behind:
+        if documents.is_behind():
             await documents.caught_up()
 
 

@@ -286,9 +286,8 @@ class Documents(Protocol):
         """Hand a document to the subscribers; from any thread."""
         ...
 
-    @property
-    def may_be_behind(self) -> bool:
-        """Whether there is a subscriber that the plan may have to wait for."""
+    def is_behind(self) -> bool:
+        """Tell whether there is a subscriber that the plan has to wait for."""
         ...
 
     async def caught_up(self) -> None:
