@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import random
 import resource
@@ -17,7 +18,13 @@ import event_model
 import numpy as np
 import pytest
 
-from freewheel.recording import MissingArrayError, Recorder, RecordingError, read_runs
+from freewheel.recording import (
+    MissingArrayError,
+    Recorder,
+    RecordingError,
+    _row_writer,
+    read_runs,
+)
 
 WRITER = Path(__file__).with_name("_crashing.py")
 
@@ -190,8 +197,10 @@ def test_full_disk_in_a_batch(tmp_path):
     assert recorded.path.read_bytes().endswith(b"\n")
 
 
-def test_full_disk_in_a_batch_of_arrays(tmp_path):
+@pytest.mark.parametrize("hand_over", [1, 200_000, 1 << 22])
+def test_full_disk_in_a_batch_of_arrays(tmp_path, monkeypatch, hand_over):
     """The documents of the arrays that fit are written, though they come after all of them."""
+    monkeypatch.setattr(_row_writer, "HAND_OVER", hand_over)  # to the thread beside
     pairs = list(images(20))
     recorder = Recorder(tmp_path)
     recorder.take_batch(pairs[:2])
@@ -207,6 +216,33 @@ def test_full_disk_in_a_batch_of_arrays(tmp_path):
     for (_, one), (_, other) in zip(back, pairs, strict=False):
         np.testing.assert_equal(one, other)
     assert run.verify() == ("the run was not recorded to its end",)
+
+
+def test_full_disk_for_one_of_two_arrays_of_an_event(tmp_path):
+    """An event is there with all its arrays, or not at all."""
+    shapes = {"large": (300, 400), "small": (40, 60)}
+    run = event_model.compose_run()
+    keys = {
+        key: {"dtype": "array", "shape": list(shape), "dtype_numpy": "<u2", "source": "sim"}
+        for key, shape in shapes.items()
+    }
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    pairs = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    for number in range(20):
+        data = {key: np.full(shape, number, "u2") for key, shape in shapes.items()}
+        event = stream.compose_event(data=data, timestamps=dict.fromkeys(data, 1.0))
+        pairs.append(("event", event))
+    with Recorder(tmp_path) as recorder, largest_file(1_000_000):
+        with pytest.raises(RecordingError, match="File too large"):
+            recorder.take_batch([*pairs, ("stop", run.compose_stop())])
+    (recorded,) = read_runs(tmp_path)
+    lines = [json.loads(line)[0] for line in recorded.path.read_text().splitlines()]
+    assert lines[-3:] == ["stream_datum", "stream_datum", "event"]
+    back = list(recorded.documents())
+    assert 2 < len(back) < 20
+    for (_, one), (_, other) in zip(back, pairs, strict=False):
+        np.testing.assert_equal(one, other)
+    assert recorded.verify() == ("the run was not recorded to its end",)
 
 
 def test_full_disk_fails_the_plan(engine, parts, tmp_path):

@@ -3,7 +3,8 @@
 The files are written in HDF5's single-writer-multiple-reader mode with one chunk for each array,
 which is what keeps them readable after a ``SIGKILL`` at any moment, and while they grow. Without
 compression HDF5 is asked for places alone, many at once; the arrays themselves go to their
-places by one call of the operating system each, without a copy, while Python is free for others.
+places by one call of the operating system for many, without a copy, while Python is free for
+others.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import numpy as np
 
 from ._arrays import CHECKSUMS, DATASET, TIMESTAMPS, first_line, load_h5py
 from ._checksums import array_checksum, bytes_of
+from ._row_writer import RowWriter
 from ._superblock import lengthen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["ArrayFile", "can_store"]
@@ -28,6 +30,7 @@ __all__ = ["ArrayFile", "can_store"]
 _LARGEST_CHUNK: Final = 2**32 - 1  # HDF5's own limit
 _AHEAD_BYTES: Final = 1 << 24  # of arrays, that a file has places for beyond what is written …
 _AHEAD_ROWS: Final = 256  # … or this many arrays, if that is less
+_MOST_PARTS: Final = 512  # of one call that writes; no system takes fewer than 1,024
 _COLUMN_CHUNK: Final = 512  # timestamps or checksums: one page of memory
 
 
@@ -39,6 +42,15 @@ def can_store(array: np.ndarray) -> bool:
         and array.dtype != np.longdouble
         and 0 < array.nbytes <= _LARGEST_CHUNK
     )
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Make an `OSError` of what h5py raises for a full disk: that, or a `RuntimeError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise OSError(getattr(error, "errno", None), first_line(error)) from error
 
 
 class ArrayFile:
@@ -73,7 +85,8 @@ class ArrayFile:
         self.path = path
         self.count = 0
         self._file = load_h5py().File(path, "x", libver="latest")
-        self._timestamps: list[float] = []  # of arrays that are written, and not themselves yet
+        # Of what was appended, and is not written yet.
+        self._timestamps: list[float] = []
         self._checksums: list[int] = []
         try:
             self._raw = _RawFile(path)
@@ -88,7 +101,7 @@ class ArrayFile:
     ) -> None:
         size = dtype.itemsize * int(np.prod(shape))
         ahead = max(1, min(_AHEAD_ROWS, _AHEAD_BYTES // size))
-        self._compressed: Any = None
+        self._writer: RowWriter | None = None  # unless HDF5 is to compress them
         if compression:
             self._compressed = self._file.create_dataset(
                 DATASET,
@@ -100,6 +113,7 @@ class ArrayFile:
             )
         else:
             self._rows = _Places(self._file, self._raw, DATASET, dtype, shape, 1, ahead)
+            self._writer = RowWriter(self._rows.write_each)
         column = (), _COLUMN_CHUNK, _COLUMN_CHUNK
         floats, integers = np.dtype("<f8"), np.dtype("<u8")
         self._times = _Places(self._file, self._raw, TIMESTAMPS, floats, *column)
@@ -112,7 +126,9 @@ class ArrayFile:
         self._file.swmr_mode = True
 
     def append(self, array: np.ndarray, timestamp: float) -> int:
-        """Add an array, and return its index. `flush` completes it.
+        """Add an array, and return its index. `flush` writes it, if this does not.
+
+        It may not change until then.
 
         Raises
         ------
@@ -121,16 +137,15 @@ class ArrayFile:
         """
         index = self.count
         array = np.ascontiguousarray(array)
-        try:
+        with _as_os_error():
             # Before the array: HDF5 is not to be asked for anything once the disk is full.
             self._times.make_room(index)
             self._sums.make_room(index)
-            if self._compressed is None:
-                self._rows.write(index, array)
-            else:
+            if self._writer is None:
                 self._compress(index, array)
-        except (OSError, RuntimeError) as error:  # h5py raises either for a full disk
-            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+            else:
+                self._rows.make_room(index)
+                self._writer.put(index, array)
         self._timestamps.append(timestamp)
         self._checksums.append(array_checksum(array, timestamp))
         self.count += 1
@@ -147,24 +162,32 @@ class ArrayFile:
             raise
 
     def flush(self) -> None:
-        """Write the timestamps and checksums of what was appended: readers find it whole then.
+        """Write what was appended, then its timestamps and checksums: it is whole then.
 
         Raises
         ------
         OSError
-            When that is not possible.
+            When that is not possible. What fits is whole, and ``count`` is how many those are.
         """
         if not self._timestamps:
             return
         first = self.count - len(self._timestamps)
+        failure: OSError | None = None
+        if self._writer is not None:
+            count, failure = self._writer.finish()
+            self.count = first + count
         try:
-            self._times.write(first, np.array(self._timestamps, "<f8"))
-            self._sums.write(first, np.array(self._checksums, "<u8"))
-        except (OSError, RuntimeError) as error:
-            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+            with _as_os_error():
+                self._write_columns(first, self.count - first)
+            if failure is not None:
+                raise failure
         finally:
             self._timestamps.clear()
             self._checksums.clear()
+
+    def _write_columns(self, first: int, count: int) -> None:
+        self._times.write(first, np.array(self._timestamps[:count], "<f8"))
+        self._sums.write(first, np.array(self._checksums[:count], "<u8"))
 
     def close(self, *, durable: bool = False) -> None:
         """Close the file; idempotent.
@@ -183,22 +206,22 @@ class ArrayFile:
             return
         try:
             self.flush()
-            if self._compressed is None:
-                self._rows.cut(self.count)
-            self._times.cut(self.count)
-            self._sums.cut(self.count)
-        except (OSError, RuntimeError) as error:
-            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+            with _as_os_error():
+                if self._writer is not None:
+                    self._rows.cut(self.count)
+                self._times.cut(self.count)
+                self._sums.cut(self.count)
         finally:
             self._close(durable=durable)
 
     def _close(self, *, durable: bool) -> None:
+        if self._writer is not None:
+            self._writer.close()
         try:
-            self._file.close()
-            if durable:
-                self._raw.sync()
-        except (OSError, RuntimeError) as error:
-            raise OSError(getattr(error, "errno", None), first_line(error)) from error
+            with _as_os_error():
+                self._file.close()
+                if durable:
+                    self._raw.sync()
         finally:
             self._raw.close()
             with contextlib.suppress(OSError):
@@ -266,6 +289,31 @@ class _Places:
             self._raw.write(self._offsets[chunk] + within * self._row, data[:size])
             data, first = data[size:], first + count
 
+    def write_each(self, first: int, rows: Sequence[np.ndarray]) -> Iterator[int]:
+        """Write rows that lie apart in memory, of chunks that are one row each.
+
+        Yields
+        ------
+        int
+            After each call of the operating system, how many rows are whole.
+        """
+        data = [bytes_of(row) for row in rows]
+        done = 0
+        while done < len(data):
+            place = self._offsets[first + done]
+            end = done + 1
+            while (
+                end < len(data) and self._offsets[first + end] == place + (end - done) * self._row
+            ):
+                end += 1
+            whole, rest = divmod(self._raw.write_some(place, data[done:end]), self._row)
+            done += whole
+            yield done
+            if rest:
+                self._raw.write(self._offsets[first + done] + rest, data[done][rest:])
+                done += 1
+                yield done
+
     def make_room(self, row: int) -> None:
         """See to it that there is a place for a row."""
         while row // self._chunk >= len(self._offsets):
@@ -308,14 +356,16 @@ class _RawFile:
 
     def write(self, place: int, data: Any) -> None:
         while len(data):
-            done = self._write_some(place, data)
+            done = self.write_some(place, [data])
             data, place = data[done:], place + done
 
-    def _write_some(self, place: int, data: Any) -> int:
-        if hasattr(os, "pwrite"):
-            return os.pwrite(self._fd, data, place)
+    def write_some(self, place: int, parts: Sequence[Any]) -> int:
+        """Write parts one after another, as far as one call does it; return the bytes written."""
+        if hasattr(os, "pwritev"):
+            # One call for many: whoever gives up Python's lock waits until he has it again.
+            return os.pwritev(self._fd, parts[:_MOST_PARTS], place)
         os.lseek(self._fd, place, os.SEEK_SET)  # Windows
-        return os.write(self._fd, data)
+        return os.write(self._fd, parts[0])
 
     def lengthen(self, size: int) -> None:
         if os.fstat(self._fd).st_size < size:

@@ -202,15 +202,28 @@ class ArrayDivider:
         }
 
     def flush(self) -> None:
-        """Complete what belongs to the documents until now: before they are written themselves.
+        """Write what belongs to the documents until now: before they are written themselves.
 
         Raises
         ------
         OSError
-            When that is not possible.
+            When that is not possible: for some of them, see `lacks`.
         """
+        failures = []
         for file, _ in self._files.values():
-            file.flush()
+            try:
+                file.flush()
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def lacks(self, name: str, doc: Mapping[str, Any]) -> bool:
+        """Tell whether a document points to arrays that `flush` could not write."""
+        return name == "stream_datum" and any(
+            uid == doc["stream_resource"] and doc["indices"]["stop"] > file.count
+            for file, uid in self._files.values()
+        )
 
     def close(self, *, durable: bool = False) -> None:
         """Close the array files.

@@ -39,6 +39,7 @@ _DICT: Final = frozenset({dict})
 _FIELDS: Final = itemgetter("uid", "time", "seq_num", "data", "timestamps", "filled")
 _DESCRIPTOR: Final = itemgetter("descriptor")
 _EVENT_LENGTH: Final = frozenset({7})
+_RESOURCE: Final = "stream_resource"
 
 
 class RunWriter:
@@ -113,7 +114,7 @@ class RunWriter:
             self._write(name, doc)
         except OSError as error:
             self._failed = True
-            self._reserve.release()  # the arrays before it are there: so must be their documents
+            self._reserve.release()  # the arrays before it will be there: so must their documents
             raise self._error(name, error) from error
         except BaseException:
             self._failed = True
@@ -138,6 +139,7 @@ class RunWriter:
     def _write(self, name: str, doc: Mapping[str, Any]) -> None:
         documents, notes = self._divider(name, doc)
         if name == "stop":
+            self._flush_arrays()
             self._divider.close(durable=self._durable)
         type_notes: Notes = []
         changed = documents[-1][1]
@@ -190,18 +192,43 @@ class RunWriter:
         RecordingError
             When that is not possible. What fits is there, in whole lines.
         """
-        try:
-            # In this order: a document comes after all that it refers to.
-            self._divider.flush()
-            self._notes.flush()
+        failures: list[OSError] = []
+        # In this order: a document comes after all that it refers to.
+        for step in (self._flush_arrays, self._notes.flush, self._flush_documents):
             try:
-                self._encode()
-            finally:
-                self._checksum.update(self._documents.flush())
-        except OSError as error:
-            if not self._failed:
-                self._failed = True
-                raise self._error("event", error) from error
+                step()
+            except OSError as error:
+                failures.append(error)
+        if failures and not self._failed:
+            self._failed = True
+            raise self._error("event", failures[0]) from failures[0]
+
+    def _flush_arrays(self) -> None:
+        try:
+            self._divider.flush()
+        except OSError:
+            self._reserve.release()  # what arrays are there: so must be their documents
+            self._leave_out_what_lacks()
+            raise
+
+    def _leave_out_what_lacks(self) -> None:
+        """Drop the first event whose arrays could not be written, and all after it."""
+        block = self._block
+        end = next((i for i, each in enumerate(block) if self._divider.lacks(*each)), len(block))
+        if end < len(block):
+            numbers = block[end][1]["seq_nums"]
+            # With it all that was to come before it.
+            while end and (
+                block[end - 1][0] == _RESOURCE or block[end - 1][1].get("seq_nums") == numbers
+            ):
+                end -= 1
+        del block[end:]
+
+    def _flush_documents(self) -> None:
+        try:
+            self._encode()
+        finally:
+            self._checksum.update(self._documents.flush())
 
     def _encode(self) -> None:
         """Make lines of what was taken; those before one that cannot be made are kept."""

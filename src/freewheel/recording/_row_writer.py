@@ -1,0 +1,95 @@
+"""Writing arrays to their places, beside what else is to be done for them."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+
+__all__ = ["RowWriter"]
+
+#: So many bytes at once are written by another thread: that takes it a millisecond or more.
+HAND_OVER: Final = 1 << 22
+
+_Written: TypeAlias = "tuple[int, OSError | None]"
+
+
+class RowWriter:
+    """Writes rows, in their order; many of them on a thread of its own.
+
+    An operating system copies a frame in the time in which Python describes five and computes the
+    checksums of five. While many wait, both is done at once. Not thread-safe: one thread uses it.
+
+    Parameters
+    ----------
+    write_each : callable
+        Writes rows from a number on, and yields again and again how many are whole. It is called
+        by the other thread as well, never twice for the same row.
+    """
+
+    def __init__(self, write_each: Callable[[int, Sequence[np.ndarray]], Iterator[int]]) -> None:
+        self._write_each = write_each
+        self._first = 0  # the number of the first row that waits
+        self._waiting: list[np.ndarray] = []
+        self._size = 0  # bytes of those
+        self._handed_over: list[Callable[[], _Written]] = []
+        self._thread: ThreadPoolExecutor | None = None
+
+    def put(self, number: int, row: np.ndarray) -> None:
+        """Take the next row, which may not change until `finish` returns."""
+        if not self._waiting:
+            self._first = number
+        self._waiting.append(row)
+        self._size += row.nbytes
+        # Without this call a file has one position, which two threads would move.
+        if self._size >= HAND_OVER and hasattr(os, "pwritev"):
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        write = self._take()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="freewheel-recorder")
+        try:
+            self._handed_over.append(self._thread.submit(write).result)
+        except RuntimeError:  # the interpreter is about to end, and starts nothing any more
+            self._handed_over.append(write)
+
+    def _take(self) -> Callable[[], _Written]:
+        write = partial(self._write, self._first, self._waiting)
+        self._waiting, self._size = [], 0
+        return write
+
+    def _write(self, first: int, rows: Sequence[np.ndarray]) -> _Written:
+        whole = 0
+        try:
+            for count in self._write_each(first, rows):
+                whole = count
+        except OSError as error:
+            return whole, error
+        return whole, None
+
+    def finish(self) -> _Written:
+        """Write all that was put; return how many rows are whole, and what kept the next one."""
+        steps, self._handed_over = self._handed_over, []
+        if self._waiting:
+            steps.append(self._take())
+        total = 0
+        failure: OSError | None = None
+        for step in steps:  # all of them: nothing is to be under way afterwards
+            done, error = step()
+            if failure is None:
+                total += done
+                failure = error
+        return total, failure
+
+    def close(self) -> None:
+        """End the thread; idempotent."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
