@@ -26,7 +26,7 @@ from bluesky.utils import Msg
 from ophyd_async.core import AsyncStatus
 
 import freewheel.plan_stubs as fps
-from benchmarks._rows import Row, interleave, make_row
+from benchmarks._rows import Row, interleave, make_row, resident
 from freewheel import RunEngine, Status
 from freewheel.cli._job import no_full_collections
 from freewheel.engine import remember_call_sites
@@ -444,15 +444,6 @@ def _pacing_rows(parts: int = 4) -> Iterable[Row]:
 
 
 # -- memory --------------------------------------------------------------------------------------
-
-
-def resident() -> float:
-    """Return the memory that the process holds, in MB; 0 where that can't be told."""
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:
-        return 0.0
 
 
 def _memory_row(turns: int = 200_000) -> Row:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
 
-from benchmarks._rows import Row, interleave, make_row
+from benchmarks._rows import Row, interleave, make_row, resident
 from freewheel import RunEngine
 from freewheel.micromanager import MicroManagerDevices, devices, load
 from freewheel.plans import live_view, mda
@@ -126,7 +126,7 @@ def _memory(engine: RunEngine, scope: MicroManagerDevices) -> Row:
     def look(name: str, doc: Any) -> None:
         if name == "event" and doc["seq_num"] in (MEMORY_FRAMES // 10, MEMORY_FRAMES):
             gc.collect()
-            seen.append(_resident())
+            seen.append(resident())
 
     token = engine.subscribe(look)
     engine(mda(_sequence(MEMORY_FRAMES), scope)).result()
@@ -140,9 +140,3 @@ def _memory(engine: RunEngine, scope: MicroManagerDevices) -> Row:
         unit="MB",
         must_reach="< 10 MB",
     )
-
-
-def _resident() -> float:
-    """Return the memory of this process [MB]."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * 4096 / 2**20

@@ -18,7 +18,7 @@ import bluesky.plan_stubs as bps
 import numpy as np
 from bluesky.preprocessors import finalize_wrapper, run_wrapper
 
-from benchmarks._rows import Row
+from benchmarks._rows import Row, resident
 from freewheel import RunEngine
 from freewheel.plan_stubs import trigger_and_read
 from freewheel.plans import live_view
@@ -228,7 +228,7 @@ def flood(*, ours: bool) -> Stalls:
     def look(_: str, doc: Any) -> None:
         # On the engine's thread: a window that is flooded has no time to look.
         if doc["seq_num"] % 50 == 0:
-            highest[0] = max(highest[0], _memory())
+            highest[0] = max(highest[0], resident())
 
     bench.engine.subscribe(look, "event")
     try:
@@ -236,7 +236,7 @@ def flood(*, ours: bool) -> Stalls:
         bench.wait(0.3)
         bench.measure()
         bench.wait(0.1)
-        before = _memory()
+        before = resident()
         end[0] = time.monotonic() + seconds
         bench.bridge.run(run_wrapper(flat_out()))
         bench.wait(seconds)
@@ -266,15 +266,6 @@ def rate(*, window: bool) -> float:
         else:
             engine.close()
     return (len(times) - 1) / (times[-1] - times[0])
-
-
-def _memory() -> float:
-    """Resident memory of this process [MB]; 0 where that can't be told."""
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:
-        return 0.0
 
 
 def rows() -> Iterator[Row]:

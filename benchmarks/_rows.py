@@ -9,6 +9,7 @@ both, and a ratio of the medians is worth more than either median.
 from __future__ import annotations
 
 import gc
+import os
 import re
 import statistics
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Row", "interleave", "make_row"]
+__all__ = ["Row", "interleave", "make_row", "resident"]
 
 _LIMIT = re.compile(r"\s*(>=|<=|<|>)\s*([0-9.]+)(/[0-9.]+)?\s*(.*)")
 
@@ -144,3 +145,12 @@ def interleave(
             if turn >= warm_up:
                 seen[name].append(figure)
     return {name: statistics.median(figures) for name, figures in seen.items()}
+
+
+def resident() -> float:
+    """Return the memory that this process holds, in MB; 0 where that can't be told."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return 0.0

@@ -324,6 +324,15 @@ def test_moved_recording(tmp_path):
     np.testing.assert_array_equal(last["data"]["camera"], np.full((256, 256), 5, "u2"))
 
 
+def test_documents_alone_were_moved(tmp_path):
+    """The arrays are where the documents say; an escape in a folder's name is one of its own."""
+    record_images(tmp_path / "a%20b")
+    (path,) = (tmp_path / "a%20b").glob("*.jsonl")
+    path.rename(tmp_path / path.name)
+    (run,) = read_runs(tmp_path / path.name)
+    assert len([doc["data"]["camera"] for name, doc in run.documents() if name == "event"]) == 6
+
+
 def test_read_while_it_is_written(tmp_path):
     recorder = Recorder(tmp_path)
     for count, (name, doc) in enumerate(images()):

@@ -73,6 +73,34 @@ def test_frames_are_shown_while_they_are_written(engine: RunEngine, tmp_path: Pa
         assert event["data"]["stage-recorder-x"] == pytest.approx(place, abs=1e-3)
 
 
+def test_a_folder_with_an_escape_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a%20b"
+    folder.mkdir()
+    with h5py.File(folder / "x.h5", "w", libver="latest") as file:
+        file["data"] = np.arange(3.0)
+    resource = {
+        "uid": "resource",
+        "data_key": "x",
+        "mimetype": "application/x-hdf5",
+        "uri": (folder / "x.h5").as_uri(),
+        "parameters": {"dataset": "data"},
+        "run_start": "run",
+    }
+    datum = {
+        "uid": "datum",
+        "descriptor": "descriptor",
+        "stream_resource": "resource",
+        "indices": {"start": 0, "stop": 3},
+        "seq_nums": {"start": 1, "stop": 4},
+    }
+    screen = Screen()
+    newest = NewestFrames(screen)
+    newest("stream_resource", resource)
+    newest("stream_datum", datum)
+    newest("stop", {"run_start": "run"})
+    assert [event["data"] for event in screen.events] == [{"x": 2.0}]
+
+
 def test_only_what_is_in_files(engine: RunEngine, tmp_path: Path) -> None:
     scope = microscope(shape=(8, 8), exposure=0.001, directory=tmp_path)
     screen = Screen()

@@ -125,7 +125,8 @@ class FileRun(RecordedRun):
         self, *, fill: bool = True, skip_damaged: bool = False
     ) -> Iterator[tuple[str, Document]]:
         """Yield the run's documents; see `RecordedRun.documents`."""
-        for _, name, doc in self._sound(fill=fill, skip_damaged=skip_damaged):
+        notes = read_notes(self._notes_path) if fill else None
+        for _, name, doc in self._sound(notes, skip_damaged=skip_damaged):
             yield name, doc
 
     def timed_documents(
@@ -133,21 +134,22 @@ class FileRun(RecordedRun):
     ) -> Iterator[tuple[float, str, Document]]:
         """Yield the run's documents with their times; see `RecordedRun.timed_documents`."""
         notes = read_notes(self._notes_path)
-        numbered = self._sound(fill=True, lazy=lazy, skip_damaged=skip_damaged)
+        numbered = self._sound(notes, lazy=lazy, skip_damaged=skip_damaged)
         return with_times(
             (notes.received_at(number, doc), name, doc) for number, name, doc in numbered
         )
 
     def verify(self) -> tuple[str, ...]:
         """Read everything, and tell what is wrong; see `RecordedRun.verify`."""
-        damages = [str(entry) for entry in self._entries(fill=True) if isinstance(entry, Exception)]
+        entries = self._entries(read_notes(self._notes_path))
+        damages = [str(entry) for entry in entries if isinstance(entry, Exception)]
         return tuple(damages if self.problem is None else [self.problem, *damages])
 
     def _sound(
-        self, *, fill: bool, skip_damaged: bool, lazy: bool = False
+        self, notes: RunNotes | None, *, skip_damaged: bool, lazy: bool = False
     ) -> Iterator[tuple[int, str, Document]]:
         """Yield the documents; raise what is wrong with the first that is not, or leave it out."""
-        for entry in self._entries(fill=fill, lazy=lazy):
+        for entry in self._entries(notes, lazy=lazy):
             if not isinstance(entry, RecordingError):
                 yield entry
             elif not skip_damaged:
@@ -156,15 +158,18 @@ class FileRun(RecordedRun):
                 logger.warning("Left out: %s", entry)
 
     def _entries(
-        self, *, fill: bool, lazy: bool = False
+        self, notes: RunNotes | None, *, lazy: bool = False
     ) -> Iterator[tuple[int, str, Document] | RecordingError]:
-        """Yield for each line its number, name and document, or what is wrong with it."""
+        """Yield for each line its number, name and document, or what is wrong with it.
+
+        Without notes the documents are those that the lines hold, and arrays are not filled in.
+        """
         order = Order(self.path)
         with (
             closing(Filler(self.path, self.uid, lazy=lazy)) as filler,
             self.path.open("rb") as file,
         ):
-            current = CurrentNotes(read_notes(self._notes_path) if fill else RunNotes())
+            current = None if notes is None else CurrentNotes(notes)
             for number, line in enumerate(file):
                 if not line.endswith(b"\n"):
                     logger.warning("%s", self.problem)
@@ -172,11 +177,11 @@ class FileRun(RecordedRun):
                 try:
                     name, doc = self._parse(number, line)
                     order.check(number, name, doc)
-                    if fill:
-                        notes = current.on(number, name, doc)
+                    if current is not None:
+                        noted = current.on(number, name, doc)
                         if filler.takes(name, doc):
                             continue
-                        doc = restore(filler.fill(name, doc), notes)
+                        doc = restore(filler.fill(name, doc), noted)
                 except FutureVersionError:
                     raise
                 except RecordingError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ._arrays import ArrayReader
@@ -106,4 +106,4 @@ def _path_of_uri(uri: str) -> Path:
     if parts.scheme != "file":
         message = f"only file: addresses can be read, and this is {uri}"
         raise MissingArrayError(message, file=uri)
-    return Path(url2pathname(unquote(parts.path)))
+    return Path(url2pathname(parts.path))
