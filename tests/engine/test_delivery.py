@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import weakref
@@ -20,8 +21,8 @@ from freewheel.engine import _delivery
 T = 10
 
 
-def events(count: int, *, stream: str = "primary", close: bool = True) -> Any:
-    detector = SynSignal(name="det", func=lambda: 1)
+def events(count: int, *, stream: str = "primary", close: bool = True, device: Any = None) -> Any:
+    detector = device or SynSignal(name="det", func=lambda: 1)
     yield Msg("open_run")
     for _ in range(count):
         yield Msg("create", name=stream)
@@ -374,3 +375,39 @@ def test_the_plan_waits_for_a_subscriber_that_is_far_behind_and_says_so_once(
     caplog.clear()
     RE(events(500)).result(T)
     assert caplog.text.count("is behind by 11 documents") == 1
+
+
+def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_delivery, "MAX_BYTES", 100_000)
+    told, disk = threading.Event(), threading.Event()
+
+    class Tell(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "is behind by" in record.getMessage():
+                told.set()
+
+    class Disk(Batches):
+        def take_batch(self, documents: list[tuple[str, Any]]) -> None:
+            disk.wait(T)
+            super().take_batch(documents)
+
+    handler = Tell()
+    logging.getLogger("freewheel").addHandler(handler)
+    emitted, slow = [], Disk()
+    RE.subscribe(lambda name, doc: emitted.append(doc["seq_num"]), "event")
+    RE.subscribe(slow, delivery="queued")
+    camera = SynSignal(name="camera", func=lambda: np.zeros(40_000, "u1"))
+    try:
+        future = RE(events(20, device=camera))
+        assert told.wait(T)
+        assert emitted == [1, 2, 3]  # 120 kB wait, and the plan
+        assert not future.done()
+        disk.set()
+        future.result(T)
+    finally:
+        disk.set()
+        logging.getLogger("freewheel").removeHandler(handler)
+    written = [doc["seq_num"] for batch in slow.taken for name, doc in batch if name == "event"]
+    assert written == list(range(1, 21))
