@@ -52,7 +52,7 @@ def check_plan(plan: Any) -> None:
                 f"the plan function again: RE({plan_name(plan)}(...))."
             )
         return
-    if isinstance(plan, Msg):
+    if isinstance(plan, (list, tuple)):  # of messages; or a message, which is a tuple
         return
     if callable(plan) and not isinstance(plan, Iterable):
         name = getattr(plan, "__name__", repr(plan))
