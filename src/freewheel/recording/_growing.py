@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class GrowingData:
     def __init__(self, doc: Mapping[str, Any], shape: Any = ()) -> None:
         self.key: str = doc["data_key"]
         self.run: str = doc.get("run_start", "")
-        self._path = url2pathname(unquote(urlparse(doc["uri"]).path))
+        self._path = url2pathname(urlparse(doc["uri"]).path)
         self._dataset: str = doc["parameters"]["dataset"]
         self._shape = shape
         self._file: Any = None
