@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bluesky.protocols import Triggerable
-from ophyd_async.core import AsyncStatus, SignalRW, StandardReadableFormat
+from ophyd_async.core import AsyncStatus, StandardReadableFormat
 
 from ._device import CoreDevice
-from ._signals import Access, CoreBackend
+from ._signals import Access, CoreBackend, CoreSignalRW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class Autofocus(CoreDevice, Triggerable):
     ) -> None:
         core = port.core
         self._focus = focus
-        self.offset = SignalRW(
+        self.offset = CoreSignalRW(
             CoreBackend(
                 float,
                 port,
@@ -59,7 +59,7 @@ class Autofocus(CoreDevice, Triggerable):
                 ),
             )
         )
-        self.continuous = SignalRW(
+        self.continuous = CoreSignalRW(
             CoreBackend(
                 bool,
                 port,

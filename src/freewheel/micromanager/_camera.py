@@ -13,13 +13,12 @@ from ophyd_async.core import (
     Array1D,
     AsyncStatus,
     DetectorTrigger,
-    SignalR,
     SignalRW,
+    SoftSignalBackend,
     StandardReadableFormat,
     TriggerInfo,
     WatchableAsyncStatus,
     WatcherUpdate,
-    soft_signal_rw,
 )
 
 from ._device import CoreDevice
@@ -27,7 +26,7 @@ from ._errors import CoreError
 from ._frames import FrameLimits, FrameSequence
 from ._image import ImageBackend
 from ._properties import limited
-from ._signals import Access, CoreBackend
+from ._signals import Access, CoreBackend, CoreSignalR, CoreSignalRW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -98,9 +97,9 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         super().__init__(port, label)
         self.exposure = _exposure(port, label)
         self.roi = _roi(port, label)
-        self.free_running = soft_signal_rw(bool, False)
+        self.free_running = CoreSignalRW(SoftSignalBackend(bool, False))
         self._image = ImageBackend(port, label)
-        self.image = SignalR(self._image)
+        self.image = CoreSignalR(self._image)
         named = [self.properties[known] for known in _SETTINGS if known in self.properties]
         self.add_readables(
             [self.exposure, self.roi, self.free_running, *named],
@@ -328,7 +327,7 @@ def _exposure(port: Port, label: str) -> SignalRW[float]:
         convert=float,
         metadata=limited(core, label, "Exposure", {"units": "ms", "precision": 3}),
     )
-    return SignalRW(CoreBackend(float, port, access))
+    return CoreSignalRW(CoreBackend(float, port, access))
 
 
 def _roi(port: Port, label: str) -> SignalRW[Array1D[np.int32]]:
@@ -348,4 +347,4 @@ def _roi(port: Port, label: str) -> SignalRW[Array1D[np.int32]]:
             core.setROI(label, *roi)
 
     access = Access(label, "its region of interest", get=get, put=put, topics=[("roi", label)])
-    return SignalRW(CoreBackend(Array1D[np.int32], port, access))
+    return CoreSignalRW(CoreBackend(Array1D[np.int32], port, access))

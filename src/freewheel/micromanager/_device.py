@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["CoreDevice", "Followed"]
 
 
-class Followed(StandardReadable, Subscribable[Any]):
+class _Readable(StandardReadable):
+    """Reads its parts one after the other: so the core answers anyway, and it takes no tasks."""
+
+    async def read(self) -> dict[str, Reading[Any]]:
+        """Read all that was added as readable."""
+        readings: dict[str, Reading[Any]] = {}
+        for read in self._read_funcs:
+            readings.update(await read())
+        return readings
+
+
+class Followed(_Readable, Subscribable[Any]):
     """A device of one value, which can be followed: by `monitor`, and by windows.
 
     Attributes
@@ -48,7 +59,7 @@ class Followed(StandardReadable, Subscribable[Any]):
         self.followed.clear_sub(function)
 
 
-class CoreDevice(StandardReadable):
+class CoreDevice(_Readable):
     """A device of a Micro-Manager configuration.
 
     Its methods are for the thread of the loop that runs it. It belongs to no loop.

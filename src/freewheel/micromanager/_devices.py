@@ -6,7 +6,6 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ophyd_async.core import SignalRW
 from pymmcore_plus import DeviceType
 
 from freewheel.plans import MDADevices
@@ -18,7 +17,7 @@ from ._motion import Stage, XYStage
 from ._port import Port
 from ._properties import identifier
 from ._sequencer import HardwareSequencer
-from ._signals import Access, CoreBackend
+from ._signals import Access, CoreBackend, CoreSignalRW
 from ._states import ConfigGroup, Shutter, StateDevice
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Core(CoreDevice):
 
     def __init__(self, port: Port, name: str = "") -> None:
         core = port.core
-        self.auto_shutter = SignalRW(
+        self.auto_shutter = CoreSignalRW(
             CoreBackend(
                 bool,
                 port,

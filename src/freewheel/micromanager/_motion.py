@@ -17,7 +17,7 @@ from ophyd_async.core import (
 from ._device import CoreDevice, Followed
 from ._errors import CoreError
 from ._properties import limited
-from ._signals import Access, CoreBackend, checked
+from ._signals import Access, CoreBackend, CoreSignalR, checked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -118,7 +118,7 @@ class _Axis(Followed, Movable[float], Stoppable):
         self._mover = mover
         self._access = access
         self._backend = CoreBackend(float, port, access)
-        self.position = SignalR(self._backend)
+        self.position = CoreSignalR(self._backend)
         self.add_readables([self.position], StandardReadableFormat.HINTED_SIGNAL)
 
     @property

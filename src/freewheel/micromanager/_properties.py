@@ -6,10 +6,10 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ophyd_async.core import Device, SignalMetadata, SignalR, SignalRW
+from ophyd_async.core import Device, SignalMetadata, SignalR
 from pymmcore_plus import PropertyType
 
-from ._signals import Access, CoreBackend, enumeration
+from ._signals import Access, CoreBackend, CoreSignalR, CoreSignalRW, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ def _signal(port: Port, label: str, name: str) -> SignalR[Any]:
         choices=choices,
     )
     backend: CoreBackend[Any] = CoreBackend(datatype, port, access)
-    return SignalR(backend) if fixed else SignalRW(backend)
+    return CoreSignalR(backend) if fixed else CoreSignalRW(backend)
 
 
 def _datatype(

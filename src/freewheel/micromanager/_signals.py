@@ -15,6 +15,8 @@ from ophyd_async.core import (
     SignalBackend,
     SignalDatatypeT,
     SignalMetadata,
+    SignalR,
+    SignalRW,
     SubsetEnum,
     make_datakey,
 )
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Access", "CoreBackend", "checked", "enumeration"]
+__all__ = ["Access", "CoreBackend", "CoreSignalR", "CoreSignalRW", "checked", "enumeration"]
 
 
 def enumeration(name: str, values: Sequence[str]) -> type[SubsetEnum]:
@@ -224,6 +226,26 @@ class CoreBackend(SignalBackend[SignalDatatypeT]):
             if not self._stale:
                 self.show(value)
                 return
+
+
+class CoreSignalR(SignalR[SignalDatatypeT]):
+    """A signal without a time-out, and so without a task, for each reading.
+
+    Those of the core's calls are the port's; a frame is read some hundred times a second.
+    """
+
+    async def read(self, cached: bool | None = None) -> dict[str, Reading[SignalDatatypeT]]:
+        """Return a single item dict with the reading in it."""
+        return {self.name: await self._backend_or_cache(cached).get_reading()}
+
+    async def get_value(self, cached: bool | None = None) -> SignalDatatypeT:
+        """Return the current value."""
+        value: SignalDatatypeT = await self._backend_or_cache(cached).get_value()
+        return value
+
+
+class CoreSignalRW(CoreSignalR[SignalDatatypeT], SignalRW[SignalDatatypeT]):
+    """The same, which can be set."""
 
 
 def _reading(value: SignalDatatypeT) -> Reading[SignalDatatypeT]:

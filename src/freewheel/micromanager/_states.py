@@ -13,7 +13,7 @@ from ophyd_async.core import (
 )
 
 from ._device import CoreDevice, Followed
-from ._signals import Access, CoreBackend, enumeration
+from ._signals import Access, CoreBackend, CoreSignalRW, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class StateDevice(CoreDevice, Followed, Movable["str | int"]):
             metadata={"choices": list(self.labels)},
             choices=self.labels,
         )
-        self.state: SignalRW[Any] = SignalRW(CoreBackend(choice, port, access))
+        self.state: SignalRW[Any] = CoreSignalRW(CoreBackend(choice, port, access))
         self.add_readables([self.state], StandardReadableFormat.HINTED_SIGNAL)
         super().__init__(port, label, name)
 
@@ -117,7 +117,7 @@ class Shutter(CoreDevice, Followed, Movable["Opening | str | bool"]):
             metadata={"choices": [str(choice) for choice in Opening]},
             choices=tuple(Opening),
         )
-        self.state = SignalRW(CoreBackend(Opening, port, access))
+        self.state = CoreSignalRW(CoreBackend(Opening, port, access))
         self.add_readables([self.state], StandardReadableFormat.HINTED_SIGNAL)
         super().__init__(port, label, name)
 
@@ -187,7 +187,7 @@ class ConfigGroup(Followed, Movable[str]):
             metadata={"choices": list(self.presets)},
         )
         self._backend: CoreBackend[Any] = CoreBackend(choice, port, access)
-        self.preset: SignalRW[Any] = SignalRW(self._backend)
+        self.preset: SignalRW[Any] = CoreSignalRW(self._backend)
         self.add_readables([self.preset], StandardReadableFormat.HINTED_SIGNAL)
         super().__init__(name=name)
 
