@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import threading
@@ -11,21 +10,26 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 
-from freewheel.core._crossings import Waiter, wake
+from freewheel.core._crossings import Waiter, new_waiter, wake
 
 from ._errors import BufferOverflowError, CoreError, FrameTimeoutError
 from ._lanes import THREAD_NAME
 
 if TYPE_CHECKING:
+    import asyncio
+
     import numpy as np
     import numpy.typing as npt
+    from pymmcore_plus.core import Metadata
 
     from ._port import Port
 
 __all__ = ["CoreFrame", "FrameLimits", "FrameSequence"]
 
 _FULL_LOOK: Final = 0.02  # s between two looks at the camera while there is no room
-_LOOK: Final = 0.001  # s between two looks into an empty buffer
+_LOOK: Final = 0.001  # s between two looks into an empty buffer, at least
+_LATEST_LOOK: Final = 0.02  # s after the last one, however long the frames before took
+_EARLY: Final = 0.75  # of the time that the last frame took, when the next one is looked for
 
 
 @dataclass(frozen=True)
@@ -36,21 +40,26 @@ class CoreFrame:
     ----------
     pixels : numpy.ndarray
         The frame, as the core gave it: no further copy.
-    tags : mapping of str to str
-        The core's metadata.
+    metadata : Metadata
+        The core's metadata, as the core gave it.
     timestamp : float
         When it was taken out of the core [s since the epoch].
     """
 
     pixels: npt.NDArray[np.generic]
-    tags: dict[str, str]
+    metadata: Metadata
     timestamp: float
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """All of the metadata; made when it is asked for, for most frames it is not."""
+        return dict(self.metadata)
 
     @property
     def elapsed(self) -> float:
         """The camera's time since the sequence began [ms]; NaN if it does not tell."""
         try:
-            return float(self.tags["ElapsedTime-ms"])
+            return float(self.metadata["ElapsedTime-ms"])
         except (KeyError, ValueError):
             return math.nan
 
@@ -112,7 +121,7 @@ class FrameSequence:
         self._error: CoreError | None = None
         self._delivered = False  # the camera has stopped; frames may be left in the core's buffer
         self._ended = False  # and none are left there
-        self._waiter: Waiter | None = None
+        self._waiters: list[Waiter] = []
         self._room = threading.Event()  # set when frames were taken, or it is to end
         self._stop = threading.Event()
 
@@ -161,16 +170,23 @@ class FrameSequence:
         CoreError
             When there will be none: the camera stopped, or its buffer overflowed.
         """
-        while True:
+        while (frame := self.take()) is None:
             with self._lock:
                 if self._frames:
-                    frame = self._frames.popleft()
-                    self._bytes -= frame.pixels.nbytes
-                    break
+                    continue
                 if self._ended:
                     raise self._error or self._over()
-                waiter = self._waiter_on(asyncio.get_running_loop())
+                waiter = self._new_waiter()
             await waiter
+        return frame
+
+    def take(self) -> CoreFrame | None:
+        """Return the next frame if it is there; on the loop."""
+        with self._lock:
+            if not self._frames:
+                return None
+            frame = self._frames.popleft()
+            self._bytes -= frame.pixels.nbytes
         self._room.set()
         self.taken += 1
         return frame
@@ -178,11 +194,8 @@ class FrameSequence:
     async def newest(self) -> CoreFrame:
         """Return the newest frame, when there is one that was not returned before."""
         frame = await self.next()
-        with self._lock:
-            while self._frames:
-                frame = self._frames.popleft()
-                self._bytes -= frame.pixels.nbytes
-                self.taken += 1
+        while (newer := self.take()) is not None:
+            frame = newer
         return frame
 
     async def finished(self) -> None:
@@ -199,8 +212,8 @@ class FrameSequence:
                     if self._error is not None:
                         raise self._error
                     return
-                waiter = self._waiter_on(asyncio.get_running_loop())
-            await asyncio.shield(waiter)
+                waiter = self._new_waiter()
+            await waiter
 
     async def over(self) -> None:
         """Wait until no further frames will come, for whatever reason."""
@@ -208,11 +221,11 @@ class FrameSequence:
             while not self._ended:
                 await self.next()
 
-    def _waiter_on(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """Return what is done at the next change. With the lock held."""
-        if self._waiter is None or self._waiter[0] is not loop or self._waiter[1].done():
-            self._waiter = loop, loop.create_future()
-        return self._waiter[1]
+    def _new_waiter(self) -> asyncio.Future[None]:
+        """Return what is done at the next change; nobody else's. With the lock held."""
+        waiter = new_waiter()
+        self._waiters.append(waiter)
+        return waiter[1]
 
     def _over(self) -> CoreError:
         what = f"deliver frame {self.taken + 1}"
@@ -238,26 +251,28 @@ class FrameSequence:
         """Take frames out until there are no more; return what went wrong."""
         core = self._port.core
         patience = self._limits.first + self._exposure
-        deadline = time.monotonic() + patience
+        newest = time.monotonic()
+        due = 0.0  # when the next frame is to be looked for
         while True:
             running = core.isSequenceRunning(self._label)  # asked before, so that no frame is lost
             if core.getRemainingImageCount():
                 self._take_one()
                 patience = self._limits.next + self._exposure
-                deadline = time.monotonic() + patience
+                before, newest = newest, time.monotonic()
+                due = newest + _EARLY * (newest - before)
             elif not running or self._stop.is_set():
                 return self._ending()
-            elif time.monotonic() > deadline:
+            elif time.monotonic() > newest + patience:
                 core.stopSequenceAcquisition(self._label)
                 reason = f"{self._so_far(self._came)}, and then none for {patience:g} s"
                 return FrameTimeoutError(self._label, self._goal(), reason)
             else:
                 # The core does not tell that a frame has come, and offers nothing to wait for.
-                time.sleep(_LOOK)
+                time.sleep(min(max(due - time.monotonic(), _LOOK), _LATEST_LOOK))
 
     def _take_one(self) -> None:
         pixels, metadata = self._port.core.popNextImageAndMD()
-        frame = CoreFrame(pixels, dict(metadata), time.time())
+        frame = CoreFrame(pixels, metadata, time.time())
         with self._lock:
             self._frames.append(frame)
             self._bytes += pixels.nbytes
@@ -306,6 +321,6 @@ class FrameSequence:
 
     def _wake(self) -> None:
         with self._lock:
-            waiter, self._waiter = self._waiter, None
-        if waiter is not None:
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
             wake(waiter)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ophyd_async.core import AsyncStatus, StandardReadable
 from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
 
-from ._errors import CoreError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -57,6 +55,8 @@ class HardwareSequencer(StandardReadable):
         self._parts = (camera, xy, focus)
         self._port = port
         self._events: tuple[MDAEvent, ...] = ()
+        # What `batches` has found out, by the identity of the events that it has returned.
+        self._grouped: dict[int, SequencedEvent] = {}
         self._corrections: tuple[float, ...] = ()
         self._sequence: FrameSequence | None = None
         self._next = 0  # the event whose frame comes next
@@ -80,18 +80,18 @@ class HardwareSequencer(StandardReadable):
         list of tuple of MDAEvent
             The groups; one event alone is for software.
         """
-
-        def group() -> list[tuple[MDAEvent, ...]]:
-            return [
-                tuple(each.events) if isinstance(each, SequencedEvent) else (each,)
-                for each in iter_sequenced_events(self._port.core, events)
-            ]
-
         camera = self._parts[0]
         # As long as it takes: there may be very many events.
-        return await self._port.call(
-            camera.label, "group events", group, lane=self._port.camera_lane, limit=3600
+        groups = await self._port.call(
+            camera.label,
+            "group events",
+            lambda: list(iter_sequenced_events(self._port.core, events)),
+            lane=self._port.camera_lane,
+            limit=3600,
         )
+        several = [group for group in groups if isinstance(group, SequencedEvent)]
+        self._grouped = {id(group.events): group for group in several}
+        return [group.events if isinstance(group, SequencedEvent) else (group,) for group in groups]
 
     @AsyncStatus.wrap
     async def prepare(self, value: tuple[Sequence[MDAEvent], Sequence[float]]) -> None:
@@ -146,18 +146,24 @@ class HardwareSequencer(StandardReadable):
         if not events:
             raise IndexError(f"{self.name} has no event {first}; it has {len(self._events)}")
         corrections = self._corrections[first:]
-        batch = next(iter(iter_sequenced_events(self._port.core, events)))
-        if not isinstance(batch, SequencedEvent):  # the last one, after a pause
-            batch = SequencedEvent(events=(batch,), **_first(batch))
-        if len(batch.events) != len(events):
-            what = f"run {len(events)} events in hardware"
-            raise CoreError(self._parts[0].label, what, f"it takes {len(batch.events)} at a time")
+        batch = self._grouped.get(id(events)) or await self._call(
+            f"run {len(events)} events in hardware", lambda: self._combined(events)
+        )
         # Those that were started stop, even if one further on can't be.
         await self._call("load a sequence", lambda: self._load(batch, corrections))
         self._sequence = await self._parts[0].begin(len(events))
         self._next = first
 
     # -- on the lane of the current camera ----------------------------------------------------
+
+    def _combined(self, events: tuple[MDAEvent, ...]) -> SequencedEvent:
+        """Return events as one batch: what is left of one after a pause."""
+        batch = next(iter(iter_sequenced_events(self._port.core, events)))
+        if not isinstance(batch, SequencedEvent):  # the last one
+            return SequencedEvent(events=(batch,), **_first(batch))
+        if len(batch.events) != len(events):
+            raise ValueError(f"it takes {len(batch.events)} at a time")
+        return batch
 
     def _load(self, batch: SequencedEvent, corrections: Sequence[float]) -> None:
         """Load each device with its part of a batch, and have it wait for the camera."""

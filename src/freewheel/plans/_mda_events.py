@@ -115,40 +115,41 @@ def checked_events(
     ValueError
         If they can't; with what there is. Nothing has moved then.
     """
-    choices: dict[str, tuple[str, ...]] = {}
-    for group, device in devices.channels.items():
-        keys = yield from describe(device)
-        choices[group] = tuple(next(iter(keys.values())).get("choices", ()) if keys else ())
     # In a thread: there may be very many.
-    check = partial(_list_checked, source, devices, choices, tuple(actions))
-    events: Events = yield from answer_of(partial(asyncio.to_thread, check))
+    check = partial(_list_checked, source, devices, tuple(actions))
+    answer: tuple[Events, set[tuple[str, str]]] = yield from answer_of(
+        partial(asyncio.to_thread, check)
+    )
+    events, channels = answer
+    for group in dict(channels):
+        keys = yield from describe(devices.channels[group])
+        choices = next(iter(keys.values())).get("choices", ()) if keys else ()
+        for config in [config for other, config in channels if other == group]:
+            _check_config(group, config, choices)
     return events
 
 
 def _list_checked(
-    source: MDASequence | Events,
-    devices: MDADevices,
-    choices: Mapping[str, Sequence[str]],
-    actions: Sequence[str],
-) -> Events:
+    source: MDASequence | Events, devices: MDADevices, actions: Sequence[str]
+) -> tuple[Events, set[tuple[str, str]]]:
+    """Return all events, and the channels that they use, of groups that the devices have."""
     if not isinstance(source, tuple):
         _begin_anew(source)
     events = tuple(source)
     if not events:
         raise ValueError("the sequence has no events: give it positions, channels, times or z")
     setup = getattr(source, "setup", None)
-    seen: set[Any] = set()
+    channels: set[tuple[str, str]] = set()
     for event in events if setup is None else (setup, *events):
         _check_places(event, devices)
         if event is not setup:  # whose action is none
             _check_action(event, devices, actions)
-        channel = event.channel
-        if channel is not None and (channel.group, channel.config) not in seen:
-            _check_channel(channel.group, channel.config, devices, choices)
-            seen.add((channel.group, channel.config))
+        if event.channel is not None:
+            _check_group(event.channel.group, devices)
+            channels.add((event.channel.group, event.channel.config))
         for device, name, _ in event.properties or ():
             _check_property(device, name, devices)
-    return events
+    return events, channels
 
 
 def _begin_anew(sequence: MDASequence) -> None:
@@ -199,14 +200,15 @@ def _check_action(event: MDAEvent, devices: MDADevices, actions: Sequence[str]) 
         raise ValueError(f"event {_place(event)} has an image for an SLM, which mda does not show")
 
 
-def _check_channel(
-    group: str, config: str, devices: MDADevices, choices: Mapping[str, Sequence[str]]
-) -> None:
+def _check_group(group: str, devices: MDADevices) -> None:
     if group not in devices.channels:
         known = ", ".join(devices.channels) or "none"
         raise ValueError(f"there is no group of channels {group!r}; there are: {known}")
-    if choices[group] and config not in choices[group]:
-        known = ", ".join(choices[group])
+
+
+def _check_config(group: str, config: str, choices: Sequence[str]) -> None:
+    if choices and config not in choices:
+        known = ", ".join(choices)
         raise ValueError(f"the group {group!r} has no channel {config!r}; it has: {known}")
 
 

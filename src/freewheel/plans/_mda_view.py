@@ -46,6 +46,7 @@ class EventView:
         several = tuple(events)
         self.axes = tuple(dict.fromkeys(axis for event in several for axis in event.index))
         self._has_metadata = any(event.metadata for event in several)
+        self._keys = {axis: self.key(axis) for axis in self.axes}
         self._began = self._zero = clock()
         self._paused_at: float | None = None
         self._event = several[0]
@@ -98,7 +99,7 @@ class EventView:
         now = time.time()
         event = self._event
         index = event.index
-        values: dict[str, Any] = {self.key(axis): index.get(axis, -1) for axis in self.axes}
+        values: dict[str, Any] = {key: index.get(axis, -1) for axis, key in self._keys.items()}
         values[self.key("channel")] = "" if event.channel is None else event.channel.config
         values[self.key("exposure")] = math.nan if event.exposure is None else event.exposure
         values[self.key("position")] = event.pos_name or ""
