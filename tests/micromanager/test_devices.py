@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from bluesky.utils import FailedStatus
 
-from freewheel.micromanager import CoreError, CoreTimeoutError, Opening
+from freewheel.micromanager import CoreError, CoreTimeoutError, Opening, devices
 from freewheel.testing import assert_events, assert_valid
 
 if TYPE_CHECKING:
@@ -149,6 +149,25 @@ def test_the_loop_is_free_while_the_camera_exposes(RE: RunEngine, core, scope, o
 
 async def _started(camera: Any) -> Any:
     return camera.trigger()
+
+
+def test_a_region_is_cleared_when_another_camera_has_its_frame(RE: RunEngine, core, on_loop):
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.initializeDevice("Second")
+    core.setProperty("Second", "Binning", "2")
+    both = devices(core)
+    on_loop(both.connect())
+    first, second = both["camera"], both["second"]
+    RE(bps.mv(first.exposure, 400)).result(WAIT)
+
+    def meanwhile() -> Any:
+        # To clear a region the core must have that camera as the current one.
+        yield from bps.trigger(first, group="frame")
+        yield from bps.mv(second.roi, [0, 0, 0, 0])
+        yield from bps.wait("frame")
+        return (yield from bps.rd(first))
+
+    assert RE(meanwhile()).result(WAIT).plan_result.shape == (512, 512)
 
 
 def test_states_go_by_label_or_number(RE: RunEngine, core, scope, on_loop):

@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 from concurrent.futures import wait
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -430,6 +431,21 @@ def test_a_live_view_in_the_background_gives_way(RE: RunEngine, scope, documents
     assert len(documents.events("live")) == 10
     runs = [doc["run_start"] for doc in documents.of("descriptor")]
     assert len(set(runs)) == 2
+
+
+def test_all_that_it_sets_is_held_by_it(RE: RunEngine, scope):
+    first, second = soft_signal_rw(int, name="first"), soft_signal_rw(int, name="second")
+    scoped = replace(
+        scope.mda_devices(), properties={("Camera", "Gain"): first, ("Camera", "Offset"): second}
+    )
+    events = [useq.MDAEvent(exposure=2.0, properties=[("Camera", "Gain", 4)])]
+    held: dict[str, str] = {}
+    RE.subscribe(lambda name, doc: held.update(RE.claims.by_name()) if name == "event" else None)
+    asyncio.run_coroutine_threadsafe(first.connect(), RE.loop).result(WAIT)
+    RE(mda(events, scoped)).result(WAIT)
+    assert {"exposure", "shutter", "auto_shutter", "autofocus", "first"} <= set(held)
+    assert "second" not in held  # no event sets it
+    assert not {"autofocus-offset"} & set(held)  # a part of what is held
 
 
 def test_a_plan_that_is_stopped_closes_the_shutter(RE: RunEngine, scope, documents: DocumentLog):

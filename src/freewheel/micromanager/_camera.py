@@ -346,5 +346,12 @@ def _roi(port: Port, label: str) -> SignalRW[Array1D[np.int32]]:
         else:
             core.setROI(label, *roi)
 
-    access = Access(label, "its region of interest", get=get, put=put, topics=[("roi", label)])
+    access = Access(
+        label,
+        "its region of interest",
+        get=get,
+        put=put,
+        topics=[("roi", label)],
+        lane=port.camera_lane,
+    )
     return CoreSignalRW(CoreBackend(Array1D[np.int32], port, access))

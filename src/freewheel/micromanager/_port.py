@@ -123,14 +123,16 @@ class Port:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LAST_LOOK)
 
-    async def change(self, label: str, what: str, work: Callable[[], object]) -> None:
+    async def change(
+        self, label: str, what: str, work: Callable[[], object], *, lane: Lane | None = None
+    ) -> None:
         """Call the core to change something at a device, and wait until it is not busy."""
 
         def change() -> bool:
             work()
             return bool(self.core.deviceBusy(label))
 
-        if await self.call(label, what, change):
+        if await self.call(label, what, change, lane=lane):
             await self.settle(label, what)
 
     async def stop(self, label: str) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from event_model import DataKey
     from ophyd_async.core import Callback
 
+    from ._lanes import Lane
     from ._port import Port
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Access(Generic[SignalDatatypeT]):
     get : callable
         Returns the value; on the device's lane.
     put : callable, optional
-        Sets the value, on the device's lane.
+        Sets the value, on the device's lane or `lane`.
     topics : sequence of hashable
         The keys of `Changes` that tell of a change.
     convert : callable, optional
@@ -99,6 +100,8 @@ class Access(Generic[SignalDatatypeT]):
         Limits, units, choices.
     choices : sequence
         What it takes, if that is a list.
+    lane : Lane, optional
+        The lane to set it on, if that is not the device's: for what uses the core's current camera.
     """
 
     label: str
@@ -109,6 +112,7 @@ class Access(Generic[SignalDatatypeT]):
     convert: Callable[[Any], SignalDatatypeT] | None = None
     metadata: SignalMetadata = field(default_factory=SignalMetadata)
     choices: Sequence[Any] = ()
+    lane: Lane | None = None
 
 
 class CoreBackend(SignalBackend[SignalDatatypeT]):
@@ -152,9 +156,8 @@ class CoreBackend(SignalBackend[SignalDatatypeT]):
             raise TypeError(f"{what} can't be set to {value}")
         checked(what, value, access.metadata, access.choices)
         taken = f" (it takes {', '.join(map(str, access.choices))})" if access.choices else ""
-        await self._port.change(
-            access.label, f"set {access.what} to {value}{taken}", lambda: put(value)
-        )
+        what = f"set {access.what} to {value}{taken}"
+        await self._port.change(access.label, what, lambda: put(value), lane=access.lane)
         await self.refresh()
 
     async def get_datakey(self, source: str) -> DataKey:

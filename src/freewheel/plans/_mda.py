@@ -144,12 +144,21 @@ def mda(
     taking = finalize_wrapper(
         acquisition.run(batches, getattr(source, "setup", None)), acquisition.clean_up
     )
-    groups = {event.channel.group for event in events if event.channel is not None}
     staged = [scope.camera, *scope.readables]
-    yield from claim_wrapper(
-        stage_wrapper(run_wrapper(taking, md=metadata), staged), *scope.moved(groups)
-    )
+    moved = scope.moved(*_used(events, getattr(source, "setup", None)))
+    yield from claim_wrapper(stage_wrapper(run_wrapper(taking, md=metadata), staged), *moved)
     return MDAResult(acquisition.taken, acquisition.skipped, acquisition.unfocused)
+
+
+def _used(events: Events, setup: MDAEvent | None) -> tuple[set[str], set[tuple[str, str]]]:
+    """Return the groups of channels that events use, and the properties that they set."""
+    groups: set[str] = set()
+    properties: set[tuple[str, str]] = set()
+    for event in events if setup is None else (setup, *events):
+        if event.channel is not None:
+            groups.add(event.channel.group)
+        properties.update((device, name) for device, name, _ in event.properties or ())
+    return groups, properties
 
 
 def _region(source: MDASequence | Events) -> tuple[int, int] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from freewheel.core._devices import device_chain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
 
@@ -101,25 +103,43 @@ class MDADevices:
     readables: Sequence[Any] = ()
     field_of_view: FieldOfView | None = None
 
-    def moved(self, groups: Container[str] = ()) -> list[Any]:
+    def moved(
+        self, groups: Container[str] = (), properties: Container[tuple[str, str]] = ()
+    ) -> list[Any]:
         """Return the devices that a sequence moves, triggers or sets, each once.
+
+        What is a part of another one that is returned is left out.
 
         Parameters
         ----------
         groups : container of str
             The groups of channels that it uses.
+        properties : container of (str, str)
+            The properties that it sets, by the names of device and property.
         """
         several = [
             self.camera,
+            self.exposure,
+            self.roi,
             self.xy,
-            *(() if self.xy is not None else (self.x, self.y)),
+            self.x,
+            self.y,
             self.z,
             *(device for group, device in self.channels.items() if group in groups),
+            *(device for key, device in self.properties.items() if key in properties),
             self.shutter,
+            self.auto_shutter,
             self.autofocus,
+            self.autofocus_offset,
+            self.autofocus_continuous,
             self.sequencer,
         ]
-        return list({id(device): device for device in several if device is not None}.values())
+        given = {id(device): device for device in several if device is not None}
+        return [
+            device
+            for device in given.values()
+            if not any(whole in given for whole in device_chain(device)[1:])
+        ]
 
 
 class HasMDADevices(Protocol):
