@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ophyd_async.core import (
     StandardReadable,
     StandardReadableFormat,
     StrictEnum,
+    wait_for_value,
 )
 from ophyd_async.epics.core import epics_signal_r, epics_signal_rw
 
@@ -28,7 +30,7 @@ from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from freewheel import RunEngine
     from freewheel.testing import DocumentLog
@@ -234,19 +236,68 @@ async def _connected(device: Any, seconds: float) -> None:
 
 
 class Many(StandardReadable):
-    def __init__(self, count: int, name: str) -> None:
-        signals = [epics_signal_r(float, f"pva://FW:MANY:{number}") for number in range(count)]
-        for number, signal in enumerate(signals):
+    """A lot of PVs, which are monitored while it is staged."""
+
+    def __init__(self, protocol: str, count: int, name: str) -> None:
+        self.parts = tuple(
+            epics_signal_r(float, f"{protocol}://FW:MANY:{number}") for number in range(count)
+        )
+        for number, signal in enumerate(self.parts):
             setattr(self, f"n{number}", signal)
-        self.add_readables(signals)  # monitored while it is staged
+        self.add_readables(list(self.parts))
         super().__init__(name=name)
 
 
-def test_a_live_view_of_a_thousand_pvs(RE: RunEngine, ioc, on_loop, documents: DocumentLog):
-    many = Many(1000, "many")
-    on_loop(_connected(many, 30))
+class Followers:
+    """Remember what each of many signals has told; on the loop."""
+
+    def __init__(self, signals: Sequence[Any]) -> None:
+        self.told: dict[str, list[float]] = {signal.name: [] for signal in signals}
+        self._signals = signals
+        self._changed = asyncio.Event()
+
+    def __call__(self, reading: dict[str, Any]) -> None:
+        for name, one in reading.items():
+            self.told[name].append(one["value"])
+        self._changed.set()
+
+    async def follow(self) -> None:
+        for signal in self._signals:
+            signal.subscribe_reading(self)
+
+    async def all_tell(self, values: Mapping[str, float]) -> None:
+        while any(self.told[name][-1:] != [value] for name, value in values.items()):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def leave(self) -> None:
+        for signal in self._signals:
+            signal.clear_sub(self)
+
+
+def test_a_live_view_of_a_thousand_pvs(RE, ioc, protocol, on_loop, documents: DocumentLog):
+    many = Many(protocol, 1000, "many")
+    ticking = epics_signal_rw(float, f"{protocol}://FW:TICKING", name="ticking")
+    rested = epics_signal_r(int, f"{protocol}://FW:RESTED", name="rested")
+    for device in (many, ticking, rested):
+        on_loop(_connected(device, 30))
+    followers = Followers(many.parts)
+    on_loop(followers.follow())
     view = RE(live_view([many], rate=10, frames=10)).result(WAIT).plan_result
     assert view.frames == 10
     events = documents.events("live")
     assert {len(event["data"]) for event in events} == {1002}  # with the clock's two
     assert events[-1]["data"]["many-n999"] > events[0]["data"]["many-n999"]
+    # When the server rests, its last values have come from each, and were never overtaken.
+    RE(bps.mv(ticking, 0)).result(WAIT)
+    on_loop(wait_for_value(rested, lambda number: number >= 0, WAIT))
+    last = on_loop(rested.get_value())
+    newest = {part.name: last - (last - number) % 4 for number, part in enumerate(many.parts)}
+    on_loop(followers.all_tell(newest))
+    assert all(values == sorted(values) for values in followers.told.values())
+    documents.clear()
+    RE(live_view([many], rate=1000, frames=1)).result(WAIT)
+    (event,) = documents.events("live")
+    assert {name: event["data"][name] for name in newest} == newest
+    on_loop(followers.leave())
+    RE(bps.mv(ticking, 1)).result(WAIT)

@@ -14,6 +14,8 @@ frame = builder.WaveformIn("FRAME", [0.0] * 100)
 mode = builder.mbbOut("MODE", "Idle", "Count", "Integrate")
 exposure = builder.aOut("EXPOSURE", initial_value=0.01, EGU="s")
 ticks = builder.longIn("TICKS", initial_value=0)
+ticking = builder.aOut("TICKING", initial_value=1, always_update=True)
+rested = builder.longIn("RESTED", initial_value=-1)  # the last tick, while there are no more
 many = [builder.aIn(f"MANY:{number}", initial_value=float(number)) for number in range(1000)]
 
 
@@ -31,9 +33,12 @@ async def tick() -> None:
     number = 0
     while True:
         await asyncio.sleep(0.05)
+        rested.set(-1 if ticking.get() else number)
+        if not ticking.get():
+            continue
         number += 1
         ticks.set(number)
-        for record in many:
+        for record in many[number % 4 :: 4]:  # each of them five times a second
             record.set(float(number))
 
 
