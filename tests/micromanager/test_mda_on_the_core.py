@@ -21,7 +21,7 @@ from freewheel.testing import DocumentLog, assert_events, assert_valid
 from useq_sequences import sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WAIT = 60
 
@@ -92,6 +92,58 @@ def test_hardware_that_was_paused_goes_on_where_it_was(RE: RunEngine, triggered,
     by_number = {event["seq_num"]: event for event in documents.events()}
     assert [index_of(event)["z"] for event in by_number.values()] == list(range(41))
     assert [event["data"]["z"] for event in by_number.values()] == [e.z_pos for e in sequence]
+
+
+def at_message(RE: RunEngine, number: int, act: Callable[[], object]) -> None:
+    """Do something at one of the messages to come."""
+    left = number
+
+    def hook(msg: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            act()
+
+    RE.msg_hook = hook
+
+
+SHORT = useq.MDASequence(channels=["DAPI"], z_plan={"range": 3, "step": 1})
+
+
+def messages_of(RE: RunEngine, scope: Any) -> range:
+    """Return the numbers of the messages from the first that concerns the hardware on."""
+    messages: list[Any] = []
+    RE.msg_hook = messages.append
+    RE(mda(SHORT, scope)).result(WAIT)
+    RE.msg_hook = None
+    first = next(n for n, msg in enumerate(messages, 1) if msg.command == "prepare")
+    return range(first, len(messages))
+
+
+def test_hardware_may_be_paused_at_any_message(RE: RunEngine, triggered, scope):
+    for number in messages_of(RE, scope):
+        log = DocumentLog()
+        token = RE.subscribe(log)
+        at_message(RE, number, RE.request_pause)
+        future = RE(mda(SHORT, scope))
+        if isinstance(future.exception(WAIT), RunEngineInterrupted):
+            assert not triggered.isSequenceRunning(), number
+            RE.msg_hook = None
+            RE.resume().result(WAIT)
+        RE.unsubscribe(token)
+        by_number = {event["seq_num"]: index_of(event)["z"] for event in log.events()}
+        assert list(by_number.values()) == [0, 1, 2, 3], number
+        assert not triggered.isSequenceRunning(), number
+
+
+def test_hardware_may_be_aborted_at_any_message(RE: RunEngine, triggered, scope):
+    for number in messages_of(RE, scope):
+        at_message(RE, number, RE.abort)
+        result = RE(mda(SHORT, scope)).outcome.result(WAIT)
+        assert result.exit_status == "abort", (number, result.exception)
+        assert not triggered.isSequenceRunning(), number
+    RE.msg_hook = None
+    RE(mda(SHORT, scope)).result(WAIT)
 
 
 def test_what_autofocus_found_holds_in_hardware_too(RE: RunEngine, triggered, scope, documents):

@@ -147,6 +147,40 @@ def test_a_free_running_live_view_ends_with_its_plan(
     assert not core.isSequenceRunning()
 
 
+def test_a_free_running_live_view_that_is_aborted_while_it_waits(RE: RunEngine, core, scope):
+    RE(bps.mv(scope.camera.free_running, True)).result(WAIT)
+    RE(bps.mv(scope.camera.exposure, 50)).result(WAIT)
+    for number in range(1, 24):
+        left = number
+
+        def abort_at(msg: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                RE.abort()
+
+        RE.msg_hook = abort_at
+        result = RE(live_view([scope.camera], rate=1e6, frames=50)).outcome.result(WAIT)
+        assert result.exit_status == "abort", (number, result.exception)
+        assert not core.isSequenceRunning(), number
+
+
+def test_a_kickoff_that_is_not_waited_for_begins_nothing_after_its_plan(RE, core, scope):
+    def plan(left: int) -> Any:
+        yield from bps.open_run()
+        yield from bps.stage(scope.camera, wait=True)
+        yield from bps.prepare(scope.camera, 100_000, wait=True)
+        yield from bps.kickoff(scope.camera, group="begin")
+        for _ in range(left):
+            yield from bps.null()
+        yield from bps.unstage(scope.camera, wait=True)
+        yield from bps.close_run()
+
+    for left in range(12):
+        RE(plan(left)).outcome.result(WAIT)
+        assert not core.isSequenceRunning(), left
+
+
 def test_a_snap_while_somebody_else_runs_a_sequence(RE: RunEngine, core, scope):
     core.startContinuousSequenceAcquisition(0)
     error = RE(bps.trigger(scope.camera, wait=True)).exception(WAIT)

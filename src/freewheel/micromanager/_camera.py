@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,7 @@ from ophyd_async.core import (
 
 from ._device import CoreDevice
 from ._errors import CoreError
-from ._frames import FrameLimits, FrameSequence
+from ._frames import FrameLimits, FrameSequence, SequenceStoppedError
 from ._image import ImageBackend
 from ._properties import limited
 from ._signals import Access, CoreBackend, CoreSignalR, CoreSignalRW
@@ -90,6 +91,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         self._sequence: FrameSequence | None = None  # that runs, or whose frames are not taken
         self._count = 0  # of frames, for the next sequence
         self._collected = 0
+        self._unstaged = 0  # how often: what was asked for before is not begun after it
         # Set from whichever thread announces it, in one step.
         self._exposure_time = float(port.core.getExposure(label)) / 1000
         port.changes.watch(("exposure", label), self._exposure_changed)
@@ -125,8 +127,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
     # -- single frames ------------------------------------------------------------------------
 
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
+    def trigger(self) -> AsyncStatus[None]:
         """Take a frame; when free running, wait for a new one.
 
         Returns
@@ -139,16 +140,24 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         CoreError
             When the camera does not deliver it, or a sequence runs that somebody else started.
         """
+        return AsyncStatus(self._trigger(self._unstaged), name=self.name)
+
+    async def _trigger(self, unstaged: int) -> None:
         if await self.free_running.get_value():
-            if self._sequence is None or self._sequence.ended:
-                await self.begin(0)
-                assert self._sequence is not None
-            self.show(await self._sequence.newest())
+            if self._unstaged == unstaged:
+                await self._show_newest()
             return
         if self._sequence is not None:
             await self.end()
         pixels = await self._snap()
         self._image.update(pixels, time.time())
+
+    async def _show_newest(self) -> None:
+        sequence = self._sequence
+        if sequence is None or sequence.ended:
+            sequence = await self.begin(0)
+        with contextlib.suppress(SequenceStoppedError):  # its plan has unstaged the camera
+            self.show(await sequence.newest())
 
     async def _snap(self) -> npt.NDArray[Any]:
         core, label = self._port.core, self.label
@@ -192,18 +201,21 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
             self._port, self.label, count, self._exposure_time, self.frame_limits
         )
         what = f"start a sequence of {count} frames" if count else "start to run freely"
+        self._sequence = sequence  # to be ended even if who waits for its begin is cancelled
         await self._port.call(self.label, what, sequence.start, lane=self._port.camera_lane)
-        self._sequence = sequence
         return sequence
 
     async def end(self) -> None:
         """End the sequence that runs, if one does; frames that were not taken are dropped."""
-        sequence, self._sequence = self._sequence, None
-        if sequence is not None:
-            # Beside the lane, for what is there may wait for the camera.
-            lane = self._port.lane(f"{self.label} (stop)")
-            await self._port.call(self.label, "end a sequence", sequence.stop, lane=lane)
-            await sequence.over()
+        sequence = self._sequence
+        if sequence is None:
+            return
+        # Beside the lane, for what is there may wait for the camera.
+        lane = self._port.lane(f"{self.label} (stop)")
+        await self._port.call(self.label, "end a sequence", sequence.stop, lane=lane)
+        await sequence.over()
+        if self._sequence is sequence:  # not before: who waits here may be cancelled
+            self._sequence = None
 
     @AsyncStatus.wrap
     async def prepare(self, value: int | TriggerInfo) -> None:
@@ -227,8 +239,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
             raise ValueError(f"{self.name} takes 1 frame or more, not {value}")
         self._count = int(value)
 
-    @AsyncStatus.wrap
-    async def kickoff(self) -> None:
+    def kickoff(self) -> AsyncStatus[None]:
         """Begin to take the frames that were prepared.
 
         Raises
@@ -236,6 +247,11 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         RuntimeError
             When none were.
         """
+        return AsyncStatus(self._kickoff(self._unstaged), name=self.name)
+
+    async def _kickoff(self, unstaged: int) -> None:
+        if self._unstaged != unstaged:
+            return  # its plan has ended before it could begin
         if not self._count:
             raise RuntimeError(f"{self.name} was not prepared: prepare it with a number of frames")
         count, self._count = self._count, 0
@@ -312,6 +328,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
     @AsyncStatus.wrap
     async def unstage(self) -> None:
         """End a sequence that runs."""
+        self._unstaged += 1
         await self.end()
         await super().unstage()
 

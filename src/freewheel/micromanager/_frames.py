@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._port import Port
 
-__all__ = ["CoreFrame", "FrameLimits", "FrameSequence"]
+__all__ = ["CoreFrame", "FrameLimits", "FrameSequence", "SequenceStoppedError"]
 
 _FULL_LOOK: Final = 0.02  # s between two looks at the camera while there is no room
 _LOOK: Final = 0.001  # s between two looks into an empty buffer, at least
@@ -84,6 +84,10 @@ class FrameLimits:
     in_hand: int = 256 * 2**20
 
 
+class SequenceStoppedError(CoreError):
+    """The sequence was stopped by its own device: nobody wants the frame any more."""
+
+
 @final
 class FrameSequence:
     """A sequence that a camera takes by itself.
@@ -119,6 +123,7 @@ class FrameSequence:
         self._bytes = 0
         self._came = 0
         self._error: CoreError | None = None
+        self._begun = False  # the camera was told to start
         self._delivered = False  # the camera has stopped; frames may be left in the core's buffer
         self._ended = False  # and none are left there
         self._waiters: list[Waiter] = []
@@ -148,19 +153,34 @@ class FrameSequence:
     def start(self) -> None:
         """Start the camera, and the thread; on the lane of the current camera."""
         core = self._port.core
-        self._port.make_current(self._label)
-        if self.count:
-            core.startSequenceAcquisition(self.count, 0.0, True)
-        else:
-            core.startContinuousSequenceAcquisition(0.0)
+        with self._lock:
+            if self._stop.is_set():
+                return
+            self._begun = True
+        try:
+            self._port.make_current(self._label)
+            if self.count:
+                core.startSequenceAcquisition(self.count, 0.0, True)
+            else:
+                core.startContinuousSequenceAcquisition(0.0)
+        except Exception as problem:
+            self._end(CoreError(self._label, self._goal(), str(problem)))
+            raise
         name = f"{THREAD_NAME} frames of {self._label}"
         threading.Thread(target=self._take_out, name=name, daemon=True).start()
+        if self._stop.is_set():  # what stopped it may have come before the camera had started
+            core.stopSequenceAcquisition(self._label)
 
     def stop(self) -> None:
         """Stop the camera, and end; what came before can still be taken. From any thread."""
-        self._stop.set()
+        with self._lock:
+            self._stop.set()
+            begun = self._begun
         self._room.set()
-        self._port.core.stopSequenceAcquisition(self._label)
+        if begun:
+            self._port.core.stopSequenceAcquisition(self._label)
+        else:
+            self._end(None)
 
     async def next(self) -> CoreFrame:
         """Return the next frame, when it is there.
@@ -169,6 +189,8 @@ class FrameSequence:
         ------
         CoreError
             When there will be none: the camera stopped, or its buffer overflowed.
+        SequenceStoppedError
+            When it was stopped with `stop`.
         """
         while (frame := self.take()) is None:
             with self._lock:
@@ -229,7 +251,8 @@ class FrameSequence:
 
     def _over(self) -> CoreError:
         what = f"deliver frame {self.taken + 1}"
-        return CoreError(self._label, what, f"the sequence of {self.count} frames has ended")
+        kind = SequenceStoppedError if self._stop.is_set() else CoreError
+        return kind(self._label, what, f"the sequence of {self.count} frames has ended")
 
     # -- on the thread ------------------------------------------------------------------------
 
@@ -239,6 +262,9 @@ class FrameSequence:
             error = self._follow()
         except Exception as problem:
             error = CoreError(self._label, self._goal(), str(problem))
+        self._end(error)
+
+    def _end(self, error: CoreError | None) -> None:
         with self._lock:
             self._error = error
             self._delivered = self._ended = True

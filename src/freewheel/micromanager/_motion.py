@@ -181,8 +181,8 @@ class Stage(CoreDevice, _Axis):
             label,
             "its position",
             get=lambda: float(core.getPosition(label)),
+            # Got again: what the core announces may come after a move that it was before.
             topics=[("position", label)],
-            convert=float,
             metadata=limited(core, label, "Position", {"units": "um", "precision": 3}),
         )
         mover = _Mover(port, label, lambda targets: core.setPosition(label, targets["z"]))
@@ -210,8 +210,7 @@ class XYAxis(_Axis):
             label,
             f"its {axis} position",
             get=lambda: float((core.getXPosition, core.getYPosition)[index](label)),
-            topics=[("xy", label)],
-            convert=lambda position: float(position[index]),
+            topics=[("xy", label)],  # got again, as of a stage of one axis
             metadata={"units": "um", "precision": 3},
         )
         self._follow(port, axis, mover, access)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ophyd_async.core import AsyncStatus, StandardReadable
 from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
+
+from ._errors import CoreError
+from ._frames import SequenceStoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from useq import MDAEvent
 
     from ._camera import Camera
-    from ._frames import FrameSequence
+    from ._frames import CoreFrame, FrameSequence
     from ._motion import Stage, XYStage
     from ._port import Port
 
@@ -59,8 +63,11 @@ class HardwareSequencer(StandardReadable):
         self._grouped: dict[int, SequencedEvent] = {}
         self._corrections: tuple[float, ...] = ()
         self._sequence: FrameSequence | None = None
+        self._stops = 0  # how often it was stopped
+        self._success = True  # whether the last stop was an ordinary end
         self._next = 0  # the event whose frame comes next
-        self._loaded: list[Callable[[], object]] = []  # what stops the triggered devices
+        self._armed = False  # whether devices were told, or are being told, to follow the camera
+        self._loaded: list[Callable[[], object]] = []  # what stops them; of the lane
         super().__init__(name=name)
 
     def claimed_devices(self) -> Sequence[Any]:
@@ -96,24 +103,41 @@ class HardwareSequencer(StandardReadable):
     @AsyncStatus.wrap
     async def prepare(self, value: tuple[Sequence[MDAEvent], Sequence[float]]) -> None:
         """Take the events of a batch, with what autofocus adds to the focus of each [um]."""
-        await self.stop()
+        await self._end()
         events, corrections = value
         self._events, self._corrections = tuple(events), tuple(corrections)
 
-    @AsyncStatus.wrap
-    async def set(self, value: int) -> None:
+    def set(self, value: int) -> AsyncStatus[None]:
         """Wait for the frame of an event of the batch.
 
         Raises
         ------
         CoreError
-            When the camera does not deliver it.
+            When the camera does not deliver it, or the hardware was stopped for a failure.
         """
+        return AsyncStatus(self._set(value, self._stops), name=self.name)
+
+    async def _set(self, value: int, stops: int) -> None:
+        frame: CoreFrame | None = None
+        with contextlib.suppress(SequenceStoppedError):  # also by who unstages the camera
+            frame = await self._frame(value, stops)
+        if self._stops == stops:
+            if frame is not None:
+                await self._show(value, frame)
+        elif not self._success:
+            raise CoreError(self._parts[0].label, f"take event {value}", "it was stopped")
+
+    async def _frame(self, value: int, stops: int) -> CoreFrame | None:
+        """Return the frame of an event; `None` if the hardware was stopped before."""
         if self._sequence is None or self._next != value:
-            await self._start(value)
+            await self._start(value, stops)
+        if self._stops != stops:
+            return None
         assert self._sequence is not None
+        return await self._sequence.next()
+
+    async def _show(self, value: int, frame: CoreFrame) -> None:
         camera, xy, focus = self._parts
-        frame = await self._sequence.next()
         event = self._events[value]
         self._next = value + 1
         camera.show(frame)
@@ -122,26 +146,36 @@ class HardwareSequencer(StandardReadable):
         if focus is not None and event.z_pos is not None:
             focus.show(event.z_pos + self._corrections[value])
         if self._next == len(self._events):
-            await self.stop()
+            await self._end()
 
     async def pause(self) -> None:
         """Stop the hardware; the engine calls it. The next `set` starts it again."""
         await self.stop()
 
     async def stop(self, success: bool = True) -> None:
-        """Stop the hardware, and forget what it was loaded with."""
+        """Stop the hardware, and forget what it was loaded with.
+
+        A `set` that waits for its frame fails, or is done without one if `success`.
+        """
+        self._stops += 1
+        self._success = success
+        await self._end()
+
+    async def _end(self) -> None:
         self._sequence = None
         await self._parts[0].end()
-        loaded, self._loaded = self._loaded, []
-        if loaded:
-            await self._call("end a sequence", lambda: [stop() for stop in loaded])
+        if self._armed:
+            # Behind what loads them, which goes on when who waits for it is cancelled.
+            await self._call("end a sequence", self._unload)
+            self._armed = False
 
     async def _call(self, what: str, work: Callable[[], Any]) -> Any:
         camera = self._parts[0]
         return await self._port.call(camera.label, what, work, lane=self._port.camera_lane)
 
-    async def _start(self, first: int) -> None:
-        await self.stop()
+    async def _start(self, first: int, stops: int) -> None:
+        """Start the hardware from an event on, unless it is stopped meanwhile."""
+        await self._end()
         events = self._events[first:]
         if not events:
             raise IndexError(f"{self.name} has no event {first}; it has {len(self._events)}")
@@ -149,10 +183,15 @@ class HardwareSequencer(StandardReadable):
         batch = self._grouped.get(id(events)) or await self._call(
             f"run {len(events)} events in hardware", lambda: self._combined(events)
         )
-        # Those that were started stop, even if one further on can't be.
+        if self._stops != stops:
+            return
+        self._armed = True  # those that were started stop, even if one further on can't be
         await self._call("load a sequence", lambda: self._load(batch, corrections))
-        self._sequence = await self._parts[0].begin(len(events))
-        self._next = first
+        if self._stops != stops:
+            return
+        sequence = await self._parts[0].begin(len(events))
+        if self._stops == stops:
+            self._sequence, self._next = sequence, first
 
     # -- on the lane of the current camera ----------------------------------------------------
 
@@ -184,6 +223,11 @@ class HardwareSequencer(StandardReadable):
             self._loaded.append(partial(core.stopPropertySequence, device, name))
             core.startPropertySequence(device, name)
         core.waitForSystem()
+
+    def _unload(self) -> None:
+        """Have the devices follow the camera no more."""
+        while self._loaded:
+            self._loaded.pop()()
 
     def _load_stages(self, batch: SequencedEvent, corrections: Sequence[float]) -> None:
         core = self._port.core

@@ -120,7 +120,10 @@ class WaitForActions:
     async def _wait(self, seconds: float | None) -> bool:
         """Wait until something is triggered; return whether the time ran out first."""
         if seconds is not None and seconds <= 0:
-            return self._hit() is None  # a live view that is behind asks so at each frame
+            # A live view that is behind asks so at each frame.
+            with self._core.under_way.waiting_safely():
+                await asyncio.sleep(0)
+            return self._hit() is None
         loop = self._core.loop
         waiter = self._waiter = loop.create_future()
         if self._hit():
