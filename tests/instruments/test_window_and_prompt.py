@@ -127,14 +127,15 @@ def test_a_window_whose_plan_waits_for_the_ioc(
 
     @run_decorator()
     def look() -> Any:
-        for _ in range(6):
+        for value in range(6):
+            yield from bps.mv(y, value)  # a reading would be the panel's, which watches it
             yield from bps.trigger_and_read([y])
 
     window = open_window(look, y)
     killed = kill_at_third_event(RE, ioc)
     window.controls.run()
     soon(killed.is_set)
-    assert RE.state == "running"
+    assert RE.state == "running", window.log.text
     assert "failed" not in window.log.text
     ioc.start()
     soon(lambda: "look completed" in window.log.text)
