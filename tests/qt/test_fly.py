@@ -67,7 +67,9 @@ def test_frames_are_shown_while_they_are_written(
     soon(lambda: len(picture.shown) > 10)
     assert not future.done()
     assert picture.image.frame.max() > 0
-    soon(lambda: picture.numbers[-1] == 400 and future.done())
+    soon(future.done)
+    future.result()
+    soon(lambda: picture.numbers[-1] == 400)
     assert picture.numbers == sorted(picture.numbers)
     np.testing.assert_array_equal(picture.image.frame, picture.last_in_file())
     # Pictures alone add no point, and the numbers are those of their points.
