@@ -51,6 +51,6 @@ def _soon(qtbot: Any) -> Callable[[Callable[[], Any]], None]:
     """Wait, with the window alive, until something is true."""
 
     def soon(condition: Callable[[], Any]) -> None:
-        qtbot.waitUntil(lambda: bool(condition()), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(condition()), timeout=30_000)
 
     return soon
