@@ -37,7 +37,7 @@ def run(checkout: Path, options: list[str]) -> int:
         path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         command = [
             *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "-q", "--no-header"),
-            *("-p", "resolved_engine", "-p", "no:cacheprovider", "tests"),
+            *("-p", "engine_in_place", "-p", "no:cacheprovider", "tests"),
             *options,
         ]
         environment = {**os.environ, "PYTHONPATH": path}

@@ -26,7 +26,7 @@ def command(options: list[str]) -> list[str]:
     parallel = ["-n", "2"] if find_spec("xdist") and "-n" not in options else []
     return [
         *(sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini")),
-        *("-p", "resolved_engine", "-q", "--no-header"),
+        *("-p", "engine_in_place", "-q", "--no-header"),
         *("-W", "ignore", "--disable-warnings", "--pyargs"),
         *parallel,
         *(options or []),

@@ -194,7 +194,7 @@ def test_a_blocking_engine_returns_results_and_raises() -> None:
         yield Msg("null")
         raise ValueError("mine")
 
-    with BlockingRunEngine() as RE:  # noqa: N806
+    with BlockingRunEngine(call_returns_result=True) as RE:  # noqa: N806
         assert RE(quick(1)).plan_result == 1
         with pytest.raises(ValueError, match="mine"):
             RE(failing())

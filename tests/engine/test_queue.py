@@ -155,7 +155,7 @@ def test_on_interruption_is_one_of_two(RE: Any) -> None:
 
 
 def test_a_blocking_engine_on_a_held_queue_says_why() -> None:
-    engine = BlockingRunEngine()
+    engine = BlockingRunEngine(call_returns_result=True)
     try:
         engine.queue.hold("the shutter is open")
         with pytest.raises(RuntimeError, match=r"(?s)the shutter is open.*RE.queue.release\(\)"):

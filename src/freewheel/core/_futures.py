@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from ._circles import Waiting, here
 from ._crossings import new_waiter, wake
@@ -75,6 +75,14 @@ class EngineFuture(Future[T]):
         future = cls(what, thread, hint, tells=tells)
         future.set_running_or_notify_cancel()
         return future
+
+    def __reduce__(self) -> NoReturn:
+        """Say what to do instead, where a program takes the future for what it stands for."""
+        raise TypeError(
+            f"The future of {self._what} cannot be pickled, for it belongs to this process. If a "
+            "program took it for the result: wait for it, as in RE(plan).result(), or give that "
+            "program RE.blocking, whose calls wait."
+        )
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the result and return it; from any thread but the engine's own.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import bluesky.run_engine
-from bluesky.run_engine import default_scan_id_source
+from bluesky.run_engine import MAX_DEPTH_EXCEEDED_ERR_MSG, default_scan_id_source
 from bluesky.suspenders import SuspenderBase
 
 from freewheel.background import Background, ClaimsLedger, ServiceKeeper
@@ -150,6 +152,18 @@ class EngineBase(BlueskyEngine):
 
     def _check_ready(self) -> None:
         self._life.check_ready()
+
+    def _check_call(self, metadata: Mapping[str, Any]) -> None:
+        """Refuse a call that could not be run; from `__call__` alone, which the warning skips."""
+        self._life.check_ready()
+        if "raise_if_interrupted" in metadata:
+            warnings.warn(
+                "'raise_if_interrupted' is taken as metadata, as every keyword argument is: a plan "
+                "that is interrupted always ends with RunEngineInterrupted.",
+                stacklevel=3,
+            )
+        if self.max_depth is not None:
+            _check_depth(self.max_depth)
 
     def _service_failed(self, error: ServiceFailedError) -> None:
         self._stop_everything(str(error))
@@ -486,6 +500,12 @@ class EngineBase(BlueskyEngine):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _check_depth(allowed: int) -> None:
+    depth = len(inspect.stack()) - 3
+    if depth > allowed:
+        raise RuntimeError(MAX_DEPTH_EXCEEDED_ERR_MSG.format(allowed, depth))
 
 
 def register_bound_command(

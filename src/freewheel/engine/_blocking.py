@@ -1,77 +1,164 @@
-"""The engine for programs that expect its calls to wait, as bluesky's do."""
+"""bluesky's engine to the letter: the engine for programs that expect its calls to wait."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, final
+
+from bluesky.run_engine import RunEngineResult, default_scan_id_source
 
 from freewheel.core import EngineState
 
 from ._base import EngineBase
-from ._bluesky import Request
+from ._bluesky import (
+    Request,
+    block_until,
+    default_managers,
+    interrupt_thread,
+    managed,
+    set_during_task,
+)
+from ._endings import panicked
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from bluesky.utils import DuringTask
+
     from freewheel.core import EngineFuture
 
-__all__ = ["BlockingRunEngine"]
-
-T = TypeVar("T")
+__all__ = ["BlockingRunEngine", "BlockingView"]
 
 
 class BlockingRunEngine(EngineBase):
-    """The same engine, whose calls wait for their futures.
+    """The same engine, whose calls wait: bluesky's engine, as far as a program can tell.
 
-    For hosts such as bluesky-queueserver and blueapi. ``RE(plan)`` and ``RE.resume()`` return the
-    result, or raise what the plan raised, or ``RunEngineInterrupted``. While one of them waits on
-    the main thread, Ctrl-C asks for a pause at the next checkpoint, and a second one pauses at
-    once. On the engine's own thread, where waiting could never end, ``RE(plan)`` and ``resume``
-    are refused, and the other calls do not wait. It takes the parameters of `RunEngine`.
+    For hosts such as bluesky-queueserver and blueapi, and for scripts written for bluesky's
+    engine. Constructor, return values and who waits when are bluesky's: ``RE(plan)`` and
+    ``RE.resume()`` wait for the plan; ``stop``, ``abort`` and ``halt`` wait for the end of a
+    paused plan, and return at once while it runs, with the uids of the runs so far. What a call
+    that is interrupted raises says what happened and how it goes on.
+
+    On the engine's own thread, where waiting could never end, ``RE(plan)`` and ``resume`` are
+    refused, and no other call waits.
+
+    Parameters
+    ----------
+    md, loop, preprocessors, md_validator, md_normalizer, scan_id_source
+        As for `RunEngine`.
+    context_managers : list of callable, optional
+        Called with the engine, and entered around each call that waits. By default bluesky's
+        ``SigintHandler``: Ctrl-C asks for a pause at the next checkpoint, a second one pauses at
+        once, and the eleventh halts the plan whatever it does. It is left out of calls on other
+        threads than the main one, where Python cannot install it.
+    during_task : bluesky.utils.DuringTask, optional
+        What waits. By default bluesky's, which runs Qt's loop for matplotlib's windows.
+    call_returns_result : bool, default: False
+        Whether calls return a ``RunEngineResult``, or the uids of the plan's runs.
     """
 
+    def __init__(
+        self,
+        md: dict[str, Any] | None = None,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        preprocessors: list[Callable[[Any], Any]] | None = None,
+        context_managers: list[Any] | None = None,
+        md_validator: Callable[[Any], Any] | None = None,
+        md_normalizer: Callable[[Any], Any] | None = None,
+        scan_id_source: Callable[[Any], Any] = default_scan_id_source,
+        during_task: DuringTask | None = None,
+        call_returns_result: bool = False,
+    ) -> None:
+        super().__init__(
+            md,
+            loop=loop,
+            preprocessors=preprocessors,
+            md_validator=md_validator,
+            md_normalizer=md_normalizer,
+            scan_id_source=scan_id_source,
+            call_returns_result=call_returns_result,
+        )
+        self._wait_with(context_managers, during_task)
+
+    def _wait_with(self, managers: list[Any] | None, during_task: DuringTask | None) -> None:
+        self.context_managers = default_managers() if managers is None else managers
+        set_during_task(self, during_task)
+
     def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> Any:
-        """Run a plan, wait for its end, and return its result.
+        """Run a plan, wait for its end, and return the uids of its runs, or its result.
 
         Raises
         ------
         RuntimeError
             If another plan runs or is paused: a queue would make the caller wait for ever.
+        RunEngineInterrupted
+            If the plan is paused, stopped, aborted or halted.
         """
         self._refuse_on_loop("RE(plan)")
-        self._life.check_ready()
-        return self._resolve(self._foreground.submit(plan, subs, metadata_kw, queue=False))
+        self._check_call(metadata_kw)
+        with managed(self, self.context_managers):
+            return self._resolve(self._foreground.submit(plan, subs, metadata_kw, queue=False))
 
     def resume(self) -> Any:
-        """Resume the paused plan, wait for its end, and return its result."""
+        """Resume the paused plan, wait for its end, and return what its call would."""
         self._refuse_on_loop("resume()")
         self._life.check_usable()
-        return self._resolve(self._foreground.resume())
+        with managed(self, self.context_managers):
+            return self._resolve(self._foreground.resume())
 
-    def request_pause(self, defer: bool = False) -> Any:
-        """Pause the plan; wait until it is paused, or with ``defer`` do not."""
+    def request_pause(self, defer: bool = False) -> None:
+        """Pause the plan, or with ``defer`` at its next checkpoint; do not wait for it.
+
+        Raises
+        ------
+        TransitionError
+            If there is no running plan.
+        """
         self._life.check_usable()
-        return self._resolve_off_loop(self._foreground.pause(defer))
+        self._foreground.pause(defer)
 
     def stop(self) -> Any:
-        """Stop the plan and wait for its clean-up."""
-        return self._end(Request.STOP)
+        """Stop the plan, with its clean-up; wait for that if it is paused.
+
+        Returns
+        -------
+        tuple of str, or RunEngineResult
+            The uids of its runs so far; with ``call_returns_result`` a result.
+
+        Raises
+        ------
+        TransitionError
+            If the engine is idle.
+        """
+        return self._end(Request.STOP, "success")
 
     def abort(self, reason: str = "") -> Any:
-        """Abort the plan and wait for its clean-up."""
-        return self._end(Request.ABORT, reason)
+        """Abort the plan, with its clean-up; otherwise as `stop`."""
+        return self._end(Request.ABORT, "abort", reason)
 
     def halt(self) -> Any:
-        """Halt the plan and wait for its end."""
-        return self._end(Request.HALT)
+        """Halt the plan, without its own clean-up; otherwise as `stop`."""
+        return self._end(Request.HALT, "abort")
 
     def stop_all(self, reason: str = "") -> Any:
         """Stop every device and end everything that runs; wait for that. See `RunEngine`."""
-        return self._resolve_off_loop(super().stop_all(reason))
-
-    def _end(self, kind: Request, reason: str | None = None) -> Any:
-        self._life.check_usable()
-        return self._resolve_off_loop(self._foreground.end(kind, reason))
-
-    def _resolve_off_loop(self, future: EngineFuture[T]) -> T | None:
+        future = super().stop_all(reason)
         return None if self._core.on_loop_thread() else future.result()
+
+    def _end(self, kind: Request, exit_status: str, reason: str = "") -> Any:
+        self._life.check_usable()
+        # As in bluesky a look, no lock: a plan that another thread pauses or resumes at this
+        # moment is ended in any case, and is waited for or not.
+        paused = self._core.states.now is EngineState.PAUSED
+        if not paused or self._core.on_loop_thread():
+            self._foreground.end(kind, reason)
+            uids = self._core.run_start_uids
+            if not self.call_returns_result:
+                return uids
+            return RunEngineResult(uids, self._core.no_value, exit_status, True, reason, None)
+        with managed(self, self.context_managers):
+            return self._resolve(self._foreground.end(kind, reason))
 
     def _refuse_on_loop(self, call: str) -> None:
         if self._core.on_loop_thread():
@@ -80,14 +167,43 @@ class BlockingRunEngine(EngineBase):
                 "own thread. Use freewheel.RunEngine, whose calls return futures."
             )
 
-    def _resolve(self, future: EngineFuture[T]) -> T:
-        interrupts = 0
-        while True:
+    def _resolve(self, future: EngineFuture[Any]) -> Any:
+        try:
+            block_until(self, future)
+        except KeyboardInterrupt:
+            self._get_out(future)
+        except Exception:
+            self._foreground.halt_if_running()
+            raise
+        return future.result()
+
+    def _get_out(self, future: EngineFuture[Any]) -> None:
+        """Give the prompt back to who hits Ctrl-C and no manager asks for a pause: it halts."""
+
+        def ended(seconds: float) -> bool:
             try:
-                return future.result()
-            except KeyboardInterrupt:
-                if future.done():
-                    raise  # the plan's own
-                interrupts += 1
-                if self._core.states.now is EngineState.RUNNING:
-                    self._foreground.pause(defer=interrupts == 1)
+                future.exception(seconds)
+            except TimeoutError:
+                return False
+            return True
+
+        self._foreground.halt_if_running()
+        if not ended(1.0) and not interrupt_thread(self._core.thread, ended):
+            self._core.states.change(EngineState.PANICKED)
+            raise panicked(self._core.plan_name)
+
+
+@final
+class BlockingView(BlockingRunEngine):
+    """A `RunEngine` seen as one whose calls wait: ``RE.blocking``.
+
+    It is the same engine: what is set on one is set on the other.
+    """
+
+    # Beside the shared attributes: how this one waits, and what it is a view of.
+    __slots__ = ("_during_task", "_viewed", "context_managers")
+
+    def __init__(self, engine: EngineBase) -> None:
+        self.__dict__ = engine.__dict__
+        self._viewed = engine  # an engine that nobody refers to is collected, and its loop ends
+        self._wait_with(None, None)

@@ -9,7 +9,7 @@ from bluesky.run_engine import RunEngineInterrupted
 if TYPE_CHECKING:
     from bluesky.run_engine import RunEngineResult
 
-__all__ = ["ended", "paused"]
+__all__ = ["ended", "panicked", "paused"]
 
 
 def paused(plan_name: str, more: str) -> RunEngineInterrupted:
@@ -37,3 +37,11 @@ def ended(plan_name: str, result: RunEngineResult, *, halted: bool) -> RunEngine
         how = "aborted, with its clean-up"
     why = f", because: {result.reason}" if result.reason else ""
     return RunEngineInterrupted(f"The plan {plan_name!r} was {how}{why}.")
+
+
+def panicked(plan_name: str) -> RunEngineInterrupted:
+    """Return the error for who has hit Ctrl-C until a plan that does not answer was given up."""
+    return RunEngineInterrupted(
+        f"The plan {plan_name!r}, or a document callback, holds the engine's thread and does not "
+        "answer a halt. The engine is panicked: it runs nothing any more. Restart the process."
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
+import sys
 from typing import TYPE_CHECKING, Any
 
-from bluesky.run_engine import MAX_DEPTH_EXCEEDED_ERR_MSG
-
 from ._base import EngineBase
+from ._blocking import BlockingView
 from ._bluesky import Request
+from ._hosts import refuse_host
 
 if TYPE_CHECKING:
     from freewheel.core import EngineFuture
@@ -80,19 +79,13 @@ class RunEngine(EngineBase):
         Raises
         ------
         TypeError
-            For something that is no plan.
+            For something that is no plan; and if bluesky-queueserver or blueapi calls, which
+            would take the future for a result. Give these ``RE.blocking``.
         EngineClosedError, ForkedProcessError
             If this engine cannot run anything any more.
         """
-        self._life.check_ready()
-        if "raise_if_interrupted" in metadata_kw:
-            warnings.warn(
-                "'raise_if_interrupted' is taken as metadata, as every keyword argument is: a plan "
-                "that is interrupted always ends its future with RunEngineInterrupted.",
-                stacklevel=2,
-            )
-        if self.max_depth is not None:
-            _check_depth(self.max_depth)
+        self._check_call(metadata_kw)
+        refuse_host(sys._getframe(1))  # noqa: SLF001 - inspect's way takes ten times as long
         return self._foreground.submit(plan, subs, metadata_kw, queue=True)
 
     def request_pause(self, defer: bool = False) -> EngineFuture[None]:
@@ -170,8 +163,11 @@ class RunEngine(EngineBase):
         self._life.check_usable()
         return self._foreground.end(Request.HALT)
 
+    @property
+    def blocking(self) -> BlockingView:
+        """The same engine, seen as one whose calls wait, as bluesky's do: for hosts and scripts.
 
-def _check_depth(allowed: int) -> None:
-    depth = len(inspect.stack()) - 2
-    if depth > allowed:
-        raise RuntimeError(MAX_DEPTH_EXCEEDED_ERR_MSG.format(allowed, depth))
+        An instance of bluesky's class and of `BlockingRunEngine`. What is set on it is set here.
+        Its calls return what this engine's futures end with.
+        """
+        return BlockingView(self)

@@ -58,14 +58,14 @@ class Jobs:
     # -- engines ------------------------------------------------------------------------------
 
     def engines(self) -> Mapping[str, EngineView]:
-        """Return the engines of the namespace by name; each once."""
+        """Return the engines of the namespace by name; each once, whatever its views."""
         found: dict[str, EngineView] = {}
         for name, value in list(self.shell.user_ns.items()):
             if (
                 is_engine(value)
                 and not name.startswith("_")
                 and not value.closed
-                and not any(value is known for known in found.values())
+                and not any(value.events is known.events for known in found.values())
             ):
                 found[name] = value
         return found

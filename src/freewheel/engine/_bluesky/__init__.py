@@ -11,6 +11,13 @@ from ._registry import Command, Handler, UnknownCommandError
 from ._requests import Request, Requests
 from ._stack import close_plan
 from ._wait_for import wait_for
+from ._waiting import (
+    block_until,
+    default_managers,
+    interrupt_thread,
+    managed,
+    set_during_task,
+)
 
 __all__ = [
     "BlueskyEngine",
@@ -26,10 +33,15 @@ __all__ = [
     "Requests",
     "Suspension",
     "UnknownCommandError",
+    "block_until",
     "close_plan",
+    "default_managers",
     "inside_of",
+    "interrupt_thread",
     "loop_threads",
+    "managed",
     "plan_name",
     "remember_call_sites",
+    "set_during_task",
     "wait_for",
 ]

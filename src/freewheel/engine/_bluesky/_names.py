@@ -56,6 +56,7 @@ PRIVATE_NAMES: Final = (
     # What bluesky's commands keep on the engine, and the core looks at.
     PrivateName(_ENGINE, "_loop", "the constructor is given a stand-in"),
     PrivateName(_ENGINE, "_th", "as _loop; hosts look at it"),
+    PrivateName(_ENGINE, "_during_task", "what a blocking engine waits with; hosts replace it"),
     PrivateName(_ENGINE, "_command_registry", "commands are made when they are asked for"),
     PrivateName(_ENGINE, "_UNCACHEABLE_COMMANDS", "what a rewind does not repeat"),
     PrivateName(_ENGINE, "_rewindable_flag", "asked for each message"),
