@@ -23,6 +23,7 @@ from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache, HasClaims
 from ._snapshot import EngineSnapshot, OfferedAction
+from ._snapshot_json import TaskPicture
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
 from ._view import (
@@ -85,6 +86,7 @@ __all__ = [
     "Status",
     "StatusCallback",
     "StatusTimeoutError",
+    "TaskPicture",
     "Tick",
     "UnknownStatusFailure",
     "WaitTimeoutError",

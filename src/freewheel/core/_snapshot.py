@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._snapshot_json import SNAPSHOT_SCHEMA, fields_from_json, fields_to_json
+from ._states import EngineState
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
+    from ._latch import SRLatch
     from ._progress import Progress
-    from ._states import EngineState
 
 __all__ = ["EngineSnapshot", "OfferedAction"]
 
@@ -23,10 +27,31 @@ class OfferedAction(NamedTuple):
         The plan, or the background task, that offers it.
     name : str
         The action.
+    description : str
+        A sentence about it, for a tooltip.
+    togglable : bool
+        Whether it stays on until it is switched off.
+    toggle_states : tuple of two str
+        How the two states of a togglable action are called, on first.
+    is_on : bool
+        Whether its latch is set.
     """
 
     plan: str
     name: str
+    description: str = ""
+    togglable: bool = False
+    toggle_states: tuple[str, str] = ("On", "Off")
+    is_on: bool = False
+
+    @classmethod
+    def of_latch(cls, plan: str, name: str, latch: SRLatch) -> Self:
+        """Return what ``plan`` offers with a latch, under a name."""
+        action = latch.action
+        if action is None:
+            return cls(plan, name, is_on=latch.is_set())
+        states = action.toggle_states
+        return cls(plan, name, action.description, action.togglable, states, latch.is_set())
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,7 @@ class EngineSnapshot:
     claims : Mapping
         Who holds which device.
     actions : tuple of OfferedAction
-        The actions on offer: plan and name of each.
+        The actions on offer: plan, name and label of each.
     progress : tuple
         The progress of all scopes.
     queue_held : str or None
@@ -67,3 +92,37 @@ class EngineSnapshot:
     progress: tuple[Progress, ...]
     queue_held: str | None = None
     service_failed: str | None = None
+
+    def to_json(self) -> str:
+        """Return it as JSON: names instead of objects, as `json_schema` says.
+
+        The text names its format and its version. Newer freewheels read older versions.
+        """
+        return fields_to_json(vars(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> EngineSnapshot:
+        """Return the snapshot that `to_json` wrote, in this or in an older version.
+
+        The background tasks are `TaskPicture`: what was written of them.
+
+        Raises
+        ------
+        ValueError
+            For what is no such text, or one of a newer version.
+        """
+        found = fields_from_json(text)
+        found["state"] = EngineState(found["state"])
+        found["actions"] = tuple(_action(each) for each in found["actions"])
+        return cls(**found)
+
+    @staticmethod
+    def json_schema() -> Mapping[str, Any]:
+        """Return the JSON Schema of what `to_json` writes."""
+        return SNAPSHOT_SCHEMA
+
+
+def _action(found: Mapping[str, Any]) -> OfferedAction:
+    known = {key: found[key] for key in OfferedAction._fields if key in found}
+    known["toggle_states"] = tuple(known["toggle_states"])
+    return OfferedAction(**known)

@@ -130,9 +130,9 @@ class ActionBoard:
         """Return what is on offer, and by which plan, in the order of the offers."""
         with self._lock:
             return tuple(
-                OfferedAction(offer.plan, name)
+                OfferedAction.of_latch(offer.plan, name, latch)
                 for offer in self._offers.values()
-                for name in offer.events
+                for name, latch in offer.events.items()
             )
 
     def change(self, name: str, to: bool, plan: str | None = None) -> None:
