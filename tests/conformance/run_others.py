@@ -52,7 +52,7 @@ PROGRAMS = {
             "tests/unit_tests/service/test_interface.py",
             "tests/unit_tests/service/test_runner.py",
         ),
-        ("tests", "src/blueapi/startup"),
+        ("tests",),
     ),
     "ophyd-async": Program(
         "ophyd-async",
@@ -99,7 +99,7 @@ def outcomes(program: Program, source: Path, engine: str) -> dict[str, str]:
         command = [
             *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "-q", "--no-header", "--tb=line"),
             *("-p", "engine_in_place", "-p", "no:cacheprovider", "-p", "no:freewheel"),
-            *("-W", "ignore", "--import-mode=importlib", "--junitxml=report.xml"),
+            *("-W", "ignore", "--junitxml=report.xml"),
             *program.tests,
         ]
         environment = {
