@@ -1,0 +1,227 @@
+"""A real queueserver as a process, and who listens to what it publishes."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from freewheel.testing import free_port
+
+START_UP = """
+    import asyncio
+    import numpy as np
+    from bluesky.plan_stubs import null, sleep
+    from bluesky.utils import Msg
+    from ophyd.sim import det, motor
+    from freewheel import Action
+    from freewheel.plan_stubs import background, wait_for_action
+    from freewheel.hosts.queueserver import *
+
+    class Camera:
+        name = "camera"
+        parent = None
+
+        def read(self):
+            return {"camera_image": {"value": np.arange(12.0).reshape(3, 4), "timestamp": 0.0}}
+
+        def describe(self):
+            return {"camera_image": {"source": "here", "dtype": "array", "shape": [3, 4]}}
+
+        def read_configuration(self):
+            return {}
+
+        describe_configuration = read_configuration
+
+    camera = Camera()
+    publisher = publish_state("{state}")
+
+    def quick(value=None):
+        yield Msg("open_run")
+        yield Msg("create", None, name="primary")
+        yield Msg("read", camera)
+        yield Msg("save")
+        yield Msg("close_run")
+        return value
+
+    def failing():
+        yield Msg("null")
+        raise ValueError("mine")
+
+    def waiting():
+        yield Msg("open_run")
+        yield Msg("checkpoint")
+        action = Action(name="go", description="Let it end.", togglable=True)
+        name, latch = yield from wait_for_action(action)
+        yield Msg("close_run")
+
+    def fw_worker_pid():
+        import os
+        return os.getpid()
+
+    def endless(device=None):
+        while True:
+            yield Msg("checkpoint")
+            yield Msg("sleep", None, 0.01)
+"""
+
+
+class Process:
+    """A process whose lines are kept, and can be waited for."""
+
+    def __init__(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
+        self._reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._news:
+                self.lines.append(line)
+                self._news.notify_all()
+
+    def wait_for(self, text: str, timeout: float = 60) -> None:
+        with self._news:
+            found = self._news.wait_for(lambda: any(text in line for line in self.lines), timeout)
+        assert found, "".join(self.lines)
+
+    def end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+class Server:
+    """A queueserver, and what clients do with it."""
+
+    def __init__(self, folder: Path, redis_port: int, kernel: bool, start_up: str) -> None:
+        from freewheel.hosts.queueserver import permissions_file
+
+        control, info, self.state_port = free_port(), free_port(), free_port()
+        self.state = f"tcp://127.0.0.1:{self.state_port}"
+        script = folder / "startup.py"
+        script.write_text(textwrap.dedent(start_up).replace("{state}", self.state))
+        (folder / "ipython").mkdir()  # the kernel makes its profile there, but not the folder
+        permissions = folder / "permissions.yaml"
+        shutil.copy(permissions_file(), permissions)
+        self._process = Process(
+            [
+                str(Path(sys.executable).with_name("start-re-manager")),
+                f"--startup-script={script}",
+                f"--user-group-permissions={permissions}",
+                f"--existing-plans-devices={folder / 'existing.yaml'}",
+                "--update-existing-plans-devices=ENVIRONMENT_OPEN",
+                f"--zmq-control-addr=tcp://127.0.0.1:{control}",
+                f"--zmq-info-addr=tcp://127.0.0.1:{info}",
+                f"--redis-addr=127.0.0.1:{redis_port}",
+                f"--redis-name-prefix=fw_{control}",
+                f"--use-ipython-kernel={'ON' if kernel else 'OFF'}",
+                f"--ipython-dir={folder / 'ipython'}",
+                "--keep-re",
+            ],
+            {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            self._open(control, info)
+        except BaseException:
+            self._process.end()
+            raise
+
+    def _open(self, control: int, info: int) -> None:
+        from bluesky_queueserver_api.zmq import REManagerAPI
+
+        self._process.wait_for("Starting ZMQ server at")
+        self.api = REManagerAPI(
+            zmq_control_addr=f"tcp://127.0.0.1:{control}", zmq_info_addr=f"tcp://127.0.0.1:{info}"
+        )
+        self.api.environment_open()
+        self.api.wait_for_idle(timeout=90)
+        assert self.api.status()["worker_environment_exists"], "".join(self._process.lines)
+
+    def until(self, condition: Callable[[dict[str, Any]], bool], timeout: float = 30) -> None:
+        """Wait until the manager's status is as wanted: it tells of it when it is asked."""
+        from bluesky_queueserver_api import WaitMonitor
+
+        self.api.wait_for_condition(condition, timeout=timeout, monitor=WaitMonitor())
+
+    def run(self, name: str, *args: Any) -> None:
+        from bluesky_queueserver_api import BPlan
+
+        self.api.item_execute(BPlan(name, *args))
+
+    def last(self) -> dict[str, Any]:
+        """The last entry of the history."""
+        found: dict[str, Any] = self.api.history_get()["items"][-1]["result"]
+        return found
+
+    def call(self, function: str, /, *args: Any, group: str = "primary", **kwargs: Any) -> Any:
+        """Call a function in the worker, beside what runs there."""
+        from bluesky_queueserver_api import BFunc
+
+        answer = self.api.function_execute(
+            BFunc(function, *args, **kwargs), run_in_background=True, user_group=group
+        )
+        uid = answer["task_uid"]
+        self.api.wait_for_completed_task(uid, timeout=30)
+        result = self.api.task_result(uid)["result"]
+        if not result["success"]:
+            raise RuntimeError(result["msg"])
+        return result["return_value"]
+
+    def close(self) -> None:
+        self.api.close()
+        self._process.end()
+        import zmq
+
+        for thing in gc.get_objects():  # queueserver's clients leave theirs open
+            if isinstance(thing, zmq.Context) and not thing.closed:
+                thing.destroy(linger=0)
+
+
+class Listener:
+    """Hears the published state of an engine."""
+
+    def __init__(self, address: str) -> None:
+        import zmq
+
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.set(zmq.RCVTIMEO, 30_000)
+        self._socket.connect(address)
+        self._socket.subscribe(b"fw.state")
+
+    def hear(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the first state that is as wanted."""
+        while True:
+            topic, text = self._socket.recv_multipart()
+            assert topic == b"fw.state"
+            found: dict[str, Any] = json.loads(text)
+            if condition(found):
+                return found
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
