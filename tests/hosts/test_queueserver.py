@@ -14,7 +14,7 @@ from queueservers import Server
 
 pytest.importorskip("bluesky_queueserver_api")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
 def idle(status: dict[str, Any]) -> bool:
