@@ -139,10 +139,12 @@ def test_a_task_that_pauses_comes_back_when_the_foreground_plan_ends(
     def snapshot() -> Any:
         yield from trigger(camera, wait=True)
         yield from checkpoint()
-        return task.status
+        return task.status, task.standing
 
-    assert run(engine, snapshot()) is TaskStatus.PAUSED
+    standing = "paused, waits for 'camera', which 'snapshot' holds"
+    assert run(engine, snapshot()) == (TaskStatus.PAUSED, standing)
     log.wait_for("task turns", log.entries.count("task turns") + 2)
+    assert task.standing == "running"
     assert engine.claims[camera] == "live"
     engine.background.cancel("live")
     task.result(10)

@@ -127,6 +127,8 @@ def test_the_help_of_a_plan(within: Any, plans: Path) -> None:
     assert "--eye device What looks. (one of: eye, lift) (required)" in lines
     assert "--time number [s] For how long. (default: 0.5)" in lines
     assert "--mode choice (one of: quick, slow) (default: quick)" in lines
+    ran = within.run("run", f"{plans}:typed", "--help")
+    assert "(no device is on offer: --sim and --devices offer some)" in " ".join(ran.stdout.split())
     ran = within.run("run", f"{plans}:untyped", "-h")
     assert "--num (default: 3)" in " ".join(ran.stdout.split())
     ran = within.run("run", f"{plans}:asking", "--help")

@@ -122,6 +122,7 @@ def test_subs_and_metadata_are_of_the_one_call(RE: Any) -> None:
     RE(run(), lambda name, doc: seen.append((name, doc)), sample="gold").result(T)
     assert [name for name, _ in seen] == ["start", "stop"]
     assert seen[0][1]["sample"] == "gold"
+    RE.background.launch(run()).result(T)
     RE(run()).result(T)
     assert len(seen) == 2
 

@@ -194,7 +194,7 @@ def test_a_parameter_without_annotation_or_default_is_refused() -> None:
     def bare(thing) -> MsgGenerator[None]:  # type: ignore[no-untyped-def]
         yield from ()
 
-    with pytest.raises(UnresolvableAnnotationError, match="annotate it"):
+    with pytest.raises(UnresolvableAnnotationError, match=r"'thing' has no annotation.*annotate"):
         create_plan_spec(bare, {})
 
 

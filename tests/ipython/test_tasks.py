@@ -58,7 +58,7 @@ def test_the_queue_is_held_and_released(ipython: Any) -> None:
     ipython.run("%hold lunch", "nothing new starts")
     ipython.run("f = RE(bp.count([scope.temperature]))")
     ipython.run("%jobs", r"queue held  lunch \(%release frees it\)")
-    ipython.run("%release", "Released")
+    ipython.run("%release", r"Released: count\.")
     ipython.run("f.outcome.result().exit_status", "success")
 
 

@@ -12,7 +12,7 @@ from freewheel.core import ResourceConflictError
 from freewheel.core._devices import checked_devices, device_name, quoted_name
 
 from ._errors import warn
-from ._life import LENT
+from ._life import CONFLICT, LENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -252,13 +252,13 @@ class Conflicts:
         for lender in lenders:
             life = self._roster.life_of(lender)
             if life is not None:
-                life.let_go("conflict")
+                life.let_go(CONFLICT)
 
     def _give_back_unclaimed(self, holder: Holder) -> None:
         """Give back what ``holder`` has borrowed without having claimed it."""
         for life in self._roster.alive:
-            if life.rests_for("conflict") and self._claims.give_back(holder, life.task):
-                life.let_go("conflict")
+            if life.rests_for(CONFLICT) and self._claims.give_back(holder, life.task):
+                life.let_go(CONFLICT)
 
     def give_back_to(self, lives: Iterable[Life], holder: Holder) -> None:
         """Give back what tasks have lent to a plan that is about to wait for them.
@@ -270,10 +270,10 @@ class Conflicts:
         """
         claims = self._claims
         for life in lives:
-            if not life.rests_for("conflict"):
+            if not life.rests_for(CONFLICT):
                 continue
             lent = [device for device in claims if claims.lends(life.task, device)]
             if claims.give_back(holder, life.task):
-                life.let_go("conflict")
+                life.let_go(CONFLICT)
             elif lent:
                 raise ResourceConflictError(lent[0], holder, life.task)

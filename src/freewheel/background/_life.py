@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from freewheel.core import EngineFuture, WaitTimeoutError
 from freewheel.core._circles import Party, be
-from freewheel.core._devices import device_name
+from freewheel.core._devices import device_name, quoted_name
 from freewheel.core._errors import unasked_cancellation
 from freewheel.core._tracebacks import from_the_plan
 
@@ -36,6 +36,8 @@ _log = logging.getLogger("freewheel")
 OnConflict: TypeAlias = Literal["cancel", "pause", "error"]
 #: The reason to rest of a task whose devices somebody else has.
 LENT: Final = "lent"
+#: That of one which has given way to a plan that needs one of its devices.
+CONFLICT: Final = "conflict"
 _AT_REST: Final = (TaskStatus.PAUSED, TaskStatus.SUSPENDED)
 #: Seconds between the last request to end and giving up; see `Life.cancel`.
 LAST_GRACE: Final = 1.0
@@ -312,6 +314,7 @@ class Life:
     ) -> None:
         self.value, self.error = value, error
         self._inside.status = status
+        self._inside.waits_for = ""
         if not self._abandoned:
             self._inside.requests = None
         self._owner.ended(self)
@@ -359,6 +362,8 @@ class Life:
         If somebody has taken a device meanwhile, it goes on when it has that back.
         """
         self._reasons -= {reason}
+        if reason == CONFLICT and self._inside.waits_for:
+            self.waits("")
         if self._rests and not self._reasons and not self._cancel_asked:
             # First this, and then the look: a hand that comes in between is refused, or seen.
             self._inside.goes_on = True
@@ -442,7 +447,7 @@ class Life:
     async def yield_device(self, borrower: Holder, device: Any) -> bool:
         """Rest, and lend ``device`` to the foreground; return whether it is free for it now."""
         try:
-            await self.hold("conflict")
+            await self.hold(CONFLICT)
             # Shielded, for a device is not to be left half unstaged.
             await asyncio.shield(
                 self._commons.spawner.spawn(
@@ -452,14 +457,15 @@ class Life:
         except BaseException:
             # The foreground plan was paused or stopped while it waited for this.
             if not self._commons.claims.lends(self.task, device):
-                self.let_go("conflict")
+                self.let_go(CONFLICT)
             raise
         if self.over:
             return True
         if not self.rests:
-            self.let_go("conflict")
+            self.let_go(CONFLICT)
             return False
         self._commons.claims.lend(self.task, borrower, device)
+        self.waits(f"{quoted_name(device)}, which {quoted_name(borrower)} holds")
         return True
 
 

@@ -163,7 +163,7 @@ class BackgroundTask:
 
     @property
     def waits_for(self) -> str:
-        """The device that it waits for while it runs, and who has it; empty if for none."""
+        """The device that it waits for, or has given up to a plan, and who has it; or empty."""
         return self._inside.waits_for
 
     @property

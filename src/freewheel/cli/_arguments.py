@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -234,6 +234,9 @@ def plan_help(usage: str, function: Any, devices: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+_NO_DEVICE: Final = "(no device is on offer: --sim and --devices offer some)"
+
+
 def _row(parameter: ParamDescription) -> tuple[str, str, str]:
     """Return name, kind and text of a parameter."""
     kind = str(parameter.field)
@@ -244,7 +247,7 @@ def _row(parameter: ParamDescription) -> tuple[str, str, str]:
     texts = [" ".join(parameter.docs.split())]
     if parameter.choices is not None:
         shown = ", ".join(str(getattr(each, "name", each)) for each in parameter.choices)
-        texts.append(f"(one of: {shown or 'there is none'})")
+        texts.append(f"(one of: {shown})" if shown else _NO_DEVICE)
     if parameter.required:
         texts.append("(required)")
     elif parameter.has_default and parameter.default is not None:

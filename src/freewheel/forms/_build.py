@@ -199,7 +199,7 @@ def _refusal(parameter: Parameter, annotation: Any) -> tuple[str, Any, str]:
             "the name is not known when the plan runs: import it outside of 'if TYPE_CHECKING'",
         )
     if annotation is Parameter.empty:
-        return name, "nothing", "annotate it, or give it a default"
+        return name, annotation, "annotate it, or give it a default"
     return name, annotation, ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class UnresolvableAnnotationError(TypeError):
             "sequence of one of these"
         )
         super().__init__(
-            f"plan {plan_name!r}: the parameter {param_name!r} is annotated with "
-            f"{describe_annotation(annotation)}, which no form can show; {self.reason}"
+            f"plan {plan_name!r}: the parameter {param_name!r} {_shortcoming(annotation)}; "
+            f"{self.reason}"
         )
 
 
@@ -66,6 +67,12 @@ class InvalidArgumentsError(ValueError):
         self.problems = dict(problems)
         listed = "; ".join(f"{name}: {problem}" for name, problem in self.problems.items())
         super().__init__(f"plan {plan_name!r} cannot take these arguments: {listed}")
+
+
+def _shortcoming(annotation: Any) -> str:
+    if annotation is Parameter.empty:
+        return "has no annotation, so that no form can show it"
+    return f"is annotated with {describe_annotation(annotation)}, which no form can show"
 
 
 def describe_annotation(annotation: Any) -> str:

@@ -48,12 +48,12 @@ class QueueMagics(Magics):
         engine = self._jobs.engine()
         if engine.queue.held is None:
             raise UsageError("The queue is not held.")
-        waiting = len(engine.queued)
+        waiting = [call.plan_name for call in engine.queued]
         try:
             engine.queue.release()
         except ServiceFailedError as error:
             raise UsageError(str(error)) from None
-        say(f"Released; {waiting} {'waits' if waiting == 1 else 'wait'} no longer.")
+        say(f"Released: {', '.join(waiting) or 'no plan was waiting'}.")
 
     @line_magic
     def stop_all(self, line: str) -> None:

@@ -249,14 +249,18 @@ class EngineCore:
         self._metadata.clear()
         self._start_uids.clear()
         self.devices.forget()
-        while self._temporary:
-            self.engine.unsubscribe(self._temporary.pop())
+        self.unsubscribe_for_plan()
 
     def subscribe_for_plan(self, subs: Mapping[str, list[Callable[..., Any]]]) -> None:
         """Subscribe for the documents of the plan that begins."""
         for name, funcs in subs.items():
             for func in funcs:
                 self._temporary.add(self.engine.subscribe(func, name))
+
+    def unsubscribe_for_plan(self) -> None:
+        """End the subscriptions of the plan, which has ended; a task goes on without them."""
+        while self._temporary:
+            self.engine.unsubscribe(self._temporary.pop())
 
     @property
     def run_start_uids(self) -> tuple[str, ...]:

@@ -178,6 +178,7 @@ class PlanRun:
         self.phase = Phase.CLEAN_UP
         self._core.plan_has_ended()
         failure = await CleanUp(self._core, self).run(reason or self.reason)
+        self._core.unsubscribe_for_plan()
         forget_plan(self._start.plan)
         if error is None:
             error = failure
