@@ -83,4 +83,4 @@ def test_a_status_in_words() -> None:
     assert status_text(PlanStatus.RUNNING) == "running"
     assert status_text(PlanStatus.FAILED, ValueError("x")) == "failed: ValueError"
     assert status_text(PlanStatus.FAILED) == "failed"
-    assert status_text(PlanStatus.RESUMED) == "paused, then resumed or ended"
+    assert status_text(PlanStatus.RESUMED) == "was paused, and goes on"

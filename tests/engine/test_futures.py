@@ -254,7 +254,7 @@ def test_the_status_of_a_plan_that_is_paused_and_resumed(RE: Any, gate: Any) -> 
     assert future.status is PlanStatus.PAUSED
     resumed = RE.resume()
     assert future.status is PlanStatus.RESUMED
-    assert "paused, then resumed" in repr(future)
+    assert "was paused, and goes on" in repr(future)
     gate.open()
     resumed.result(T)
     assert future.status is resumed.status is PlanStatus.COMPLETED

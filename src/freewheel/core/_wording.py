@@ -32,7 +32,7 @@ def status_text(status: PlanStatus, failure: BaseException | None = None) -> str
     if status == PlanStatus.FAILED and failure is not None:
         return f"failed: {type(failure).__name__}"
     if status == PlanStatus.RESUMED:
-        return "paused, then resumed or ended"
+        return "was paused, and goes on"
     return str(status)
 
 
