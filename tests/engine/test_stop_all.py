@@ -305,6 +305,19 @@ def test_devices_of_plans_that_have_ended_are_stopped_too(RE: Any, log: list[str
     assert not axis.moving
 
 
+def test_a_task_that_is_started_meanwhile_is_ended_and_told_of(
+    RE: Any, log: list[str], caplog: Any
+) -> None:
+    caplog.set_level(logging.WARNING, "freewheel")
+    with Blocked(RE):
+        stopped = RE.stop_all()
+        task = RE.background.launch(moving(Axis("axis", log), log), name="late")
+    assert task.result(T) is None
+    assert task.status is TaskStatus.CANCELLED
+    assert stopped.result(T) is None
+    assert "'late' is aborted" in caplog.text
+
+
 def test_a_service_that_ends_ends_everything(RE: Any, log: list[str]) -> None:
     axis, own = Axis("launched", log), Axis("plan", log)
     fire = threading.Event()

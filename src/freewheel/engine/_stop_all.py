@@ -175,6 +175,9 @@ class StopAll:
 
     def _cancel_tasks(self, reason: str) -> tuple[Any, ...]:
         lives = self._background.roster.alive
+        going = ", ".join(repr(life.task.name) for life in lives if not life.ending)
+        if going:
+            _log.warning("Stop all: the background %s is aborted, as all that runs.", going)
         for life in lives:
             life.cancel("abort", reason, TASK_GRACE)
         return lives
