@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from freewheel.cli._micromanager import sequence_plan
 from freewheel.forms import find_plans
@@ -70,6 +70,41 @@ def test_a_change_made_elsewhere_is_shown(window: Any, core: CMMCorePlus, soon: 
     core.setPosition("Z", 7.5)
     labels = window.devices.rows["z"].findChildren(QLabel)
     soon(lambda: any("7.5" in label.text() for label in labels))
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "shown"),
+    [
+        ("channel_group", "FITC", "FITC"),
+        ("objective", "Nikon 20X Plan Fluor ELWD", "Nikon 20X Plan Fluor ELWD"),
+        ("led_shutter", "Open", "Open"),
+        ("xy.x", 30.0, "30"),
+    ],
+)
+def test_what_takes_a_name_or_has_axes_is_moved_by_hand(
+    window: Any, soon: Any, name: str, target: Any, shown: str
+) -> None:
+    soon(lambda: name in window.devices.rows)
+    row = window.devices.rows[name]
+    row.set_target(target)
+    row.findChild(QPushButton, "go").click()
+    soon(lambda: row.findChild(QLabel, "readback").text() == shown or row.problem)
+    assert row.problem == ""
+
+
+def test_a_property_takes_a_text(window: Any, core: CMMCorePlus, soon: Any) -> None:
+    name = "camera.properties.AsyncPropertyLeader"
+    soon(lambda: name in window.devices.rows)
+    row = window.devices.rows[name]
+    row.set_value("follow me")
+    row.findChild(QPushButton, "set").click()
+    soon(lambda: row.findChild(QLabel, "readback").text() == "follow me" or row.problem)
+    assert core.getProperty("Camera", "AsyncPropertyLeader") == "follow me"
+
+
+def test_long_names_push_no_button_out_of_the_panel(window: Any, soon: Any) -> None:
+    soon(lambda: "camera.properties.ReadNoise_electrons" in window.devices.rows)
+    soon(lambda: window.devices.width() <= window.devices.parentWidget().width())
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import maybe_await
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import (
     QComboBox,
     QGroupBox,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -36,6 +38,29 @@ if TYPE_CHECKING:
 __all__ = ["DevicePanel", "MotorRow", "SettingRow"]
 
 
+class _ShortLabel(QLabel):
+    """A line that is shortened where there is no room for it; the tooltip has all of it.
+
+    A long name, or a long value, is not to push what can be pressed out of the panel.
+    """
+
+    def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's spelling
+        """Take a few letters' room at least."""
+        return QSize(62, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's spelling
+        """Show a text."""
+        super().setText(text)
+        self.setToolTip(text)
+
+    def paintEvent(self, _: Any) -> None:  # noqa: N802 - Qt's spelling
+        """Draw what fits."""
+        room = self.contentsRect()
+        middle = Qt.TextElideMode.ElideMiddle
+        text = self.fontMetrics().elidedText(self.text(), middle, room.width())
+        QPainter(self).drawText(room, int(self.alignment()), text)
+
+
 class _Row(QWidget):
     """A name, what the device reads now, and what is to be done with it.
 
@@ -49,10 +74,10 @@ class _Row(QWidget):
         super().__init__(parent)
         self._bridge, self._device = bridge, device
         self.setObjectName(f"device:{name}")
-        self._name = QLabel(name)
-        self._readback = QLabel("-")
+        self._name, self._readback = _ShortLabel(), _ShortLabel()
+        self._name.setText(name)
+        self._readback.setText("-")
         self._readback.setObjectName("readback")
-        self._readback.setMinimumWidth(62)
         self._readback.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._status = QLabel("")
         self._status.setObjectName("status")
@@ -194,6 +219,7 @@ class MotorRow(_Row):
         kind = _datatype_of(motor)
         self._editor = _editor_for(kind)
         self._editor.setObjectName("target")
+        self._first = True
         self._parts = QWidget()
         parts = QHBoxLayout(self._parts)
         parts.setContentsMargins(0, 0, 0, 0)
@@ -203,8 +229,7 @@ class MotorRow(_Row):
         go.clicked.connect(self.move)
         parts.addWidget(go)
         self._line.addWidget(self._parts)
-        if isinstance(self._editor, NumberField):
-            self._editor.lineEdit().returnPressed.connect(self.move)
+        _on_return(self._editor, self.move)
         stop = _button("Stop")
         stop.setObjectName("stop")
         stop.setEnabled(hasattr(motor, "stop"))
@@ -213,6 +238,12 @@ class MotorRow(_Row):
         self.guard = ClaimGuard(bridge, motor, self._parts)
         self._subscribe(getattr(motor, "user_readback", None) or getattr(motor, "readback", motor))
 
+    def _show_value(self, value: Any) -> None:
+        super()._show_value(value)
+        if self._first and isinstance(self._editor, QComboBox):
+            _write(self._editor, value)
+        self._first = False
+
     def set_target(self, target: Any) -> None:
         """Fill in where `move` goes."""
         _write(self._editor, target)
@@ -220,7 +251,7 @@ class MotorRow(_Row):
     def move(self, *_: Any) -> None:
         """Move to the target that is filled in."""
         target = _read(self._editor)
-        if target is None or (isinstance(target, str) and isinstance(self._editor, NumberField)):
+        if target is None or _is_no_number(self._editor, target):
             self._say(f"{target!r} is no position" if target else "give a position")
             return
         self._by_hand(target, between=False)
@@ -266,7 +297,7 @@ class SettingRow(_Row):
         if isinstance(self._editor, QComboBox):
             self._editor.activated.connect(self.apply)
         else:
-            self._editor.lineEdit().returnPressed.connect(self.apply)
+            _on_return(self._editor, self.apply)
             apply = _button("Set")
             apply.setObjectName("set")
             apply.clicked.connect(self.apply)
@@ -280,7 +311,7 @@ class SettingRow(_Row):
     def apply(self, *_: Any) -> None:
         """Set what is filled in."""
         value = _read(self._editor)
-        if value is None or (isinstance(value, str) and isinstance(self._editor, NumberField)):
+        if value is None or _is_no_number(self._editor, value):
             self._say(f"{value!r} is no number" if value else "give a value")
             return
         self._by_hand(value, between=True)
@@ -359,7 +390,7 @@ class DevicePanel(QWidget):
         elif _is_signal(device):
             if callable(getattr(device, "set", None)) and _can_edit(device):
                 self._add(layout, name, SettingRow(self._bridge, device, name.rpartition(".")[2]))
-        elif callable(getattr(device, "set", None)):
+        elif callable(getattr(device, "set", None)) and not _has_axes(device):
             self._add(layout, name, MotorRow(self._bridge, device, name.rpartition(".")[2]))
         else:
             for child_name, child in _parts(device).items():
@@ -401,6 +432,12 @@ def _parts(device: Any) -> Mapping[str, Any]:
     return device_children(device) or {name: getattr(device, name) for name in names}
 
 
+def _has_axes(device: Any) -> bool:
+    """Tell whether parts of a device are moved themselves, such as the axes of an XY stage."""
+    parts = _parts(device).values()
+    return any(callable(getattr(p, "set", None)) and not _is_signal(p) for p in parts)
+
+
 def _is_signal(device: Any) -> bool:
     if hasattr(device, "datatype") and hasattr(device, "subscribe"):
         return True
@@ -409,8 +446,8 @@ def _is_signal(device: Any) -> bool:
 
 
 def _datatype_of(device: Any) -> Any:
-    for part in (device, getattr(device, "setpoint", None), getattr(device, "user_setpoint", None)):
-        datatype = getattr(part, "datatype", None)
+    for name in ("", "setpoint", "user_setpoint", "followed"):
+        datatype = getattr(getattr(device, name, None) if name else device, "datatype", None)
         if datatype is not None:
             return datatype
     return float
@@ -434,19 +471,39 @@ def _editor_for(datatype: Any) -> Any:
         box = QComboBox()
         for choice in (True, False) if datatype is bool else datatype:
             box.addItem(choice_text(choice), choice)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(4)
         return box
+    if datatype is str:
+        text = QLineEdit()
+        text.setMinimumWidth(84)
+        return text
     number = NumberField(integer=datatype is int)
     number.setMinimumWidth(84)
     return number
 
 
+def _on_return(editor: Any, act: Callable[[], None]) -> None:
+    """Act when Return is pressed in an editor that is typed into."""
+    line = editor.lineEdit() if isinstance(editor, NumberField) else editor
+    if isinstance(line, QLineEdit):
+        line.returnPressed.connect(act)
+
+
+def _is_no_number(editor: Any, value: Any) -> bool:
+    return isinstance(value, str) and isinstance(editor, NumberField)
+
+
 def _read(editor: Any) -> Any:
-    return editor.currentData() if isinstance(editor, QComboBox) else editor.value()
+    if isinstance(editor, QComboBox):
+        return editor.currentData()
+    return editor.text() if isinstance(editor, QLineEdit) else editor.value()
 
 
 def _write(editor: Any, value: Any) -> None:
     if isinstance(editor, QComboBox):
-        index = editor.findText(choice_text(value))
-        editor.setCurrentIndex(max(0, index))
+        editor.setCurrentIndex(editor.findText(choice_text(value)))
+    elif isinstance(editor, QLineEdit):
+        editor.setText(str(value))
     else:
         editor.set_value(value)

@@ -149,7 +149,6 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Plan", plan, Qt.DockWidgetArea.LeftDockWidgetArea)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self.devices)
         self._dock("Devices", scroll, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
@@ -159,7 +158,7 @@ class AcquisitionWindow(QMainWindow):
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
         self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Devices"], docks["Claims"]], [460, 140], Qt.Orientation.Vertical)
-        self.resizeDocks([docks["Plan"], docks["Devices"]], [400, 370], Qt.Orientation.Horizontal)
+        self.resizeDocks([docks["Plan"], docks["Devices"]], [390, 420], Qt.Orientation.Horizontal)
         self.resize(1400, 860)
         self.statusBar()
         QShortcut(QKeySequence(QKeySequence.StandardKey.Quit), self, self.close)
