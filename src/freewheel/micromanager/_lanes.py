@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, final
 
 from freewheel.core._crossings import settle_soon
@@ -21,7 +23,7 @@ THREAD_NAME: Final = "freewheel-mmcore"
 
 _IDLE: Final = 5.0  # s that a thread without work stays
 
-_Job: TypeAlias = "tuple[asyncio.Future[Any], Callable[[], Any]]"
+_Job: TypeAlias = "tuple[asyncio.Future[Any], Callable[[], Any], float]"
 
 
 @final
@@ -44,27 +46,54 @@ class Lane:
         self._lock = threading.Lock()
         self._working = False
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        # When the call that is being made is overdue. Written by the lane's thread, in one step;
+        # read from any loop.
+        self._overdue = math.inf
 
-    async def call(self, work: Callable[[], T]) -> T:
+    async def call(self, work: Callable[[], T], limit: float = math.inf) -> T:
         """Make a call when those before it have returned, and wait for its answer.
 
-        When the caller is cancelled, a call that has not begun is not made; the answer of one
-        that has is dropped.
+        When the caller is cancelled, or the time is up, a call that has not begun is not made;
+        the answer of one that has is dropped.
 
         Parameters
         ----------
         work : callable
             What to call, without arguments, on the lane's thread.
+        limit : float, optional
+            How long it may take from when it is its turn [s].
 
         Returns
         -------
         object
             What it returned. What it raised is raised.
+
+        Raises
+        ------
+        TimeoutError
+            When it takes longer, or one before it takes longer than that one may.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._submit((future, work))
-        return await future
+        self._submit((future, work, limit))
+        if limit == math.inf:
+            return await future
+
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            left = self._overdue - time.monotonic()
+            if left <= 0 and not future.done():
+                future.set_exception(TimeoutError())
+            else:  # the call has not begun, or not long ago
+                timer = loop.call_later(min(left, limit), look)
+
+        timer = loop.call_later(limit, look)
+        try:
+            return await future
+        finally:
+            timer.cancel()
 
     def _submit(self, job: _Job) -> None:
         with self._lock:
@@ -88,15 +117,16 @@ class Lane:
             self._do(job)
             del job  # else an idle thread would keep what it was asked for last
 
-    @staticmethod
-    def _do(job: _Job) -> None:
-        future, work = job
-        if future.cancelled():
+    def _do(self, job: _Job) -> None:
+        future, work, limit = job
+        if future.done():  # whoever waited for it has given up
             return
+        self._overdue = time.monotonic() + limit
         result: Any = None
         error: BaseException | None = None
         try:
             result = work()
         except BaseException as problem:
             error = problem
+        self._overdue = math.inf
         settle_soon(future, result, error)

@@ -79,7 +79,8 @@ class Port:
         lane : Lane, optional
             Another lane than the device's own.
         limit : float, optional
-            How long it may take [s]; by default some seconds more than the core's time-out.
+            How long it may take from when it is its turn [s]; by default some seconds more than
+            the core's time-out.
 
         Raises
         ------
@@ -90,8 +91,7 @@ class Port:
         """
         seconds = self.timeout + _PATIENCE if limit is None else limit
         try:
-            async with asyncio.timeout(seconds):
-                return await (lane or self.lane(label)).call(work)
+            return await (lane or self.lane(label)).call(work, seconds)
         except TimeoutError as error:
             reason = f"the core has not answered for {seconds:g} s"
             raise CoreTimeoutError(label, what, reason) from error
