@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from bluesky.preprocessors import run_decorator
 from ophyd_async.core import (
     Array1D,
     AsyncStatus,
+    Device,
     NotConnectedError,
     StandardReadable,
     StandardReadableFormat,
@@ -25,6 +27,7 @@ from ophyd_async.core import (
 from ophyd_async.epics.core import epics_signal_r, epics_signal_rw
 
 from freewheel import ResourceConflictError
+from freewheel.forms import connect_devices
 from freewheel.plan_stubs import background, cancel_background, mv, sleep
 from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid
@@ -229,6 +232,15 @@ def test_a_pv_that_is_not_there(ioc, protocol, on_loop):
     with pytest.raises(NotConnectedError) as caught:
         on_loop(_connected(nobody, 0.5))
     assert f"{protocol}://FW:NOBODY" in str(caught.value)
+
+
+def test_a_pv_that_is_not_there_is_told_with_the_time_it_was_waited_for(RE, ioc, protocol):
+    bench = Device(name="bench")
+    bench.nobody = epics_signal_rw(float, f"{protocol}://FW:NOBODY")
+    for device in (bench, epics_signal_rw(float, f"{protocol}://FW:NOBODY", name="nobody")):
+        error = connect_devices(RE, {"it": device}, 0.5)["it"].exception(WAIT)
+        assert isinstance(error, NotConnectedError)
+        assert re.search(rf"{protocol}://FW:NOBODY, given up after \d+\.\d s$", str(error).strip())
 
 
 async def _connected(device: Any, seconds: float) -> None:

@@ -212,6 +212,13 @@ def test_bluesky_magics_wait_and_ctrl_c_pauses(ipython: Any) -> None:
     )
 
 
+def test_a_device_that_is_not_connected_hides_no_other_place(ipython: Any) -> None:
+    ipython.run("from ophyd_async.epics.core import epics_signal_rw")
+    ipython.run("away = epics_signal_rw(float, 'ca://NO:BODY', name='away')")
+    ipython.run("scope = microscope()")
+    ipython.run("%wa", r"away\s+NotImplementedError", r"stage-x\s+0")
+
+
 def test_a_magic_that_waits_behind_a_plan_says_so_once(ipython: Any) -> None:
     ipython.run("f = RE(live_view([scope.camera]))")
     ipython.start("%mov scope.stage.x 3")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from freewheel.core._crossings import run_soon
@@ -51,12 +53,24 @@ def connect_devices(
 async def _connected(name: str, device: Any, limit: float) -> Any:
     work = _connecting(device, limit)
     if work is not None:
+        began = time.monotonic()
         try:
             await asyncio.wait_for(work, limit + _SPARE)
         except TimeoutError as error:
             msg = f"{name} did not connect within {limit:g} s"
             raise TimeoutError(str(error) or msg) from error
+        except Exception as error:
+            _tell_how_long(error, time.monotonic() - began)
+            raise
     return device
+
+
+def _tell_how_long(error: Exception, seconds: float) -> None:
+    """Have ophyd-async's error, which names the PVs, say how long they were waited for."""
+    kind = getattr(sys.modules.get("ophyd_async.core"), "NotConnectedError", None)
+    if kind is not None and type(error) is kind:
+        reason = f"{str(error).strip()}, given up after {seconds:.1f} s"
+        raise kind(reason) from error
 
 
 def _connecting(device: Any, timeout: float) -> Any:

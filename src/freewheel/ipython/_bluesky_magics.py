@@ -138,8 +138,14 @@ def _collect(device: Any, method: str, found: dict[int, Any], depth: int = 3) ->
 def _where(engine: Any, devices: list[Any]) -> None:
     """Print where devices are; asked on the engine's loop, between two messages of its plan."""
 
+    async def place(device: Any) -> Any:
+        try:
+            return await maybe_await(device.locate())
+        except Exception as error:  # said in its line: the others are to be seen all the same
+            return error
+
     async def ask() -> list[Any]:
-        return [await maybe_await(device.locate()) for device in devices]
+        return [await place(device) for device in devices]
 
     asked = engine.between_messages(ask)
     if not wait_for(asked, _PATIENCE):
@@ -147,6 +153,9 @@ def _where(engine: Any, devices: list[Any]) -> None:
         raise UsageError("The devices did not answer, or the plan is in a long message.")
     say(f"{'Device':<30} {'Readback':<14} {'Setpoint':<14}")
     for device, location in zip(devices, asked.result(0), strict=True):
+        if isinstance(location, Exception):
+            say(f"{device.name:<30} {type(location).__name__}: {location}")
+            continue
         where, wanted = location["readback"], location["setpoint"]
         say(f"{device.name:<30} {where!s:<14.14} {wanted!s:<14.14}")
 
