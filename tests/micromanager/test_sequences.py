@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
+import pytest
 from bluesky.preprocessors import run_wrapper
 from bluesky.utils import FailedStatus
 from ophyd_async.core import DetectorTrigger, TriggerInfo
@@ -18,6 +19,8 @@ from freewheel.micromanager import (
     CoreError,
     FrameLimits,
     FrameTimeoutError,
+    devices,
+    load,
 )
 from freewheel.plans import live_view
 from freewheel.testing import assert_valid
@@ -135,6 +138,26 @@ def test_a_camera_that_stops_delivering(RE: RunEngine, core, scope):
     assert "of 5000 came, and then none for 0.301 s" in str(error.__cause__)
 
 
+def test_a_second_camera_is_told_which_one_is_in_its_way(RE: RunEngine, core, on_loop):
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.initializeDevice("Second")
+    scope = devices(core)
+    on_loop(scope.connect())
+    core.setCameraDevice("Camera")
+    core.startContinuousSequenceAcquisition(0)
+    error = RE(bps.trigger(scope["second"], wait=True)).exception(WAIT)
+    assert "the camera 'Camera' runs a sequence" in str(error)
+    core.stopSequenceAcquisition()
+    RE(bps.trigger(scope["second"], wait=True)).result(WAIT)
+
+
+def test_no_configuration_is_loaded_under_a_sequence(RE: RunEngine, core, scope):
+    core.startContinuousSequenceAcquisition(0)
+    with pytest.raises(RuntimeError, match="the camera 'Camera' runs a sequence"):
+        load(core=core)
+    assert core.isSequenceRunning()
+
+
 def test_a_free_running_live_view_ends_with_its_plan(
     RE: RunEngine, core, scope, documents: DocumentLog
 ):
@@ -182,6 +205,7 @@ def test_a_kickoff_that_is_not_waited_for_begins_nothing_after_its_plan(RE, core
 
 
 def test_a_snap_while_somebody_else_runs_a_sequence(RE: RunEngine, core, scope):
+    core.setCameraDevice("Camera")
     core.startContinuousSequenceAcquisition(0)
     error = RE(bps.trigger(scope.camera, wait=True)).exception(WAIT)
     assert isinstance(error, FailedStatus)

@@ -43,6 +43,8 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
         When there is no such file.
     ConfigurationFileError
         When it does not load; with the line that failed. The core is left without devices.
+    RuntimeError
+        When the core's camera runs a sequence; nothing is changed then.
     """
     _find_adapters()
     if core is None:
@@ -50,6 +52,11 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
     file = _demo(core) if path is None else Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"there is no Micro-Manager configuration {file}")
+    if core.isSequenceRunning():
+        raise RuntimeError(
+            f"the camera {core.getCameraDevice()!r} runs a sequence: stop the plan that has it "
+            f"run before {file} is loaded in place of its configuration"
+        )
     try:
         core.loadSystemConfiguration(str(file))
     except (RuntimeError, ValueError, OSError) as error:

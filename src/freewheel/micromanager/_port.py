@@ -48,9 +48,22 @@ class Port:
         return self._lanes.setdefault(label, Lane(label))
 
     def make_current(self, label: str) -> None:
-        """Make a camera the core's current one, which the core then snaps and clears with."""
-        if self.core.getCameraDevice() != label:
-            self.core.setCameraDevice(label)
+        """Make a camera the core's current one, which the core then snaps and clears with.
+
+        Raises
+        ------
+        RuntimeError
+            When another camera runs a sequence: the core has one at a time.
+        """
+        current = self.core.getCameraDevice()
+        if current == label:
+            return
+        if current and self.core.isSequenceRunning(current):
+            raise RuntimeError(
+                f"the camera {current!r} runs a sequence, and the core uses one camera at a time; "
+                f"end that first, or run both as one with the adapter 'Multi Camera' (Utilities)"
+            )
+        self.core.setCameraDevice(label)
 
     @property
     def timeout(self) -> float:
