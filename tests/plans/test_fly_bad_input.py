@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ophyd_async.core import AsyncStatus
 
 from flying import Bench, line
 from freewheel import ResourceConflictError, RunEngine
@@ -84,13 +86,50 @@ def test_arguments_that_are_none(bench: Bench) -> None:
     detectors = bench.detectors
     for plan, text in (
         (fly_scan(detectors, stage.x, 0, num=5, **rest), "axis, start, stop"),
-        (fly_scan(detectors, stage.x, 0, 1, num=0, **rest), "one point or more"),
+        (fly_scan(detectors, stage.x, 0, 1, num=0, **rest), "num of fly_scan must be a whole"),
+        (fly_scan(detectors, stage.x, 0, 1, num=2.5, **rest), "not 2.5"),
+        (fly_scan(detectors, stage.x, 0, 1, num=math.nan, **rest), "not nan"),
+        (
+            fly_scan(detectors, stage.x, 0, math.inf, num=5, **rest),
+            "start and stop of fly_scan along stage-x must be finite, not 0 to inf",
+        ),
         (fly_scan([], stage.x, 0, 1, num=5, **rest), "needs a detector"),
         (fly_grid(detectors, stage.x, 0, 1, **rest), "axis, start, stop, num"),
-        (fly_grid(detectors, stage.x, 0, 1, 0, **rest), "one point or more along stage-x"),
-        (fly_count(detectors, 0, **rest), "one frame or more"),
+        (fly_grid(detectors, stage.x, 0, 1, 0, **rest), "num along stage-x of fly_grid must be"),
+        (fly_count(detectors, 0, **rest), "num of fly_count must be a whole number, 1 or more"),
+        (bench.scan(flight=-1), "flight of fly_scan must be a whole number, 0 or more, not -1"),
+        (bench.scan(exposure=0), "exposure of fly_scan must be a time in seconds above zero"),
+        (bench.scan(collect_every=-1), "collect_every of fly_scan must be a time"),
+        (bench.scan(patience=math.nan), "patience of fly_scan must be a time"),
     ):
         assert text in str(failure(bench, plan))
+    assert not bench.account.docs
+
+
+def test_devices_that_cannot_do_their_part(bench: Bench) -> None:
+    scope, (triggers, trajectory) = bench.scope, bench.flyers
+    camera, x = scope.file_camera, scope.stage.x
+
+    def scan(detectors: list[Any], flyers: list[Any], *more: Any) -> Any:
+        return fly_scan(detectors, x, 0, 1, *more, num=5, period=0.01, flyers=flyers)
+
+    for plan, text in (
+        # A camera that also has a clock of its own would take frames of a stage that stands.
+        (scan([camera], []), "fly_scan needs flyers: without them nothing moves"),
+        (scan([camera], [triggers, scope.shutter]), "shutter is no flyer"),
+        (scan([camera], [triggers, "trajectory"]), "'trajectory' is no flyer"),
+        (scan(["camera"], [triggers, trajectory]), "'camera' cannot fly"),
+        (scan([camera, camera], [triggers, trajectory]), "given file_camera twice"),
+        (scan([camera], [triggers, trajectory, triggers]), "given stage-triggers twice"),
+        (scan([camera], [triggers, trajectory], x, 5, 9), "given stage-x twice among its axes"),
+    ):
+        assert text in str(failure(bench, plan))
+    assert not bench.account.docs
+
+
+def test_detectors_of_a_generator(bench: Bench) -> None:
+    cameras = (each for each in [bench.scope.file_camera])
+    assert bench.engine(fly_count(cameras, 3)).result(30).plan_result.points == 3
 
 
 # -- wrong in flight -----------------------------------------------------------------------------
@@ -146,7 +185,9 @@ def test_a_camera_that_goes_back(bench: Bench) -> None:
         acquisition.taking.shots.stop()
         acquisition.taking._ended = True
         acquisition.taking._written = 7
-        acquisition.show_written(7)
+        # What its thread has written meanwhile must not be shown after that.
+        show, acquisition.show_written = acquisition.show_written, lambda count: None
+        show(7)
 
     bench.engine.loop.call_soon_threadsafe(go_back)
     error = future.outcome.exception(30)
@@ -163,6 +204,67 @@ def test_a_flyer_that_never_ends(bench: Bench, part: str) -> None:
     assert isinstance(error, FlyError)
     assert f"stage-{part} is not complete" in str(error)
     bench.check(30, line(30))
+
+
+def test_a_camera_that_falls_silent(bench: Bench) -> None:
+    future = bench.engine(bench.scan(patience=0.3))
+    bench.account.wait_for_index(40)
+    bench.engine.loop.call_soon_threadsafe(bench.scope.file_camera._acquisition.taking.shots.stop)
+    error = future.outcome.exception(30)
+    assert isinstance(error, FlyError)
+    assert re.search(r"file_camera has \d+ of 300 events", str(error))
+
+
+def test_a_camera_that_does_not_answer(bench: Bench) -> None:
+    with inject(bench.scope.file_camera, Hang("get_index")):
+        error = failure(bench, bench.scan(patience=0.3))
+    assert isinstance(error, FlyError)
+    assert "file_camera was asked how many events it has written, and has not answered" in str(
+        error
+    )
+
+
+class Turntable:
+    """A flyer of bluesky's protocols alone: it can be stopped, but is not staged."""
+
+    name, parent = "turntable", None
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Event()
+        self.stops = 0
+
+    def prepare(self, value: Any) -> AsyncStatus:
+        return AsyncStatus(asyncio.sleep(0))
+
+    def kickoff(self) -> AsyncStatus:
+        return AsyncStatus(asyncio.sleep(0))
+
+    def complete(self) -> AsyncStatus:
+        return AsyncStatus(self.turns.wait())
+
+    def stop(self, success: bool = True) -> None:
+        self.stops += 1
+
+
+@pytest.mark.parametrize("verb", ["stop", "abort"])
+def test_a_flyer_that_is_not_staged_is_stopped(
+    bench: Bench, verb: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    turntable = Turntable()
+    future = bench.engine(
+        fly_scan(
+            *(bench.detectors, bench.scope.stage.x, 0, 30),
+            num=300,
+            period=0.002,
+            flyers=[*bench.flyers, turntable],
+            collect_every=0.02,
+        )
+    )
+    bench.account.wait_for_index(40)
+    getattr(bench.engine, verb)().result(30)
+    assert future.outcome.result(30).interrupted
+    assert turntable.stops == 1
+    assert "has failed" not in caplog.text
 
 
 @pytest.mark.parametrize("part", ["trajectory", "triggers", "recorder"])

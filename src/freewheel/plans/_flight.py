@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from bluesky.protocols import Stageable
+from bluesky.protocols import Stageable, Stoppable
 from bluesky.utils import maybe_await
 from ophyd_async.core import DetectorTrigger
 
@@ -232,6 +232,11 @@ class Flight:
     def _raise_failure(self) -> None:
         for device, task in self._tasks.items():
             if device not in self._cut_off and task.done() and (error := task.exception()):
+                if isinstance(error, TimeoutError) and device not in self._flying():
+                    raise FlyError(
+                        f"{self._where(device)}, and no further one has come in time. Look at its "
+                        "disk, triggers and cables, or give more `patience`."
+                    ) from error
                 error.add_note(f"while {device.name} flew")
                 raise error
 
@@ -279,11 +284,14 @@ class Flight:
             if device not in self._flying():
                 self._cut_off.add(device)  # its status waits for what does not come
             return done
-        if self.ending and isinstance(device, Stageable):
-            self._cut_off.add(device)
-            await self._in_time(_ended(device.unstage()), device)
-        else:
+        if not self.ending:
             await self._wait_for([device])
+            return None
+        self._cut_off.add(device)
+        if isinstance(device, Stoppable):
+            await self._in_time(_ended(device.stop(success=False)), device)
+        if isinstance(device, Stageable):
+            await self._in_time(_ended(device.unstage()), device)
         return None
 
     async def _in_time(self, stop: Awaitable[Any], device: Any) -> Any:
@@ -346,7 +354,8 @@ class Flight:
         silence = 2 * self.path.period + 0.2 if expected is None else self._longest_silence
         while True:
             self._changed.clear()
-            indices = [await index_of(each.device) for each in self.detectors if each.is_external]
+            external = [each.device for each in self.detectors if each.is_external]
+            indices = [await self._index_of(device) for device in external]
             if not indices or (expected is not None and min(indices) >= expected):
                 return
             if not await self._change_within(silence):
@@ -383,13 +392,29 @@ class Flight:
     async def measure(self) -> None:
         """Ask each detector for its index."""
         for detector in self.detectors:
-            index = await index_of(detector.device)
+            index = await self._index_of(detector.device)
             if index < detector.index:
                 raise FlyError(
                     f"{detector.device.name} went back from {detector.index} events to {index}: "
                     "its file or its counter was begun anew while the scan ran."
                 )
             detector.index = index
+
+    async def hear(self) -> None:
+        """Wait until each detector has answered, whatever it says."""
+        for detector in self.detectors:
+            await self._index_of(detector.device)
+
+    async def _index_of(self, device: Any) -> int:
+        """Ask a detector, which may not answer any more."""
+        try:
+            async with asyncio.timeout(self._longest_silence):
+                return int(await maybe_await(device.get_index()))
+        except TimeoutError as error:
+            raise FlyError(
+                f"{device.name} was asked how many events it has written, and has not answered "
+                f"for {self._longest_silence:g} s."
+            ) from error
 
     @property
     def index(self) -> int:
@@ -451,11 +476,6 @@ def safe_point_of(device: Any) -> HasSafePoint | None:
         if isinstance(candidate, HasSafePoint):
             return candidate
     return None
-
-
-async def index_of(device: Any) -> int:
-    """Return how many events a detector has written."""
-    return int(await maybe_await(device.get_index()))
 
 
 async def _ended(status: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Unit
 from bluesky.preprocessors import finalize_wrapper, run_wrapper
-from bluesky.protocols import Checkable, Collectable, Flyable, Preparable, WritesStreamAssets
+from bluesky.protocols import Checkable
 from bluesky.utils import Msg, MsgGenerator, maybe_await
 from ophyd_async.core import DetectorTrigger, TriggerInfo
 
@@ -27,10 +27,9 @@ from freewheel.plan_stubs import (
 from freewheel.plan_stubs._answer import answer_of
 
 from ._flight import Flight, FlyDetector, Flyer, Landing
+from ._fly_arguments import check_devices, check_ends, check_times, name_of, whole_number
 
 __all__ = ["FlyResult", "fly_count", "fly_grid", "fly_scan"]
-
-_FLIES = (Preparable, Flyable, Collectable, WritesStreamAssets)
 
 #: A flyer that is prepared with a `FlyPath`, or a flyer and what makes its own value of one.
 FlyerLike = Any | tuple[Any, Callable[[FlyPath], Any]]
@@ -102,12 +101,6 @@ class _Scan:
 
     async def _check_triggers(self, detector: Any) -> tuple[FlyDetector, float]:
         """Choose how a detector is triggered; return it with that, and its dead time [s]."""
-        if not all(isinstance(detector, protocol) for protocol in _FLIES):
-            name = getattr(detector, "name", repr(detector))
-            raise TypeError(
-                f"{name} cannot fly: that takes a detector that writes its own files, such as a "
-                "StandardDetector of ophyd-async."
-            )
         ask = getattr(detector, "get_trigger_deadtime", None)
         supported, deadtime = await ask() if ask is not None else (set(DetectorTrigger), None)
         wanted = (
@@ -218,6 +211,8 @@ class _Scan:
             yield from answer_of(partial(flight.ready, [status]))
 
     def _collect(self, flight: Flight, scope: ProgressScope) -> MsgGenerator[None]:
+        # Asked first, within a time: a message that a detector never answers could not be ended.
+        yield from answer_of(flight.hear)
         yield Msg("collect", *self.detectors, return_payload=False, name=self.stream)
         yield from answer_of(flight.measure)
         yield from self._tell(scope, flight.index)
@@ -266,10 +261,10 @@ def _as_flyer(given: FlyerLike) -> Flyer:
 def _fly(
     scan: _Scan, axes: Sequence[Any], name: str, md: Mapping[str, Any]
 ) -> MsgGenerator[FlyResult]:
-    if not scan.detectors:
-        msg = f"{name} needs a detector: nothing else says which points were taken"
-        raise ValueError(msg)
     flyers = [flyer.device for flyer in scan.flyers]
+    check_devices(name, scan.detectors, flyers, axes)
+    check_times(name, scan.exposure, scan.collect_every, scan.patience)
+    scan.flight = whole_number(name, "flight", scan.flight, least=0)
     metadata = {
         "plan_name": name,
         "detectors": [detector.name for detector in scan.detectors],
@@ -353,15 +348,13 @@ def fly_count(
         If a detector delivers fewer or more frames than it was to, or nothing happens any more.
         What was written until then is in the documents.
     """
-    if num < 1:
-        msg = f"fly_count takes one frame or more, not {num!r}"
-        raise ValueError(msg)
+    num = whole_number("fly_count", "num", num)
     if period or flyers:
         check_period(period)
     path = FlyPath((FlyRow(num),), period)
     scan = _Scan(
-        detectors, [_as_flyer(each) for each in flyers], path, exposure, flight, collect_every,
-        patience, stream,
+        list(detectors), [_as_flyer(one) for one in flyers], path, exposure, flight,
+        collect_every, patience, stream,
     )  # fmt: skip
     return (yield from _fly(scan, (), "fly_count", md or {}))
 
@@ -442,10 +435,10 @@ def fly_scan(
     if not args or len(args) % 3:
         msg = "fly_scan takes axis, start, stop for each axis, such as stage.x, 0, 10"
         raise ValueError(msg)
-    if num < 1:
-        msg = f"fly_scan takes one point or more, not {num!r}"
-        raise ValueError(msg)
+    num = whole_number("fly_scan", "num", num)
     axes = args[::3]
+    for axis, first, last in zip(axes, args[1::3], args[2::3], strict=True):
+        check_ends("fly_scan", axis, first, last)
     start = {axis: float(where) for axis, where in zip(axes, args[1::3], strict=True)}
     step = {
         axis: (float(stop) - start[axis]) / max(1, num - 1)
@@ -453,8 +446,8 @@ def fly_scan(
     }
     path = FlyPath((FlyRow(num, start, step),), period)
     scan = _Scan(
-        detectors, [_as_flyer(each) for each in flyers], path, exposure, flight, collect_every,
-        patience, stream,
+        list(detectors), [_as_flyer(one) for one in flyers], path, exposure, flight,
+        collect_every, patience, stream,
     )  # fmt: skip
     return (yield from _fly(scan, axes, "fly_scan", md or {}))
 
@@ -529,8 +522,8 @@ def fly_grid(
         "snaking": [snake and number > 0 for number in range(len(lines))],
     }
     scan = _Scan(
-        detectors, [_as_flyer(each) for each in flyers], path, exposure, flight, collect_every,
-        patience, stream,
+        list(detectors), [_as_flyer(one) for one in flyers], path, exposure, flight,
+        collect_every, patience, stream,
     )  # fmt: skip
     return (yield from _fly(scan, args[::4], "fly_grid", {**shape, **(md or {})}))
 
@@ -539,10 +532,9 @@ class _Line:
     """One axis of a grid."""
 
     def __init__(self, axis: Any, start: float, stop: float, num: int) -> None:
-        if num != int(num) or num < 1:
-            msg = f"a grid has one point or more along {axis.name}, not {num!r}"
-            raise ValueError(msg)
-        self.axis, self.start, self.stop, self.num = axis, float(start), float(stop), int(num)
+        check_ends("fly_grid", axis, start, stop)
+        self.axis, self.start, self.stop = axis, float(start), float(stop)
+        self.num = whole_number("fly_grid", f"num along {name_of(axis)}", num)
 
     @property
     def step(self) -> float:
