@@ -140,6 +140,36 @@ def test_a_task_that_drains_does_not_wait_for_itself(engine: RunEngine) -> None:
     assert engine.background.launch(drains).wait(T) == ["other"]
 
 
+def test_two_tasks_that_drain_do_not_wait_for_each_other(engine: RunEngine) -> None:
+    gate = threading.Event()
+
+    async def drains() -> list[str]:
+        return [task.name async for task in engine.background.drain()]
+
+    engine.background.launch(later(gate, 1), name="other")
+    two = [engine.background.launch(drains) for _ in range(2)]
+    gate.set()
+    for task in two:
+        task.wait(T)
+
+
+def test_one_callback_of_results_takes_nothing_from_the_others(
+    engine: RunEngine, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit(3)
+
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    for callback in (leave, cancelled, lambda *_: log.add("told")):
+        engine.background.on_merge(callback)
+    engine.background.launch(lambda: 1).wait(T)
+    log.wait_for("told")
+    engine.execute(asyncio.sleep, 0)
+    assert caplog.text.count("A callback of on_merge raised") == 2
+
+
 def test_a_coroutine_function_is_told_of_results(
     engine: RunEngine, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -950,3 +950,19 @@ def test_a_move_under_way_ends_with_the_engine() -> None:
     with pytest.raises(EngineClosedError, match="'m'"):
         move.result(WAIT)
     assert not engine.claims
+
+
+def test_a_resume_waits_for_a_hand_that_moves_what_the_plan_moved_without_a_run(
+    engine: RunEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    motor = Device("m", by_hand=True)
+    engine(mv(motor, 1))
+    assert motor.acted.wait(WAIT)
+    engine.request_pause().result(WAIT)
+    with engine.claims.hold(motor, "look"):
+        resumed = engine.resume()
+        until(engine, lambda: "goes on when it has back" in caplog.text)
+        motor.acted.clear()
+    assert motor.acted.wait(WAIT)  # the move is made again
+    on_loop(engine, motor.stop)
+    resumed.result(WAIT)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import EngineClosedError
-from freewheel.core._circles import held_up_by, here
+from freewheel.core._circles import Waiting, held_up_by, here
 from freewheel.core._crossings import Waiter, new_waiter, wake
 from freewheel.core._devices import checked_devices
 
@@ -163,11 +163,13 @@ class Background(Mapping[str, BackgroundTask]):
             while (task := self.pending.pop()) is not None:
                 yield task
             waits_in_turn = held_up_by(here())
-            if all(life.party in waits_in_turn for life in self.roster.alive):
-                if self.pending.empty:
-                    return
-            else:
-                await ended[1]
+            alive = {life.party for life in self.roster.alive}
+            if others := alive - waits_in_turn:
+                # Noted, so that two tasks that drain do not wait for each other.
+                with Waiting(others, first=True):
+                    await ended[1]
+            elif self.pending.empty:
+                return
 
     # -- starting -----------------------------------------------------------------------------
 

@@ -356,6 +356,14 @@ class ClaimsLedger(Mapping[Any, str]):
                 if loan.holder is lender and isinstance(loan.user, HandHold)
             )
 
+    def kept_by_hands(self, holder: Holder, device: Any) -> tuple[tuple[Any, Holder], ...]:
+        """Return what of ``device`` people keep ``holder`` from, with who has it."""
+        return tuple(
+            (claim.device, claim.user)
+            for claim in self.conflicts(holder, device)
+            if isinstance(claim.user, HandHold)
+        )
+
     def borrowed(self, holder: Holder) -> tuple[Any, ...]:
         """Return the devices that ``holder`` has from somebody who gets them back."""
         with self._lock:

@@ -81,16 +81,25 @@ class Conflicts:
         self._watching = True
         return waiter
 
-    async def until_back(self, holder: Holder, what: str) -> None:
-        """Wait until people have given back what ``holder`` has lent to them."""
+    async def until_back(self, holder: Holder, what: str, moved: Iterable[Any] = ()) -> None:
+        """Wait until people have given back what ``holder`` has lent to them.
+
+        Parameters
+        ----------
+        moved : iterable of device
+            What it has moved, and does not hold: it waits until people have let go of that, too.
+        """
         told = False
         while True:
             change = self._next_change()
-            if not (lent := self._claims.lent_to_hands(holder)):
+            away = dict.fromkeys(self._claims.lent_to_hands(holder))
+            for device in moved:
+                away.update(dict.fromkeys(self._claims.kept_by_hands(holder, device)))
+            if not away:
                 return
             if not told:
                 told = True
-                held = ", ".join(f"{device_name(d)!r} ({user.name})" for d, user in lent)
+                held = ", ".join(f"{device_name(d)!r} ({user.name})" for d, user in away)
                 _log.warning("%s goes on when it has back what is held by hand: %s.", what, held)
             await change
 

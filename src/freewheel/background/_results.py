@@ -72,7 +72,7 @@ class Results:
         for watcher in self._watchers:
             try:
                 answer = watcher(task, mode)
-            except Exception:
+            except BaseException:  # it is to keep nothing from the others, nor end the loop
                 _log.exception(_RAISED, task.name)
             else:
                 if inspect.isawaitable(answer):
@@ -97,7 +97,7 @@ class Results:
 async def _finish(answer: Awaitable[Any], task: BackgroundTask) -> None:
     try:
         await answer
-    except Exception:
+    except BaseException:  # a cancellation, too: nobody asks for one
         _log.exception(_RAISED, task.name)
 
 

@@ -140,10 +140,11 @@ class OwnedTasks:
             self._holder.rest(at_rest)
 
     async def until_back(self) -> None:
-        """Wait until people have given that back."""
-        if self._holder is not None:
+        """Wait until people have given that back, and let go of what the plan has moved."""
+        if self.task is None:  # a task holds all that it has moved
             what = f"The plan {self._core.plan_name!r}"
-            await self.background.conflicts.until_back(self._holder, what)
+            moved = self._core.statuses.moved()
+            await self.background.conflicts.until_back(self.holder, what, moved)
 
     def lend_from(self, hands: Iterable[HandHold]) -> None:
         """Have people lend to the plan, which they have submitted, what they hold."""

@@ -230,6 +230,10 @@ class Statuses:
         latest = self._latest.copy()
         return [obj for obj, pending in latest.items() if pending.uses_device()]
 
+    def moved(self) -> list[Any]:
+        """Return the devices that the plan has started something with."""
+        return list(self._latest)
+
     def any_under_way(self) -> bool:
         """Tell whether a status of some group has not ended."""
         return any(not status.done for group in self.objects.values() for status in group)
