@@ -732,3 +732,31 @@ def test_failed_status_of_a_device_ends_its_use(engine: RunEngine, log: Log) -> 
     on_loop(engine, lambda: None)
     motor.moves[0].finish(OSError("stuck"))
     assert future.result(10).plan_result
+
+
+@pytest.mark.parametrize("on_conflict", ["pause", "cancel"])
+@pytest.mark.filterwarnings("ignore::freewheel.background.BackgroundWarning")
+def test_a_move_of_a_task_is_stopped_before_the_foreground_moves_the_device_without_a_run(
+    engine: RunEngine, on_conflict: Any
+) -> None:
+    calls: list[str] = []
+
+    class Motor(Device):
+        def set(self, value: Any) -> Any:
+            calls.append(f"set {value}")
+            return super().set(value)
+
+        def stop(self, *, success: bool = False) -> None:
+            calls.append("stop")
+            super().stop(success=success)
+
+    motor = Motor("m", by_hand=True)
+    task = engine.background.launch(abs_set(motor, 1, wait=True), on_conflict=on_conflict)
+    assert motor.acted.wait(10)
+    motor.acted.clear()
+    moved = engine(abs_set(motor, 2, wait=True))
+    assert motor.acted.wait(10)
+    assert calls[:3] == ["set 1", "stop", "set 2"]
+    task.cancel()
+    engine.stop()
+    assert moved.exception(10)

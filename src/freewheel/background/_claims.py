@@ -212,8 +212,10 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._changing():
             self._admit(holder, device, parts)
             claims = self._book.put(holder, parts)
-            for claim in claims:
-                claim.uses.add(why)
+            for each in claims:
+                each.uses.add(why)
+            if claim is not None and claim.lent_to is None:
+                return  # held before: whoever is about to move it finds that, and waits
             try:
                 self._ask_who_moves(holder, device, parts)
             except ResourceConflictError:
