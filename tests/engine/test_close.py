@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
-from doubles import in_a_run, quick, run_script
+from doubles import Device, in_a_run, quick, run_script
 from freewheel import BlockingRunEngine, EngineClosedError, RunEngine
 
 T = 10
@@ -35,6 +35,15 @@ def test_close_aborts_what_runs_and_lets_it_clean_up(RE: Any, gate: Any, documen
     assert [name for name, _ in documents] == ["start", "stop"]
     assert documents[-1][1]["exit_status"] == "abort"
     assert not RE._th.is_alive()
+
+
+def test_close_stops_what_is_moved_by_hand(RE: Any) -> None:
+    device = Device("device", by_hand=True)
+    move = RE.by_hand.set(device, 1)
+    assert device.acted.wait(T)
+    RE.close()
+    assert "stop" in device.did
+    assert isinstance(move.exception(T), EngineClosedError)
 
 
 def test_close_ends_a_paused_plan(RE: Any, gate: Any) -> None:

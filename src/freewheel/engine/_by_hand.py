@@ -7,6 +7,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final, final
 
+from bluesky.bundlers import maybe_await
+from bluesky.protocols import Stoppable
+
 from freewheel.background import HandHold, hands_here
 from freewheel.core import EngineClosedError, EngineFuture
 from freewheel.core._crossings import completion
@@ -136,7 +139,7 @@ class ByHand:
         move.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Begin no further move, and wait no longer for those under way. On the loop."""
+        """Begin no further move, and stop what is under way. On the loop."""
         with self._lock:
             self._closed = True
         tasks = set(self._tasks)
@@ -155,6 +158,7 @@ class ByHand:
             await completion(status)
         except asyncio.CancelledError:
             error = _closed_error(device_name(device))
+            await _stop(device)
         except BaseException as raised:
             error = raised
         self._moving.pop(hand, None)
@@ -168,9 +172,16 @@ class ByHand:
 
 
 def _closed_error(name: str) -> EngineClosedError:
-    return EngineClosedError(
-        f"The engine was closed: it does not move {name!r} by hand, and waits no longer for it."
-    )
+    return EngineClosedError(f"The engine was closed: {name!r} is not moved by hand any more.")
+
+
+async def _stop(device: Any) -> None:
+    """Stop a device that nobody will wait for any more, as the end of a plan does."""
+    if isinstance(device, Stoppable):
+        try:
+            await maybe_await(device.stop(success=False))
+        except Exception:
+            _log.exception("Failed to stop %r, which was moved by hand.", device_name(device))
 
 
 def _checked_name(device: Any) -> str:
