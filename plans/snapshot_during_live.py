@@ -60,9 +60,15 @@ def main(snapshots: int = 3, rate: float = 30.0) -> dict[str, int]:
             claims=scope.camera,
             on_conflict="pause",
         )
-        RE.events.background_changed.connect(
-            lambda task: print(f"{task.name}: {task.status.value}")
-        )
+        said = [""]
+
+        def tell(task: BackgroundTask) -> None:
+            line = f"{task.name}: {task.status.value}"
+            if line != said[-1]:  # what it waits for may change, too
+                said.append(line)
+                print(line)
+
+        RE.events.background_changed.connect(tell)
         for number in range(1, snapshots + 1):
             frames.shown(10)
             RE(snapshot([scope.camera])).result()

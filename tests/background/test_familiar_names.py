@@ -167,7 +167,7 @@ def test_one_callback_of_results_takes_nothing_from_the_others(
     engine.background.launch(lambda: 1).wait(T)
     log.wait_for("told")
     engine.execute(asyncio.sleep, 0)
-    assert caplog.text.count("A callback of on_merge raised") == 2
+    assert caplog.text.count("A callback of on_merge raised for the task '<lambda>'") == 2
 
 
 def test_a_coroutine_function_is_told_of_results(

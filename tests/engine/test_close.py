@@ -46,6 +46,24 @@ def test_close_stops_what_is_moved_by_hand(RE: Any) -> None:
     assert isinstance(move.exception(T), EngineClosedError)
 
 
+def test_close_leaves_no_task_that_another_began_in_its_end() -> None:
+    engine = RunEngine()
+    begun: list[asyncio.Task[Any]] = []
+
+    async def ends_late() -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            begun.append(asyncio.get_running_loop().create_task(asyncio.sleep(600)))
+
+    loop = engine.loop
+    loop.call_soon_threadsafe(lambda: begun.append(loop.create_task(ends_late())))
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(T)
+    engine.close()
+    assert len(begun) == 2
+    assert all(task.cancelled() for task in begun)
+
+
 def test_close_ends_a_paused_plan(RE: Any, gate: Any) -> None:
     future = RE(gate.plan())
     gate.wait()

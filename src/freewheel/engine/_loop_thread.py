@@ -122,12 +122,20 @@ def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
 
 def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """Cancel what is left on the loop, and give it one second to end."""
-    tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
-    for task in tasks:
-        task.cancel()
     with suppress(Exception):
-        if tasks:
-            loop.run_until_complete(asyncio.wait(tasks, timeout=1))
+        _cancel_tasks(loop)
         loop.run_until_complete(loop.shutdown_asyncgens())
         # The default executor's threads end as well; one that hangs is left to the interpreter.
         loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), 1))
+    with suppress(Exception):
+        _cancel_tasks(loop)  # what a thread, such as a device's, has begun meanwhile
+
+
+def _cancel_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    for _ in range(3):  # a task that ends may begin another
+        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1))
