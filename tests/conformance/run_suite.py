@@ -5,7 +5,9 @@
 
 Several of these tests allow 0.05 or 0.1 s between what they time and what they expect, which a
 busy machine takes from any engine. What fails in parallel is therefore run once more, one test
-at a time, and said to have been; a test that fails then has failed.
+at a time, and said to have been; a test that fails then has failed. Those that send SIGINTs run by
+themselves, for one that comes after its test, from a busy machine, ends pytest: they have a second
+chance as well.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FAILED = 1  # pytest's exit code: tests ran, and some failed
+# pytest's exit codes: tests ran, and some failed; it was interrupted.
+FAILED, INTERRUPTED = 1, 2
 
 
 def command(options: list[str]) -> list[str]:
@@ -49,11 +52,18 @@ def run(options: list[str]) -> int:
             arguments = command([*options, *more])
             return subprocess.run(arguments, cwd=folder, env=environment, check=False).returncode
 
-        code = once([])
-        if code == FAILED and "-n" not in options:
+        if {"-n", "-k"} & set(options):
+            return once([])
+        code = once(["-k", "not sigint"])
+        if code == FAILED:
             print("\nOnce more what has failed, one at a time:", flush=True)
             code = once(["--last-failed", "--last-failed-no-failures=none", "-n", "0"])
-        return code
+        signals = ["-n", "0", "-k", "sigint"]
+        sent = once(signals)
+        if sent in (FAILED, INTERRUPTED):
+            print("\nOnce more the tests that send SIGINTs:", flush=True)
+            sent = once(signals)
+        return code or sent
 
 
 if __name__ == "__main__":

@@ -197,8 +197,16 @@ class ClaimsLedger(Mapping[Any, str]):
                 self._book.return_loans(holder)
                 raise
 
-    def touch(self, holder: Holder, device: Any, why: Hashable = USED) -> None:
+    def touch(
+        self, holder: Holder, device: Any, why: Hashable = USED, *, stops: bool = False
+    ) -> None:
         """Have ``holder`` hold a device that it is about to use, for one more reason.
+
+        Parameters
+        ----------
+        stops : bool
+            Whether it only stops the device. If it holds that already, nobody else is asked:
+            whoever is about to move the device finds the claim, and waits for the stop.
 
         Raises
         ------
@@ -214,8 +222,8 @@ class ClaimsLedger(Mapping[Any, str]):
             claims = self._book.put(holder, parts)
             for each in claims:
                 each.uses.add(why)
-            if claim is not None and claim.lent_to is None:
-                return  # held before: whoever is about to move it finds that, and waits
+            if stops and claim is not None and claim.lent_to is None:
+                return
             try:
                 self._ask_who_moves(holder, device, parts)
             except ResourceConflictError:

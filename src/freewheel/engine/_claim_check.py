@@ -32,7 +32,7 @@ _STAGING: Final = frozenset(("stage", "unstage"))
 def _stopping(background: Background, holder: Holder, device: Any) -> Iterator[bool]:
     """Hold a device while it is stopped: a stop takes time, and would end the next one's move."""
     try:
-        background.claims.touch(holder, device, _STOPPED)
+        background.claims.touch(holder, device, _STOPPED, stops=True)
     except ResourceConflictError:
         yield False
         return
