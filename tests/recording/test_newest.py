@@ -236,6 +236,18 @@ def test_pictures_come_between_documents(writer: Writer) -> None:
     assert max(number for number, _ in wall.shown) == 7
 
 
+def test_what_a_document_told_of_too_early_is_shown_at_the_end(writer: Writer) -> None:
+    wall = Wall()
+    newest = NewestFrames(wall, rate=10_000)
+    writer.begin(newest)
+    writer.write(3)
+    writer.tell(newest, 5)  # the file's reader does not see them yet
+    assert wall.shown == []
+    writer.write(2)
+    newest("stop", {"run_start": "run"})
+    assert {"number": 5.0}.items() <= wall.shown[-1][1].items()
+
+
 def test_no_picture_is_shown_that_was_not_written(writer: Writer) -> None:
     newest = NewestFrames(Wall())
     writer.begin(newest)

@@ -104,6 +104,8 @@ class NewestFrames:
                 self._take(doc)
             elif name == "stop":
                 self._hand_on()  # the last ones, whenever the ones before were read
+                if any(stream.told for stream in self._streams.values()):
+                    self._hand_on()  # a file that could not be read is opened anew
                 self._close(doc["run_start"])
                 self._forward(name, doc)
             elif name in ("start", "descriptor", "event", "event_page"):
@@ -146,18 +148,19 @@ class NewestFrames:
         for stream in self._streams.values():
             data = {}
             number = 0
-            for resource, datum in stream.told.items():
+            for resource, datum in list(stream.told.items()):
                 source, its_number = self._sources[resource], datum["seq_nums"]["stop"] - 1
                 stream.first[resource] = its_number - (datum["indices"]["stop"] - 1)
                 if source.tells and its_number < stream.shown:
-                    continue  # a newer one is on the screen
+                    del stream.told[resource]  # a newer one is on the screen
+                    continue
                 value = source.read(datum["indices"]["stop"] - 1)
-                if value is not None:
+                if value is not None:  # else it is tried again with the next, or at the end
+                    del stream.told[resource]
                     data[source.key] = value
                     number = max(number, its_number)
                     if source.tells:
                         stream.shown = max(stream.shown, its_number)
-            stream.told.clear()
             self._tell(stream, number, data)
         if self._reader is None and any(source.tells for source in self._sources.values()):
             self._last_new = time.monotonic()
