@@ -124,3 +124,18 @@ def test_a_picture_alone_replaces_none_that_comes_with_numbers(qapp: Any, soon: 
         feed.put_document("event", doc)
     soon(lambda: got)
     assert [doc["seq_num"] for doc in got] == [4, 5]
+
+
+def test_points_that_come_after_the_end_are_plotted(bridge: Any, qtbot: Any, soon: Any) -> None:
+    plot = LivePlot(bridge)
+    qtbot.addWidget(plot)
+    tell = bridge.documentReceived.emit
+    keys = {"x": {"dtype": "number", "shape": [], "source": "test"}}
+    event = {"descriptor": "d", "timestamps": {}}
+    tell("start", {"uid": "run", "time": 0.0})
+    tell("descriptor", {"uid": "d", "run_start": "run", "name": "primary", "data_keys": keys})
+    tell("event", {**event, "seq_num": 1, "time": 1.0, "data": {"x": 1.0}})
+    tell("stop", {"uid": "stop", "run_start": "run", "exit_status": "success"})
+    tell("event", {**event, "seq_num": 2, "time": 2.0, "data": {"x": 2.0}})
+    soon(lambda: plot.points.shape[1] == 2)
+    assert plot.points[1, -1] == 2.0

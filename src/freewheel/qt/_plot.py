@@ -74,7 +74,7 @@ class LivePlot(QWidget):
         self._y, self._x = y, x
         self._strict = y is not None or x is not None  # no other keys where these are missing
         self._runs: dict[str, Run] = {}  # by uid, in the order of their starts
-        self._tables: dict[str, Table] = {}  # of open runs, by descriptor
+        self._tables: dict[str, Table] = {}  # of the runs that are kept, by descriptor
         self._curves: dict[str, pg.PlotDataItem] = {}  # by the run's uid
         self._plot = pg.PlotWidget()
         self._plot.showGrid(x=True, y=True, alpha=0.2)
@@ -162,9 +162,8 @@ class LivePlot(QWidget):
         elif name == "event":
             self._add_event(doc)
         elif name == "stop" and doc["run_start"] in self._runs:
-            run = self._runs[doc["run_start"]]
-            run.open = False
-            self._tables = {d: table for d, table in self._tables.items() if table.run is not run}
+            # Its last points, if they are in files, are read on another thread, and come later.
+            self._runs[doc["run_start"]].open = False
 
     def _add_stream(self, doc: dict[str, Any]) -> None:
         run = self._runs.get(doc["run_start"])
@@ -190,7 +189,8 @@ class LivePlot(QWidget):
     def _forget_some(self) -> None:
         over = [uid for uid, run in self._runs.items() if not run.open]
         for uid in over[: max(0, len(self._runs) - _KEPT_RUNS)]:
-            del self._runs[uid]
+            run = self._runs.pop(uid)
+            self._tables = {d: table for d, table in self._tables.items() if table.run is not run}
             if uid in self._curves:
                 self._plot.removeItem(self._curves.pop(uid))
 
