@@ -37,7 +37,8 @@ def core(qtbot: Any) -> Iterator[CMMCorePlus]:
 
 
 @pytest.fixture
-def window(engine: Any, core: CMMCorePlus, qtbot: Any, soon: Any) -> Any:
+def window(core: CMMCorePlus, engine: Any, qtbot: Any, soon: Any) -> Any:
+    # The core first, for its devices are unloaded last: when nobody reads them any more.
     scope = devices(core)
     window = AcquisitionWindow(
         engine,
