@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from bluesky.plans import count
 from ophyd.sim import SynAxis, det
+from ophyd_async.core import Device, soft_signal_rw
 
 from freewheel.hosts._names import device_named, plan_named
 
@@ -15,6 +16,7 @@ class Stage:
     """A device of two axes."""
 
     name = "stage"
+    parent = None
     secret = "no device"
 
     def __init__(self) -> None:
@@ -22,6 +24,9 @@ class Stage:
         self._hidden = SynAxis(name="hidden")
 
     def read(self) -> dict[str, Any]:
+        return {}
+
+    def describe(self) -> dict[str, Any]:
         return {}
 
 
@@ -38,6 +43,12 @@ SCRIPT = {"count": count, "det": det, "stage": STAGE, "_private": _private, "ope
 def test_a_device_and_a_part_of_one() -> None:
     assert device_named(SCRIPT, "det") is det
     assert device_named(SCRIPT, "stage.x") is STAGE.x
+
+
+def test_a_part_of_what_only_holds_others_together() -> None:
+    holder = Device(name="holder")
+    holder.x = soft_signal_rw(float)
+    assert device_named({"holder": holder}, "holder.x") is holder.x
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from freewheel.core import PlanCall
+from freewheel.core._devices import is_device_instance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ def device_named(namespace: Mapping[str, Any], name: str) -> Any:
     """
     found = _device_or_none(namespace, name)
     if found is None:
-        names = sorted(key for key, value in namespace.items() if _is_device(value))
+        names = sorted(key for key, value in namespace.items() if is_device_instance(value))
         raise KeyError(f"There is no device {name!r}. There are: {', '.join(names) or 'none'}.")
     return found
 
@@ -75,15 +76,7 @@ def _device_or_none(namespace: Mapping[str, Any], name: str) -> Any:
     first, *parts = name.split(".")
     found = None if first.startswith("_") else namespace.get(first)
     for part in parts:
-        if part.startswith("_") or not _is_device(found):
+        if part.startswith("_") or not is_device_instance(found):
             return None
         found = getattr(found, part, None)
-    return found if _is_device(found) else None
-
-
-def _is_device(thing: Any) -> bool:
-    if inspect.isclass(thing) or callable(getattr(thing, "send", None)):
-        return False
-    return isinstance(getattr(thing, "name", None), str) and any(
-        hasattr(thing, verb) for verb in ("read", "set", "trigger", "kickoff", "stage")
-    )
+    return found if is_device_instance(found) else None
