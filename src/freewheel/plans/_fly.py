@@ -14,6 +14,7 @@ from bluesky.utils import Msg, MsgGenerator, maybe_await
 from ophyd_async.core import DetectorTrigger, TriggerInfo
 
 from freewheel.core import FlyPath, FlyRow, ProgressScope
+from freewheel.core._devices import device_name
 from freewheel.core._flight import check_period
 from freewheel.core._groups import fresh_group
 from freewheel.plan_stubs import (
@@ -27,7 +28,7 @@ from freewheel.plan_stubs import (
 from freewheel.plan_stubs._answer import answer_of
 
 from ._flight import Flight, FlyDetector, Flyer, Landing
-from ._fly_arguments import check_devices, check_ends, check_times, name_of, whole_number
+from ._fly_arguments import check_devices, check_ends, check_times, whole_number
 
 __all__ = ["FlyResult", "fly_count", "fly_grid", "fly_scan"]
 
@@ -534,7 +535,7 @@ class _Line:
     def __init__(self, axis: Any, start: float, stop: float, num: int) -> None:
         check_ends("fly_grid", axis, start, stop)
         self.axis, self.start, self.stop = axis, float(start), float(stop)
-        self.num = whole_number("fly_grid", f"num along {name_of(axis)}", num)
+        self.num = whole_number("fly_grid", f"num along {device_name(axis)}", num)
 
     @property
     def step(self) -> float:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.protocols import Collectable, Flyable, Preparable, WritesStreamAssets
 
+from freewheel.core._devices import device_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["check_devices", "check_ends", "check_times", "name_of", "whole_number"]
+__all__ = ["check_devices", "check_ends", "check_times", "whole_number"]
 
 _DETECTOR: Final = (Preparable, Flyable, Collectable, WritesStreamAssets)
 _FLYER: Final = (Preparable, Flyable)
@@ -36,9 +38,8 @@ def check_times(plan: str, exposure: float | None, collect_every: float, patienc
 def check_ends(plan: str, axis: Any, start: float, stop: float) -> None:
     """Refuse places where no axis can be."""
     if not (math.isfinite(start) and math.isfinite(stop)):
-        msg = (
-            f"start and stop of {plan} along {name_of(axis)} must be finite, not {start} to {stop}"
-        )
+        along = f"{plan} along {device_name(axis)}"
+        msg = f"start and stop of {along} must be finite, not {start} to {stop}"
         raise ValueError(msg)
 
 
@@ -55,14 +56,14 @@ def check_devices(
     for device in detectors:
         if not _has(device, _DETECTOR):
             raise TypeError(
-                f"{name_of(device)} cannot fly: that takes a detector that writes its own files, "
-                "such as a StandardDetector of ophyd-async."
+                f"{device_name(device)} cannot fly: that takes a detector that writes its own "
+                "files, such as a StandardDetector of ophyd-async."
             )
     for device in flyers:
         if not _has(device, _FLYER):
             raise TypeError(
-                f"{name_of(device)} is no flyer: that takes `prepare`, `kickoff` and `complete`, "
-                "such as a StandardFlyable of ophyd-async has them."
+                f"{device_name(device)} is no flyer: that takes `prepare`, `kickoff` and "
+                "`complete`, such as a StandardFlyable of ophyd-async has them."
             )
     _refuse_twice(plan, "detectors and flyers", [*detectors, *flyers])
     _refuse_twice(plan, "axes", axes)
@@ -75,9 +76,5 @@ def _has(device: Any, protocols: tuple[type, ...]) -> bool:
 def _refuse_twice(plan: str, what: str, devices: Sequence[Any]) -> None:
     for place, device in enumerate(devices):
         if any(device is other for other in devices[:place]):
-            msg = f"{plan} was given {name_of(device)} twice among its {what}"
+            msg = f"{plan} was given {device_name(device)} twice among its {what}"
             raise ValueError(msg)
-
-
-def name_of(device: Any) -> str:
-    return str(getattr(device, "name", repr(device)))

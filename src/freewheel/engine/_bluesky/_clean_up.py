@@ -130,9 +130,9 @@ class CleanUp:
         elif self._core.states.now is EngineState.HALTING:
             grace = HALT_GRACE
         try:
-            self._core.doing = what
-            async with asyncio.timeout(grace):
-                await step
+            with self._core.at(what):
+                async with asyncio.timeout(grace):
+                    await step
         except asyncio.CancelledError:
             plan.forget_cancellation()
             log.warning("Halted: gave up waiting to %s after plan %r.", what, plan.name)
@@ -145,8 +145,6 @@ class CleanUp:
                 )
         except BaseException as error:
             self._mishap(what, error, fatal=fatal)
-        finally:
-            self._core.doing = ""
 
     def _mishap(self, what: str, error: BaseException, *, fatal: bool = True) -> None:
         name = self._plan.name
