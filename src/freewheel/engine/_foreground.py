@@ -13,7 +13,7 @@ from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
 from ._endings import paused
 from ._events import emit_safely
-from ._futures import PlanFuture
+from ._futures import status_of
 from ._queue import PlanQueue, Waiting, cancel_all
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from ._bluesky import EngineCore, Requests
     from ._events import EngineEvents
+    from ._futures import PlanFuture
     from ._household import Household
 
     #: Name, status, type of the failure, seconds.
-    _Ended: TypeAlias = tuple[str, PlanStatus | None, type[BaseException] | None, float | None]
+    _Ended: TypeAlias = tuple[str, PlanStatus, type[BaseException] | None, float | None]
 
 __all__ = ["Foreground"]
 
@@ -74,9 +75,9 @@ class Foreground:
         self.check_services: Callable[[], None] | None = None
         self.queue = PlanQueue(self._waiting, self._start_next_locked, self._check_services)
         self._closing = False  # only ever set
-        # The plan that ended last: its future until that is done, then what is told of it, so that
-        # nothing of it is kept alive. Written on the loop's thread, read by any.
-        self._last: PlanFuture | _Ended | None = None
+        # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
+        # the loop's thread, read by any.
+        self._last: _Ended | None = None
         #: Called when a plan has ended, on the loop's thread.
         self.ended: Callable[[], None] | None = None
 
@@ -91,10 +92,9 @@ class Foreground:
     @property
     def last_ending(self) -> str:
         """Which plan has ended last, and how; empty if none has."""
-        last = self._last
-        if last is None:
+        if self._last is None:
             return ""
-        name, status, failure, elapsed = _ended(last) if isinstance(last, PlanFuture) else last
+        name, status, failure, elapsed = self._last
         how = str(status) if failure is None else f"{status}: {failure.__name__}"
         return f"{name} {how}, after {duration_text(elapsed, tenths=True)}"
 
@@ -340,9 +340,10 @@ class Foreground:
         if self.ended is not None:
             self.ended()
         value = end.result if engine.call_returns_result else end.result.run_start_uids
-        self._last = call.future
+        failure = None if end.error is None else type(end.error)
+        status = status_of(end.result, end.error, halted=halted)
+        self._last = (call.name, status, failure, call.future.elapsed)
         call.settle(end.result, end.error, value, halted=halted)
-        self._last = _ended(call.future)
         emit_safely(self._events.plan_ended, call.future)
 
     def picture(self) -> Mapping[str, Any]:
@@ -356,12 +357,6 @@ class Foreground:
                 "queue": tuple(waiting.name for waiting in self._waiting.calls),
                 "queue_held": self._waiting.held,
             }
-
-
-def _ended(future: PlanFuture) -> _Ended:
-    failure = future.failure
-    kind = None if failure is None else type(failure)
-    return future.plan_name, future.life.last_status, kind, future.elapsed
 
 
 def _how(end: PlanEnd) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from freewheel.core import Progress
 
-__all__ = ["PlanFuture"]
+__all__ = ["PlanFuture", "status_of"]
 
 T = TypeVar("T")
 
@@ -166,18 +166,22 @@ class _Life:
     @property
     def last_status(self) -> PlanStatus | None:
         """How it ended, in one word, or ``None``; from any thread."""
-        if self._end is None:
-            return None
-        result, error = self._end
-        if error is not None:
-            return PlanStatus.FAILED
-        if result is None:
-            return PlanStatus.CANCELLED
-        if not result.interrupted:
-            return PlanStatus.COMPLETED
-        if self._halted:
-            return PlanStatus.HALTED
-        return PlanStatus.STOPPED if result.exit_status == "success" else PlanStatus.ABORTED
+        return None if self._end is None else status_of(*self._end, halted=self._halted)
+
+
+def status_of(
+    result: RunEngineResult | None, error: BaseException | None, *, halted: bool
+) -> PlanStatus:
+    """Return how a plan ended, in one word; with neither result nor error it was cancelled."""
+    if error is not None:
+        return PlanStatus.FAILED
+    if result is None:
+        return PlanStatus.CANCELLED
+    if not result.interrupted:
+        return PlanStatus.COMPLETED
+    if halted:
+        return PlanStatus.HALTED
+    return PlanStatus.STOPPED if result.exit_status == "success" else PlanStatus.ABORTED
 
 
 @final
