@@ -14,6 +14,7 @@ import useq
 from bluesky.utils import RunEngineInterrupted
 from hypothesis import HealthCheck, given, settings
 
+from doubles import at_message
 from freewheel import RunEngine
 from freewheel.micromanager import BufferOverflowError, FrameLimits, devices, load
 from freewheel.plans import mda
@@ -21,7 +22,7 @@ from freewheel.testing import DocumentLog, assert_events, assert_valid
 from useq_sequences import sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 WAIT = 60
 
@@ -92,19 +93,6 @@ def test_hardware_that_was_paused_goes_on_where_it_was(RE: RunEngine, triggered,
     by_number = {event["seq_num"]: event for event in documents.events()}
     assert [index_of(event)["z"] for event in by_number.values()] == list(range(41))
     assert [event["data"]["z"] for event in by_number.values()] == [e.z_pos for e in sequence]
-
-
-def at_message(RE: RunEngine, number: int, act: Callable[[], object]) -> None:
-    """Do something at one of the messages to come."""
-    left = number
-
-    def hook(msg: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            act()
-
-    RE.msg_hook = hook
 
 
 SHORT = useq.MDASequence(channels=["DAPI"], z_plan={"range": 3, "step": 1})

@@ -14,6 +14,7 @@ from bluesky.preprocessors import run_wrapper
 from bluesky.utils import FailedStatus
 from ophyd_async.core import DetectorTrigger, TriggerInfo
 
+from doubles import at_message
 from freewheel.micromanager import (
     BufferOverflowError,
     CoreError,
@@ -174,15 +175,7 @@ def test_a_free_running_live_view_that_is_aborted_while_it_waits(RE: RunEngine, 
     RE(bps.mv(scope.camera.free_running, True)).result(WAIT)
     RE(bps.mv(scope.camera.exposure, 50)).result(WAIT)
     for number in range(1, 24):
-        left = number
-
-        def abort_at(msg: Any) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                RE.abort()
-
-        RE.msg_hook = abort_at
+        at_message(RE, number, RE.abort)
         result = RE(live_view([scope.camera], rate=1e6, frames=50)).outcome.result(WAIT)
         assert result.exit_status == "abort", (number, result.exception)
         assert not core.isSequenceRunning(), number

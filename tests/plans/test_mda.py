@@ -18,6 +18,7 @@ from bluesky.utils import RunEngineInterrupted
 from hypothesis import HealthCheck, given, settings
 from ophyd_async.core import AsyncStatus, StandardReadable, SubsetEnum, soft_signal_rw
 
+from doubles import at_message
 from freewheel import RunEngine
 from freewheel.plan_stubs import background, sleep, wait_for_background
 from freewheel.plans import MDADevices, live_view, mda
@@ -259,15 +260,7 @@ def test_a_pause_between_any_two_messages_costs_no_frame(RE: RunEngine, scope):
     for number in range(3, len(messages), 7):
         log = DocumentLog()
         token = RE.subscribe(log)
-        left = number
-
-        def pause_then(msg: Any) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                RE.request_pause()
-
-        RE.msg_hook = pause_then
+        at_message(RE, number, RE.request_pause)
         future = RE(mda(sequence, scope))
         if isinstance(future.exception(WAIT), RunEngineInterrupted):
             RE.msg_hook = None

@@ -10,7 +10,7 @@ from .cameras import CountedCamera, DarkCamera, FaultyCamera, FrameCamera, Shutt
 from .clock import Clock
 from .detectors import Detector, Gauge, PlainSensor, Sensor
 from .devices import Device, Mover, SlowCache, SlowlyPaused, SlowlyUnstaged, Stage
-from .engines import collect, on_loop, run
+from .engines import at_message, collect, on_loop, run
 from .gate import Blocked, Gate
 from .latches import OtherLatch
 from .log import Log
@@ -45,6 +45,7 @@ __all__ = [
     "SlowlyUnstaged",
     "Stage",
     "User",
+    "at_message",
     "collect",
     "endless",
     "failing",

@@ -30,3 +30,16 @@ def collect(engine: RunEngine) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     engine.subscribe(lambda name, doc: found.append((name, doc)))
     return found
+
+
+def at_message(engine: RunEngine, number: int, act: Callable[[], object]) -> None:
+    """Do something at one of the messages to come."""
+    left = number
+
+    def hook(msg: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            act()
+
+    engine.msg_hook = hook
