@@ -7,6 +7,7 @@ import math
 import re
 import threading
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -283,6 +284,27 @@ def test_what_hangs_can_be_ended(bench: Bench, part: str, verb: str, end: str) -
     bench.fresh()
     bench.engine(bench.scan(30)).result(30)
     bench.check(30, line(30))
+
+
+def test_a_halt_gives_up_what_is_being_prepared(bench: Bench) -> None:
+    opening, given_up = threading.Event(), threading.Event()
+    (data_logic,) = bench.scope.stage.recorder._data_logics
+
+    # It never opens its file. ophyd-async knows its logic by this name.
+    async def prepare_unbounded(_: Any, name: str) -> None:
+        opening.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    data_logic.prepare_unbounded = MethodType(prepare_unbounded, data_logic)
+    future = bench.engine(bench.scan(30))
+    assert opening.wait(30)
+    bench.engine.halt().result(30)
+    assert future.outcome.result(30).interrupted
+    # Otherwise it would arm the recorder in the middle of the next plan.
+    assert given_up.wait(10)
 
 
 def test_a_pause_during_a_move_to_the_start(bench: Bench) -> None:

@@ -125,6 +125,7 @@ class Flight:
     path: FlyPath
     landing: Landing
     patience: float
+    begun: list[Status] = field(default_factory=list)  # by messages, before the flight
     _statuses: dict[Any, Status] = field(default_factory=dict)
     _tasks: dict[Any, asyncio.Task[None]] = field(default_factory=dict)
     _cut_off: set[Any] = field(default_factory=set)  # stopped where it was: not waited for
@@ -373,6 +374,13 @@ class Flight:
                         await _ended(device.unstage())
             except Exception:
                 _log.exception("%s could not be stopped after the flight had failed.", device.name)
+
+    def abandon(self) -> None:
+        """Give up what is being prepared: it would arm a device for a plan that is halted."""
+        for status in self.begun:
+            task = getattr(status, "task", None)  # of ophyd-async's statuses
+            if task is not None:
+                task.cancel()
 
     def forget(self) -> None:
         """Wait for nothing of this flight any more. On the loop."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Unit
 from bluesky.preprocessors import finalize_wrapper, run_wrapper
-from bluesky.protocols import Checkable
+from bluesky.protocols import Checkable, Status
 from bluesky.utils import Msg, MsgGenerator, maybe_await
 from ophyd_async.core import DetectorTrigger, TriggerInfo
 
@@ -160,6 +160,9 @@ class _Scan:
             if self.declared:
                 yield from self._collect(flight, scope)
             raise
+        except GeneratorExit:
+            flight.abandon()
+            raise
         finally:
             flight.forget()
         return flight.index
@@ -170,11 +173,11 @@ class _Scan:
             if detector.is_external and detector.prepared:
                 continue
             info = self._info(detector, flight)
-            statuses.append((yield _started("prepare", detector.device, info)))
+            statuses.append((yield from _begin(flight, "prepare", detector.device, info)))
             detector.prepared = True
         for flyer in self.flyers:
             value = flyer.value(flight.path)
-            statuses.append((yield _started("prepare", flyer.device, value)))
+            statuses.append((yield from _begin(flight, "prepare", flyer.device, value)))
         yield from answer_of(partial(flight.ready, statuses))
         if not self.declared:
             yield Msg("declare_stream", None, *self.detectors, name=self.stream, collect=True)
@@ -201,14 +204,14 @@ class _Scan:
         for detector in flight.on_board:
             if detector.is_external:
                 count = detector.device.events_to_kickoff
-                statuses.append((yield _started("set", count, flight.path.num)))
+                statuses.append((yield from _begin(flight, "set", count, flight.path.num)))
         yield from answer_of(partial(flight.ready, statuses))
         statuses = []
         for detector in flight.on_board:
-            statuses.append((yield _started("kickoff", detector.device)))
+            statuses.append((yield from _begin(flight, "kickoff", detector.device)))
         yield from answer_of(partial(flight.ready, statuses))
         for flyer in self.flyers:
-            status = yield _started("kickoff", flyer.device)
+            status = yield from _begin(flight, "kickoff", flyer.device)
             yield from answer_of(partial(flight.ready, [status]))
 
     def _collect(self, flight: Flight, scope: ProgressScope) -> MsgGenerator[None]:
@@ -239,8 +242,10 @@ def _all(command: str, devices: Sequence[Any]) -> MsgGenerator[None]:
     yield from wait(group)
 
 
-def _started(command: str, device: Any, *args: Any) -> Msg:
-    return Msg(command, device, *args, group=fresh_group(command))
+def _begin(flight: Flight, command: str, device: Any, *args: Any) -> MsgGenerator[Status]:
+    status: Status = yield Msg(command, device, *args, group=fresh_group(command))
+    flight.begun.append(status)
+    return status
 
 
 def _too_fast(detector: Any, period: float, exposure: float, deadtime: float) -> str:
