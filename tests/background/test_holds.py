@@ -452,6 +452,35 @@ def test_a_paused_plan_lends_to_hands_and_waits_to_have_it_back(
         engine.resume()
 
 
+def test_a_suspension_does_not_get_out_of_a_resume_that_waits_for_a_hand(
+    engine: RunEngine, log: Log
+) -> None:
+    motor = Device("m")
+
+    def plan() -> Any:
+        yield from open_run()
+        yield from checkpoint()
+        yield from mv(motor, 1)
+        yield Msg("pause")
+        log.add("goes on")
+        yield from close_run()
+
+    async def at_once() -> None:
+        log.add("was suspended")
+
+    with pytest.raises(RunEngineInterrupted):
+        engine(plan()).result(WAIT)
+    with engine.claims.hold(motor):
+        resumed = engine.resume()
+        on_loop(engine, lambda: None)
+        engine.request_suspend(at_once)
+        on_loop(engine, lambda: None)
+        on_loop(engine, lambda: None)
+        assert not log.entries
+    resumed.result(WAIT)
+    assert log.entries == ["was suspended", "goes on"]
+
+
 def test_a_stop_gets_out_of_a_resume_that_waits_for_a_hand(engine: RunEngine) -> None:
     motor = Device("m")
 

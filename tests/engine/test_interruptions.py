@@ -279,3 +279,68 @@ def test_the_first_page_of_the_docs_works_however_quick_it_is_typed(RE: Any) -> 
         RE(plan())
         RE.request_pause()
         assert RE.resume().result(T).plan_result == "done"
+
+
+# -- a suspension beside a pause ---------------------------------------------------------------
+
+
+class Beam:
+    """What a suspender waits for, and whether the plan has come to wait for it."""
+
+    def __init__(self, RE: Any) -> None:
+        self._RE = RE
+        self._back = asyncio.Event()
+        self.waited_for = threading.Event()
+
+    async def until_back(self) -> None:
+        self.waited_for.set()
+        await self._back.wait()
+
+    def come_back(self) -> None:
+        self._RE.loop.call_soon_threadsafe(self._back.set)
+
+
+def test_a_suspension_does_not_cut_short_a_pause(RE: Any, gate: Any) -> None:
+    device, beam = SlowToPause(), Beam(RE)
+    RE(slow_plan(device, gate))
+    gate.wait()
+    pause = RE.request_pause()
+    assert device.asked.wait(T)
+    RE.request_suspend(beam.until_back)
+    device.let_go(RE)
+    pause.result(T)
+    assert RE.state == "paused"
+    assert device.pauses == 1
+    assert not beam.waited_for.is_set()
+    device.asked.clear()
+    resumed = RE.resume()
+    # Suspended before anything is repeated: the gate's message would wait.
+    assert device.asked.wait(T)
+    device.let_go(RE)
+    assert beam.waited_for.wait(T)
+    beam.come_back()
+    gate.open()
+    assert resumed.result(T).plan_result == "through"
+
+
+def test_a_suspension_on_the_way_back_from_a_pause_begins_after_it(RE: Any, gate: Any) -> None:
+    device, beam = Detector("d"), Beam(RE)
+    going_on, may_go_on = threading.Event(), asyncio.Event()
+
+    async def resume() -> None:
+        going_on.set()
+        await may_go_on.wait()
+
+    device.pause, device.resume = lambda: None, resume
+    RE(slow_plan(device, gate))
+    gate.wait()
+    RE.request_pause().result(T)
+    resumed = RE.resume()
+    assert going_on.wait(T)
+    RE.request_suspend(beam.until_back)
+    RE.loop.call_soon_threadsafe(may_go_on.set)
+    assert beam.waited_for.wait(T)
+    assert RE.state == "running"
+    beam.come_back()
+    gate.open()
+    assert resumed.result(T).plan_result == "through"

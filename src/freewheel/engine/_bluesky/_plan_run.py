@@ -106,6 +106,7 @@ class PlanRun:
     __slots__ = (
         "_core",
         "_end",
+        "_rests",
         "_start",
         "_task",
         "_wake",
@@ -144,6 +145,7 @@ class PlanRun:
         self.task_failed = False
         # Done when the plan, at rest, is to go on; the result says whether it is resumed.
         self._wake: asyncio.Future[bool] | None = None
+        self._rests = False
         self._end: PlanEnd | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -306,9 +308,9 @@ class PlanRun:
         self.interrupted = self.asked.rest = self.asked.attention = True
 
     def suspend(self, suspension: Suspension) -> None:
-        """Be suspended; a plan that is paused is when it is resumed."""
+        """Be suspended; a plan that rests, or comes to rest, is when it is resumed."""
         self.asked.suspensions.append(suspension)
-        if self._wake is None:
+        if not self._rests:
             self.asked.suspend = True
             self._interrupt()
 
@@ -365,6 +367,17 @@ class PlanRun:
             pass
 
     # -- at rest ------------------------------------------------------------------------------
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Mark the way to rest, the rest and the way back, which no suspension cuts short."""
+        self._rests = True
+        try:
+            yield
+        finally:
+            self._rests = False
+            if self.asked.suspensions and self.asked.exit is None:  # it was about to go on
+                self.asked.suspend = self.asked.attention = True
 
     def rest(self) -> asyncio.Future[bool]:
         """Be at rest; return what is done when the plan is to go on, with whether it is resumed."""

@@ -29,6 +29,10 @@ class Rest:
 
     async def come(self) -> None:
         """Bring everything to rest and wait until the plan is resumed or is to end."""
+        with self._plan.resting():
+            await self._come()
+
+    async def _come(self) -> None:
         core, plan, states = self._core, self._plan, self._core.states
         if core.tasks.any_alive:
             with core.at("bring its background tasks to rest"):
@@ -71,8 +75,9 @@ class Rest:
         plan.interrupted = False
         for run in core.runs.values():
             run.record_interruption("resume")
-        self.begin_suspensions()
         plan.stack.push(core.rewind())
+        # Above it: nothing is repeated, and so moved, until what has suspended the plan is over.
+        self.begin_suspensions()
         await core.devices.resume()
 
     async def restore_monitors(self) -> None:
@@ -84,17 +89,17 @@ class Rest:
 
     def suspend(self) -> None:
         """Begin what suspenders have asked for."""
-        states = self._core.states
         if not self._plan.replay.possible and self.fail("suspended"):
             return
-        with states.lock:
-            if states.now is EngineState.SUSPENDING:
-                states.change_locked(EngineState.RUNNING)
-        states.announce()
         self.begin_suspensions()
 
     def begin_suspensions(self) -> None:
         """Have the messages of the suspensions come next; the plan's tasks are suspended too."""
+        states = self._core.states
+        with states.lock:
+            if states.now is EngineState.SUSPENDING:
+                states.change_locked(EngineState.RUNNING)
+        states.announce()
         suspensions = self._plan.asked.suspensions
         while suspensions:
             suspension = suspensions.pop(0)
