@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 
 from softioc import asyncio_dispatcher, builder, softioc
 
@@ -47,4 +48,4 @@ builder.LoadDatabase()
 softioc.iocInit(dispatcher)
 dispatcher(tick)
 print("FW is up", flush=True)
-softioc.non_interactive_ioc()
+sys.stdin.read()  # until whoever has started it is gone, or ends it
