@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, final
@@ -25,6 +26,10 @@ __all__ = ["Recorder"]
 logger = logging.getLogger(__name__)
 
 _COMPRESSIONS: Final = ("gzip", "lzf")
+
+#: A quick disk takes documents at once, which is less work than to pass Python's lock on; but an
+#: engine does not stand by for a slow one for more than this part of its time.
+_SHARE: Final = 0.05
 
 
 @final
@@ -89,6 +94,8 @@ class Recorder:
         self._runs: dict[str, RunWriter] = {}
         self._owners: dict[str, str] = {}  # uid of a descriptor or resource -> uid of its run
         self._strangers: set[str] = set()
+        # Until when the disk has had its share; of the thread that begins batches.
+        self._flush_later_until = 0.0
         self._make_directory()
 
     def _make_directory(self) -> None:
@@ -126,18 +133,37 @@ class Recorder:
         RecordingError
             The first failure, as of a single document. The other documents are written.
         """
+        self.begin_batch(documents)()
+
+    def begin_batch(self, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> Callable[[], None]:
+        """Take several documents, and return a function that does what is left of `take_batch`.
+
+        That is what waits for the disk, and needs little of Python: the engine stands by until
+        this returns, and goes on then.
+        """
         failures: list[BaseException] = []
-        with self._lock:
-            for step in chain(self._steps(documents), self._flushes()):
-                try:
-                    step()
-                except Exception as error:
-                    failures.append(error)
+        self._all_of(self._steps(documents), failures)
+        began = time.monotonic()
+        if began >= self._flush_later_until:
+            self._all_of(self._flushes(of_documents_alone=True), failures)
+            self._flush_later_until = began + (time.monotonic() - began) / _SHARE
+        return partial(self._finish_batch, failures)
+
+    def _finish_batch(self, failures: list[BaseException]) -> None:
+        self._all_of(self._flushes(), failures)
         try:
             if failures:
                 raise failures[0]
         finally:
             failures.clear()  # else they and their tracebacks keep each other, and the documents
+
+    def _all_of(self, steps: Iterable[Callable[[], None]], failures: list[BaseException]) -> None:
+        with self._lock:
+            for step in steps:
+                try:
+                    step()
+                except Exception as error:
+                    failures.append(error)
 
     def _steps(
         self, documents: Iterable[tuple[str, Mapping[str, Any]]]
@@ -170,9 +196,10 @@ class Recorder:
             (others if run is None else by_run[run]).append(event)
         return by_run, others
 
-    def _flushes(self) -> Iterator[Callable[[], None]]:
+    def _flushes(self, *, of_documents_alone: bool = False) -> Iterator[Callable[[], None]]:
         for run in self._runs.values():
-            yield run.flush
+            if not (of_documents_alone and run.has_arrays_to_write):
+                yield run.flush
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":
