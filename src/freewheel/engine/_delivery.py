@@ -47,9 +47,11 @@ EARLIER: Final = 0.8
 #: So much at most is handed over at once to a subscriber that takes batches.
 BATCH_DOCUMENTS: Final = 1_000
 BATCH_BYTES: Final = 1 << 26
-#: The engine lets a subscriber's thread come first until so many seconds after it has come last:
-#: one that works for longer is slow, which is none of the plan's business before MAX_DOCUMENTS.
+#: The engine lets a subscriber's thread come first until so many seconds after it has come last …
 PATIENCE: Final = 0.04
+#: … if it was done with the batch before in so many: one that is slow, or whose disk is, is none of
+#: the plan's business before MAX_DOCUMENTS and MAX_BYTES.
+QUICK: Final = 0.1
 
 
 # A document that waits, with its kind and the bytes of its arrays; or a mark, without a kind, that
@@ -65,7 +67,8 @@ class Delivery:
     func : callable
         The subscriber, ``func(name, doc)``. It is kept alive until it is unsubscribed. If it has
         a method ``take_batch``, that is called instead, with a list of ``(name, doc)``; if it has
-        ``begin_batch``, too, that is called, and what it returns while the engine goes on.
+        ``begin_batch``, too, that is called, then what it returns while the engine goes on, and
+        then what this returns, if anything.
     failed : weakref.WeakMethod
         Of the method to call, on the subscriber's thread, with what an awaited subscriber raised.
         Weak, so that the thread does not keep the engine alive.
@@ -92,11 +95,13 @@ class Delivery:
         self._items: deque[_Item] = deque()
         self._bytes_put = 0  # written by the engine's thread
         # Written by the subscriber's thread, read by the engine's: what it took and delivered, how
-        # many documents are a reason to let it come, and since when it is at work.
+        # many documents are a reason to let it come, since when it is at work, and whether it is
+        # likely to come back soon.
         self._bytes_taken = 0
         self._bytes_delivered = 0
         self._many = MAX_DOCUMENTS
         self._came = math.inf
+        self._is_quick = True
         self._rest = REST  # of the subscriber's thread alone: for how long it rests next
         self._busy = False  # written by the subscriber's thread: what it took is not delivered yet
         self._told = False  # of the engine's thread: that the subscriber is behind
@@ -143,7 +148,7 @@ class Delivery:
             return False
         size = self._bytes_waiting
         if documents <= MAX_DOCUMENTS and size <= MAX_BYTES:
-            return time.monotonic() < self._came + PATIENCE
+            return self._is_quick and time.monotonic() < self._came + PATIENCE
         if not self._told:
             self._told = True
             _log.warning(
@@ -246,7 +251,7 @@ class Delivery:
 
     def _pause(self) -> None:
         """Let documents pile up for a while, unless somebody waits. With the lock held."""
-        self._came = math.inf
+        self._came, self._is_quick = math.inf, True
         began, before = time.monotonic(), len(self._items)
         end = began + self._rest
         while not (self._hurry or self._awaiting) and (remaining := end - time.monotonic()) > 0:
@@ -294,31 +299,38 @@ class Delivery:
         while self._items:
             self._came = time.monotonic()
             batch, size, mark = self._take()
-            finish = self._begin(batch)
-            self._let_go_on()
-            try:
-                finish()
-            except BaseException as error:
-                self._note(error)
-            del batch, finish
+            self._deliver_batch(batch)
+            del batch
             self._bytes_delivered += size
             if mark is not None:
                 mark()
             if not self._hurry and not self._has_piled_up():
                 break
 
+    def _deliver_batch(self, batch: list[tuple[str, Any]]) -> None:
+        many = self._many
+        try:
+            wait = self._begin(batch)
+            self._let_go_on()
+            settle = wait()
+            now = time.monotonic()
+            self._is_quick = now - self._came < QUICK
+            if settle is not None:
+                # It is back, and wants to be let come for what is left, and for the next batch.
+                self._came, self._many = now, -1
+                settle()
+        except BaseException as error:
+            self._note(error)
+        self._many = many
+
     def _begin(self, batch: list[tuple[str, Any]]) -> Callable[[], Any]:
-        """Hand a batch over; return what finishes that while the engine goes on."""
+        """Hand a batch over; return what is to be done for it while the engine goes on."""
         func: Any = self._func
         if not batch:
             return _nothing
         if not hasattr(func, "begin_batch"):
-            return partial(func.take_batch, batch)
-        try:
-            return func.begin_batch(batch)  # type: ignore[no-any-return]
-        except BaseException as error:
-            self._note(error)
-            return _nothing
+            return partial(_call, func.take_batch, batch)
+        return func.begin_batch(batch)  # type: ignore[no-any-return]
 
     def _take(self) -> tuple[list[tuple[str, Any]], int, Callable[[], None] | None]:
         """Take documents off the line, and their bytes; up to a mark, which is taken as well."""
@@ -414,6 +426,10 @@ def _next_rest(rest: float, pace: float) -> tuple[float, int]:
 
 def _nothing() -> None:
     pass
+
+
+def _call(func: Callable[[Any], Any], argument: Any) -> None:
+    func(argument)
 
 
 def _size_of(doc: Any) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -201,6 +202,11 @@ class ArrayFile:
         """Whether `flush` has something to write."""
         return bool(self._timestamps)
 
+    def wait(self) -> None:
+        """Write the arrays that were appended, as far as that is possible: `flush` says."""
+        if self._writer is not None:
+            self._writer.wait()
+
     def flush(self) -> None:
         """Write what was appended, then its timestamps and checksums: it is whole then.
 
@@ -385,11 +391,12 @@ class _Places:
         """
         size = self._chunk * self._row
         places: list[int] = []
+        place = cache(self._place)
         ends = [end]
         while ends:
             known = len(self._offsets) + len(places)
             before = (places or self._offsets or [-1])[-1]
-            last = self._place(ends[-1] - 1)
+            last = place(ends[-1] - 1)
             if before >= 0 and last - before == (ends[-1] - known) * size:
                 places.extend(range(before + size, last + 1, size))
             elif ends[-1] - known == 1:

@@ -266,6 +266,11 @@ class ArrayDivider:
         """Whether `flush` has something to write."""
         return any(file.has_arrays_to_write for file, _ in self._files.values())
 
+    def wait(self) -> None:
+        """Write arrays, which takes long and needs nothing of Python; `flush` does the rest."""
+        for file, _ in self._files.values():
+            file.wait()
+
     def flush(self) -> None:
         """Write what belongs to the documents until now: before they are written themselves.
 

@@ -133,13 +133,15 @@ class Recorder:
         RecordingError
             The first failure, as of a single document. The other documents are written.
         """
-        self.begin_batch(documents)()
+        self.begin_batch(documents)()()
 
-    def begin_batch(self, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> Callable[[], None]:
-        """Take several documents, and return a function that does what is left of `take_batch`.
+    def begin_batch(
+        self, documents: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> Callable[[], Callable[[], None]]:
+        """Take several documents, and return two functions for what is left of `take_batch`.
 
-        That is what waits for the disk, and needs little of Python: the engine stands by until
-        this returns, and goes on then.
+        The first waits for arrays, and needs nothing of Python. It returns the second, which writes
+        what is left and is short. An engine stands by for this and for that, and goes on between.
         """
         failures: list[BaseException] = []
         self._all_of(self._steps(documents), failures)
@@ -147,6 +149,10 @@ class Recorder:
         if began >= self._flush_later_until:
             self._all_of(self._flushes(of_documents_alone=True), failures)
             self._flush_later_until = began + (time.monotonic() - began) / _SHARE
+        return partial(self._wait_for_arrays, failures)
+
+    def _wait_for_arrays(self, failures: list[BaseException]) -> Callable[[], None]:
+        self._all_of((run.wait_for_arrays for run in self._runs.values()), failures)
         return partial(self._finish_batch, failures)
 
     def _finish_batch(self, failures: list[BaseException]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -59,7 +58,7 @@ class RowWriter:
         try:
             self._handed_over.append(self._thread.submit(self._write_there, begun, *rows).result)
         except RuntimeError:  # the interpreter is about to end, and starts nothing any more
-            self._handed_over.append(partial(self._write, *rows))
+            self._write_here(*rows)
         else:
             # The other thread needs Python's lock to begin, and this one has no other occasion to
             # let go of it for as long as it computes.
@@ -69,6 +68,10 @@ class RowWriter:
         rows = self._first, self._waiting
         self._waiting, self._size = [], 0
         return rows
+
+    def _write_here(self, first: int, rows: Sequence[Any]) -> None:
+        written = self._write(first, rows)
+        self._handed_over.append(lambda: written)
 
     def _write_there(self, begun: Lock, first: int, rows: Sequence[Any]) -> _Written:
         begun.release()
@@ -83,19 +86,24 @@ class RowWriter:
             return whole, error
         return whole, None
 
+    def wait(self) -> None:
+        """Write all that was put: nothing is under way afterwards."""
+        if self._waiting:
+            self._write_here(*self._take())
+        for step in self._handed_over:
+            step()
+
     def finish(self) -> _Written:
         """Write all that was put; return how many rows are whole, and what kept the next one."""
+        self.wait()
         steps, self._handed_over = self._handed_over, []
-        if self._waiting:
-            steps.append(partial(self._write, *self._take()))
         total = 0
-        failure: OSError | None = None
-        for step in steps:  # all of them: nothing is to be under way afterwards
-            done, error = step()
-            if failure is None:
-                total += done
-                failure = error
-        return total, failure
+        for step in steps:
+            done, failure = step()
+            total += done
+            if failure is not None:
+                return total, failure
+        return total, None
 
     def close(self) -> None:
         """End the thread; idempotent."""

@@ -201,6 +201,10 @@ class RunWriter:
         """Whether `flush` has to wait for arrays."""
         return self._divider.has_arrays_to_write
 
+    def wait_for_arrays(self) -> None:
+        """Do of `flush` what takes long and needs nothing of Python."""
+        self._divider.wait()
+
     def flush(self) -> None:
         """Give all that was taken to the operating system; it outlives this process then.
 
