@@ -255,7 +255,8 @@ def _scalar_loop(turns: int = 20_000) -> Iterable[Row]:
     yield from _documents_alone()
     for what, ours, peer, limit in (
         ("a loop of a scalar detector, recorded", "recorded", "not recorded", ">= 0.85"),
-        # Without a limit: a recorder that took no time would reach (loop + JSONWriter) / loop, 1.6.
+        # Without a limit: a recorder that took no time would reach (loop + JSONWriter) / loop,
+        # which is 1.6 to 2.
         ("the same, against bluesky's JSONWriter", "recorded", "JSONWriter", ""),
         ("queued delivery to an empty callback", "empty callback", "not recorded", ">= 0.95"),
     ):

@@ -36,8 +36,8 @@ _SHARE: Final = 0.05
 class Recorder:
     """A document callback that writes every run to disk as it comes.
 
-    Subscribe it with ``RE.subscribe(recorder, delivery="queued")``, so that the plan never waits
-    for the disk; the plan's future is done only when everything is written.
+    Subscribe it with ``RE.subscribe(recorder, delivery="queued")``, so that the plan does
+    not wait for the disk; the plan's future is done only when everything is written.
 
     A recording is a directory with a file ``<uid>.jsonl`` for each run, one document per line as
     ``["name", {...}]``, and beside it a directory ``<uid>`` with the large arrays in HDF5 files,
