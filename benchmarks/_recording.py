@@ -255,7 +255,9 @@ def _scalar_loop(turns: int = 20_000) -> Iterable[Row]:
     yield from _documents_alone()
     for what, ours, peer, limit in (
         ("a loop of a scalar detector, recorded", "recorded", "not recorded", ">= 0.85"),
-        ("the same, against bluesky's JSONWriter", "recorded", "JSONWriter", ">= 2.2"),
+        # Without a limit: a recorder that took no time would reach (loop + JSONWriter) / loop,
+        # which is 1.6 to 2.
+        ("the same, against bluesky's JSONWriter", "recorded", "JSONWriter", ""),
         ("queued delivery to an empty callback", "empty callback", "not recorded", ">= 0.95"),
     ):
         yield make_row(
@@ -292,6 +294,7 @@ def _documents_alone(count: int = 5_000) -> Iterable[Row]:
         interleave({"freewheel": taking(Recorder), "JSONWriter": taking(_json_writer)}),
         peer="JSONWriter",
         unit="µs",
+        must_reach=">= 2.2",
     )
 
 

@@ -106,7 +106,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = _lazy.attach(
         __name__,
         __all__,
-        (".core", ".plan_stubs", ".background", ".engine", "bluesky.run_engine"),
+        (".core", ".background", ".engine", "bluesky.run_engine", ".plan_stubs"),
     )
 
 

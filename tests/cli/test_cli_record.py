@@ -192,14 +192,19 @@ def test_what_a_killed_process_recorded_is_replayed(command: Any, plans: Path) -
         f"""{PLANS}
 from freewheel.recording import Recorder
 
-write = Recorder.take_batch
+begin = Recorder.begin_batch
 
 def told(recorder, documents):
-    write(recorder, documents)
-    for name, _ in documents:
-        print("recorded", name, flush=True)
+    finish = begin(recorder, documents)
 
-Recorder.take_batch = told
+    def tell():
+        finish()
+        for name, _ in documents:
+            print("recorded", name, flush=True)
+
+    return tell
+
+Recorder.begin_batch = told
 """
     )
     process = command.start("record", "here", f"{plans}:endless", "--shape=16")

@@ -255,13 +255,169 @@ def test_a_subscriber_is_woken_less_often_while_documents_come_by_the_thousand()
     rests = []
     for _ in range(5):
         rests.append(rest)
-        rest = _delivery._next_rest(rest, documents=round(5_000 * rest), size=0)
+        rest, many = _delivery._next_rest(rest, pace=5_000.0)
+        assert 0 < many < 5_000 * rest  # it comes before it would wake by itself
     assert rests[0] < rests[1] < rests[2]
     assert rest == rests[-1] == _delivery.LONG_REST
-    # Fewer of them can be followed one by one, and large arrays are not to pile up.
-    assert _delivery._next_rest(rest, documents=round(1_000 * rest), size=0) == _delivery.REST
-    large = _delivery.BATCH_BYTES + 1
-    assert _delivery._next_rest(rest, documents=1_000, size=large) == _delivery.REST
+    # Fewer of them can be followed one by one, and cost nobody anything.
+    assert _delivery._next_rest(rest, pace=1_000.0) == (_delivery.REST, _delivery.MAX_DOCUMENTS)
+
+
+class Phases:
+    """A subscriber that begins batches, and finishes them when it may."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.finished: list[int] = []
+        self._free = False
+        self._may_finish = threading.Semaphore(0)
+        self.at_work = threading.Event()
+
+    def take_batch(self, documents: list[tuple[str, Any]]) -> None:
+        raise AssertionError("it is asked to begin")
+
+    def begin_batch(self, documents: list[tuple[str, Any]]) -> Any:
+        self.begun.extend(doc.get("seq_num", 0) for _, doc in documents)
+
+        def finish() -> None:
+            self.at_work.set()
+            if not self._free:
+                self._may_finish.acquire(timeout=T)
+            self.finished.extend(doc.get("seq_num", 0) for _, doc in documents)
+
+        return finish
+
+    def finish_one(self) -> None:
+        self._may_finish.release()
+
+    def finish_all(self) -> None:
+        self._free = True
+        self._may_finish.release()
+
+    def __call__(self, name: str, doc: Any) -> None:
+        raise AssertionError("it takes batches")
+
+
+def test_the_plan_goes_on_while_a_batch_is_finished(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_delivery, "_next_rest", lambda rest, pace: (rest, 7))
+    phases = Phases()
+    RE.subscribe(phases, delivery="queued")
+    stopped = threading.Event()
+    RE.subscribe(lambda name, doc: stopped.set(), "stop")
+    future = RE(events(500))
+    assert phases.at_work.wait(T)
+    assert stopped.wait(T)
+    assert not future.done()
+    assert not phases.finished
+    phases.finish_all()
+    future.result(T)
+    assert phases.finished == phases.begun == [0, 0, *range(1, 501), 0]
+
+
+@pytest.mark.parametrize("when", ["begin", "finish", "settle"])
+def test_a_batch_that_fails_in_any_of_its_parts_fails_the_plan(RE: Any, when: str) -> None:
+    phases = Phases()
+    phases.finish_all()
+    begin = phases.begin_batch
+
+    def failing(documents: list[tuple[str, Any]]) -> Any:
+        finish = begin(documents)
+
+        def fail() -> None:
+            raise ValueError("the first batch")
+
+        if documents[0][0] != "start":
+            return finish
+        if when == "begin":
+            finish()
+            fail()
+        return lambda: (finish(), fail() if when == "finish" else fail)[1]
+
+    phases.begin_batch = failing  # type: ignore[method-assign]
+    RE.subscribe(phases, delivery="queued")
+    with pytest.raises(ValueError, match="the first batch"):
+        RE(events(10_000)).result(T)
+    assert phases.finished == phases.begun
+
+
+def test_the_plan_stands_by_for_what_a_batch_still_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_delivery, "PATIENCE", 3600.0)
+    monkeypatch.setattr(_delivery, "QUICK", 3600.0)
+    waits, settles, go_on = threading.Event(), threading.Event(), threading.Semaphore(0)
+    phases = Phases()
+
+    def begin(documents: list[tuple[str, Any]]) -> Any:
+        def settle() -> None:
+            settles.set()
+            go_on.acquire(timeout=T)
+
+        def wait() -> Any:
+            waits.set()
+            go_on.acquire(timeout=T)
+            return settle
+
+        return wait
+
+    phases.begin_batch = begin  # type: ignore[method-assign]
+    delivery = _delivery.QueuedDelivery(phases, weakref.WeakMethod(Fails().failed))
+    try:
+        delivery.put("start", {})
+        assert waits.wait(T)
+        assert not delivery.is_behind()
+        go_on.release()
+        assert settles.wait(T)
+        assert delivery.is_behind()  # though nothing waits
+        go_on.release()
+        asyncio.run(asyncio.wait_for(delivery.drained(), T))
+        assert not delivery.is_behind()
+    finally:
+        delivery.close()
+        delivery.join(T)
+
+
+def test_the_plan_lets_a_subscriber_come_when_many_documents_wait(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 7
+    monkeypatch.setattr(_delivery, "_next_rest", lambda rest, pace: (3600.0, many))
+    monkeypatch.setattr(_delivery, "PATIENCE", T)
+    phases = Phases()
+    phases.finish_all()
+    lags = []
+    RE.subscribe(
+        lambda name, doc: lags.append(doc["seq_num"] - max(phases.begun, default=0)), "event"
+    )
+    RE.subscribe(phases, delivery="queued")
+    RE(events(500)).result(T)
+    assert max(lags[-100:]) == many + 1  # it would not have woken by itself
+    assert phases.finished == [0, 0, *range(1, 501), 0]
+
+
+def test_the_plan_does_not_stand_by_for_a_subscriber_that_was_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_delivery, "PATIENCE", 3600.0)
+    monkeypatch.setattr(_delivery, "BATCH_DOCUMENTS", 10)
+    phases = Phases()
+    delivery = _delivery.QueuedDelivery(phases, weakref.WeakMethod(Fails().failed))
+    try:
+        delivery.put("start", {})
+        assert phases.at_work.wait(T)
+        delivery._many = 7
+        for number in range(20):
+            delivery.put("event", {"seq_num": number})
+        assert delivery.is_behind()
+        monkeypatch.setattr(_delivery, "QUICK", 0.0)
+        phases.at_work.clear()
+        phases.finish_one()
+        assert phases.at_work.wait(T)  # with ten of the twenty
+        assert not delivery.is_behind()
+    finally:
+        phases.finish_all()
+        delivery.close()
+        delivery.join(T)
 
 
 def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,6 +537,7 @@ def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(
     RE: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_delivery, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(_delivery, "BATCH_BYTES", 10_000)
     told, disk = threading.Event(), threading.Event()
 
     class Tell(logging.Handler):

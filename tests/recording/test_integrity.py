@@ -21,6 +21,7 @@ from freewheel.recording import (
     read_runs,
     replay,
 )
+from freewheel.recording._array_file import ArrayFile
 
 SHAPE = (64, 64)
 OLD = Path(__file__).with_name("data") / "microscope"
@@ -367,6 +368,80 @@ def test_an_event_that_cannot_be_written_keeps_those_before_it(tmp_path):
     (run,) = read_runs(tmp_path)
     assert numbers(run.documents()) == [1, 2, 3]
     assert not run.complete
+
+
+OTHER = np.full((2, *SHAPE), 7, "u2")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"data": {"x": 1.0}, "timestamps": {"x": 2.0}},
+        {"data": {"x": np.float64(1.5), "camera": OTHER[0]}},
+        {"data": {"x": 1.0, "camera": OTHER}},
+        {"data": {"x": 1.0, "camera": OTHER[0].astype("f4")}},
+        {"data": {"x": 1.0, "camera": OTHER[0].tolist()}},
+        {"data": {"x": 1.0, "camera": OTHER[0], "y": (1, 2)}, "timestamps": {"x": 1, "camera": 2}},
+        {"timestamps": {"x": 2.0, "camera": np.float64(2.0)}},
+        {"filled": {"camera": True}},
+        {"more": OTHER},
+    ],
+    ids=lambda odd: "-".join([*odd, *odd.get("data", ())]),
+)
+def test_one_odd_event_among_those_with_arrays_is_as_if_it_came_alone(
+    tmp_path, equal_documents, odd
+):
+    pairs = list(documents(8))
+    place = 5
+    assert pairs[place][0] == "event"
+    pairs[place] = ("event", {**pairs[place][1], **odd})
+    written = []
+    for size in (1, 3, len(pairs)):
+        with Recorder(tmp_path / str(size)) as recorder:
+            for first in range(0, len(pairs), size):
+                recorder.take_batch(pairs[first : first + size])
+        (run,) = read_runs(tmp_path / str(size))
+        written.append((run.verify(), list(run.documents(skip_damaged=True))))
+    (problems, alone), *batches = written
+    assert len(alone) >= len(pairs) - 1
+    for others, back in batches:
+        assert len(others) == len(problems)
+        equal_documents(back, alone)
+
+
+def test_documents_are_the_same_whether_they_come_in_batches_or_not(tmp_path):
+    pairs = list(documents(30))
+    lines = {}
+    for size in (1, 7, len(pairs)):
+        with Recorder(tmp_path / str(size)) as recorder:
+            for first in range(0, len(pairs), size):
+                recorder.take_batch(pairs[first : first + size])
+        (run,) = read_runs(tmp_path / str(size))
+        text = run.path.read_text()
+        (resource,) = (
+            json.loads(line)[1] for line in text.splitlines() if '"stream_resource",{' in line
+        )
+        lines[size] = text.replace(resource["uid"], "").replace(resource["uri"], "")
+    assert lines[1] == lines[7] == lines[len(pairs)]
+
+
+@pytest.mark.parametrize(("shape", "size"), [((3, 5), 1), ((70, 90), 100), ((70, 90), 1)])
+def test_arrays_are_where_hdf5_says_however_the_file_grew(tmp_path, shape, size):
+    """It is asked for few of the places, and the others are taken to lie between these."""
+    file = ArrayFile(tmp_path / "arrays.h5", shape, np.dtype("u2"), {})
+    for number in range(0, 3000, size):
+        file.make_room(size)
+        file.extend([np.full(shape, n, "u2") for n in range(number, number + size)], [0.5] * size)
+        file.flush()
+    file.close()
+    with h5py.File(tmp_path / "arrays.h5") as written:
+        data = written["/entry/recorded/data"][...]
+        assert (data == np.arange(3000).reshape(-1, 1, 1)).all()
+        assert (written["/entry/recorded/timestamps"][...] == 0.5).all()
+        sums = written["/entry/recorded/checksums"]
+        assert sums[2999] == xxhash.xxh3_64_intdigest(
+            data[2999].tobytes(), int.from_bytes(np.float64(0.5).tobytes(), "little")
+        )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 40, 600])

@@ -1,5 +1,9 @@
 """Values and primitives: errors, latches, actions, status, protocols."""
 
+from typing import TYPE_CHECKING
+
+from freewheel import _lazy
+
 from ._actions import Action, ContinousPlan, ContinuousPlan, continous, continuous
 from ._cache import DEFAULT_MAX_BYTES, ReadingCache
 from ._errors import (
@@ -15,7 +19,6 @@ from ._errors import (
     UnknownStatusFailure,
     WaitTimeoutError,
 )
-from ._flight import FlyPath, FlyRow, HasSafePoint
 from ._futures import EngineFuture
 from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
@@ -44,6 +47,9 @@ from ._wording import (
     left_text,
     status_text,
 )
+
+if TYPE_CHECKING:
+    from ._flight import FlyPath, FlyRow, HasSafePoint
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -100,3 +106,9 @@ __all__ = [
     "left_text",
     "status_text",
 ]
+
+if not TYPE_CHECKING:
+    # No engine needs them, and they take long to make.
+    __getattr__, __dir__ = _lazy.attach(
+        __name__, ("FlyPath", "FlyRow", "HasSafePoint"), ("._flight",)
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextvars
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import chain
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.utils import Msg, normalize_subs_input
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bluesky.run_engine import RunEngineResult
 
-    from freewheel.background import HandHold
     from freewheel.core import EngineFuture
     from freewheel.core._circles import Party
 
@@ -45,8 +44,8 @@ def check_plan(plan: Any) -> None:
     ExhaustedPlanError
         For a generator that has run already.
     """
-    if inspect.isgenerator(plan):
-        if inspect.getgeneratorstate(plan) == inspect.GEN_CLOSED:
+    if isinstance(plan, GeneratorType):
+        if plan.gi_frame is None:
             raise ExhaustedPlanError(
                 f"The plan {plan_name(plan)!r} has run already, and a generator runs once. Call "
                 f"the plan function again: RE({plan_name(plan)}(...))."
@@ -110,22 +109,25 @@ def _short(thing: object) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-@dataclass(eq=False)
 class Call:
     """A plan on its way through the engine.
 
     Its futures are settled on the loop's thread; the rest is guarded by the engine's lock.
     """
 
-    start: PlanStart
-    future: PlanFuture
-    ends: list[EngineFuture[Any]] = field(default_factory=list)  # of stop, abort and halt
-    # Futures of a plan that was resumed before its pause had come: they end with that pause.
-    resumed: list[PlanFuture] = field(default_factory=list)
-    pauses: list[EngineFuture[None]] = field(default_factory=list)
-    hands: tuple[HandHold, ...] = ()  # held by whoever called, who lends to the plan
-    # Whoever called: the plan runs with his context variables, however long it waits in the queue.
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    __slots__ = ("context", "ends", "future", "hands", "pauses", "resumed", "start")
+
+    def __init__(self, start: PlanStart, future: PlanFuture) -> None:
+        self.start = start
+        self.future = future
+        self.ends: list[EngineFuture[Any]] = []  # of stop, abort and halt
+        # Futures of a plan that was resumed before its pause had come: they end with that pause.
+        self.resumed: list[PlanFuture] = []
+        self.pauses: list[EngineFuture[None]] = []
+        # Whoever calls: the plan runs with his context variables, however long it waits in the
+        # queue, and with what he holds.
+        self.context = contextvars.copy_context()
+        self.hands = hands_here()
 
     @classmethod
     def make(cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread) -> Call:
@@ -137,7 +139,7 @@ class Call:
         name = name or plan_name(plan)
         funcs = {} if subs is None else normalize_subs_input(subs)
         start = PlanStart(name, plan, funcs, metadata, messages=_checked_messages(plan))
-        return cls(start, PlanFuture(name, thread), hands=hands_here())
+        return cls(start, PlanFuture(name, thread))
 
     @property
     def name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from freewheel.core import amount_text, duration_text, label_text
@@ -26,6 +25,12 @@ _CARD = (
     "display:inline-block;border:1px solid #8888;border-left:4px solid {colour};"
     "border-radius:4px;padding:.3em .8em;font-family:sans-serif;font-size:90%"
 )
+
+
+def _escape(text: str) -> str:
+    from html import escape  # with its table of all entities, which a start need not wait for
+
+    return escape(text)
 
 
 def plan_card(
@@ -64,13 +69,13 @@ def engine_card(name: str, picture: EngineSnapshot, note: str) -> str:
     if picture.plan_name is not None:
         took = duration_text(picture.elapsed, tenths=True)
         lines.append(
-            f"<b>{escape(picture.plan_name)}</b> · {took}{progress_bars(picture.progress)}"
+            f"<b>{_escape(picture.plan_name)}</b> · {took}{progress_bars(picture.progress)}"
         )
     if picture.queue:
-        lines.append(f"waiting: {escape(', '.join(picture.queue))}")
-    lines += [f"{escape(task.name)}: {escape(task.standing)}" for task in picture.background]
+        lines.append(f"waiting: {_escape(', '.join(picture.queue))}")
+    lines += [f"{_escape(task.name)}: {_escape(task.standing)}" for task in picture.background]
     if note:
-        lines.append(escape(note))
+        lines.append(_escape(note))
     return _card(name, str(picture.state), "".join(f"<div>{line}</div>" for line in lines))
 
 
@@ -78,7 +83,7 @@ def _card(name: str, status: str, more: str) -> str:
     colour = next((code for word, code in _COLOURS if status.startswith(word)), _OTHER)
     return (
         f'<div class="freewheel-card" style="{_CARD.format(colour=colour)}">'
-        f'<b>{escape(name)}</b> <span style="color:{colour}">{escape(status)}</span>{more}</div>'
+        f'<b>{_escape(name)}</b> <span style="color:{colour}">{_escape(status)}</span>{more}</div>'
     )
 
 
@@ -91,5 +96,5 @@ def _bar(each: Progress) -> str:
     value = "" if each.fraction is None else f' value="{each.fraction:.4f}"'
     return (
         f'<div style="padding-left:{each.depth}em"><progress max="1"{value}></progress> '
-        f"{escape(label_text(each))} <small>{escape(amount_text(each))}</small></div>"
+        f"{_escape(label_text(each))} <small>{_escape(amount_text(each))}</small></div>"
     )

@@ -120,7 +120,7 @@ class DocumentStream:
         """Wait for the queued subscribers that are far behind. On the loop."""
         for delivery in self._awaited:
             if delivery.is_behind():
-                await delivery.drained()
+                await delivery.caught_up()
 
     def awaited(self) -> tuple[Delivery, ...]:
         """Return the deliveries that the end of a plan waits for."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 from bluesky.run_engine import RunEngineResult
 
 from freewheel.core import EngineFuture, EngineState, duration_text
+from freewheel.core._crossings import call_soon
 
 from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
@@ -167,7 +168,7 @@ class Foreground:
         call.claim(lambda: self._states.now)
         call.future.follow(self._core.progress.picture)
         self._requests.claim_locked()
-        self._core.call_on_loop(self._start, call)
+        call_soon(self._core.loop, self._start, call)
 
     def _start(self, call: Call) -> None:
         self._states.announce()

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import os
 import weakref
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ._arrays import CHECKSUMS, DATASET, TIMESTAMPS, first_line, load_h5py
-from ._checksums import array_checksum, bytes_of
+from ._checksums import bytes_of, checksums
 from ._row_writer import RowWriter
 from ._superblock import lengthen
 
@@ -31,6 +32,9 @@ _LARGEST_CHUNK: Final = 2**32 - 1  # HDF5's own limit
 _AHEAD_BYTES: Final = 1 << 24  # of arrays, that a file has places for beyond what is written …
 _AHEAD_ROWS: Final = 256  # … or this many arrays, if that is less
 _MOST_PARTS: Final = 512  # of one call that writes; no system takes fewer than 1,024
+_METADATA: Final = (
+    1 << 14
+)  # bytes of HDF5's own between arrays: fewer make more calls to write them
 _COLUMN_CHUNK: Final = 512  # timestamps or checksums: one page of memory
 
 
@@ -84,13 +88,14 @@ class ArrayFile:
     ) -> None:
         self.path = path
         self.count = 0
-        self._file = load_h5py().File(path, "x", libver="latest")
+        self._file = load_h5py().File(path, "x", libver="latest", meta_block_size=_METADATA)
         # Of what was appended, and is not written yet.
         self._timestamps: list[float] = []
         self._checksums: list[int] = []
         try:
             self._raw = _RawFile(path)
-            self._create(shape, dtype, compression)
+            with _as_os_error():
+                self._create(shape, dtype, compression)
         except BaseException:
             with contextlib.suppress(Exception):
                 self._file.close()
@@ -137,19 +142,50 @@ class ArrayFile:
         """
         index = self.count
         array = np.ascontiguousarray(array)
-        with _as_os_error():
-            # Before the array: HDF5 is not to be asked for anything once the disk is full.
-            self._times.make_room(index)
-            self._sums.make_room(index)
-            if self._writer is None:
+        # Before the array: HDF5 is not to be asked for anything once the disk is full.
+        self.make_room(1)
+        if self._writer is None:
+            with _as_os_error():
                 self._compress(index, array)
-            else:
-                self._rows.make_room(index)
-                self._writer.put(index, array)
-        self._timestamps.append(timestamp)
-        self._checksums.append(array_checksum(array, timestamp))
-        self.count += 1
+        self._take([bytes_of(array)], [timestamp])
         return index
+
+    def make_room(self, count: int) -> None:
+        """See to it that there are places for so many arrays more.
+
+        Raises
+        ------
+        OSError
+            When the disk has none.
+        """
+        last = self.count + count - 1
+        with _as_os_error():
+            self._times.make_room(last)
+            self._sums.make_room(last)
+            if self._writer is not None:
+                self._rows.make_room(last)
+
+    def extend(self, arrays: Sequence[np.ndarray], timestamps: Sequence[float]) -> int:
+        """Add arrays for which there is room, and return the index of the first.
+
+        `flush` writes them; they may not change until then.
+        """
+        index = self.count
+        self._take([bytes_of(np.ascontiguousarray(array)) for array in arrays], timestamps)
+        return index
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether there is `extend`: HDF5 compresses one array after the other."""
+        return self._writer is not None
+
+    def _take(self, rows: Sequence[Any], timestamps: Sequence[float]) -> None:
+        if self._writer is not None:
+            self._writer.put(self.count, rows)
+        # While they are written.
+        self._checksums.extend(checksums(rows, timestamps))
+        self._timestamps.extend(timestamps)
+        self.count += len(rows)
 
     def _compress(self, index: int, array: np.ndarray) -> None:
         try:
@@ -161,6 +197,16 @@ class ArrayFile:
                 self._compressed.resize(index, axis=0)
             raise
 
+    @property
+    def has_arrays_to_write(self) -> bool:
+        """Whether `flush` has something to write."""
+        return bool(self._timestamps)
+
+    def wait(self) -> None:
+        """Write the arrays that were appended, as far as that is possible: `flush` says."""
+        if self._writer is not None:
+            self._writer.wait()
+
     def flush(self) -> None:
         """Write what was appended, then its timestamps and checksums: it is whole then.
 
@@ -169,7 +215,7 @@ class ArrayFile:
         OSError
             When that is not possible. What fits is whole, and ``count`` is how many those are.
         """
-        if not self._timestamps:
+        if not self.has_arrays_to_write:
             return
         first = self.count - len(self._timestamps)
         failure: OSError | None = None
@@ -289,15 +335,14 @@ class _Places:
             self._raw.write(self._offsets[chunk] + within * self._row, data[:size])
             data, first = data[size:], first + count
 
-    def write_each(self, first: int, rows: Sequence[np.ndarray]) -> Iterator[int]:
-        """Write rows that lie apart in memory, of chunks that are one row each.
+    def write_each(self, first: int, data: Sequence[Any]) -> Iterator[int]:
+        """Write the bytes of rows that lie apart in memory, of chunks that are one row each.
 
         Yields
         ------
         int
             After each call of the operating system, how many rows are whole.
         """
-        data = [bytes_of(row) for row in rows]
         done = 0
         while done < len(data):
             place = self._offsets[first + done]
@@ -316,31 +361,56 @@ class _Places:
 
     def make_room(self, row: int) -> None:
         """See to it that there is a place for a row."""
-        while row // self._chunk >= len(self._offsets):
-            self._grow()
+        lacking = row // self._chunk + 1 - len(self._offsets)
+        if lacking > 0:
+            self._grow(lacking)
 
-    def _grow(self) -> None:
+    def _grow(self, lacking: int) -> None:
         known = len(self._offsets)
         # A short file is not to look long, for HDF5 does not give back the end of a file; and a
         # long one not to be asked for its places at each step, which it looks through from the
         # first one on.
-        step = max(min(self._ahead // self._chunk, known), known // 8, 1)
+        step = max(min(self._ahead // self._chunk, known), known // 8, lacking)
         self._dataset.resize((known + step) * self._chunk, axis=0)
         self._dataset.flush()
-        places = [0] * (known + step)
-
-        def note(chunk: Any) -> None:
-            places[chunk.chunk_offset[0] // self._chunk] = chunk.byte_offset
-
-        self._dataset.id.chunk_iter(note)
+        places = self._new_places(known + step)
         # Others refuse files that are shorter than they say; `ArrayReader` does not.
         with contextlib.suppress(OSError):
             self._raw.lengthen(self._file.id.get_filesize())
         if self._chunk > 1:
             # Small ones take their place on the disk now: they must not be what it is full for.
-            for place in places[known:]:
+            for place in places:
                 self._raw.write(place, np.zeros(self._chunk * self._row, np.uint8))
-        self._offsets = places
+        self._offsets.extend(places)
+
+    def _new_places(self, end: int) -> list[int]:
+        """Return where the chunks up to ``end`` are that are not known yet.
+
+        HDF5 walks through all chunks for each that is asked for. But it takes new ones from the
+        end of the file, one after another as a rule: so the last of them tells.
+        """
+        size = self._chunk * self._row
+        places: list[int] = []
+        place = cache(self._place)
+        ends = [end]
+        while ends:
+            known = len(self._offsets) + len(places)
+            before = (places or self._offsets or [-1])[-1]
+            last = place(ends[-1] - 1)
+            if before >= 0 and last - before == (ends[-1] - known) * size:
+                places.extend(range(before + size, last + 1, size))
+            elif ends[-1] - known == 1:
+                places.append(last)
+            else:  # HDF5 put something between: before the middle, or behind it
+                ends.append((known + ends[-1]) // 2)
+                continue
+            ends.pop()
+        return places
+
+    def _place(self, chunk: int) -> int:
+        corner = (chunk * self._chunk, *[0] * (self._dataset.ndim - 1))
+        place: int = self._dataset.id.get_chunk_info_by_coord(corner).byte_offset
+        return place
 
     def cut(self, count: int) -> None:
         """Give back the places behind the first ``count`` rows."""

@@ -16,9 +16,10 @@ except ImportError as error:
     raise MissingExtraError(feature, "recording") from error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["array_checksum", "bytes_of", "file_checksum", "running_checksum"]
+__all__ = ["array_checksum", "bytes_of", "checksums", "file_checksum", "running_checksum"]
 
 _BLOCK = 1 << 20
 
@@ -35,8 +36,14 @@ def array_checksum(array: np.ndarray, timestamp: float) -> int:
     timestamp : float
         Seconds since the epoch.
     """
-    (seed,) = struct.unpack("<Q", struct.pack("<d", timestamp))
-    return int(xxhash.xxh3_64_intdigest(bytes_of(array), seed))
+    (checksum,) = checksums([bytes_of(array)], [timestamp])
+    return checksum
+
+
+def checksums(rows: Sequence[Any], timestamps: Sequence[float]) -> list[int]:
+    """Return the checksums of the bytes of arrays and their timestamps; see `array_checksum`."""
+    seeds = struct.unpack(f"<{len(rows)}Q", struct.pack(f"<{len(rows)}d", *timestamps))
+    return list(map(xxhash.xxh3_64_intdigest, rows, seeds))
 
 
 def bytes_of(array: np.ndarray) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from ._array_file import ArrayFile, can_store
 from ._arrays import DATASET
 from ._fidelity import ABSENT, plain
 from ._format import FORMAT_VERSION, RECORDER
+from ._plain_events import are_plain_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["ArrayDivider"]
 
 _MAX_FILES_PER_KEY: Final = 16
+
+_ARRAY: Final = frozenset({np.ndarray})  # a subclass may be another thing
+_FLOAT: Final = frozenset({float})
 
 Documents = list[tuple[str, dict[str, Any]]]
 
@@ -141,6 +146,61 @@ class ArrayDivider:
             notes.append([["filled"], ABSENT, None])
         return [*before, (name, changed)], notes
 
+    def divide_events(self, docs: Sequence[Mapping[str, Any]]) -> Documents | None:
+        """Divide events of one descriptor at once, in a third of the time of one by one.
+
+        `None` if they are not as they usually are: with all the arrays, for which there are
+        files and room, and with nothing else that JSON could not hold.
+
+        Parameters
+        ----------
+        docs : sequence of mapping
+            Events, of a descriptor of which `takes_from` holds.
+        """
+        descriptor = docs[0]["descriptor"]
+        data = [dict(doc["data"]) for doc in docs]
+        times = [dict(doc["timestamps"]) for doc in docs]
+        taken = []
+        for key in sorted(self._external[descriptor]):
+            column = [values.pop(key, None) for values in data]
+            stamps = [values.pop(key, None) for values in times]
+            stored = self._known_file(descriptor, key, column)
+            if stored is None or not _FLOAT.issuperset(map(type, stamps)):
+                return None
+            taken.append((key, *stored, column, stamps))
+        small = [
+            {**doc, "data": values, "timestamps": stamps}
+            for doc, values, stamps in zip(docs, data, times, strict=True)
+        ]
+        if not are_plain_events(small):
+            return None
+        try:
+            for _, file, *_ in taken:
+                file.make_room(len(docs))
+        except OSError:
+            return None  # for some there may be
+        divided: list[Documents] = [
+            [
+                ("stream_datum", self._datum(doc, key, resource, (index,)))
+                for index, doc in enumerate(docs, file.extend(column, stamps))
+            ]
+            for key, file, resource, column, stamps in taken
+        ]
+        events: Documents = list(zip(repeat("event"), small))
+        return list(chain.from_iterable(zip(*divided, events, strict=True)))
+
+    def _known_file(
+        self, descriptor: str, key: str, column: Sequence[Any]
+    ) -> tuple[ArrayFile, str] | None:
+        """Return the file for arrays that are all like the ones before."""
+        if not _ARRAY.issuperset(map(type, column)):
+            return None
+        shape, dtype = column[0].shape, column[0].dtype
+        if any(array.shape != shape or array.dtype != dtype for array in column):
+            return None
+        known = self._files.get((self._streams[descriptor], key, shape, dtype.str))
+        return known if known is not None and known[0].takes_many else None
+
     def _file_for(
         self, descriptor: str, key: str, column: Sequence[Any], before: Documents
     ) -> tuple[ArrayFile, str] | None:
@@ -200,6 +260,16 @@ class ArrayDivider:
             "indices": {"start": indices[0], "stop": indices[-1] + 1},
             "seq_nums": {"start": first, "stop": first + len(indices)},
         }
+
+    @property
+    def has_arrays_to_write(self) -> bool:
+        """Whether `flush` has something to write."""
+        return any(file.has_arrays_to_write for file, _ in self._files.values())
+
+    def wait(self) -> None:
+        """Write arrays, which takes long and needs nothing of Python; `flush` does the rest."""
+        for file, _ in self._files.values():
+            file.wait()
 
     def flush(self) -> None:
         """Write what belongs to the documents until now: before they are written themselves.

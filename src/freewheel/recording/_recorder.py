@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, final
@@ -26,13 +27,17 @@ logger = logging.getLogger(__name__)
 
 _COMPRESSIONS: Final = ("gzip", "lzf")
 
+#: A quick disk takes documents at once, which is less work than to pass Python's lock on; but an
+#: engine does not stand by for a slow one for more than this part of its time.
+_SHARE: Final = 0.05
+
 
 @final
 class Recorder:
     """A document callback that writes every run to disk as it comes.
 
-    Subscribe it with ``RE.subscribe(recorder, delivery="queued")``, so that the plan never waits
-    for the disk; the plan's future is done only when everything is written.
+    Subscribe it with ``RE.subscribe(recorder, delivery="queued")``, so that the plan does
+    not wait for the disk; the plan's future is done only when everything is written.
 
     A recording is a directory with a file ``<uid>.jsonl`` for each run, one document per line as
     ``["name", {...}]``, and beside it a directory ``<uid>`` with the large arrays in HDF5 files,
@@ -89,6 +94,8 @@ class Recorder:
         self._runs: dict[str, RunWriter] = {}
         self._owners: dict[str, str] = {}  # uid of a descriptor or resource -> uid of its run
         self._strangers: set[str] = set()
+        # Until when the disk has had its share; of the thread that begins batches.
+        self._flush_later_until = 0.0
         self._make_directory()
 
     def _make_directory(self) -> None:
@@ -126,18 +133,43 @@ class Recorder:
         RecordingError
             The first failure, as of a single document. The other documents are written.
         """
+        self.begin_batch(documents)()()
+
+    def begin_batch(
+        self, documents: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> Callable[[], Callable[[], None]]:
+        """Take several documents, and return two functions for what is left of `take_batch`.
+
+        The first waits for arrays, and needs nothing of Python. It returns the second, which writes
+        what is left and is short. An engine stands by for this and for that, and goes on between.
+        """
         failures: list[BaseException] = []
-        with self._lock:
-            for step in chain(self._steps(documents), self._flushes()):
-                try:
-                    step()
-                except Exception as error:
-                    failures.append(error)
+        self._all_of(self._steps(documents), failures)
+        began = time.monotonic()
+        if began >= self._flush_later_until:
+            self._all_of(self._flushes(of_documents_alone=True), failures)
+            self._flush_later_until = began + (time.monotonic() - began) / _SHARE
+        return partial(self._wait_for_arrays, failures)
+
+    def _wait_for_arrays(self, failures: list[BaseException]) -> Callable[[], None]:
+        self._all_of((run.wait_for_arrays for run in self._runs.values()), failures)
+        return partial(self._finish_batch, failures)
+
+    def _finish_batch(self, failures: list[BaseException]) -> None:
+        self._all_of(self._flushes(), failures)
         try:
             if failures:
                 raise failures[0]
         finally:
             failures.clear()  # else they and their tracebacks keep each other, and the documents
+
+    def _all_of(self, steps: Iterable[Callable[[], None]], failures: list[BaseException]) -> None:
+        with self._lock:
+            for step in steps:
+                try:
+                    step()
+                except Exception as error:
+                    failures.append(error)
 
     def _steps(
         self, documents: Iterable[tuple[str, Mapping[str, Any]]]
@@ -170,9 +202,10 @@ class Recorder:
             (others if run is None else by_run[run]).append(event)
         return by_run, others
 
-    def _flushes(self) -> Iterator[Callable[[], None]]:
+    def _flushes(self, *, of_documents_alone: bool = False) -> Iterator[Callable[[], None]]:
         for run in self._runs.values():
-            yield run.flush
+            if not (of_documents_alone and run.has_arrays_to_write):
+                yield run.flush
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from itertools import chain, repeat
+from itertools import groupby, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from ._encoding import encoded, encoded_lines
 from ._errors import RecordingError
 from ._fidelity import plain
 from ._format import FORMAT_VERSION, NOTES_FILE, RESERVE_FILE, document_id
+from ._plain_events import are_plain_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,16 +30,7 @@ NAMED_BY_DESCRIPTOR: Final = frozenset({"event", "event_page", "stream_datum", "
 
 _RESERVED: Final = 1 << 20  # bytes: more than a batch of documents takes, as a rule
 
-# What JSON holds as it is. Exact: a subclass, such as an enum's member, is another thing.
-_EXACT: Final = frozenset({str, int, float, bool, type(None)})
-_TEXT: Final = frozenset({str})
-_INTEGER: Final = frozenset({int})
-_FLOAT: Final = frozenset({float})
-_DICT: Final = frozenset({dict})
-# Of an event document: these fields, and the descriptor's uid.
-_FIELDS: Final = itemgetter("uid", "time", "seq_num", "data", "timestamps", "filled")
 _DESCRIPTOR: Final = itemgetter("descriptor")
-_EVENT_LENGTH: Final = frozenset({7})
 _RESOURCE: Final = "stream_resource"
 
 
@@ -128,13 +120,33 @@ class RunWriter:
         RecordingError
             As `write`.
         """
-        descriptors = list(map(_DESCRIPTOR, docs))
-        if self._plain.issuperset(descriptors) and not self._failed and _are_plain_events(docs):
+        for _, group in groupby(docs, _DESCRIPTOR):
+            events = list(group)
+            if self._take(events):
+                continue
+            self.write("event", events[0])  # which may make a file for all
+            if not self._take(events[1:]):
+                for doc in events[1:]:
+                    self.write("event", doc)
+
+    def _take(self, docs: Sequence[Mapping[str, Any]]) -> bool:
+        """Take events of one descriptor at once, if they are as they usually are."""
+        if not docs or self._failed:
+            return not docs
+        descriptor = docs[0]["descriptor"]
+        if descriptor not in self._plain:
+            return False
+        if self._divider.takes_from(descriptor):
+            divided = self._divider.divide_events(docs)
+            if divided is None:
+                return False
+            self._block.extend(divided)
+        elif are_plain_events(docs):
             self._block.extend(zip(repeat("event"), docs))
-            self._events.update(descriptors)
-            return
-        for doc in docs:
-            self.write("event", doc)
+        else:
+            return False
+        self._events[descriptor] += len(docs)
+        return True
 
     def _write(self, name: str, doc: Mapping[str, Any]) -> None:
         documents, notes = self._divider(name, doc)
@@ -143,7 +155,7 @@ class RunWriter:
             self._divider.close(durable=self._durable)
         type_notes: Notes = []
         changed = documents[-1][1]
-        if name != "event" or not _are_plain_events((changed,)):
+        if name != "event" or not are_plain_events((changed,)):
             changed = plain(changed, type_notes)
         self._block.extend(documents[:-1])
         # What was done last is undone first.
@@ -179,10 +191,19 @@ class RunWriter:
 
     def _expect_plain_events(self, descriptor: str) -> None:
         """Find out whether the next event of a descriptor may be written as it comes."""
-        if self._divider.takes_from(descriptor) or self._last_notes.get(f"event {descriptor}"):
+        if self._last_notes.get(f"event {descriptor}"):
             self._plain.discard(descriptor)
         else:
             self._plain.add(descriptor)
+
+    @property
+    def has_arrays_to_write(self) -> bool:
+        """Whether `flush` has to wait for arrays."""
+        return self._divider.has_arrays_to_write
+
+    def wait_for_arrays(self) -> None:
+        """Do of `flush` what takes long and needs nothing of Python."""
+        self._divider.wait()
 
     def flush(self) -> None:
         """Give all that was taken to the operating system; it outlives this process then.
@@ -291,29 +312,6 @@ class RunWriter:
             "before is intact and readable; the rest of this run is not recorded"
         )
         return RecordingError(message, file=self.path, run=self.uid)
-
-
-def _are_plain_events(docs: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether JSON holds events as they are, and gives them back so.
-
-    A field of all of them at a time: a loop over documents would take three times as long.
-    """
-    if not (_DICT.issuperset(map(type, docs)) and _EVENT_LENGTH.issuperset(map(len, docs))):
-        return False
-    try:
-        uids, times, numbers, data, timestamps, filled = zip(*map(_FIELDS, docs), strict=True)
-    except KeyError:
-        return False
-    columns = data + timestamps
-    return (
-        _TEXT.issuperset(map(type, uids))
-        and _FLOAT.issuperset(map(type, times))
-        and _INTEGER.issuperset(map(type, numbers))
-        and _DICT.issuperset(map(type, columns + filled))
-        and not any(filled)
-        and _TEXT.issuperset(map(type, chain.from_iterable(columns)))
-        and _EXACT.issuperset(map(type, chain.from_iterable(map(dict.values, columns))))
-    )
 
 
 class _Reserve:

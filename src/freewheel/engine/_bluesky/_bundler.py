@@ -11,7 +11,6 @@ bluesky's own way, hence meets bluesky's own errors.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bluesky.bundlers import RunBundler
@@ -78,16 +77,18 @@ class _LeanComposeEvent(ComposeEvent):
         return super().__call__(data, timestamps, seq_num, filled, uid, time, validate)
 
 
-@dataclass(slots=True)
 class _Routine:
     """What was found out about a stream: for these devices, in this order."""
 
-    cache: Any  # bluesky's cache of the stream that it was found out for
-    devices: list[Any]
-    descriptions: list[Any]  # what each device's `describe` answered
-    # Once an event was saved: its descriptor's bundle, and the devices that it was made for.
-    bundle: Any = None
-    described: Any = None
+    __slots__ = ("bundle", "cache", "described", "descriptions", "devices")
+
+    def __init__(self, cache: Any) -> None:
+        self.cache = cache  # bluesky's, of the stream that it was found out for
+        self.devices: list[Any] = []
+        self.descriptions: list[Any] = []  # what each device's `describe` answered
+        # Once an event was saved: its descriptor's bundle, and the devices that it was made for.
+        self.bundle: Any = None
+        self.described: Any = None
 
 
 class LeanRunBundler(RunBundler):
@@ -140,7 +141,7 @@ class LeanRunBundler(RunBundler):
             self._current_stream_cache = cache
         routine = self._routines.get(name)
         if routine is None or routine.cache is not cache:
-            routine = self._routines[name] = _Routine(cache, [], [])
+            routine = self._routines[name] = _Routine(cache)
         self._routine = routine
 
     async def read(self, msg: Msg, reading: Mapping[str, Reading[Any]]) -> Any:

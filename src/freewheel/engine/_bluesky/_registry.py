@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, final
 
 from bluesky.utils import Msg
 
@@ -27,8 +26,7 @@ class UnknownCommandError(KeyError):
     """An engine has no such command."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One command: what carries it out, and how engines treat it.
 
     What it does to a device, and so whether it needs the device, is said by `freewheel.core.VERBS`.

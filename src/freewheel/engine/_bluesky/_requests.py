@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from bluesky.run_engine import TransitionError
 
@@ -33,8 +32,7 @@ class Request(StrEnum):
     HALT = "halt"
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(NamedTuple):
     """How a request is admitted, under the states' lock, and applied, on the loop."""
 
     admit: Callable[[States, Any], bool]  # whether there is something to apply
