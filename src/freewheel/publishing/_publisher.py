@@ -209,7 +209,8 @@ class Publisher:
         self._line.close()
         self._thread.join(timeout)
         if left := self._line.abandon():
-            self._ledger.note_unsent(left, self._sender.problem or f"{timeout:g} s were too short")
+            late = f"it took longer than {timeout:g} s" if timeout else "nobody waited for it"
+            self._ledger.note_unsent(left, self._sender.problem or late)
         self._ledger.close()
         self._notices.sum_up()
         return self.status

@@ -8,6 +8,7 @@ import zmq
 from bluesky.callbacks.zmq import Publisher
 
 from ._errors import AwayError, RefusedError
+from ._knock import knock
 from ._targets import Target
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class ZmqTarget(Target):
     acknowledges = False
 
     def __init__(self, address: Address, *, prefix: str | bytes = b"", **options: Any) -> None:
+        knock(address.servers)
         prefix = prefix.encode() if isinstance(prefix, str) else prefix
         self._publisher = _HearingPublisher(f"tcp://{address.servers}", prefix=prefix, **options)
         if not self._publisher.is_heard(_PATIENCE):
