@@ -31,6 +31,12 @@ def test_a_wrong_address_is_refused_before_anything_else(within: Any, name: str)
     assert not Path("recording").exists()
 
 
+def test_an_address_that_is_given_twice_is_refused(within: Any) -> None:
+    ran = within.run(*COUNT, f"--publish={NOBODY}", f"--publish={NOBODY}")
+    assert ran.returncode == 2
+    assert f"{NOBODY} is given twice" in ran.stderr
+
+
 def test_nobody_there_fails_no_plan(command: Any, within: Any) -> None:
     ran = command.run(*COUNT, f"--publish={NOBODY}", "--unsent=later")
     assert ran.returncode == 0
@@ -86,7 +92,10 @@ def test_it_goes_to_a_proxy_now_and_later(within: Any, caplog: pytest.LogCapture
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_while_it_sends_keeps_the_rest(command: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_sends_keeps_the_rest(
+    command: Any, tmp_path: Path, number: signal.Signals
+) -> None:
     """A Tiled server that takes connections, and never answers."""
     import socket
 
@@ -97,7 +106,7 @@ def test_ctrl_c_while_it_sends_keeps_the_rest(command: Any, tmp_path: Path) -> N
         for line in process.stderr:
             if "are still to be sent to" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0  # the plan was over
     assert "were not sent: nobody waited for it. It is kept: freewheel replay" in said

@@ -41,6 +41,9 @@ def check_address(address: str) -> str:
 def _check_all(addresses: list[str] | None) -> list[str] | None:
     for address in addresses or ():
         check_address(address)
+        if (addresses or []).count(address) > 1:
+            message = f"{address.partition('?')[0]} is given twice"
+            raise typer.BadParameter(message, param_hint="--publish")
     return addresses
 
 
@@ -66,14 +69,21 @@ Unsent: TypeAlias = Annotated[
 
 
 def finish(publisher: Publisher) -> None:
-    """Send what waits, after the engine was closed; Ctrl-C keeps it instead."""
+    """Send what waits, after the engine was closed; Ctrl-C, SIGTERM or SIGHUP keeps it instead."""
+    from freewheel.terminal import ENDING_SIGNALS, signals
+
     try:
-        status = publisher.wait(_SHOWN_AFTER)
-        if status.waiting and (status.connected or not status.problem):
-            say(
-                f"{status.waiting} documents are still to be sent to {status.address}; with Ctrl-C "
-                "they are kept instead."
-            )
-        publisher.close(timeout=_PATIENCE)
+        with signals(ENDING_SIGNALS, _interrupt):
+            status = publisher.wait(_SHOWN_AFTER)
+            if status.waiting and (status.connected or not status.problem):
+                say(
+                    f"{status.waiting} documents are still to be sent to {status.address}; with "
+                    "Ctrl-C they are kept instead."
+                )
+            publisher.close(timeout=_PATIENCE)
     except KeyboardInterrupt:
         publisher.close(timeout=0)
+
+
+def _interrupt(number: int) -> None:
+    raise KeyboardInterrupt

@@ -61,7 +61,7 @@ def shell(
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
 
-    from freewheel import __version__, plan_stubs
+    from freewheel import plan_stubs
     from freewheel.core import MissingExtraError
     from freewheel.plans import live_view, mda
 
@@ -98,12 +98,7 @@ def shell(
             lab.start_up(startup, namespace)
             namespace["RE"] = lab.engine
             lab.publish(publish, unsent)
-            banner = _BANNER.format(
-                version=__version__,
-                what="a simulated microscope" if simulated and not own else "the devices",
-                devices=", ".join(lab.devices) or "none yet",
-            )
-            banner += (_FIRST_THINGS if simulated else "") + _MAGICS
+            banner = _banner(lab, simulated=simulated, alone=not own)
             start_ipython(argv=[], user_ns=namespace, config=_config(banner))
     finally:
         _close(lab)
@@ -113,6 +108,17 @@ def _scope(shape: int, instant: bool) -> Microscope:
     from freewheel.sim import microscope
 
     return microscope(shape=(shape, shape), instant=instant)
+
+
+def _banner(lab: Lab, *, simulated: bool, alone: bool) -> str:
+    from freewheel import __version__
+
+    banner = _BANNER.format(
+        version=__version__,
+        what="a simulated microscope" if simulated and alone else "the devices",
+        devices=", ".join(lab.devices) or "none yet",
+    )
+    return banner + (_FIRST_THINGS if simulated else "") + _MAGICS
 
 
 def _config(banner: str) -> Config:
