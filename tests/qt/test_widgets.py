@@ -3,10 +3,12 @@
 import enum
 from collections.abc import Sequence
 from contextvars import Context
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
+import event_model
 import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Unit
@@ -619,6 +621,28 @@ def test_devices_that_did_not_connect_are_shown(bridge: Any, scope: Any, qtbot: 
     qtbot.addWidget(panel)
     assert "no answer from the pump" in panel.rows["pump"].text()
     assert {"stage.x", "focus", "camera.exposure", "shutter"} <= set(panel.rows)
+
+
+def test_what_a_publisher_says_is_shown(bridge: Any, qtbot: Any, soon: Any, tmp_path: Path) -> None:
+    """On its own thread; until the window is closed, and never after that."""
+    from freewheel.publishing import Publisher
+
+    pytest.importorskip("zmq")
+    log = PlanLog(bridge)
+    qtbot.addWidget(log)
+    with (
+        qtbot.waitSignal(log.failed, timeout=30_000) as blocked,
+        Publisher("zmq://127.0.0.1:9", keep=tmp_path) as publisher,
+    ):
+        publisher("start", event_model.compose_run().start_doc)
+    assert "zmq://127.0.0.1:9 is not there" in blocked.args[0]
+    soon(lambda: "1 of the 1 documents" in log.text)
+    log.unlisten()
+    shown = log.text
+    with Publisher("zmq://127.0.0.1:9", keep=None) as publisher:
+        publisher("start", event_model.compose_run().start_doc)
+    qtbot.wait(0)
+    assert log.text == shown
 
 
 def test_a_failure_is_shown_and_can_be_copied(bridge: Any, qtbot: Any, soon: Any) -> None:

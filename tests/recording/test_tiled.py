@@ -111,6 +111,18 @@ def test_run_again_on_devices_from_tiled(engine, parts, server):
     assert_same_events(events_of(again), events_of(documents))
 
 
+def test_a_start_that_is_refused_is_an_error(engine, parts, server):
+    """Event-model's router would make a warning of it."""
+    documents = []
+    engine.subscribe(lambda name, doc: documents.append((name, doc)))
+    engine(bp.count([parts["temperature"]], 1)).result(20)
+    with TiledRecorder(server.uri, arrays=server.directory / "arrays") as recorder:
+        for name, doc in documents:
+            recorder(name, doc)
+        with pytest.raises(TiledConnectionError, match=r"document \(start\).*409"):
+            recorder(*documents[0])
+
+
 def test_file_camera(engine, parts, server):
     def plan(devices):
         return bp.count([devices["file_camera"]], 3)

@@ -103,6 +103,11 @@ class Process:
             found = self._news.wait_for(lambda: any(text in line for line in self.lines), timeout)
         assert found, "".join(self.lines)
 
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._process.kill()
+        self.end()
+
     def end(self) -> None:
         self._process.terminate()
         try:

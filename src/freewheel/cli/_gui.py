@@ -10,6 +10,7 @@ import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._options import Configuration, Stacks, call_sites
+from ._publish import UNSENT, Publish, Unsent
 from ._window import application, show
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def gui(
         typer.Option(help="Height and width of the simulated camera's frames, in pixels.", min=16),
     ] = 1024,
     startup: Startup = None,
+    publish: Publish = None,
+    unsent: Unsent = UNSENT,
     stacks: Stacks = False,
     screenshot: Annotated[
         Path | None,
@@ -77,6 +80,7 @@ def gui(
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},
             partial(_entries, [*(plans or ()), *([] if scope is None else [sequence_plan(scope)])]),
         )
+        lab.publish(publish, unsent)  # the window shows what it says
         with call_sites(stacks):
             if screenshot is None:
                 code = show(window, lab.engine)
@@ -87,7 +91,7 @@ def gui(
                 window.grab().save(str(screenshot))
                 window.close()
     finally:
-        lab.engine.close()
+        lab.close()
     raise typer.Exit(code)
 
 

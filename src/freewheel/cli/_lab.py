@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from ._output import say
+from ._publish import finish
 from ._sources import search_here
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
     from freewheel.core import EngineView
+    from freewheel.publishing import Publisher
+    from freewheel.recording import Recorder
 
 __all__ = ["ConnectTimeout", "Devices", "Lab", "Startup"]
 
@@ -60,12 +63,12 @@ class Lab:
     """An engine and devices by name.
 
     The engine comes first, for some libraries ask for one as devices are made. If a file has one,
-    that one takes its place.
+    that one takes its place. Whoever made the lab closes it.
 
     Attributes
     ----------
     engine : EngineView
-        The engine. Whoever made the lab closes it.
+        The engine.
     devices : dict
         The devices by name.
     names : dict
@@ -78,6 +81,7 @@ class Lab:
         self.engine: EngineView = RunEngine()
         self.devices: dict[str, Any] = _Offered()
         self.names: dict[str, Any] = {}
+        self._publishers: list[Publisher] = []
 
     def take_devices(self, source: str | None) -> dict[str, Any]:
         """Load the devices of a file or module, and its engine; return them, not connected.
@@ -152,6 +156,32 @@ class Lab:
             raise typer.BadParameter(message, param_hint="--startup") from None
         self.take_engine(self.names)
         self.devices.update(public_devices(self.names))
+
+    def publish(self, addresses: Sequence[str] | None, keep: Path | Recorder) -> None:
+        """Have the engine's documents sent to these addresses, too.
+
+        Parameters
+        ----------
+        addresses : sequence of str or None
+            What was given with ``--publish``.
+        keep : Path or Recorder
+            Where runs are kept that cannot be sent.
+        """
+        if not addresses:
+            return
+        from freewheel.publishing import Publisher
+
+        for address in addresses:
+            self._publishers.append(Publisher(address, keep=keep))
+            self._publishers[-1].attach(self.engine)
+
+    def close(self) -> None:
+        """Close the engine, and send what waits to be published."""
+        try:
+            self.engine.close()
+        finally:
+            for publisher in self._publishers:
+                finish(publisher)
 
 
 def _run_file(path: Path, namespace: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._offers import Actions, read_actions
 from ._options import Stacks, call_sites, positive
 from ._output import say
+from ._publish import Publish  # noqa: TC001 - typer reads the annotations
 from ._sources import split
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def record(
     startup: Startup = None,
     timeout: ConnectTimeout = 10.0,
     action: Actions = None,
+    publish: Publish = None,
     stacks: Stacks = False,
 ) -> None:
     """Run a plan on the simulated microscope, or on devices of your own, and record it.
@@ -89,6 +91,7 @@ def record(
         engine = lab.engine
         with Recorder(output, compression=compression) as recorder:
             engine.subscribe(recorder, delivery="queued")
+            lab.publish(publish, recorder)
             engine.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")
             with call_sites(stacks):
                 code = Job(engine, plain_errors=(RecordingError,), actions=actions).run(made)
@@ -97,7 +100,7 @@ def record(
         say(f"freewheel record: {error}")
         raise typer.Exit(1) from None
     finally:
-        lab.engine.close()
+        lab.close()
         restore_logging()
     raise typer.Exit(code)
 

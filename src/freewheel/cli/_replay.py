@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._publish import check_address
 from ._window import application, show
 
 if TYPE_CHECKING:
@@ -35,12 +36,26 @@ def replay(
         ),
     ],
     speed: Annotated[
-        float, typer.Option(help="How many times faster than it was; inf: at once.", parser=_speed)
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="How many times faster than it was; inf: at once. By default 1, and inf with "
+            "--publish.",
+            parser=_speed,
+        ),
+    ] = None,
     run: Annotated[
         str | None, typer.Option(help="Only runs whose uid begins so; all of them otherwise.")
     ] = None,
     gui: Annotated[bool, typer.Option("--gui", help="Show it in the acquisition window.")] = False,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            help="Send the documents there instead, such as zmq://HOST:PORT: what could not be "
+            "sent when it came.",
+            metavar="ADDRESS",
+            callback=lambda address: address and check_address(address),
+        ),
+    ] = None,
 ) -> None:
     """Emit recorded documents again, with the spacing that they had."""
     from freewheel.recording import RecordingError, read_runs
@@ -50,16 +65,32 @@ def replay(
         if not runs:
             typer.echo(f"freewheel replay: no such run in {source}", err=True)
             raise typer.Exit(1)
-        if gui:
-            _show(runs, speed)
+        if publish is not None:
+            _publish(runs, publish, math.inf if speed is None else speed)
+        elif gui:
+            _show(runs, speed or 1.0)
         else:
             for each in runs:
-                _print(each, speed)
+                _print(each, speed or 1.0)
     except RecordingError as error:
         typer.echo(f"freewheel replay: {error}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _publish(runs: Sequence[RecordedRun], address: str, speed: float) -> None:
+    from freewheel.publishing import PublishingError, send_runs
+
+    sent = 0
+    try:
+        for run, count in send_runs(runs, address, speed=speed):
+            sent += 1
+            typer.echo(f"{run.uid}  {run.start.get('plan_name', '?')}  {count} documents sent")
+    except PublishingError as error:
+        typer.echo(f"freewheel replay: {error}", err=True)
+        typer.echo(f"freewheel replay: {sent} of {len(runs)} runs were sent", err=True)
+        raise typer.Exit(1) from None
 
 
 def _print(run: RecordedRun, speed: float) -> None:

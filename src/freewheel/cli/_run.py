@@ -11,6 +11,7 @@ from ._job import Job
 from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._offers import Actions, read_actions
 from ._options import Stacks, call_sites
+from ._publish import UNSENT, Publish, Unsent
 from ._sources import split
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def run(
     startup: Startup = None,
     timeout: ConnectTimeout = 10.0,
     action: Actions = None,
+    publish: Publish = None,
+    unsent: Unsent = UNSENT,
     stacks: Stacks = False,
     help_: Annotated[
         bool,
@@ -74,11 +77,12 @@ def run(
         lab.connect(dict(lab.devices), timeout)
         hint = "" if lab.devices else _HINT
         arguments, keywords = bound_arguments(function, context.args, lab.devices, hint=hint)
+        lab.publish(publish, unsent)
         job = Job(lab.engine, actions=actions)
         with call_sites(stacks):
             code = job.run(function(*arguments, **keywords))
     finally:
-        lab.engine.close()
+        lab.close()
         restore_logging()
     if job.result is not None:
         typer.echo(repr(job.result))

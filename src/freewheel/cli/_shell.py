@@ -8,11 +8,11 @@ import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._options import Configuration, Stacks, call_sites
+from ._publish import UNSENT, Publish, Unsent
 
 if TYPE_CHECKING:
     from traitlets.config import Config
 
-    from freewheel.core import EngineView
     from freewheel.sim import Microscope
 
 _BANNER: Final = """\
@@ -48,6 +48,8 @@ def shell(
         ),
     ] = False,
     timeout: ConnectTimeout = 10.0,
+    publish: Publish = None,
+    unsent: Unsent = UNSENT,
     stacks: Stacks = False,
 ) -> None:
     """Start IPython with a run engine, plans, and devices of your own or a simulated microscope.
@@ -59,7 +61,7 @@ def shell(
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
 
-    from freewheel import __version__, plan_stubs
+    from freewheel import plan_stubs
     from freewheel.core import MissingExtraError
     from freewheel.plans import live_view, mda
 
@@ -95,21 +97,28 @@ def shell(
         with call_sites(stacks):
             lab.start_up(startup, namespace)
             namespace["RE"] = lab.engine
-            banner = _BANNER.format(
-                version=__version__,
-                what="a simulated microscope" if simulated and not own else "the devices",
-                devices=", ".join(lab.devices) or "none yet",
-            )
-            banner += (_FIRST_THINGS if simulated else "") + _MAGICS
+            lab.publish(publish, unsent)
+            banner = _banner(lab, simulated=simulated, alone=not own)
             start_ipython(argv=[], user_ns=namespace, config=_config(banner))
     finally:
-        _close(lab.engine)
+        _close(lab)
 
 
 def _scope(shape: int, instant: bool) -> Microscope:
     from freewheel.sim import microscope
 
     return microscope(shape=(shape, shape), instant=instant)
+
+
+def _banner(lab: Lab, *, simulated: bool, alone: bool) -> str:
+    from freewheel import __version__
+
+    banner = _BANNER.format(
+        version=__version__,
+        what="a simulated microscope" if simulated and alone else "the devices",
+        devices=", ".join(lab.devices) or "none yet",
+    )
+    return banner + (_FIRST_THINGS if simulated else "") + _MAGICS
 
 
 def _config(banner: str) -> Config:
@@ -122,7 +131,7 @@ def _config(banner: str) -> Config:
     return config
 
 
-def _close(engine: EngineView) -> None:
-    if engine.state != "idle":
+def _close(lab: Lab) -> None:
+    if lab.engine.state != "idle":
         typer.echo("Ending the plan with its clean-up ...", err=True)
-    engine.close()
+    lab.close()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ._documents import DocumentStream
     from ._foreground import Foreground
 
-__all__ = ["EngineLife", "LoopHold", "close_all_engines", "hold_loop"]
+__all__ = ["EngineLife", "LoopHold", "after_engines", "close_all_engines", "hold_loop"]
 
 _log = logging.getLogger("freewheel")
 
@@ -41,8 +41,9 @@ EXIT_GRACE: Final = 10.0
 # Added to by any thread; WeakSet's own operations are atomic enough for add and a copy, and the
 # copy is made when no other thread of the program's own is left to add.
 _lives: weakref.WeakSet[EngineLife] = weakref.WeakSet()
+_afterwards: list[Callable[[], None]] = []
 _registered = False
-_lock = threading.Lock()  # guards _registered
+_lock = threading.Lock()  # guards _registered and _afterwards
 
 
 @final
@@ -272,19 +273,33 @@ def _wait(future: EngineFuture[Any], timeout: float) -> bool:
 
 def _remember(life: EngineLife) -> None:
     """Have an engine closed when the interpreter exits, if it is not closed by then."""
-    global _registered
     with _lock:
-        if not _registered:
-            _registered = True
-            # Before the interpreter shuts down the thread pools that a device's clean-up may
-            # need, which is before `atexit`. There is no public name for that moment.
-            register = getattr(threading, "_register_atexit", atexit.register)
-            register(_close_all)
+        _register()
     _lives.add(life)
+
+
+def after_engines(function: Callable[[], None]) -> None:
+    """Have a function called when the interpreter exits, after the engines are closed."""
+    with _lock:
+        _register()
+        if function not in _afterwards:
+            _afterwards.append(function)
+
+
+def _register() -> None:
+    global _registered
+    if not _registered:
+        _registered = True
+        # Before the interpreter shuts down the thread pools that a device's clean-up may
+        # need, which is before `atexit`. There is no public name for that moment.
+        register = getattr(threading, "_register_atexit", atexit.register)
+        register(_close_all)
 
 
 def _close_all() -> None:
     close_all_engines(EXIT_GRACE)
+    for function in _afterwards:
+        function()
 
 
 def close_all_engines(grace: float) -> None:

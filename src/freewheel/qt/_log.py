@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import logging
 import time
 import traceback
+import weakref
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -12,6 +14,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from freewheel.qt._bridge import failure_of
+from freewheel.qt._feed import Feed
 
 if TYPE_CHECKING:
     from freewheel.background import BackgroundTask
@@ -21,10 +24,25 @@ if TYPE_CHECKING:
 __all__ = ["PlanLog"]
 
 _LINES = 5000
+_PUBLISHING = logging.getLogger("freewheel.publishing")
+
+
+class _ToFeed(logging.Handler):
+    """Has warnings shown that come on other threads."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(logging.WARNING)
+        self._feed = feed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        self._feed.put("said", record.getMessage())
 
 
 class PlanLog(QWidget):
     """Plans that ran, with the text and the traceback of those that failed.
+
+    What `freewheel.publishing` says of documents that wait, or could not be sent, stands there too.
 
     Parameters
     ----------
@@ -36,7 +54,8 @@ class PlanLog(QWidget):
     Attributes
     ----------
     failed : Signal(str)
-        A plan or task failed, or a request was refused: a line that says so.
+        A plan or task failed, a request was refused, or documents wait that are to be published: a
+        line that says so.
     """
 
     failed = Signal(str)
@@ -66,6 +85,12 @@ class PlanLog(QWidget):
         bridge.planEnded.connect(self._plan_ended)
         bridge.requestRefused.connect(self._refused)
         bridge.backgroundChanged.connect(self._task_changed)
+        me = weakref.ref(self)
+        feed = Feed(lambda _, arguments: _hand_over(me, *arguments))
+        handler = _ToFeed(feed)
+        _PUBLISHING.addHandler(handler)
+        self._unlisten = weakref.finalize(self, _unlisten, handler, feed)
+        self._unlisten.atexit = False
 
     @property
     def text(self) -> str:
@@ -76,6 +101,15 @@ class PlanLog(QWidget):
         """Put what is selected, or all of it, on the clipboard."""
         selected = self._text.textCursor().selectedText().replace("\u2029", "\n")
         QGuiApplication.clipboard().setText(selected or self.text)
+
+    def unlisten(self) -> None:
+        """Show no more of what is said on other threads."""
+        self._unlisten()
+
+    def said(self, line: str) -> None:
+        """Show what a publisher says."""
+        self.note(line)
+        self.failed.emit(line)
 
     def note(self, line: str) -> None:
         """Add a line, with the time."""
@@ -118,3 +152,13 @@ class PlanLog(QWidget):
             error = task.future.peek()
             if error is not None:
                 self.note_failure(f"background {task.name} failed", error)
+
+
+def _hand_over(log: weakref.ref[PlanLog], line: str) -> None:
+    if (found := log()) is not None:
+        found.said(line)
+
+
+def _unlisten(handler: logging.Handler, feed: Feed) -> None:
+    _PUBLISHING.removeHandler(handler)
+    feed.close()

@@ -249,6 +249,7 @@ class AcquisitionWindow(QMainWindow):
             if self._question is not None:
                 self._question.close()
             self._feed.close()
+            self.log.unlisten()
             self.bridge.close()
             event.accept()
             return

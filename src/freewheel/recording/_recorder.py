@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections import defaultdict
@@ -268,6 +269,12 @@ class Recorder:
     def _forget(self, uid: str) -> None:
         del self._runs[uid]
         self._owners = {key: owner for key, owner in self._owners.items() if owner != uid}
+
+    def discard(self, run: str) -> None:
+        """Delete a run that was recorded here and has ended."""
+        with self._lock:
+            (self.path / f"{run}.jsonl").unlink(missing_ok=True)
+            shutil.rmtree(self.path / run, ignore_errors=True)
 
     def attach(self, engine: Any) -> Callable[[], None]:
         """Subscribe to an engine with queued delivery, and return a function that undoes it."""

@@ -12,11 +12,12 @@ import numpy as np
 from ._errors import RecordingError
 from ._external import ArrayDivider
 from ._fidelity import plain
+from ._owners import RunOwners
 from ._tiled_client import Connection, reporting
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ._run import Document
 
@@ -63,14 +64,20 @@ class TiledRecorder:
         from bluesky.callbacks.tiled_writer import TiledWriter
 
         self._arrays = Path(arrays).absolute()
-        self._make_writer: Callable[[], Any] = lambda: TiledWriter(
-            connection.client,
-            batch_size=batch_size,
-            backup_directory=None if backup_directory is None else str(backup_directory),
-        )
+        options: dict[str, Any] = {"batch_size": batch_size}
+        if backup_directory is not None:
+            options["backup_directory"] = str(backup_directory)
+
+        def make_writer(failures: list[Exception]) -> Any:
+            # With a backup directory bluesky's writer deals with failures itself.
+            if backup_directory is None:
+                options["normalizer"] = _telling_normalizer(failures)
+            return TiledWriter(connection.client, **options)
+
+        self._make_writer = make_writer
         self._lock = threading.Lock()  # held for each document; guards all below
         self._runs: dict[str, _TiledRunWriter] = {}
-        self._owners: dict[str, str] = {}
+        self._owners = RunOwners()
         self._closed = False
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -89,13 +96,13 @@ class TiledRecorder:
                 raise RecordingError(message, file=self.address, run=doc["uid"])
             if name == "start":
                 self._start(doc["uid"])
-            uid = self._run_of(name, doc)
+            uid = self._owners.run_of(name, doc)
             if uid not in self._runs:
                 return
             writer = self._runs[uid]
             if name == "stop":
                 del self._runs[uid]
-                self._owners = {key: run for key, run in self._owners.items() if run != uid}
+                self._owners.forget(uid)
             with reporting(f"cannot record a document ({name})", self.address, uid):
                 writer(name, doc)
 
@@ -123,25 +130,41 @@ class TiledRecorder:
     def _start(self, uid: str) -> None:
         divider = ArrayDivider(self._arrays / uid, uid, 0, {})
         with reporting("cannot record a document (start)", self.address, uid):
-            self._runs[uid] = _TiledRunWriter(self._make_writer(), divider, self.address, uid)
+            failures: list[Exception] = []
+            writer = self._make_writer(failures)
+            self._runs[uid] = _TiledRunWriter(writer, failures, divider, self.address, uid)
 
-    def _run_of(self, name: str, doc: Mapping[str, Any]) -> str:
-        if name == "start":
-            return str(doc["uid"])
-        owner: str | None = doc.get("run_start")
-        if owner is None:
-            refers = doc.get("descriptor", doc.get("resource"))
-            return self._owners.get(str(refers), "")
-        if "uid" in doc:
-            self._owners[doc["uid"]] = owner
-        return owner
+
+def _telling_normalizer(failures: list[Exception]) -> type[Any]:
+    """Make bluesky's normalizer put aside why a start document could not be written.
+
+    Event-model's router, which has it in its hands, would make a warning of that and go on.
+    """
+    from bluesky.callbacks.tiled_writer import RunNormalizer
+
+    class TellingNormalizer(RunNormalizer):
+        def start(self, doc: Any) -> None:
+            try:
+                super().start(doc)
+            except Exception as error:
+                failures.append(error)
+
+    return TellingNormalizer
 
 
 class _TiledRunWriter:
     """Writes one run. The recorder's lock guards it."""
 
-    def __init__(self, writer: Any, divider: ArrayDivider, address: str, uid: str) -> None:
+    def __init__(
+        self,
+        writer: Any,
+        failures: list[Exception],
+        divider: ArrayDivider,
+        address: str,
+        uid: str,
+    ) -> None:
         self._writer = writer
+        self._failures = failures  # what the writer has put aside
         self._divider = divider
         self._address = address
         self._uid = uid
@@ -197,6 +220,8 @@ class _TiledRunWriter:
     def _send(self, name: str, doc: Document) -> None:
         try:
             self._writer(name, plain(doc, []))
+            if self._failures:
+                raise self._failures.pop()
         except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError) as error:
             message = f"Tiled cannot take a document ({name}): {error}"
             raise RecordingError(message, file=self._address, run=self._uid) from error
