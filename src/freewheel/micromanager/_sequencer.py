@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ophyd_async.core import AsyncStatus, StandardReadable
 from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
 
+from ._device import DoneStatus
 from ._errors import CoreError
 from ._frames import SequenceStoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from useq import MDAEvent
 
@@ -71,8 +73,8 @@ class HardwareSequencer(StandardReadable):
         super().__init__(name=name)
 
     def claimed_devices(self) -> Sequence[Any]:
-        """Return the camera and the stages."""
-        return [part for part in self._parts if part is not None]
+        """Return the camera, the stages, and the core's other cameras."""
+        return [*(part for part in self._parts if part is not None), *self._parts[0].others()]
 
     async def batches(self, events: Sequence[MDAEvent]) -> list[tuple[MDAEvent, ...]]:
         """Group events, in their order: those of a group can be run in hardware.
@@ -92,9 +94,9 @@ class HardwareSequencer(StandardReadable):
         groups = await self._port.call(
             camera.label,
             "group events",
-            lambda: list(iter_sequenced_events(self._port.core, events)),
+            lambda: list(self._groups(events)),
             lane=self._port.camera_lane,
-            limit=3600,
+            limit=lambda: 3600,
         )
         several = [group for group in groups if isinstance(group, SequencedEvent)]
         self._grouped = {id(group.events): group for group in several}
@@ -107,7 +109,7 @@ class HardwareSequencer(StandardReadable):
         events, corrections = value
         self._events, self._corrections = tuple(events), tuple(corrections)
 
-    def set(self, value: int) -> AsyncStatus[None]:
+    def set(self, value: int) -> AsyncStatus[None] | DoneStatus:
         """Wait for the frame of an event of the batch.
 
         Raises
@@ -115,6 +117,12 @@ class HardwareSequencer(StandardReadable):
         CoreError
             When the camera does not deliver it, or the hardware was stopped for a failure.
         """
+        sequence = self._sequence
+        if sequence is not None and value == self._next < len(self._events) - 1:
+            frame = sequence.take()
+            if frame is not None:  # the camera is ahead
+                self._show(value, frame)
+                return DoneStatus()
         return AsyncStatus(self._set(value, self._stops), name=self.name)
 
     async def _set(self, value: int, stops: int) -> None:
@@ -123,7 +131,9 @@ class HardwareSequencer(StandardReadable):
             frame = await self._frame(value, stops)
         if self._stops == stops:
             if frame is not None:
-                await self._show(value, frame)
+                self._show(value, frame)
+                if self._next == len(self._events):
+                    await self._end()
         elif not self._success:
             raise CoreError(self._parts[0].label, f"take event {value}", "it was stopped")
 
@@ -136,7 +146,7 @@ class HardwareSequencer(StandardReadable):
         assert self._sequence is not None
         return await self._sequence.next()
 
-    async def _show(self, value: int, frame: CoreFrame) -> None:
+    def _show(self, value: int, frame: CoreFrame) -> None:
         camera, xy, focus = self._parts
         event = self._events[value]
         self._next = value + 1
@@ -145,8 +155,6 @@ class HardwareSequencer(StandardReadable):
             xy.show(event.x_pos, event.y_pos)
         if focus is not None and event.z_pos is not None:
             focus.show(event.z_pos + self._corrections[value])
-        if self._next == len(self._events):
-            await self._end()
 
     async def pause(self) -> None:
         """Stop the hardware; the engine calls it. The next `set` starts it again."""
@@ -194,6 +202,14 @@ class HardwareSequencer(StandardReadable):
             self._sequence, self._next = sequence, first
 
     # -- on the lane of the current camera ----------------------------------------------------
+
+    def _groups(self, events: Sequence[MDAEvent]) -> Iterator[SequencedEvent | MDAEvent]:
+        """Group events as pymmcore-plus does, but those that set different things by themselves.
+
+        It would make one group of an event without a place and one with it, and fail.
+        """
+        for _, alike in groupby(events, _what_is_set):
+            yield from iter_sequenced_events(self._port.core, alike)
 
     def _combined(self, events: tuple[MDAEvent, ...]) -> SequencedEvent:
         """Return events as one batch: what is left of one after a pause."""
@@ -245,6 +261,10 @@ class HardwareSequencer(StandardReadable):
             core.startStageSequence(focus.label)
         elif focus is not None and batch.z_pos is not None:
             core.setPosition(focus.label, batch.z_pos + corrections[0])
+
+
+def _what_is_set(event: MDAEvent) -> tuple[bool, ...]:
+    return tuple(value is None for value in (event.x_pos, event.y_pos, event.z_pos, event.exposure))
 
 
 def _first(event: MDAEvent) -> dict[str, Any]:
