@@ -36,6 +36,7 @@ class Line:
         self._condition = threading.Condition(threading.Lock())
         self._items: deque[Item] = deque()
         self._taken: list[Item] = []  # what the sender has, and has not settled
+        self._busy = False  # the sender has not come back for more since it took something
         self._bytes = 0  # of both
         self._closed = False
         self._abandoned = False
@@ -57,12 +58,14 @@ class Line:
         `None` at the end.
         """
         with self._condition:
+            self._is_back()
             self._condition.wait_for(lambda: self._items or self._closed, timeout)
             if self._closed and not self._items:
                 return None
             self._taken = list(islice(self._items, limit))
             for _ in self._taken:
                 self._items.popleft()
+            self._busy = bool(self._taken)
             return list(self._taken)
 
     def settle(self, left: Iterable[Item] = ()) -> bool:
@@ -77,8 +80,6 @@ class Line:
             self._bytes -= sum(item.size for item in self._taken) - sum(i.size for i in left)
             self._items.extendleft(reversed(left))
             self._taken = []
-            if not self._items:
-                self._condition.notify_all()
             return True
 
     def drop(self, run: str) -> list[Item]:
@@ -93,12 +94,19 @@ class Line:
     def wait_for_end(self, timeout: float) -> bool:
         """Wait until it is closed, so long at most; tell whether it is."""
         with self._condition:
+            self._is_back()
             return self._condition.wait_for(lambda: self._closed, timeout)
 
+    def _is_back(self) -> None:
+        """Note that all that was taken is accounted for. With the lock held."""
+        self._busy = False
+        if not self._items:
+            self._condition.notify_all()
+
     def wait_until_empty(self, timeout: float | None) -> None:
-        """Wait until everything is settled, so long at most."""
+        """Wait until everything is settled and accounted for, so long at most."""
         with self._condition:
-            self._condition.wait_for(lambda: not (self._items or self._taken), timeout)
+            self._condition.wait_for(lambda: not (self._items or self._busy), timeout)
 
     def close(self) -> None:
         """Say that nothing more comes: what waits can still be taken."""
@@ -110,6 +118,7 @@ class Line:
         """Take all that is not settled out of the sender's hands; return it."""
         with self._condition:
             self._closed = self._abandoned = True
+            self._busy = False
             left = [*self._taken, *self._items]
             self._items.clear()
             self._taken, self._bytes = [], 0
