@@ -67,11 +67,11 @@ def test_an_answer_for_a_loop_that_is_gone_is_dropped():
 
 
 async def test_the_time_of_a_call_counts_from_its_turn():
-    lane = Lane("test")
+    lane = Lane("test", look=0.001)
     begun, release = threading.Event(), threading.Event()
-    first = asyncio.create_task(lane.call(lambda: begun.set() or release.wait(10), 20))
+    first = asyncio.create_task(lane.call(lambda: begun.set() or release.wait(10), lambda: 20))
     await asyncio.to_thread(begun.wait, 10)
-    second = asyncio.create_task(lane.call(lambda: "second", 0.001))
+    second = asyncio.create_task(lane.call(lambda: "second", lambda: 0.001))
     done, _ = await asyncio.wait([second], timeout=0.1)  # a hundred times what it may take itself
     assert not done
     release.set()
@@ -80,11 +80,11 @@ async def test_the_time_of_a_call_counts_from_its_turn():
 
 
 async def test_those_behind_a_call_that_does_not_return_are_given_up_with_it():
-    lane = Lane("test")
+    lane = Lane("test", look=0.001)
     release = threading.Event()
     made: list[str] = []
-    first = asyncio.create_task(lane.call(lambda: release.wait(10), 0.01))
-    second = asyncio.create_task(lane.call(lambda: made.append("second"), 0.02))
+    first = asyncio.create_task(lane.call(lambda: release.wait(10), lambda: 0.01))
+    second = asyncio.create_task(lane.call(lambda: made.append("second"), lambda: 0.02))
     for call in (first, second):
         with pytest.raises(TimeoutError):
             await call

@@ -37,9 +37,11 @@ class Claim:
         Why it is held beside that: because it is staged, moves, was touched in an open run, …
     lent_to : Holder or None
         Who uses it meanwhile.
+    via : object or None
+        The device for the sake of which it is held, if that is another one.
     """
 
-    __slots__ = ("chain", "count", "device", "holder", "lent_to", "uses")
+    __slots__ = ("chain", "count", "device", "holder", "lent_to", "uses", "via")
 
     def __init__(self, device: Any, holder: Holder, chain: tuple[int, ...]) -> None:
         self.device = device
@@ -48,6 +50,7 @@ class Claim:
         self.count = 0
         self.uses: set[Hashable] = set()
         self.lent_to: Holder | None = None
+        self.via: Any = None
 
     @property
     def user(self) -> Holder:
@@ -112,17 +115,20 @@ class ClaimBook:
 
     def put(self, holder: Holder, parts: Parts) -> list[Claim]:
         """Return the claims of ``holder`` on the parts, made where there are none."""
-        return [self._put_one(holder, part, chain) for part, chain in parts]
+        return [self._put_one(holder, part, chain, parts[0][0]) for part, chain in parts]
 
-    def _put_one(self, holder: Holder, device: Any, chain: tuple[int, ...]) -> Claim:
+    def _put_one(self, holder: Holder, device: Any, chain: tuple[int, ...], via: Any) -> Claim:
         key = id(device), id(holder)
         claim = self.claims.get(key)
         if claim is None:
             claim = self.claims[key] = Claim(device, holder, chain)
+            claim.via = via
             self.on.setdefault(chain[0], []).append(claim)
             for part in chain[1:]:
                 self._below.setdefault(part, []).append(claim)
             self.changed = True
+        if device is via:
+            claim.via = None
         return claim
 
     def of(self, holder: Holder, parts: Parts) -> list[Claim]:

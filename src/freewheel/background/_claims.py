@@ -198,7 +198,13 @@ class ClaimsLedger(Mapping[Any, str]):
                 raise
 
     def touch(
-        self, holder: Holder, device: Any, why: Hashable = USED, *, stops: bool = False
+        self,
+        holder: Holder,
+        device: Any,
+        why: Hashable = USED,
+        *,
+        stops: bool = False,
+        anew: bool = False,
     ) -> None:
         """Have ``holder`` hold a device that it is about to use, for one more reason.
 
@@ -207,6 +213,9 @@ class ClaimsLedger(Mapping[Any, str]):
         stops : bool
             Whether it only stops the device. If it holds that already, nobody else is asked:
             whoever is about to move the device finds the claim, and waits for the stop.
+        anew : bool
+            Whether to ask the device again what it drives, which may be more than when the holder
+            came to hold it.
 
         Raises
         ------
@@ -214,7 +223,7 @@ class ClaimsLedger(Mapping[Any, str]):
             As for `acquire`.
         """
         claim = self.claim_of(holder, device)
-        if claim is not None and claim.lent_to is None and why in claim.uses:
+        if not anew and claim is not None and claim.lent_to is None and why in claim.uses:
             return
         parts = parts_of(device)
         with self._changing():
@@ -242,7 +251,7 @@ class ClaimsLedger(Mapping[Any, str]):
                 if claim.user is holder:
                     continue
                 if claim.user is not lender and holder not in claim.user.lends_to:
-                    raise ResourceConflictError(device, claim.user, holder)
+                    raise ResourceConflictError(device, claim.user, holder, claim.via)
                 if claim.lent_to is None:  # else whoever has it lends on
                     loans.append(claim)
         for claim in loans:

@@ -178,15 +178,21 @@ class Conflicts:
             self._give_back_unclaimed(holder)
             raise
 
-    async def take(self, holder: Holder, device: Any, why: Hashable) -> None:
+    async def take(self, holder: Holder, device: Any, why: Hashable, *, anew: bool = False) -> None:
         """Have a plan hold a device that it is about to use, whatever tasks stand in its way.
+
+        Parameters
+        ----------
+        anew : bool
+            As for `ClaimsLedger.touch`.
 
         Raises
         ------
         ResourceConflictError
             If a holder does not give way.
         """
-        await self._get(holder, (device,), partial(self._claims.touch, holder, device, why))
+        touch = partial(self._claims.touch, holder, device, why, anew=anew)
+        await self._get(holder, (device,), touch)
 
     async def _get(
         self, holder: Holder, devices: Sequence[Any], try_to: Callable[[], None]
@@ -218,12 +224,12 @@ class Conflicts:
             for claim in conflicts:
                 life = self._roster.life_of(claim.user)
                 if life is None or life.over or (life.on_conflict == "error" and not life.ending):
-                    raise ResourceConflictError(device, claim.user, holder)
+                    raise ResourceConflictError(device, claim.user, holder, claim.via)
                 lives.append(life)
             for life in lives:
                 if not await self._give_way(life, holder, device):
                     raise ResourceConflictError(device, life.task, holder)
-        raise ResourceConflictError(device, conflicts[0].user, holder)
+        raise ResourceConflictError(device, conflicts[0].user, holder, conflicts[0].via)
 
     async def _give_way(self, life: Life, holder: Holder, device: Any) -> bool:
         if life.ending:  # it gives way already

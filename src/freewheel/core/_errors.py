@@ -71,14 +71,19 @@ class ResourceConflictError(RuntimeError):
         Who holds it: a task, or the name of a plan or a program.
     requester : object
         Who asked for it and was refused.
+    via : object, optional
+        The device that it is held with, if it is held because that one is.
     """
 
-    def __init__(self, device: object, holder: object, requester: object) -> None:
+    def __init__(
+        self, device: object, holder: object, requester: object, via: object = None
+    ) -> None:
         # The parts, not the message, are the arguments: so the error survives pickling.
-        super().__init__(device, holder, requester)
+        super().__init__(device, holder, requester, via)
         self.device = device
         self.holder = holder
         self.requester = requester
+        self.via = via
 
     def __str__(self) -> str:
         """Name all three."""
@@ -87,8 +92,9 @@ class ResourceConflictError(RuntimeError):
         )
         kinds = _kind(self.requester), _kind(self.holder)
         remedy = _REMEDIES.get(kinds) or _REMEDIES.get((None, kinds[1])) or _REMEDY
+        also = "" if self.via is None else f" with {quoted_name(self.via)}"
         return (
-            f"{requester} needs {device}, which {holder} holds. "
+            f"{requester} needs {device}, which {holder} holds{also}. "
             f"{remedy.format(device=device, holder=holder)}"
         )
 

@@ -26,6 +26,8 @@ STAGED: Final = "staged"
 #: Why a plan holds a device that is being stopped.
 _STOPPED: Final = "stopped"
 _STAGING: Final = frozenset(("stage", "unstage"))
+#: From then on a device may drive more than it did: what that is, is asked anew.
+_BEGINS: Final = "kickoff"
 
 
 @contextmanager
@@ -101,7 +103,7 @@ class ForegroundClaims:
         """Tell whether the message's devices are held already, or free for a moment."""
         runs = self._core.runs
         command = msg.command
-        if command in _STAGING:
+        if command in _STAGING or command == _BEGINS:
             return False
         if not runs:
             return self._is_free(msg)
@@ -130,7 +132,8 @@ class ForegroundClaims:
         staging = msg.command in _STAGING
         for device in needed_by(msg):
             for run in runs:
-                await self._background.conflicts.take(holder, device, run)
+                anew = msg.command == _BEGINS
+                await self._background.conflicts.take(holder, device, run, anew=anew)
             if staging or not runs:
                 await self._background.conflicts.take(holder, device, STAGED)
         for run in runs:
@@ -185,7 +188,7 @@ class TaskClaims:
             if msg.command in ("unstage", "stop") and self._is_away(task, device):
                 return False
             try:
-                claims.touch(task, device)
+                claims.touch(task, device, anew=msg.command == _BEGINS)
             except ResourceConflictError:
                 return False
         return True
@@ -209,14 +212,14 @@ class TaskClaims:
         for device in needed_by(msg):
             if msg.command in ("unstage", "stop") and self._is_away(self._task, device):
                 return False
-            await self._take(device)
+            await self._take(device, msg.command == _BEGINS)
         return True
 
-    async def _take(self, device: Any) -> None:
+    async def _take(self, device: Any, anew: bool) -> None:
         background, task = self._tasks.background, self._task
         while True:
             try:
-                return background.claims.touch(task, device)
+                return background.claims.touch(task, device, anew=anew)
             except ResourceConflictError:
                 if background.conflicts.is_of(self._own, task, device):
                     await background.conflicts.clear_the_way(task, device)

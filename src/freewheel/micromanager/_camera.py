@@ -8,10 +8,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from bluesky.protocols import EventCollectable, Flyable, Preparable, Triggerable
 from ophyd_async.core import (
-    Array1D,
     AsyncStatus,
     DetectorTrigger,
     SignalRW,
@@ -27,6 +25,7 @@ from ._errors import CoreError
 from ._frames import FrameLimits, FrameSequence, SequenceStoppedError
 from ._image import ImageBackend
 from ._properties import limited
+from ._region import RegionBackend
 from ._signals import Access, CoreBackend, CoreSignalR, CoreSignalRW
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         As for `CoreDevice`.
     shutter : callable
         Returns the device that the core opens and closes for each frame, if it does.
+    others : callable
+        Returns the core's other cameras.
 
     Attributes
     ----------
@@ -85,8 +86,10 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         name: str = "",
         *,
         shutter: Callable[[], Any] = lambda: None,
+        others: Callable[[], Sequence[Any]] = tuple,
     ) -> None:
         self._shutter = shutter
+        self._others = others
         self.frame_limits = FrameLimits()
         self._sequence: FrameSequence | None = None  # that runs, or whose frames are not taken
         self._count = 0  # of frames, for the next sequence
@@ -98,8 +101,9 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         port.changes.watch(("property", label, "Exposure"), self._exposure_changed)
         super().__init__(port, label)
         self.exposure = _exposure(port, label)
-        self.roi = _roi(port, label)
-        self.free_running = CoreSignalRW(SoftSignalBackend(bool, False))
+        self.roi = CoreSignalRW(RegionBackend(port, label, self._end_free_running))
+        self._runs_freely = SoftSignalBackend(bool, False)
+        self.free_running = CoreSignalRW(self._runs_freely)
         self._image = ImageBackend(port, label)
         self.image = CoreSignalR(self._image)
         named = [self.properties[known] for known in _SETTINGS if known in self.properties]
@@ -121,9 +125,20 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         return signal
 
     def claimed_devices(self) -> Sequence[Any]:
-        """Return the shutter that the core moves for each frame, if it does."""
+        """Return what nobody else can use meanwhile.
+
+        That is the shutter that the core moves for each frame, if it does; and the core's other
+        cameras when this one takes frames by itself, for which the core has one place.
+        """
         shutter = self._shutter()
-        return [] if shutter is None else [shutter]
+        several = [] if shutter is None else [shutter]
+        if self._count or self._sequence is not None or self._runs_freely.reading["value"]:
+            several += self.others()
+        return several
+
+    def others(self) -> Sequence[Any]:
+        """Return the core's other cameras, none of which can be used while this one runs."""
+        return self._others() or ()
 
     # -- single frames ------------------------------------------------------------------------
 
@@ -140,7 +155,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         CoreError
             When the camera does not deliver it, or a sequence runs that somebody else started.
         """
-        return AsyncStatus(self._trigger(self._unstaged), name=self.name)
+        task = asyncio.get_running_loop().create_task(self._trigger(self._unstaged))
+        return AsyncStatus(task, name=self.name)
 
     async def _trigger(self, unstaged: int) -> None:
         if await self.free_running.get_value():
@@ -167,9 +183,12 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
             core.snapImage()
             return core.getImage()
 
-        limit = self._exposure_time + self._port.timeout + 5.0
         return await self._port.call(
-            label, "take a frame", snap, lane=self._port.camera_lane, limit=limit
+            label,
+            "take a frame",
+            snap,
+            lane=self._port.camera_lane,
+            limit=lambda: self._exposure_time + self._port.timeout + 5.0,
         )
 
     def show(self, frame: CoreFrame) -> None:
@@ -204,6 +223,22 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         self._sequence = sequence  # to be ended even if who waits for its begin is cancelled
         await self._port.call(self.label, what, sequence.start, lane=self._port.camera_lane)
         return sequence
+
+    async def _end_free_running(self) -> None:
+        """Make way for another region; the next `trigger` begins anew.
+
+        Raises
+        ------
+        ValueError
+            When a sequence runs whose frames are counted: it would end before its time.
+        """
+        sequence = self._sequence
+        if sequence is not None and sequence.count and not sequence.delivered:
+            raise ValueError(
+                f"{self.name} takes a sequence, of which {sequence.came} of {sequence.count} "
+                "frames have come: its region can be set when it is complete, or unstaged"
+            )
+        await self.end()
 
     async def end(self) -> None:
         """End the sequence that runs, if one does; frames that were not taken are dropped."""
@@ -345,30 +380,3 @@ def _exposure(port: Port, label: str) -> SignalRW[float]:
         metadata=limited(core, label, "Exposure", {"units": "ms", "precision": 3}),
     )
     return CoreSignalRW(CoreBackend(float, port, access))
-
-
-def _roi(port: Port, label: str) -> SignalRW[Array1D[np.int32]]:
-    core = port.core
-
-    def get() -> Array1D[np.int32]:
-        return np.array(core.getROI(label), dtype=np.int32)
-
-    def put(value: Array1D[np.int32]) -> None:
-        roi = [int(edge) for edge in value]
-        if len(roi) != 4:
-            raise ValueError(f"a region is left, top, width and height, not {roi}")
-        if not any(roi):
-            port.make_current(label)
-            core.clearROI()
-        else:
-            core.setROI(label, *roi)
-
-    access = Access(
-        label,
-        "its region of interest",
-        get=get,
-        put=put,
-        topics=[("roi", label)],
-        lane=port.camera_lane,
-    )
-    return CoreSignalRW(CoreBackend(Array1D[np.int32], port, access))

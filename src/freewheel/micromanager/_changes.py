@@ -33,10 +33,11 @@ class Changes:
     """
 
     def __init__(self, core: CMMCorePlus) -> None:
-        self._lock = threading.Lock()  # guards _watchers, whose tuples are never changed
+        # Guards _connected, and _watchers, whose tuples are never changed.
+        self._lock = threading.Lock()
         self._watchers: dict[Hashable, tuple[Callable[[Any], None], ...]] = {}
         events = core.events
-        for signal, slot in (
+        self._connected: list[tuple[Any, Callable[..., None]]] = [
             (events.propertyChanged, self._property_changed),
             (events.stagePositionChanged, self._position_changed),
             (events.XYStagePositionChanged, self._xy_changed),
@@ -44,8 +45,16 @@ class Changes:
             (events.roiSet, self._roi_changed),
             (events.shutterOpenChanged, self._shutter_changed),
             (events.autoShutterSet, self._auto_shutter_changed),
-        ):
+        ]
+        for signal, slot in self._connected:
             _connect(signal, slot)
+
+    def disconnect(self) -> None:
+        """Hand on nothing any more. From any thread."""
+        with self._lock:
+            connected, self._connected = self._connected, []
+        for signal, slot in connected:
+            signal.disconnect(slot)
 
     def watch(self, key: Hashable, watcher: Callable[[Any], None]) -> None:
         """Have a function called with each new value. From any thread."""

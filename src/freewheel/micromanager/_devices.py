@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, final
@@ -13,6 +14,7 @@ from freewheel.plans import MDADevices
 from ._autofocus import Autofocus
 from ._camera import Camera
 from ._device import CoreDevice
+from ._lanes import ClosedError
 from ._motion import Stage, XYStage
 from ._port import Port
 from ._properties import identifier
@@ -115,7 +117,12 @@ class MicroManagerDevices(Mapping[str, Any]):
         if label == "Core":
             return Core(port)
         if kind == DeviceType.Camera:
-            return Camera(port, label, shutter=_weakly(self, MicroManagerDevices._coupled_shutter))
+            return Camera(
+                port,
+                label,
+                shutter=_weakly(self, MicroManagerDevices._coupled_shutter),
+                others=_weakly(self, lambda self: self._cameras_but(label)),
+            )
         if kind == DeviceType.AutoFocus:
             return Autofocus(port, label, focus=_weakly(self, lambda self: self.focus))
         return _PLAIN.get(kind, CoreDevice)(port, label)
@@ -133,7 +140,14 @@ class MicroManagerDevices(Mapping[str, Any]):
         return self._by_label.get(label)
 
     def _coupled_shutter(self) -> Any:
-        return self._role(self.mmcore.getShutterDevice()) if self.mmcore.getAutoShutter() else None
+        core = self.mmcore
+        with contextlib.suppress(ClosedError), self._port.gate:
+            return self._role(core.getShutterDevice()) if core.getAutoShutter() else None
+        return None
+
+    def _cameras_but(self, label: str) -> list[Camera]:
+        several = (device for device in self._by_label.values() if isinstance(device, Camera))
+        return [camera for camera in several if camera.label != label]
 
     def __getitem__(self, name: str) -> Any:
         """Return a device by its name."""
@@ -161,6 +175,20 @@ class MicroManagerDevices(Mapping[str, Any]):
         """
         for device in self._by_name.values():
             await device.connect(timeout=timeout)
+
+    def close(self) -> None:
+        """Stop cameras, and call the core no more; from any thread.
+
+        For whoever unloads the configuration of a core that `load` did not make: a core that is
+        called while it unloads its devices crashes the process. Those that `load` made do it by
+        themselves. What is asked of the devices afterwards fails.
+
+        Raises
+        ------
+        TimeoutError
+            When a call to the core does not return.
+        """
+        self._port.close()
 
     def mda_devices(self) -> MDADevices:
         """Return what a useq sequence needs: see `freewheel.plans.mda`.

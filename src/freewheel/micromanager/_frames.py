@@ -153,6 +153,7 @@ class FrameSequence:
     def start(self) -> None:
         """Start the camera, and the thread; on the lane of the current camera."""
         core = self._port.core
+        self._port.sequences.add(self)
         with self._lock:
             if self._stop.is_set():
                 return
@@ -168,11 +169,15 @@ class FrameSequence:
             raise
         name = f"{THREAD_NAME} frames of {self._label}"
         threading.Thread(target=self._take_out, name=name, daemon=True).start()
-        if self._stop.is_set():  # what stopped it may have come before the camera had started
+        # What stopped it may have come before the camera had started.
+        if self._stop.is_set() or self._port.gate.closed:
             core.stopSequenceAcquisition(self._label)
 
     def stop(self) -> None:
-        """Stop the camera, and end; what came before can still be taken. From any thread."""
+        """Stop the camera, and end; what came before can still be taken.
+
+        On a lane, or by whoever closes the port's gate.
+        """
         with self._lock:
             self._stop.set()
             begun = self._begun
@@ -280,8 +285,8 @@ class FrameSequence:
         newest = time.monotonic()
         due = 0.0  # when the next frame is to be looked for
         while True:
-            running = core.isSequenceRunning(self._label)  # asked before, so that no frame is lost
-            if core.getRemainingImageCount():
+            running, is_there = self._look()
+            if is_there:
                 self._take_one()
                 patience = self._limits.next + self._exposure
                 before, newest = newest, time.monotonic()
@@ -289,15 +294,24 @@ class FrameSequence:
             elif not running or self._stop.is_set():
                 return self._ending()
             elif time.monotonic() > newest + patience:
-                core.stopSequenceAcquisition(self._label)
+                with self._port.gate:
+                    core.stopSequenceAcquisition(self._label)
                 reason = f"{self._so_far(self._came)}, and then none for {patience:g} s"
                 return FrameTimeoutError(self._label, self._goal(), reason)
             else:
                 # The core does not tell that a frame has come, and offers nothing to wait for.
-                time.sleep(min(max(due - time.monotonic(), _LOOK), _LATEST_LOOK))
+                self._stop.wait(min(max(due - time.monotonic(), _LOOK), _LATEST_LOOK))
+
+    def _look(self) -> tuple[bool, bool]:
+        """Return whether the camera runs, and whether a frame is there."""
+        core = self._port.core
+        with self._port.gate:
+            running = core.isSequenceRunning(self._label)  # asked before, so that no frame is lost
+            return running, bool(core.getRemainingImageCount())
 
     def _take_one(self) -> None:
-        pixels, metadata = self._port.core.popNextImageAndMD()
+        with self._port.gate:
+            pixels, metadata = self._port.core.popNextImageAndMD()
         frame = CoreFrame(pixels, metadata, time.time())
         with self._lock:
             self._frames.append(frame)
@@ -313,7 +327,7 @@ class FrameSequence:
     def _wait_for_room(self) -> None:
         """Wait until frames were taken; what comes meanwhile stays in the core's buffer."""
         while not self._room.wait(_FULL_LOOK):
-            if not self._delivered and not self._port.core.isSequenceRunning(self._label):
+            if not self._delivered and not self._look()[0]:
                 error = self._overflow()
                 with self._lock:
                     self._error = error
@@ -325,10 +339,11 @@ class FrameSequence:
 
     def _overflow(self) -> CoreError | None:
         core = self._port.core
-        if not core.isBufferOverflowed():
-            return None
-        size = core.getCircularBufferMemoryFootprint()
-        came = self._came + core.getRemainingImageCount()
+        with self._port.gate:
+            if not core.isBufferOverflowed():
+                return None
+            size = core.getCircularBufferMemoryFootprint()
+            came = self._came + core.getRemainingImageCount()
         reason = (
             f"{self._so_far(came)} before the core's buffer of {size} MB overflowed. Take them "
             "sooner, expose longer, or enlarge it (core.setCircularBufferMemoryFootprint)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pymmcore_plus import CMMCorePlus
 
 from ._errors import ConfigurationFileError
+from ._port import close_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,31 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 _LINE = re.compile(r"\bline (\d+)", re.IGNORECASE)
+
+
+class ClosingCore(CMMCorePlus):
+    """A core that closes the devices that were made of it before it unloads what they use.
+
+    A core that is called by one thread while another one unloads its devices crashes the process.
+    """
+
+    def unloadAllDevices(self) -> None:  # noqa: N802 - the core's name
+        """Close the devices that were made of it, and unload all."""
+        close_ports(self)
+        super().unloadAllDevices()
+
+    def loadSystemConfiguration(  # noqa: N802
+        self,
+        fileName: str | Path = "MMConfig_demo.cfg",  # noqa: N803
+    ) -> None:
+        """Close the devices that were made of it, and load a file in their place."""
+        close_ports(self)
+        super().loadSystemConfiguration(fileName)
+
+    def reset(self) -> None:
+        """Close the devices that were made of it, and begin anew."""
+        close_ports(self)
+        super().reset()
 
 
 def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> CMMCorePlus:
@@ -30,7 +56,7 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
         The configuration file; by default Micro-Manager's demo configuration, with simulated
         devices.
     core : CMMCorePlus, optional
-        The core to load it into; by default a new one.
+        The core to load it into; by default a new one. Devices that were made of it are closed.
 
     Returns
     -------
@@ -48,7 +74,7 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
     """
     _find_adapters()
     if core is None:
-        core = CMMCorePlus()
+        core = ClosingCore()
     file = _demo(core) if path is None else Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"there is no Micro-Manager configuration {file}")
@@ -57,6 +83,7 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
             f"the camera {core.getCameraDevice()!r} runs a sequence: stop the plan that has it "
             f"run before {file} is loaded in place of its configuration"
         )
+    close_ports(core)
     try:
         core.loadSystemConfiguration(str(file))
     except (RuntimeError, ValueError, OSError) as error:

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, final
+from weakref import WeakKeyDictionary, WeakSet
 
 from ._changes import Changes
 from ._errors import CoreError, CoreTimeoutError
-from ._lanes import Lane
+from ._lanes import THREAD_NAME, Gate, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pymmcore_plus import CMMCorePlus
 
-__all__ = ["Port"]
+__all__ = ["Port", "close_ports"]
 
 T = TypeVar("T")
+
+# The ports of each core. Changed and copied in single steps, from any thread.
+_open: WeakKeyDictionary[CMMCorePlus, WeakSet[Port]] = WeakKeyDictionary()
 
 # How much longer than its own time-out the core may take to answer before it counts as stuck.
 _PATIENCE: Final = 5.0  # s
 _FIRST_LOOK, _LAST_LOOK = 0.0005, 0.01  # s between two looks at a busy device
+
+
+class _Sequence(Protocol):
+    """What `close` stops."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    def stop(self) -> None: ...
 
 
 @final
@@ -29,7 +43,8 @@ class Port:
     """Calls to one core, from any event loop, without holding it up.
 
     Calls for one device are made one after the other. What uses the core's *current* camera
-    shares one lane. What stops a device has a lane beside its device's.
+    shares one lane. What stops a device has a lane beside its device's. All of them go through
+    one gate, which `close` shuts.
 
     Parameters
     ----------
@@ -39,13 +54,43 @@ class Port:
 
     def __init__(self, core: CMMCorePlus) -> None:
         self.core = core
+        self.gate = Gate()
         self.changes = Changes(core)
-        self.camera_lane = Lane("current camera")
+        self.camera_lane = Lane("current camera", self.gate)
         self._lanes: dict[str, Lane] = {}  # only added to, and by one step: from any thread
+        # Those that run, or have run; added and copied by single steps, from any thread.
+        self.sequences: WeakSet[_Sequence] = WeakSet()
+        _open.setdefault(core, WeakSet()).add(self)
 
     def lane(self, label: str) -> Lane:
         """Return the lane of a device."""
-        return self._lanes.setdefault(label, Lane(label))
+        lane = self._lanes.get(label)
+        return self._lanes.setdefault(label, Lane(label, self.gate)) if lane is None else lane
+
+    def close(self) -> None:
+        """Stop cameras, have calls that are under way end, and make none any more.
+
+        From any thread but those that call the core. More than once is well.
+
+        Raises
+        ------
+        TimeoutError
+            When a call does not return.
+        """
+        if threading.current_thread().name.startswith(THREAD_NAME):
+            raise RuntimeError("a call to the core can't wait for its own end: close it elsewhere")
+        if self.gate.close():
+            # By this call alone, and none begins any more: one that is about to sees to itself.
+            for sequence in list(self.sequences):
+                if not sequence.ended:
+                    sequence.stop()
+        self.changes.disconnect()
+        patience = self._patience()
+        if not self.gate.wait_empty(patience):
+            raise TimeoutError(
+                f"Micro-Manager's core has not answered a call for {patience:g} s: its devices "
+                "can't be unloaded meanwhile"
+            )
 
     def make_current(self, label: str) -> None:
         """Make a camera the core's current one, which the core then snaps and clears with.
@@ -70,6 +115,9 @@ class Port:
         """How long a device may be busy, as the core is set [s]."""
         return float(self.core.getTimeoutMs()) / 1000
 
+    def _patience(self) -> float:
+        return self.timeout + _PATIENCE
+
     async def call(
         self,
         label: str,
@@ -77,7 +125,7 @@ class Port:
         work: Callable[[], T],
         *,
         lane: Lane | None = None,
-        limit: float | None = None,
+        limit: Callable[[], float] | None = None,
     ) -> T:
         """Call the core for a device, in turn.
 
@@ -91,9 +139,9 @@ class Port:
             The call, on the lane's thread.
         lane : Lane, optional
             Another lane than the device's own.
-        limit : float, optional
-            How long it may take from when it is its turn [s]; by default some seconds more than
-            the core's time-out.
+        limit : callable, optional
+            Returns how long it may take from when it is its turn [s]; by default some seconds
+            more than the core's time-out.
 
         Raises
         ------
@@ -102,11 +150,11 @@ class Port:
         CoreTimeoutError
             When there is no answer in time.
         """
-        seconds = self.timeout + _PATIENCE if limit is None else limit
+        limit = limit or self._patience
         try:
-            return await (lane or self.lane(label)).call(work, seconds)
+            return await (lane or self.lane(label)).call(work, limit)
         except TimeoutError as error:
-            reason = f"the core has not answered for {seconds:g} s"
+            reason = f"the core has not answered for {limit():g} s"
             raise CoreTimeoutError(label, what, reason) from error
         except CoreError:
             raise
@@ -153,3 +201,9 @@ class Port:
         await self.call(
             label, "stop", lambda: self.core.stop(label), lane=self.lane(f"{label} (stop)")
         )
+
+
+def close_ports(core: CMMCorePlus) -> None:
+    """Close all ways to a core, before it unloads its devices."""
+    for port in list(_open.get(core, ())):
+        port.close()

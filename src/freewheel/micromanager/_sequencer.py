@@ -71,8 +71,8 @@ class HardwareSequencer(StandardReadable):
         super().__init__(name=name)
 
     def claimed_devices(self) -> Sequence[Any]:
-        """Return the camera and the stages."""
-        return [part for part in self._parts if part is not None]
+        """Return the camera, the stages, and the core's other cameras."""
+        return [*(part for part in self._parts if part is not None), *self._parts[0].others()]
 
     async def batches(self, events: Sequence[MDAEvent]) -> list[tuple[MDAEvent, ...]]:
         """Group events, in their order: those of a group can be run in hardware.
@@ -94,7 +94,7 @@ class HardwareSequencer(StandardReadable):
             "group events",
             lambda: list(iter_sequenced_events(self._port.core, events)),
             lane=self._port.camera_lane,
-            limit=3600,
+            limit=lambda: 3600,
         )
         several = [group for group in groups if isinstance(group, SequencedEvent)]
         self._grouped = {id(group.events): group for group in several}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from bluesky.protocols import Location, Movable
@@ -12,7 +14,7 @@ from ophyd_async.core import (
     StrictEnum,
 )
 
-from ._device import CoreDevice, Followed
+from ._device import CoreDevice, DoneStatus, Followed
 from ._signals import Access, CoreBackend, CoreSignalRW, enumeration
 
 if TYPE_CHECKING:
@@ -186,6 +188,7 @@ class ConfigGroup(Followed, Movable[str]):
             topics=[("property", *setting) for setting in self._settings],
             metadata={"choices": list(self.presets)},
         )
+        self._under_way = 0  # how many presets are being set; on the loop
         self._backend: CoreBackend[Any] = CoreBackend(choice, port, access)
         self.preset: SignalRW[Any] = CoreSignalRW(self._backend)
         self.add_readables([self.preset], StandardReadableFormat.HINTED_SIGNAL)
@@ -202,8 +205,7 @@ class ConfigGroup(Followed, Movable[str]):
         labels = dict.fromkeys(label for label, _ in self._settings)
         return [devices[label] for label in labels if label in devices]
 
-    @AsyncStatus.wrap
-    async def set(self, value: str) -> None:
+    def set(self, value: str) -> AsyncStatus[None] | DoneStatus:
         """Set a preset's properties, and wait until its devices are ready.
 
         A preset that holds already, as far as the core knows, is not set again.
@@ -216,6 +218,23 @@ class ConfigGroup(Followed, Movable[str]):
             When a device refuses; with the setting.
         """
         preset = str(value)
+        if not self._under_way and self._holds(preset):
+            return DoneStatus()
+        task = asyncio.get_running_loop().create_task(self._set(preset))
+        self._under_way += 1  # at once: what is asked for next comes after it
+        task.add_done_callback(self._is_over)
+        return AsyncStatus(task, name=self.name)
+
+    def _is_over(self, _: object) -> None:
+        self._under_way -= 1
+
+    def _holds(self, preset: str) -> bool:
+        """Tell whether a preset holds: asked of the core's cache, which makes nobody wait."""
+        with contextlib.suppress(RuntimeError), self._port.gate:
+            return bool(self._port.core.getCurrentConfigFromCache(self.group) == preset)
+        return False
+
+    async def _set(self, preset: str) -> None:
         if preset not in self.presets:
             several = ", ".join(self.presets)
             raise ValueError(f"the group {self.group!r} has no preset {preset!r}; it has {several}")

@@ -146,6 +146,8 @@ def mda(
     )
     staged = [scope.camera, *scope.readables]
     moved = scope.moved(*_used(events, getattr(source, "setup", None)))
+    if all(len(batch) == 1 for batch in batches):
+        moved = [device for device in moved if device is not sequencer]
     yield from claim_wrapper(stage_wrapper(run_wrapper(taking, md=metadata), staged), *moved)
     return MDAResult(acquisition.taken, acquisition.skipped, acquisition.unfocused)
 

@@ -60,7 +60,7 @@ class Acquisition:
         self._latches = {**skip.event_map, **finish.event_map}
         self._actions = actions
         self._stream = stream
-        self._readables = (devices.camera, *devices.readables, view)
+        self._beside = (*devices.readables, view)  # what an event reads beside the camera
         self._left_out: Any = None  # the place whose events are skipped
         self._last: Any = None  # the place whose events are the last
         self._corrections: dict[int | None, float] = {}  # of the focus, by position [um]
@@ -161,18 +161,30 @@ class Acquisition:
     def _acquire(self, event: MDAEvent) -> MsgGenerator[None]:
         yield from self._move(event)
         yield from self._hold_shutter(event)
-        yield from trigger(self._devices.camera, wait=True)
-        yield from self._record(event)
+        group = fresh_group("mda")
+        yield Msg("trigger", self._devices.camera, group=group)
+        yield from self._record(event, group)
         if not event.keep_shutter_open:
             yield from self._release_shutter()
 
-    def _record(self, event: MDAEvent) -> MsgGenerator[None]:
-        """Read all into one event."""
+    def _record(self, event: MDAEvent, exposure: Any = None) -> MsgGenerator[None]:
+        """Read all into one event, the camera last: most of it while it exposes.
+
+        Parameters
+        ----------
+        event : MDAEvent
+            The event.
+        exposure : hashable, optional
+            The group to wait for before the camera is read.
+        """
         self._view.show(event)
         yield Msg("create", name=self._stream)
         try:
-            for device in self._readables:
+            for device in self._beside:
                 yield Msg("read", device)
+            if exposure is not None:
+                yield Msg("wait", None, group=exposure)
+            yield Msg("read", self._devices.camera)
         except Exception:
             yield Msg("drop")
             raise

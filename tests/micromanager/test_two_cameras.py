@@ -1,0 +1,113 @@
+"""Two cameras of one core, which takes frames of one of them at a time by itself."""
+
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import pytest
+
+from freewheel import ResourceConflictError
+from freewheel.micromanager import devices
+from freewheel.plan_stubs import background, cancel_background, wait_for_background
+from freewheel.plans import live_view
+
+if TYPE_CHECKING:
+    from freewheel import RunEngine
+
+WAIT = 30
+
+
+@pytest.fixture
+def pair(core: Any, on_loop: Any) -> Any:
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.initializeDevice("Second")
+    made = devices(core)
+    on_loop(made.connect())
+    return made["camera"], made["second"]
+
+
+def fly(camera: Any, frames: int, *, begun: Any = None) -> Any:
+    """Let a camera take frames by itself."""
+    yield from bps.open_run()
+    yield from bps.stage(camera, wait=True)
+    yield from bps.prepare(camera, frames, wait=True)
+    yield from bps.kickoff(camera, wait=True)
+    if begun is not None:
+        yield from begun
+    yield from bps.complete(camera, wait=True)
+    yield from bps.unstage(camera, wait=True)
+    yield from bps.close_run()
+
+
+def test_a_sequence_of_one_keeps_the_other_from_all(RE: RunEngine, pair):
+    camera, second = pair
+    for wanted in (bps.trigger(second, wait=True), fly(second, 5)):
+        task = background(wanted, name="behind", on_conflict="error")
+        error = RE(fly(camera, 100_000, begun=_waited_for(task))).exception(WAIT)
+        assert isinstance(error, ResourceConflictError)
+        assert "'behind' needs 'second', which 'fly' holds with 'camera'" in str(error)
+
+
+def _waited_for(task: Any) -> Any:
+    yield from task
+    yield from wait_for_background("behind")
+
+
+def test_the_other_waits_for_the_end_of_a_sequence(RE: RunEngine, pair):
+    camera, second = pair
+    order: list[str] = []
+
+    def behind() -> Any:
+        yield from bps.trigger(second, wait=True)
+        order.append("second")
+
+    def then() -> Any:
+        yield from background(behind(), name="behind", on_conflict="pause")
+
+    def whole() -> Any:
+        yield from fly(camera, 30, begun=then())
+        order.append("camera")
+
+    RE(whole()).result(WAIT)
+    assert order == ["camera", "second"]
+
+
+def test_a_live_view_that_runs_freely_gives_way_to_the_other(RE: RunEngine, pair):
+    camera, second = pair
+    RE(bps.mv(camera.free_running, True)).result(WAIT)
+    seen: list[str] = []
+    RE.subscribe(lambda name, doc: seen.append(name), "event")
+
+    def plan() -> Any:
+        yield from background(live_view([camera]), name="live", on_conflict="pause")
+        while not seen:
+            yield from bps.null()
+        yield from fly(second, 5)
+        assert RE.background["live"].status == "paused"
+        yield from cancel_background("live")
+
+    RE(plan()).result(WAIT)
+
+
+def test_both_can_be_snapped_in_turn_by_two_plans(RE: RunEngine, core, pair, documents):
+    camera, second = pair
+    core.setAutoShutter(False)  # else both need the one shutter
+
+    def plan() -> Any:
+        yield from background(bp.count([camera], 5), name="live", on_conflict="error")
+        yield from bp.count([second], 5)
+
+    RE(plan()).result(WAIT)
+    assert len(documents.events()) == 10
+
+
+def test_what_a_sequence_has_held_is_free_after_it(RE: RunEngine, pair):
+    camera, second = pair
+    RE(fly(camera, 5)).result(WAIT)
+    assert second not in RE.claims
+    RE(fly(second, 5)).result(WAIT)
+    assert len(RE.claims) == 0
