@@ -192,16 +192,36 @@ def test_an_ioc_that_is_killed_in_the_middle_of_a_run(RE, ioc, protocol, on_loop
 
     token = RE.subscribe(kill)
     error = RE(scan()).exception(WAIT)
-    assert error is not None
-    assert f"{protocol}://FW:X" in str(error) or "device: x" in str(error)
-    assert documents.of("stop")[-1]["exit_status"] == "fail"
-    assert "FW:X" in documents.of("stop")[-1]["reason"] or "x" in documents.of("stop")[-1]["reason"]
+    stop = documents.of("stop")[-1]
+    assert stop["exit_status"] == "fail"
+    # Which PV, after which time; and which device.
+    for text in (str(error), stop["reason"]):
+        assert re.search(rf"{protocol}://FW:\w+, given up after 1\.\d s", text), text
+        assert "'x'" in text or "device: x" in text or "detector" in text
     # The same devices go on when it is back; nobody has to connect them again.
     ioc.start()
     RE(bps.wait_for([lambda: _answers(bench.x)])).result(WAIT)
     documents.clear()
     RE(bp.scan([bench.detector], bench.x, 0, 1, 3)).result(WAIT)
     assert_events(documents, x=[0, 0.5, 1])
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
+def test_a_read_of_a_pv_that_is_gone_says_which_and_after_which_time(
+    RE, ioc, protocol, on_loop, documents
+):
+    bench = make_bench(protocol, on_loop, timeout=0.5)
+
+    def read() -> Any:
+        yield from bps.open_run()
+        ioc.kill()
+        yield from bps.trigger_and_read([bench.x])
+
+    error = RE(read()).exception(WAIT)
+    assert isinstance(error, TimeoutError)
+    said = rf"{protocol}://FW:X, given up after 0\.\d s \(read of 'x'\)"
+    assert re.fullmatch(said, str(error))
+    assert documents.of("stop")[-1]["reason"] == str(error)
 
 
 async def _answers(signal: Any) -> None:

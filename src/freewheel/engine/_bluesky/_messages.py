@@ -14,12 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import types
+from time import monotonic
 from typing import TYPE_CHECKING, Any, final
 
 from bluesky.run_engine import InvalidCommand
 from bluesky.utils import Msg, PlanHalt
 
 from freewheel.core import EngineState
+from freewheel.core._devices import quoted_name
+from freewheel.core._patience import time_out_text
 
 from ._registry import UnknownCommandError
 from ._rest import Rest
@@ -90,24 +93,31 @@ class MessageLoop:
                 if len(replay.messages) > core.household.max_cached_messages:
                     self._bound_replay()
             response: Any
+            began = monotonic()
             try:
                 response = await registry[command](msg)
             except asyncio.CancelledError as error:
                 thrown = self._cut_short_by(msg, error)
                 response = None
             except BaseException as error:
-                response = self._answer_to(msg, error)
+                response = self._answer_to(msg, error, monotonic() - began)
             core.message = None
             answers.append(response)
 
-    def _answer_to(self, msg: Msg, error: BaseException) -> BaseException | None:
-        """Return what the plan is told of what its message has raised."""
+    def _answer_to(self, msg: Msg, error: BaseException, took: float) -> BaseException | None:
+        """Return what the plan is told of what its message has raised after `took` seconds."""
         if isinstance(error, UnknownCommandError):
             return self._unknown_command(msg)
         if isinstance(error, KeyboardInterrupt):
             self._halt_from_inside()
             return None
-        return error
+        text = time_out_text(error, took)
+        if text is None:
+            return error
+        device = "" if msg.obj is None else f" of {quoted_name(msg.obj)}"
+        told = TimeoutError(f"{text} ({msg.command}{device})")
+        told.__cause__ = error
+        return told
 
     def _show(self, msg: Msg) -> None:
         core = self._core

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, final
 
 from bluesky.utils import FailedStatus
 
 from freewheel.core._crossings import call_soon
+from freewheel.core._patience import time_out_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -34,12 +36,15 @@ _log = logging.getLogger("bluesky")
 class ExplainedFailedStatus(FailedStatus):
     """bluesky's ``FailedStatus`` whose text says why the status failed."""
 
+    took = 0.0  # s until it did
+
     def __str__(self) -> str:
         cause = self.__cause__
         status = super().__str__()
         if cause is None:
             return status
-        return f"{type(cause).__name__}: {cause} ({status})"
+        reason = time_out_text(cause, self.took) or cause
+        return f"{type(cause).__name__}: {reason} ({status})"
 
 
 class _Countdown:
@@ -69,6 +74,7 @@ class Pending:
     """
 
     __slots__ = (
+        "_began",
         "_countdown",
         "_done",
         "_failure",
@@ -83,6 +89,7 @@ class Pending:
     def __init__(self, owner: Statuses, status: Status, obj: Any, action: str) -> None:
         self._owner = owner
         self._plan = owner.plan
+        self._began = monotonic()
         self.status = status
         self.obj = obj
         self.action = action  # the command that the status is of
@@ -109,6 +116,7 @@ class Pending:
             self._end(None)
             return
         failure = ExplainedFailedStatus(status)
+        failure.took = monotonic() - self._began
         failure.__cause__ = status.exception(timeout=0)
         plan.fail_status(failure)
         self._end(failure)
