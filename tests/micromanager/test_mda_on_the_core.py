@@ -19,7 +19,7 @@ from freewheel import RunEngine
 from freewheel.micromanager import BufferOverflowError, FrameLimits, devices, load
 from freewheel.plans import mda
 from freewheel.testing import DocumentLog, assert_events, assert_valid
-from useq_sequences import sequences
+from useq_sequences import KNOWN, sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,6 +215,9 @@ def test_a_setup_event_comes_first(RE: RunEngine, core, scope, documents):
     assert documents.of("descriptor")[0]["data_keys"]["camera-image"]["shape"] == [64, 128]
     assert core.getProperty("Camera", "Gain") == "2"
     assert core.getState("Objective") == 3
+    (start,) = documents.of("start")
+    again = useq.MDASequence.model_validate(start["useq_sequence"])
+    assert again.model_dump_json() == sequence.model_dump_json()
 
 
 @pytest.fixture(scope="module")
@@ -233,18 +236,18 @@ def _connect(scope: Any) -> Any:
     yield from bps.wait_for([scope.connect])
 
 
-@pytest.mark.leaks("engine and core are the module's")
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning:pymmcore_plus")
-@settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
-@given(sequence=sequences())
-def test_events_are_those_of_pymmcores_own_runner(pair, sequence: useq.MDASequence):
+def both(pair: Any, sequence: useq.MDASequence) -> tuple[list[Any], list[Any]]:
+    """Run a sequence on both; return what events ours and theirs recorded, with the places."""
     engine, scope = pair
-    text = sequence.model_dump_json(exclude_unset=True)
-    theirs: list[dict[str, int]] = []
+    text = sequence.model_dump_json(exclude_unset=sequence.setup is None)
+    theirs: list[Any] = []
     core = scope.mmcore
+    core.clearROI()
 
-    def keep(_image: Any, event: useq.MDAEvent, _meta: Any) -> None:
-        theirs.append({str(axis.value): number for axis, number in event.index.items()})
+    def keep(image: Any, event: useq.MDAEvent, _meta: Any) -> None:
+        index = {str(axis.value): number for axis, number in event.index.items()}
+        channel = event.channel.config if event.channel else ""
+        theirs.append((index, channel, image.shape))
 
     core.mda.events.frameReady.connect(keep)
     try:
@@ -255,4 +258,42 @@ def test_events_are_those_of_pymmcores_own_runner(pair, sequence: useq.MDASequen
     token = engine.subscribe(log)
     engine(mda(useq.MDASequence.model_validate_json(text), scope)).result(WAIT)
     engine.unsubscribe(token)
-    assert [index_of(event) for event in log.events()] == theirs
+    ours = [
+        (index_of(event), event["data"]["mda-channel"], event["data"]["camera-image"].shape)
+        for event in log.events()
+    ]
+    return ours, theirs
+
+
+@pytest.mark.leaks("engine and core are the module's")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning:pymmcore_plus")
+@settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
+@given(sequence=sequences())
+def test_events_are_those_of_pymmcores_own_runner(pair, sequence: useq.MDASequence):
+    ours, theirs = both(pair, sequence)
+    assert ours == theirs
+
+
+@pytest.mark.leaks("engine and core are the module's")
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_sequences_are_those_of_pymmcores_own_runner(pair, name: str):
+    ours, theirs = both(pair, useq.MDASequence.model_validate(KNOWN[name]))
+    assert ours == theirs
+    assert ours
+
+
+@pytest.mark.leaks("engine and core are the module's")
+def test_a_sequence_that_gives_a_place_at_some_positions_only(pair):
+    # pymmcore-plus's runner fails on it; useq's iteration has it.
+    engine, scope = pair
+    sequence = useq.MDASequence(
+        stage_positions=[{}, {"sequence": {"z_plan": {"top": 3, "bottom": 1, "step": 1}}}],
+        channels=[{"config": "Cy5", "exposure": 2}],
+    )
+    log = DocumentLog()
+    token = engine.subscribe(log)
+    engine(mda(sequence, scope)).result(WAIT)
+    engine.unsubscribe(token)
+    assert [index_of(event) for event in log.events()] == [
+        {str(axis.value): number for axis, number in event.index.items()} for event in sequence
+    ]

@@ -124,3 +124,83 @@ def sequences(draw: st.DrawFn) -> useq.MDASequence:
     if not 1 <= number <= MAX_EVENTS:
         reject()
     return sequence
+
+
+_DAPI_FITC = [{"config": "DAPI", "exposure": 2}, {"config": "FITC", "exposure": 3}]
+
+#: Such as pymmcore-plus and useq try their own runner and iteration with, by what they are about.
+KNOWN: dict[str, dict[str, Any]] = {
+    "times, positions and a channel in an order of one's own": {
+        "channels": ["Cy5"],
+        "time_plan": {"interval": 0.01, "loops": 2},
+        "axis_order": "tpcz",
+        "stage_positions": [(222, 1, 1), (111, 0, 0)],
+    },
+    "all times of a channel at a position": {
+        "axis_order": "pct",
+        "stage_positions": [(0, 0), (1, 1)],
+        "channels": _DAPI_FITC,
+        "time_plan": {"interval": 0, "loops": 3},
+    },
+    "all that hardware can do at once": {
+        "stage_positions": [(0, 0, 0), (1, 1, 1)],
+        "z_plan": {"range": 3, "step": 1},
+        "channels": _DAPI_FITC,
+        "time_plan": {"interval": 0, "loops": 3},
+    },
+    "stacks at times that are waited for": {
+        "z_plan": {"range": 1, "step": 1},
+        "time_plan": {"interval": 0.05, "loops": 3},
+    },
+    "times at one position alone, with the shutter open across them": {
+        "axis_order": "zpt",
+        "stage_positions": [
+            (0, 0),
+            {"sequence": {"time_plan": {"interval": 0.01, "loops": 3}}},
+        ],
+        "z_plan": {"range": 2, "step": 1},
+        "keep_shutter_open_across": ["t"],
+    },
+    "autofocus at each position": {
+        "axis_order": "ptc",
+        "stage_positions": [(0, 0), (1, 1)],
+        "channels": [{"config": "FITC", "exposure": 2}],
+        "time_plan": {"interval": 0, "loops": 5},
+        "autofocus_plan": {"autofocus_motor_offset": 25, "axes": ["p"]},
+    },
+    "autofocus in a position's own sequence": {
+        "stage_positions": [
+            {"z": 25, "sequence": {"autofocus_plan": {"autofocus_motor_offset": 25, "axes": ["p"]}}}
+        ],
+        "z_plan": {"above": 1, "below": 1, "step": 1},
+    },
+    "a grid in a position's own sequence": {
+        "channels": ["FITC"],
+        "stage_positions": [{"sequence": {"grid_plan": {"rows": 1, "columns": 2}}}],
+        "grid_plan": {"rows": 1, "columns": 1},
+    },
+    "a channel in a position's own sequence alone": {
+        "stage_positions": [
+            {},
+            {"sequence": {"channels": [{"config": "FITC", "exposure": 2}]}},
+        ],
+    },
+    "another stack at one of two positions": {
+        "stage_positions": [
+            {"z": 0},
+            {"z": 0, "sequence": {"z_plan": {"top": 30, "bottom": 28, "step": 1}}},
+        ],
+        "z_plan": {"range": 2, "step": 1},
+        "channels": ["Cy5"],
+    },
+    "a channel that is taken at some times, and without its stack": {
+        "channels": ["Cy5", {"config": "DAPI", "acquire_every": 3, "do_stack": False}],
+        "z_plan": {"range": 2, "step": 1},
+        "time_plan": {"phases": [{"interval": 0, "loops": 3}, {"interval": 0.01, "loops": 2}]},
+    },
+    "a region that is set first": {
+        "setup": {"roi": {"offset_x": 12, "offset_y": 32, "width": 64, "height": 32}},
+        "channels": ["DAPI"],
+        "time_plan": {"interval": 0, "loops": 3},
+    },
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ophyd_async.core import AsyncStatus, StandardReadable
@@ -13,7 +14,7 @@ from ._errors import CoreError
 from ._frames import SequenceStoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from useq import MDAEvent
 
@@ -92,7 +93,7 @@ class HardwareSequencer(StandardReadable):
         groups = await self._port.call(
             camera.label,
             "group events",
-            lambda: list(iter_sequenced_events(self._port.core, events)),
+            lambda: list(self._groups(events)),
             lane=self._port.camera_lane,
             limit=lambda: 3600,
         )
@@ -195,6 +196,14 @@ class HardwareSequencer(StandardReadable):
 
     # -- on the lane of the current camera ----------------------------------------------------
 
+    def _groups(self, events: Sequence[MDAEvent]) -> Iterator[SequencedEvent | MDAEvent]:
+        """Group events as pymmcore-plus does, but those that set different things by themselves.
+
+        It would make one group of an event without a place and one with it, and fail.
+        """
+        for _, alike in groupby(events, _what_is_set):
+            yield from iter_sequenced_events(self._port.core, alike)
+
     def _combined(self, events: tuple[MDAEvent, ...]) -> SequencedEvent:
         """Return events as one batch: what is left of one after a pause."""
         batch = next(iter(iter_sequenced_events(self._port.core, events)))
@@ -245,6 +254,10 @@ class HardwareSequencer(StandardReadable):
             core.startStageSequence(focus.label)
         elif focus is not None and batch.z_pos is not None:
             core.setPosition(focus.label, batch.z_pos + corrections[0])
+
+
+def _what_is_set(event: MDAEvent) -> tuple[bool, ...]:
+    return tuple(value is None for value in (event.x_pos, event.y_pos, event.z_pos, event.exposure))
 
 
 def _first(event: MDAEvent) -> dict[str, Any]:

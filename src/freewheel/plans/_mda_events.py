@@ -69,7 +69,9 @@ def as_json(source: MDASequence | Events) -> dict[str, Any]:
     if isinstance(source, tuple):
         events = [json.loads(event.model_dump_json(exclude={"sequence"})) for event in source]
         return {"useq_events": events}
-    return {"useq_sequence": json.loads(source.model_dump_json(exclude_unset=True))}
+    # Without what nobody has set useq could not read the action of a setup back.
+    text = source.model_dump_json(exclude_unset=source.setup is None)
+    return {"useq_sequence": json.loads(text)}
 
 
 def with_field(
