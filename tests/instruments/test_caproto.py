@@ -18,6 +18,7 @@ import pytest
 from bluesky.utils import RunEngineInterrupted
 from ophyd_async.epics.motor import Motor
 
+from freewheel import ResourceConflictError
 from freewheel.testing import IocProcess, assert_events, assert_valid, local_epics
 
 if TYPE_CHECKING:
@@ -82,6 +83,34 @@ def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, motor: Motor, on_loop, d
     assert place < 4
     RE.resume().result(WAIT)
     assert_events(documents, motor=[4, 5], atol=0.01)
+
+
+def test_a_hand_moves_it_in_a_pause_and_not_before(RE: RunEngine, motor: Motor, on_loop, documents):
+    RE(bps.mv(motor, 0)).result(WAIT)
+    at_one = threading.Event()
+    goes_on = threading.Event()
+
+    def wait_at_one(name: str, doc: Any) -> None:
+        if doc["data"]["motor"] > 0.5 and not at_one.is_set():
+            at_one.set()
+            goes_on.wait(WAIT)
+
+    RE.subscribe(wait_at_one, "event")
+    future = RE(bp.scan([], motor, 0, 3, 4))
+    assert at_one.wait(WAIT)
+    with pytest.raises(ResourceConflictError, match="needs 'motor', which 'scan' holds"):
+        RE.by_hand.set(motor, 20)
+    paused = RE.request_pause()
+    goes_on.set()
+    paused.result(WAIT)
+    with pytest.raises(RunEngineInterrupted):
+        future.result(WAIT)
+    RE.by_hand.set(motor, 5).result(WAIT)
+    assert on_loop(motor.user_readback.get_value()) == pytest.approx(5, abs=0.01)
+    RE.resume().result(WAIT)
+    # The event at 1 is taken again: the pause came before the checkpoint behind it.
+    places = {event["seq_num"]: event["data"]["motor"] for event in documents.events()}
+    assert list(places.values()) == pytest.approx([0, 1, 2, 3], abs=0.01)
 
 
 def test_a_plan_that_is_stopped_stops_the_motor(RE: RunEngine, motor: Motor, on_loop):

@@ -33,6 +33,7 @@ from ophyd_async.core import (
 from ophyd_async.tango.core import TangoDevice, TangoPolling
 from tango import DevFailed
 
+from freewheel import ResourceConflictError
 from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
@@ -163,6 +164,22 @@ def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, bench, on_loop, document
     assert on_loop(bench.axis.x.get_value()) < 4
     RE.resume().result(WAIT)
     assert_events(documents, axis=[4, 5])
+
+
+def test_a_hand_moves_it_when_no_plan_holds_it(RE: RunEngine, bench, on_loop):
+    RE.by_hand.set(bench.axis, 1).result(WAIT)
+    assert on_loop(bench.axis.x.get_value()) == pytest.approx(1)
+    RE(bps.mv(bench.axis.velocity, 1.0)).result(WAIT)
+    moving = threading.Event()
+    RE.msg_hook = lambda msg: moving.set() if msg.command == "wait" else None
+    future = RE(bps.mv(bench.axis, 50))
+    assert moving.wait(WAIT)
+    RE.msg_hook = None
+    with pytest.raises(ResourceConflictError, match="needs 'axis', which 'mv' holds"):
+        RE.by_hand.set(bench.axis, 2)
+    RE.stop().result(WAIT)
+    assert future.outcome.result(WAIT).exit_status in {"success", "abort"}
+    assert on_loop(bench.axis.x.get_value()) < 50
 
 
 def test_what_the_server_refuses_fails_the_plan(RE: RunEngine, bench, documents: DocumentLog):

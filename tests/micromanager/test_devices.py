@@ -9,6 +9,7 @@ import logging
 import queue
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -17,7 +18,9 @@ import numpy as np
 import pytest
 from bluesky.utils import FailedStatus
 
+from freewheel import ResourceConflictError
 from freewheel.micromanager import CoreError, CoreTimeoutError, Opening, devices
+from freewheel.plans import live_view
 from freewheel.testing import assert_events, assert_valid
 
 if TYPE_CHECKING:
@@ -312,3 +315,18 @@ def test_the_root_logger_keeps_its_level():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == logging.DEBUG
+
+
+def test_a_hand_moves_a_stage_beside_a_plan_that_does_not_hold_it(RE: RunEngine, core, scope):
+    seen = threading.Event()
+    RE.subscribe(lambda name, doc: seen.set(), "event")
+    future = RE(live_view([scope.camera], rate=100))
+    assert seen.wait(WAIT)
+    RE.by_hand.set(scope.focus, 5).result(WAIT)
+    assert core.getPosition("Z") == pytest.approx(5)
+    with pytest.raises(ResourceConflictError, match="'camera-exposure', which 'live_view' holds"):
+        RE.by_hand.set(scope.camera.exposure, 3)
+    RE.stop().result(WAIT)
+    assert future.outcome.result(WAIT).exit_status == "success"
+    RE.by_hand.set(scope.camera.exposure, 3).result(WAIT)
+    assert core.getExposure() == 3
