@@ -20,7 +20,7 @@ from ophyd_async.core import (
     WatcherUpdate,
 )
 
-from ._device import CoreDevice
+from ._device import CoreDevice, DoneStatus
 from ._errors import CoreError
 from ._frames import FrameLimits, FrameSequence, SequenceStoppedError
 from ._image import ImageBackend
@@ -142,7 +142,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
     # -- single frames ------------------------------------------------------------------------
 
-    def trigger(self) -> AsyncStatus[None]:
+    def trigger(self) -> AsyncStatus[None] | DoneStatus:
         """Take a frame; when free running, wait for a new one.
 
         Returns
@@ -155,11 +155,16 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         CoreError
             When the camera does not deliver it, or a sequence runs that somebody else started.
         """
+        if self._runs_freely.reading["value"] and self._sequence is not None:
+            frame = self._sequence.take_newest()
+            if frame is not None:  # the camera is ahead
+                self.show(frame)
+                return DoneStatus()
         task = asyncio.get_running_loop().create_task(self._trigger(self._unstaged))
         return AsyncStatus(task, name=self.name)
 
     async def _trigger(self, unstaged: int) -> None:
-        if await self.free_running.get_value():
+        if self._runs_freely.reading["value"]:
             if self._unstaged == unstaged:
                 await self._show_newest()
             return

@@ -221,9 +221,14 @@ class FrameSequence:
     async def newest(self) -> CoreFrame:
         """Return the newest frame, when there is one that was not returned before."""
         frame = await self.next()
-        while (newer := self.take()) is not None:
-            frame = newer
-        return frame
+        return self.take_newest() or frame
+
+    def take_newest(self) -> CoreFrame | None:
+        """Return the newest frame if there is one that was not returned; on the loop."""
+        newest = None
+        while (frame := self.take()) is not None:
+            newest = frame
+        return newest
 
     async def finished(self) -> None:
         """Wait until the camera has delivered all frames; they need not have been taken.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ophyd_async.core import AsyncStatus, StandardReadable
 from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
 
+from ._device import DoneStatus
 from ._errors import CoreError
 from ._frames import SequenceStoppedError
 
@@ -108,7 +109,7 @@ class HardwareSequencer(StandardReadable):
         events, corrections = value
         self._events, self._corrections = tuple(events), tuple(corrections)
 
-    def set(self, value: int) -> AsyncStatus[None]:
+    def set(self, value: int) -> AsyncStatus[None] | DoneStatus:
         """Wait for the frame of an event of the batch.
 
         Raises
@@ -116,6 +117,12 @@ class HardwareSequencer(StandardReadable):
         CoreError
             When the camera does not deliver it, or the hardware was stopped for a failure.
         """
+        sequence = self._sequence
+        if sequence is not None and value == self._next < len(self._events) - 1:
+            frame = sequence.take()
+            if frame is not None:  # the camera is ahead
+                self._show(value, frame)
+                return DoneStatus()
         return AsyncStatus(self._set(value, self._stops), name=self.name)
 
     async def _set(self, value: int, stops: int) -> None:
@@ -124,7 +131,9 @@ class HardwareSequencer(StandardReadable):
             frame = await self._frame(value, stops)
         if self._stops == stops:
             if frame is not None:
-                await self._show(value, frame)
+                self._show(value, frame)
+                if self._next == len(self._events):
+                    await self._end()
         elif not self._success:
             raise CoreError(self._parts[0].label, f"take event {value}", "it was stopped")
 
@@ -137,7 +146,7 @@ class HardwareSequencer(StandardReadable):
         assert self._sequence is not None
         return await self._sequence.next()
 
-    async def _show(self, value: int, frame: CoreFrame) -> None:
+    def _show(self, value: int, frame: CoreFrame) -> None:
         camera, xy, focus = self._parts
         event = self._events[value]
         self._next = value + 1
@@ -146,8 +155,6 @@ class HardwareSequencer(StandardReadable):
             xy.show(event.x_pos, event.y_pos)
         if focus is not None and event.z_pos is not None:
             focus.show(event.z_pos + self._corrections[value])
-        if self._next == len(self._events):
-            await self._end()
 
     async def pause(self) -> None:
         """Stop the hardware; the engine calls it. The next `set` starts it again."""
