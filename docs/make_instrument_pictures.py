@@ -17,7 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import freewheel.plans
 from freewheel import RunEngine
-from freewheel.cli._micromanager import sequence_plan
+from freewheel.cli._micromanager import sequence_plan, what_is_moved_first
 from freewheel.forms import find_plans
 from freewheel.micromanager import devices, load
 from freewheel.testing import IocProcess, free_port, local_epics
@@ -91,7 +91,7 @@ def of_micro_manager():
         file.write_text(SEQUENCE)
         picture(
             "micro-manager.png",
-            dict(scope),
+            what_is_moved_first(scope),
             "microscopy",
             {"file": file},
             [sequence_plan(scope)],

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -82,3 +83,15 @@ def test_a_camera_that_runs_freely_begins_anew_with_another_region(
 
     RE(plan()).result(WAIT)
     assert [frame.shape for frame in documents.data("camera-image", "live")] == [(32, 64)] * 3
+
+
+def test_a_camera_that_runs_freely_and_is_stopped_at_the_core_says_so(RE: RunEngine, core, scope):
+    RE(bps.mv(scope.camera.free_running, True)).result(WAIT)
+    seen = threading.Event()
+    RE.subscribe(lambda name, doc: seen.set(), "event")
+    RE(bps.mv(scope.camera.exposure, 200)).result(WAIT)
+    future = RE(live_view([scope.camera], rate=1e6))
+    assert seen.wait(WAIT)
+    while not future.done():  # in the midst of a wait for a frame; else it just begins anew
+        core.stopSequenceAcquisition("Camera")
+    assert "it ran freely, and was stopped" in str(future.exception(WAIT))

@@ -124,3 +124,17 @@ def test_a_configuration_that_does_not_load(tmp_path: Path, argument: str, said:
     )
     assert done.returncode == 2
     assert said in done.stderr.replace("\n", "").replace("│", "")
+
+
+def test_without_a_file_it_is_the_demo_configuration(tmp_path: Path) -> None:
+    picture = tmp_path / "window.png"
+    done = subprocess.run(
+        [sys.executable, "-m", "freewheel", "gui", "--micromanager", "--screenshot", picture],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert picture.exists()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _USAGE_ERROR = 2
+_WITH_MICROSCOPE = ("gui", "shell")  # that have --micromanager, whose value may be left out
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        _app(arguments)(arguments, prog_name="freewheel")
+        _app(arguments)(_with_defaults(arguments), prog_name="freewheel")
     except SystemExit as ending:
         return _exit_code(ending.code)
     except ImportError as error:
@@ -45,6 +46,18 @@ def main(args: Sequence[str] | None = None) -> int:
         typer.echo(f"freewheel: {error}", err=True)
         return _USAGE_ERROR
     return 0
+
+
+def _with_defaults(arguments: Sequence[str]) -> list[str]:
+    """Say which configuration is meant by an option for one that stands alone."""
+    if not arguments or arguments[0] not in _WITH_MICROSCOPE:
+        return list(arguments)
+    told: list[str] = []
+    for word, following in zip(arguments, [*arguments[1:], "-"], strict=True):
+        told.append(word)
+        if word == "--micromanager" and following.startswith("-"):
+            told.append("demo")
+    return told
 
 
 def _exit_code(code: Any) -> int:

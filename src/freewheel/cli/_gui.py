@@ -62,13 +62,13 @@ def gui(
     from freewheel.qt import AcquisitionWindow, connect_devices
     from freewheel.terminal import follow_progress
 
-    from ._micromanager import load_microscope, sequence_plan
+    from ._micromanager import load_microscope, sequence_plan, what_is_moved_first
 
     # Before the application: its core would use Qt's signals for its own.
     scope = load_microscope(micromanager) if micromanager is not None else None
     app = application()
     lab = Lab()
-    lab.devices.update(scope or {})
+    lab.devices.update({} if scope is None else what_is_moved_first(scope))
     try:
         own = lab.take_devices(devices)
         _check(plans or ())
@@ -92,6 +92,8 @@ def gui(
                 window.close()
     finally:
         lab.close()
+        if scope is not None:
+            scope.close()
     raise typer.Exit(code)
 
 
@@ -106,7 +108,9 @@ def _entries(plans: Sequence[Any], devices: Mapping[str, Any]) -> list[PlanEntry
     from freewheel.forms import find_plans
     from freewheel.qt import demo_plans
 
-    return find_plans([freewheel.plans, demo_plans, *plans], devices)
+    # What measures is offered first where a plan asks for detectors.
+    measuring = {name: device for name, device in devices.items() if hasattr(device, "trigger")}
+    return find_plans([freewheel.plans, demo_plans, *plans], {**measuring, **devices})
 
 
 def _check(plans: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from freewheel.micromanager import MicroManagerDevices
 
-__all__ = ["load_microscope", "sequence_plan"]
+__all__ = ["load_microscope", "sequence_plan", "what_is_moved_first"]
 
 _DEMO: Final = "demo"
 
@@ -35,6 +35,20 @@ def load_microscope(configuration: str) -> MicroManagerDevices:
         return devices(load(None if configuration == _DEMO else configuration))
     except (FileNotFoundError, ConfigurationFileError) as error:
         raise typer.BadParameter(str(error), param_hint="--micromanager") from error
+
+
+def what_is_moved_first(scope: MicroManagerDevices) -> dict[str, Any]:
+    """Return the devices in the order in which a person looks for them in a window."""
+    from freewheel import micromanager as mm
+
+    moved = (mm.ConfigGroup, mm.XYStage, mm.Stage, mm.StateDevice, mm.Shutter)
+    order = (*moved, mm.Camera, mm.Autofocus)
+
+    def place(name: str) -> int:
+        kinds = [number for number, kind in enumerate(order) if isinstance(scope[name], kind)]
+        return kinds[0] if kinds else len(order)  # what has but settings
+
+    return {name: scope[name] for name in sorted(scope, key=place)}
 
 
 def sequence_plan(scope: MicroManagerDevices) -> Callable[..., MsgGenerator[Any]]:

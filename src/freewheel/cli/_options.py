@@ -17,8 +17,8 @@ Configuration: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--micromanager",
-        help="Use the devices of a Micro-Manager configuration; `demo` is the one that comes with "
-        "it, with simulated devices.",
+        help="Use the devices of a Micro-Manager configuration; `demo`, or no file, is the one "
+        "that comes with it, with simulated devices.",
         metavar="FILE.cfg|demo",
     ),
 ]

@@ -262,7 +262,10 @@ class FrameSequence:
     def _over(self) -> CoreError:
         what = f"deliver frame {self.taken + 1}"
         kind = SequenceStoppedError if self._stop.is_set() else CoreError
-        return kind(self._label, what, f"the sequence of {self.count} frames has ended")
+        reason = f"the sequence of {self.count} frames has ended"
+        if not self.count:
+            reason = "it ran freely, and was stopped, or given another region, past its device here"
+        return kind(self._label, what, reason)
 
     # -- on the thread ------------------------------------------------------------------------
 
