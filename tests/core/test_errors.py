@@ -50,6 +50,12 @@ def test_conflict_names_all_three_and_keeps_them():
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def test_conflict_says_what_a_device_is_held_with():
+    error = ResourceConflictError("shutter", "live view", "scan", SimpleNamespace(name="camera"))
+    assert "'scan' needs 'shutter', which 'live view' holds with 'camera'. " in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def test_missing_extra_gives_the_command():
     error = MissingExtraError("freewheel.qt", "qt")
     assert 'pip install "freewheel[qt]"' in str(error)
