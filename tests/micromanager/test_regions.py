@@ -58,8 +58,8 @@ def test_a_sequence_that_counts_its_frames_keeps_its_region(RE: RunEngine, core,
         except Exception as error:
             refused.append(error)
         yield from bps.complete(camera, wait=True)
+        yield from bps.mv(camera.roi, [0, 0, 64, 64])  # what has come is kept
         yield from bps.collect(camera, name="frames")
-        yield from bps.mv(camera.roi, [0, 0, 64, 64])
         yield from bps.close_run()
 
     refused: list[Exception] = []

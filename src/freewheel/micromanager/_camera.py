@@ -238,12 +238,13 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
             When a sequence runs whose frames are counted: it would end before its time.
         """
         sequence = self._sequence
-        if sequence is not None and sequence.count and not sequence.delivered:
+        if sequence is None or not sequence.count:
+            await self.end()
+        elif not sequence.delivered:
             raise ValueError(
                 f"{self.name} takes a sequence, of which {sequence.came} of {sequence.count} "
                 "frames have come: its region can be set when it is complete, or unstaged"
             )
-        await self.end()
 
     async def end(self) -> None:
         """End the sequence that runs, if one does; frames that were not taken are dropped."""

@@ -61,7 +61,7 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
     Returns
     -------
     CMMCorePlus
-        The core.
+        The core. A new one closes the devices that were made of it before it unloads them.
 
     Raises
     ------
