@@ -19,7 +19,7 @@ from blueapis import Server
 from freewheel.hosts._replace import replace
 from queueservers import Listener
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300), pytest.mark.leaks("blueapi's client")]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(600), pytest.mark.leaks("blueapi's client")]
 
 
 @pytest.fixture(scope="module")

@@ -211,7 +211,7 @@ class Server:
             {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "PYTHONUNBUFFERED": "1"},
         )
         try:
-            self.process.wait_for("Uvicorn running on", timeout=120)
+            self.process.wait_for("Uvicorn running on", timeout=240)
         except BaseException:
             self.process.end()
             raise
