@@ -23,6 +23,7 @@ html_title = "freewheel"
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
+autodoc_mock_imports = ["blueapi"]  # installed where its worker is tested, and nowhere else
 autodoc_typehints = "none"  # numpydoc's sections say it
 autodoc_member_order = "bysource"
 autosummary_generate = False

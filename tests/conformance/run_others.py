@@ -1,8 +1,10 @@
 """Run the tests of programs that others wrote for bluesky's engine, on bluesky's and on ours.
 
 ``python tests/conformance/run_others.py [--sources FOLDER] [NAME ...]``. The programs must be
-installed; their tests come from their source distributions, which pip downloads, or which are in
-FOLDER unpacked. Each test must end alike on both engines, unless ``others.txt`` says why not.
+installed (extra ``others``); their tests are installed with them, or come from their source
+distributions, which pip downloads, or which are in FOLDER unpacked. Each test must end alike on
+both engines, unless ``others.txt`` says why not. Tests that do not are run once more, alone: some
+measure time, and both engines run at the same time.
 """
 
 from __future__ import annotations
@@ -16,11 +18,16 @@ import sys
 import tarfile
 import tempfile
 import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ENGINES = ("bluesky", "freewheel")
+SETTINGS = "[pytest]\nasyncio_mode = auto\ntimeout = 60\n"
 DIFFERENCES = HERE / "others.txt"
 
 
@@ -36,11 +43,14 @@ class Program:
         Files and folders in its source distribution; what stands beside them comes along.
     support : tuple of str
         Further files that they need.
+    installed : bool
+        Whether they are installed with the program, and are run where they are.
     """
 
     package: str
     tests: tuple[str, ...]
     support: tuple[str, ...] = ()
+    installed: bool = False
 
 
 PROGRAMS = {
@@ -70,11 +80,26 @@ PROGRAMS = {
         ("src/bluesky_adaptive/tests/test_plans.py", "src/bluesky_adaptive/tests/test_utils.py"),
         ("src/bluesky_adaptive/tests",),
     ),
+    # Those that need neither an IOC nor the data that are not in the wheel.
+    "apstools": Program(
+        "apstools",
+        (
+            "apstools/callbacks/tests/test_i1123_specwriter.py",
+            "apstools/callbacks/tests/test_scan_signal_statistics.py",
+            "apstools/plans/tests/test_doc_run.py",
+            "apstools/plans/tests/test_input_plan.py",
+            "apstools/plans/tests/test_issue606.py",
+            "apstools/plans/tests/test_stage_sigs_support.py",
+        ),
+        installed=True,
+    ),
 }
 
 
 def unpacked(program: Program, sources: Path | None, folder: Path) -> Path:
     """Return the folder of a program's source distribution, of the version that is installed."""
+    if program.installed:
+        return Path(str(distribution(program.package).locate_file("")))
     installed = version(program.package)
     for spelling in (program.package, program.package.replace("-", "_")):
         if sources is not None and (sources / f"{spelling}-{installed}").is_dir():
@@ -88,27 +113,38 @@ def unpacked(program: Program, sources: Path | None, folder: Path) -> Path:
     return next(each for each in folder.iterdir() if each.is_dir())
 
 
-def outcomes(program: Program, source: Path, engine: str) -> dict[str, str]:
-    """Run its tests on an engine, and return how each ended."""
+def outcomes(
+    program: Program, source: Path, engine: str, only: Collection[str] = ()
+) -> dict[str, str]:
+    """Run its tests on an engine, or some of them, and return how each ended."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in program.support:
             shutil.copytree(source / part, folder / part, dirs_exist_ok=True)
-        (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\ntimeout = 60\n")
+        (folder / "pytest.ini").write_text(SETTINGS)
+        tests = [str(source / test) if program.installed else test for test in program.tests]
         path = os.pathsep.join([str(HERE), str(folder), os.environ.get("PYTHONPATH", "")])
         command = [
             *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "-q", "--no-header", "--tb=line"),
             *("-p", "engine_in_place", "-p", "no:cacheprovider", "-p", "no:freewheel"),
             *("-W", "ignore", "--junitxml=report.xml"),
-            *program.tests,
+            *tests,
         ]
+        if program.installed:
+            command.append("--import-mode=importlib")
+        if only:
+            command += ["-k", " or ".join(sorted({each.rpartition(".")[2] for each in only}))]
         environment = {
             **os.environ,
             "PYTHONPATH": path.rstrip(os.pathsep),
             "CONFORMANCE_ENGINE": engine,
             "MPLBACKEND": "Agg",
         }
-        subprocess.run(command, cwd=folder, env=environment, check=False)
+        ran = subprocess.run(
+            command, cwd=folder, env=environment, check=False, text=True, stdout=subprocess.PIPE
+        )
+        if not (folder / "report.xml").exists():
+            raise RuntimeError(f"The tests of {program.package} were not run:\n{ran.stdout}")
         return read_report(folder / "report.xml")
 
 
@@ -133,22 +169,32 @@ def explained() -> dict[str, str]:
     return reasons
 
 
+def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Return how the tests ended that did not end alike."""
+    return {
+        test: f"{theirs.get(test, 'missing')} on bluesky's, {ours.get(test, 'missing')} on ours"
+        for test in sorted(theirs.keys() | ours.keys())
+        if theirs.get(test) != ours.get(test)
+    }
+
+
 def compare(name: str, sources: Path | None) -> int:
     """Run one program's tests on both engines; return how many differences nobody explains."""
-    program, known, unexplained = PROGRAMS[name], explained(), 0
-    with tempfile.TemporaryDirectory() as folder:
+    program, known = PROGRAMS[name], explained()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
         source = unpacked(program, sources, Path(folder))
-        theirs, ours = (outcomes(program, source, each) for each in ("bluesky", "freewheel"))
-    for label, found in (("bluesky", theirs), ("freewheel", ours)):
-        counts = {each: list(found.values()).count(each) for each in sorted(set(found.values()))}
-        print(f"{name} on {label}: {counts}")
-    for test in sorted(theirs.keys() | ours.keys()):
-        before, after = theirs.get(test, "missing"), ours.get(test, "missing")
-        if before == after:
-            continue
+        found = list(both.map(lambda each: outcomes(program, source, each), ENGINES))
+        if differences(*found):
+            names = {re.sub(r"\[.*", "", test) for test in differences(*found)}
+            for outcome, engine in zip(found, ENGINES, strict=True):
+                outcome.update(outcomes(program, source, engine, names))
+    for engine, outcome in zip(ENGINES, found, strict=True):
+        print(f"{name} on {engine}: {dict(sorted(Counter(outcome.values()).items()))}")
+    unexplained = 0
+    for test, how in differences(*found).items():
         reason = known.get(f"{name}: {test}")
         unexplained += reason is None
-        print(f"  {test}: {before} on bluesky's, {after} on ours; {reason or 'UNEXPLAINED'}")
+        print(f"  {test}: {how}; {reason or 'UNEXPLAINED'}")
     return unexplained
 
 

@@ -69,6 +69,12 @@ def test_an_address_that_is_taken_is_refused(RE: Any, publisher: Any) -> None:
         StatePublisher(RE, publisher.address)
 
 
+@pytest.mark.parametrize("address", ["nonsense", "tcp://nowhere.invalid:1", "tcp://127.0.0.1", ""])
+def test_an_address_that_is_none_is_refused(RE: Any, address: str) -> None:
+    with pytest.raises(OSError, match=r"cannot be published.*publish_state"):
+        StatePublisher(RE, address)
+
+
 def test_after_the_close_nothing_is_left(RE: Any) -> None:
     publisher = StatePublisher(RE, "tcp://127.0.0.1:*")
     publisher.close()

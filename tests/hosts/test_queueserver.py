@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from queueservers import Server
+from freewheel.testing import free_port
+from queueservers import START_UP, Process, Server
 
 pytest.importorskip("bluesky_queueserver_api")
 
@@ -136,14 +139,28 @@ def test_who_may_only_look_may_not_do(server: Any) -> None:
         server.call("fw_launch", "endless", group="observer")
 
 
-def test_a_worker_that_is_killed_leaves_a_server_that_opens_another(
+def test_a_worker_that_is_killed_loses_neither_the_queue_nor_what_was_recorded(
     server: Any, listen: Any
 ) -> None:
-    server.run("endless")
+    from bluesky_queueserver_api import BPlan
+
+    from freewheel.recording import read_runs
+
+    server.run("recording")
     server.until(lambda s: s["re_state"] == "running")
+    server.api.item_add(BPlan("quick"))
+    listen(server.state).hear(lambda found: found["actions"])
+    whole = [run.uid for run in read_runs(server.recording) if run.complete]
     os.kill(server.call("fw_worker_pid"), signal.SIGKILL)
     server.api.environment_destroy()
     server.until(lambda s: not s["worker_environment_exists"], timeout=60)
+    cut_short = [run for run in read_runs(server.recording) if run.uid not in whole]
+    assert all(run.verify() == () for run in read_runs(server.recording) if run.uid in whole)
+    for run in cut_short:
+        numbers = [doc["seq_num"] for name, doc in run.documents() if name == "event"]
+        assert numbers == list(range(1, len(numbers) + 1))
+    assert "quick" in [item["name"] for item in server.api.queue_get()["items"]]
+    server.api.queue_clear()
     server.api.environment_open()
     server.api.wait_for_idle(timeout=90)
     assert listen(server.state).hear(lambda found: found["state"] == "idle")
@@ -151,6 +168,62 @@ def test_a_worker_that_is_killed_leaves_a_server_that_opens_another(
     server.run("quick")
     server.until(lambda s: idle(s) and s["items_in_history"] > before)
     assert server.last()["exit_status"] == "completed"
+
+
+def test_what_is_not_json_ends_nothing(server: Any) -> None:
+    import zmq
+
+    before = server.api.status()["items_in_history"]
+    server.run("endless")
+    server.until(lambda s: s["re_state"] == "running")
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.set(zmq.RCVTIMEO, 30_000)
+        socket.connect(server.control)
+        socket.send(b"\xff{no json")
+        assert b"false" in socket.recv()
+    assert server.api.status()["re_state"] == "running"
+    with pytest.raises(RuntimeError, match=r"JSON|serializable"):
+        server.call("fw_not_json")
+    server.api.re_pause(option="immediate")
+    server.until(lambda s: s["manager_state"] == "paused")
+    server.api.re_stop()
+    server.until(lambda s: idle(s) and s["items_in_history"] > before)
+    assert server.last()["exit_status"] == "stopped"
+
+
+def test_two_servers_on_one_redis_do_not_see_each_other(
+    server: Any, redis_port: int, tmp_path: Any
+) -> None:
+    from bluesky_queueserver_api import BPlan
+
+    other = Server(tmp_path, redis_port, kernel=False, start_up=START_UP)
+    try:
+        before = server.api.status()["items_in_history"]
+        server.api.item_add(BPlan("quick", 1))
+        other.run("quick")
+        other.until(lambda s: idle(s) and s["items_in_history"] == 1)
+        assert server.api.status()["items_in_history"] == before
+        assert other.api.queue_get()["items"] == []
+        server.api.queue_clear()
+    finally:
+        other.close()
+
+
+def test_a_manager_without_its_redis_says_so_and_ends(tmp_path: Any) -> None:
+    nobody = free_port()
+    process = Process(
+        [
+            str(Path(sys.executable).with_name("start-re-manager")),
+            f"--redis-addr=127.0.0.1:{nobody}",
+            f"--zmq-control-addr=tcp://127.0.0.1:{free_port()}",
+            f"--zmq-info-addr=tcp://127.0.0.1:{free_port()}",
+            "--startup-dir",
+            str(tmp_path),
+        ]
+    )
+    process.wait_for("Redis")
+    process.end()
 
 
 def test_an_engine_that_returns_futures_is_refused_with_the_remedy(

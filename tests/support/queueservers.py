@@ -25,6 +25,7 @@ START_UP = """
     from freewheel import Action
     from freewheel.plan_stubs import background, wait_for_action
     from freewheel.hosts.queueserver import *
+    from freewheel.recording import Recorder
 
     class Camera:
         name = "camera"
@@ -43,6 +44,7 @@ START_UP = """
 
     camera = Camera()
     publisher = publish_state("{state}")
+    RE.subscribe(Recorder("{recording}"), delivery="queued")
 
     def quick(value=None):
         yield Msg("open_run")
@@ -62,6 +64,18 @@ START_UP = """
         action = Action(name="go", description="Let it end.", togglable=True)
         name, latch = yield from wait_for_action(action)
         yield Msg("close_run")
+
+    def recording():
+        yield Msg("open_run")
+        for number in range(300):
+            yield Msg("checkpoint")
+            yield Msg("create", None, name="primary")
+            yield Msg("read", det)
+            yield Msg("save")
+        yield from wait_for_action(Action(name="end"))
+
+    def fw_not_json():
+        return object()
 
     def fw_worker_pid():
         import os
@@ -126,10 +140,13 @@ class Server:
     def __init__(self, folder: Path, redis_port: int, kernel: bool, start_up: str) -> None:
         from freewheel.hosts.queueserver import permissions_file
 
-        control, info, self.state_port = free_port(), free_port(), free_port()
-        self.state = f"tcp://127.0.0.1:{self.state_port}"
+        control, info = free_port(), free_port()
+        self.control = f"tcp://127.0.0.1:{control}"
+        self.state = f"tcp://127.0.0.1:{free_port()}"
         script = folder / "startup.py"
-        script.write_text(textwrap.dedent(start_up).replace("{state}", self.state))
+        self.recording = folder / "recording"
+        text = textwrap.dedent(start_up).replace("{recording}", str(self.recording))
+        script.write_text(text.replace("{state}", self.state))
         (folder / "ipython").mkdir()  # the kernel makes its profile there, but not the folder
         permissions = folder / "permissions.yaml"
         shutil.copy(permissions_file(), permissions)
@@ -151,17 +168,17 @@ class Server:
             {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONUNBUFFERED": "1"},
         )
         try:
-            self._open(control, info)
+            self._open(info)
         except BaseException:
             self._process.end()
             raise
 
-    def _open(self, control: int, info: int) -> None:
+    def _open(self, info: int) -> None:
         from bluesky_queueserver_api.zmq import REManagerAPI
 
         self._process.wait_for("Starting ZMQ server at")
         self.api = REManagerAPI(
-            zmq_control_addr=f"tcp://127.0.0.1:{control}", zmq_info_addr=f"tcp://127.0.0.1:{info}"
+            zmq_control_addr=self.control, zmq_info_addr=f"tcp://127.0.0.1:{info}"
         )
         self.api.environment_open()
         self.api.wait_for_idle(timeout=90)

@@ -230,9 +230,11 @@ class PlanRun:
             except asyncio.CancelledError:
                 if not self.asked.attention:
                     self.cancelled = True
+                    answer.cancel()
                     raise
                 self.forget_cancellation()
                 if self.asked.exit is not None:
+                    answer.cancel()  # nobody waits for it any more, and it must not be left
                     return False
         return True
 

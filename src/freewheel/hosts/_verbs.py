@@ -1,0 +1,140 @@
+"""The engine of a host, and its verbs as functions that take and return what JSON has."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+from freewheel.engine import BlockingRunEngine, RunEngine
+
+from ._frames import FrameKeeper
+from ._publisher import StatePublisher
+
+__all__ = [
+    "fw_actions",
+    "fw_cancel",
+    "fw_claims",
+    "fw_explain",
+    "fw_frame",
+    "fw_hold_queue",
+    "fw_release",
+    "fw_release_queue",
+    "fw_snapshot",
+    "fw_stop_all",
+    "fw_trigger",
+    "in_use",
+    "publish_state",
+    "use",
+]
+
+_lock = threading.RLock()  # guards `_engine`, and the frames of that engine
+_engine: BlockingRunEngine | None = None
+_frames = FrameKeeper()
+
+
+def use(engine: RunEngine | BlockingRunEngine) -> BlockingRunEngine:
+    """Have the functions work on an engine of the script's own: ``RE = use(engine)``.
+
+    Parameters
+    ----------
+    engine : RunEngine or BlockingRunEngine
+        The engine.
+
+    Returns
+    -------
+    BlockingRunEngine
+        The same engine, whose calls wait: what queueserver must find as ``RE``.
+    """
+    global _engine, _frames
+    with _lock:
+        _engine = engine.blocking if isinstance(engine, RunEngine) else engine
+        _frames = FrameKeeper()
+        _engine.subscribe(_frames, delivery="latest")
+        return _engine
+
+
+def in_use() -> BlockingRunEngine:
+    """Return the engine that the functions work on; without one of the host's own, make it."""
+    with _lock:
+        return use(BlockingRunEngine({})) if _engine is None else _engine
+
+
+def publish_state(address: str = "tcp://127.0.0.1:60640") -> StatePublisher:
+    """Publish the engine's state over 0MQ, with the last value kept. See `StatePublisher`.
+
+    Parameters
+    ----------
+    address : str
+        Where; one that is not the loopback's is open to everybody who reaches it.
+    """
+    return StatePublisher(in_use(), address)
+
+
+# -- looking -------------------------------------------------------------------------------------
+
+
+def fw_snapshot() -> dict[str, Any]:
+    """Return the state, tasks, claims, actions on offer and progress: `EngineSnapshot.to_json`."""
+    found: dict[str, Any] = json.loads(in_use().snapshot().to_json())
+    return found
+
+
+def fw_actions() -> list[dict[str, Any]]:
+    """Return the actions on offer, with label and state of each."""
+    found: list[dict[str, Any]] = fw_snapshot()["actions"]
+    return found
+
+
+def fw_claims() -> dict[str, str]:
+    """Return who holds which device."""
+    return dict(in_use().claims.by_name())
+
+
+def fw_explain() -> str:
+    """Return what the engine waits for, and what may be done."""
+    return in_use().explain()
+
+
+def fw_frame(key: str | None = None, max_side: int = 512) -> dict[str, Any]:
+    """Return the newest frame of a camera's data key, or of the last one that had any.
+
+    ``data`` is base64 of the pixels, ``dtype`` and ``shape`` as numpy has them; of a frame larger
+    than ``max_side`` every n-th pixel.
+    """
+    with _lock:
+        frames = _frames
+    return frames.newest(key, max_side)
+
+
+# -- doing ---------------------------------------------------------------------------------------
+
+
+def fw_trigger(name: str, plan: str | None = None) -> None:
+    """Trigger an action on offer: of all plans that offer it, or of one."""
+    in_use().trigger_action(name, plan=plan)
+
+
+def fw_release(name: str, plan: str | None = None) -> None:
+    """Release an action on offer: switch a toggle off."""
+    in_use().release_action(name, plan=plan)
+
+
+def fw_cancel(name: str, reason: str = "") -> bool:
+    """Cancel a background task, with its clean-up; return whether there was one to cancel."""
+    return in_use().background.cancel(name, reason)
+
+
+def fw_hold_queue(reason: str = "") -> None:
+    """Have the engine start no plan any more; the one that runs goes on."""
+    in_use().queue.hold(reason)
+
+
+def fw_release_queue() -> None:
+    """Have the engine start plans again."""
+    in_use().queue.release()
+
+
+def fw_stop_all(reason: str = "") -> None:
+    """Stop every device and end everything that runs: the red button; waits, 10 s at most."""
+    in_use().stop_all(reason)
