@@ -25,7 +25,7 @@ from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache, HasClaims
-from ._snapshot import EngineSnapshot, OfferedAction
+from ._snapshot import EngineSnapshot, OfferedAction, WaitingPlan
 from ._snapshot_json import TaskPicture
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
@@ -96,6 +96,7 @@ __all__ = [
     "Tick",
     "UnknownStatusFailure",
     "WaitTimeoutError",
+    "WaitingPlan",
     "amount_text",
     "clock_text",
     "continous",

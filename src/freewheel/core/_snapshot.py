@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ._latch import SRLatch
     from ._progress import Progress
 
-__all__ = ["EngineSnapshot", "OfferedAction"]
+__all__ = ["EngineSnapshot", "OfferedAction", "WaitingPlan"]
 
 
 class OfferedAction(NamedTuple):
@@ -54,6 +55,27 @@ class OfferedAction(NamedTuple):
         return cls(plan, name, action.description, action.togglable, states, latch.is_set())
 
 
+class WaitingPlan(NamedTuple):
+    """A plan that waits in the queue.
+
+    Attributes
+    ----------
+    name : str
+        The plan.
+    arguments : str
+        What it will be called with, in one line; empty for a plan that was made already.
+    priority : float
+        The highest starts next.
+    """
+
+    name: str
+    arguments: str = ""
+    priority: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.arguments})" if self.arguments else self.name
+
+
 @dataclass(frozen=True)
 class EngineSnapshot:
     """A picture of the engine at one moment.
@@ -80,6 +102,8 @@ class EngineSnapshot:
         Why nothing new starts; ``None`` if the queue is not held.
     service_failed : str or None
         Which service has ended, so that plans are refused, and what mends it; ``None`` if none has.
+    waiting : tuple of WaitingPlan
+        The plans of ``queue``, with their arguments and priorities.
     """
 
     state: EngineState
@@ -92,6 +116,7 @@ class EngineSnapshot:
     progress: tuple[Progress, ...]
     queue_held: str | None = None
     service_failed: str | None = None
+    waiting: tuple[WaitingPlan, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON: names instead of objects, as `json_schema` says.
@@ -114,6 +139,7 @@ class EngineSnapshot:
         found = fields_from_json(text)
         found["state"] = EngineState(found["state"])
         found["actions"] = tuple(_action(each) for each in found["actions"])
+        found["waiting"] = tuple(_waiting(each) for each in found["waiting"])
         return cls(**found)
 
     @staticmethod
@@ -126,3 +152,10 @@ def _action(found: Mapping[str, Any]) -> OfferedAction:
     known = {key: found[key] for key in OfferedAction._fields if key in found}
     known["toggle_states"] = tuple(known["toggle_states"])
     return OfferedAction(**known)
+
+
+def _waiting(found: Mapping[str, Any]) -> WaitingPlan:
+    known = {key: found[key] for key in WaitingPlan._fields if key in found}
+    if known.get("priority", 0) is None:  # of one that goes before all others
+        known["priority"] = math.inf
+    return WaitingPlan(**known)

@@ -49,6 +49,7 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
         "state": str(snapshot["state"]),
         "plan": plan,
         "queue": list(snapshot["queue"]),
+        "waiting": [each._asdict() for each in snapshot["waiting"]],
         "queue_held": snapshot["queue_held"],
         "service_failed": snapshot["service_failed"],
         "background": [
@@ -105,6 +106,7 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
         "plan_name": plan["name"],
         "elapsed": plan["elapsed"],
         "queue": tuple(found["queue"]),
+        "waiting": tuple(found.get("waiting", ())),
         "queue_held": found["queue_held"],
         "service_failed": found["service_failed"],
         "background": tuple(
@@ -126,6 +128,7 @@ _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
 _SECONDS: Final = {"type": ["number", "null"], "minimum": 0}
 _TEXT_OR_NULL: Final = {"type": ["string", "null"]}
+_NUMBER_OR_NULL: Final = {"type": ["number", "null"]}  # null for what no number stands for
 _PLACE: Final = {"description": "A number, several, or null; in `unit`."}
 
 
@@ -148,6 +151,7 @@ SNAPSHOT_SCHEMA: Final[Mapping[str, Any]] = {
             "state": _TEXT,
             "plan": {"anyOf": [{"type": "null"}, _object({"name": _TEXT, "elapsed": _SECONDS})]},
             "queue": _TEXTS,
+            "waiting": _array({"name": _TEXT, "arguments": _TEXT, "priority": _NUMBER_OR_NULL}),
             "queue_held": _TEXT_OR_NULL,
             "service_failed": _TEXT_OR_NULL,
             "background": _array(

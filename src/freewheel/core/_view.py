@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from psygnal import SignalInstance
 
     from ._latch import SRLatch
+    from ._plan_call import PlanCall
     from ._progress import Progress
     from ._snapshot import EngineSnapshot
     from ._states import PlanStatus
@@ -76,6 +77,11 @@ class PlanFutureView(FutureView[Any], Protocol):
     @property
     def outcome(self) -> FutureView[Any]:
         """The future of the plan's whole life, which pauses do not end."""
+        ...
+
+    @property
+    def call(self) -> PlanCall | None:
+        """What makes the plan, if it was called with that; ``None`` for a generator."""
         ...
 
     @property
@@ -179,6 +185,31 @@ class QueueView(Protocol):
 
     def clear(self) -> tuple[PlanFutureView, ...]:
         """Cancel all that wait, and return them."""
+        ...
+
+    def submit(
+        self,
+        plan: Any,
+        subs: Any = None,
+        /,
+        *,
+        priority: float = 0,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> PlanFutureView:
+        """Start a plan, or have it wait: the highest priority is next, of equals the first come."""
+        ...
+
+    def move(self, future: Any, position: int) -> None:
+        """Have a call wait elsewhere; `IndexError` or `ValueError` where that cannot be."""
+        ...
+
+    def edit(self, future: Any, call: PlanCall) -> None:
+        """Have a call that waits run something else, under the same future."""
+        ...
+
+    def put_back(self, *futures: Any) -> tuple[PlanFutureView, ...]:
+        """Submit plans again that have ended; by default those that were cancelled last."""
         ...
 
 
@@ -294,7 +325,7 @@ class EngineView(Protocol):
 
     @property
     def queue(self) -> QueueView:
-        """The same calls, to be held, released and cleared."""
+        """The same calls, to be ordered, edited, held and cleared."""
         ...
 
     # -- control ------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from ._engine import RunEngine
 from ._events import EngineEvents
 from ._futures import PlanFuture
 from ._lifetime import close_all_engines
-from ._queue import OnInterruption, PlanQueue
+from ._queue import PlanQueue
+from ._waiting_list import OnInterruption
 
 __all__ = [
     "BlockingRunEngine",

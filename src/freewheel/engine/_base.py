@@ -98,7 +98,7 @@ class EngineBase(BlueskyEngine):
         )
         bluesky.run_engine.set_bluesky_event_loop(loop)
         core, requests = inside_of(self)
-        self._foreground = Foreground(core, requests, household, self.events)
+        self._foreground = Foreground(core, requests, household, self.events, teller)
         core.owner = self._foreground
         core.documents = documents
         documents.fail_with(self._foreground.fail)
@@ -133,7 +133,7 @@ class EngineBase(BlueskyEngine):
         household.progress.show_tasks(lambda: household.background.running)
         self.claims = claims
         self._services = ServiceKeeper(self.background, self._service_failed)
-        self._foreground.check_services = self._services.check
+        self._foreground.check = self._check_ready
         tasks = core.tasks = OwnedTasks(core)
         changed = self.events.claims_changed
 
@@ -236,7 +236,7 @@ class EngineBase(BlueskyEngine):
 
     @property
     def queue(self) -> PlanQueue:
-        """The calls that wait for their turn, to be looked at, held, released and cleared."""
+        """The calls that wait for their turn: to be looked at, ordered, edited and held."""
         return self._foreground.queue
 
     @property
@@ -250,8 +250,10 @@ class EngineBase(BlueskyEngine):
         progress = household.progress.picture()  # has a lock of its own
         service_failed = self._services.obstacle or None  # likewise
         with self._core.states.lock:
+            picture = self._foreground.picture()
             return EngineSnapshot(
-                **self._foreground.picture(),
+                **picture,
+                queue=tuple(waiting.name for waiting in picture["waiting"]),
                 background=self.background.running,
                 claims=self.claims.by_name(),
                 actions=household.board.offered(),

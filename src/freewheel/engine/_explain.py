@@ -49,8 +49,8 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
     lines = [*_plan(core, picture)]
     if obstacle:
         lines.append(obstacle)
-    elif picture.queue:
-        lines.append(f"Behind it wait: {', '.join(picture.queue)}.")
+    elif picture.waiting:
+        lines.append(f"Behind it wait: {', '.join(map(str, picture.waiting))}.")
     for task in picture.background:
         lines.append(
             f"The background task {task.name!r} is {task.standing}: task.cancel() ends it."

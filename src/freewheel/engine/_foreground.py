@@ -15,7 +15,8 @@ from ._calls import Call, check_plan
 from ._endings import paused
 from ._events import emit_safely
 from ._futures import status_of
-from ._queue import PlanQueue, Waiting, cancel_all
+from ._queue import PlanQueue
+from ._waiting_list import WaitingList, cancel_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from freewheel.core._circles import Party
 
     from ._bluesky import EngineCore, Requests
-    from ._events import EngineEvents
+    from ._events import EngineEvents, Teller
     from ._futures import PlanFuture
     from ._household import Household
 
@@ -48,6 +49,8 @@ class Foreground:
         What it shares with its background.
     events : EngineEvents
         What it tells of itself.
+    teller : Teller
+        What tells it from any thread.
 
     Attributes
     ----------
@@ -61,6 +64,7 @@ class Foreground:
         requests: Requests,
         household: Household,
         events: EngineEvents,
+        teller: Teller,
     ) -> None:
         self._core = core
         self._requests = requests
@@ -71,10 +75,12 @@ class Foreground:
         # and the state is "idle" exactly while it is None.
         self._call: Call | None = None
         # Told later, on the loop: here the lock is held, and slots are not the engine's own code.
-        self._waiting = Waiting(core.states.lock, partial(core.call_on_loop, self._tell_of_queue))
+        tell = partial(teller.tell_latest, events.queue_changed, self._queue_now)
+        self._waiting = WaitingList(core.states.lock, tell)
         #: Raises if no plan may be started; set once, before the first call.
-        self.check_services: Callable[[], None] | None = None
-        self.queue = PlanQueue(self._waiting, self._start_next_locked, self._check_services)
+        self.check: Callable[[], None] = _nothing
+        self.thread = core.thread
+        self.queue = PlanQueue(self._waiting, self)
         self._closing = False  # only ever set
         # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
         # the loop's thread, read by any.
@@ -107,7 +113,17 @@ class Foreground:
     # -- calls --------------------------------------------------------------------------------
 
     def submit(self, plan: Any, subs: Any, metadata: dict[str, Any], *, queue: bool) -> PlanFuture:
-        """Start a plan, or queue it while another one runs.
+        """Start a plan, or queue it while another one runs; see `admit`.
+
+        Raises
+        ------
+        TypeError
+            For something that is no plan.
+        """
+        return self.admit(Call.make(plan, subs, metadata, self.thread), queue=queue)
+
+    def admit(self, call: Call, *, queue: bool = True) -> PlanFuture:
+        """Start a call, or queue it while another one runs.
 
         Parameters
         ----------
@@ -116,12 +132,9 @@ class Foreground:
 
         Raises
         ------
-        TypeError
-            For something that is no plan.
         RuntimeError
             If it would have to wait, and may not.
         """
-        call = Call.make(plan, subs, metadata, self._core.thread)
         with self._states.lock:
             free = self._call is None and self._states.now is EngineState.IDLE
             if free and self._waiting.held is None:
@@ -135,8 +148,8 @@ class Foreground:
                 raise RuntimeError(f"The RunEngine is in a {self._states.now} state")
         return call.future
 
-    def _tell_of_queue(self) -> None:
-        emit_safely(self._events.queue_changed, self._waiting.futures())
+    def _queue_now(self) -> tuple[PlanFuture, ...]:
+        return self._waiting.futures()
 
     def _turn_of_waiting(self) -> str:
         """Say what a call that waits is waiting for."""
@@ -146,16 +159,12 @@ class Foreground:
                 return f"the queue is held ({held}): RE.queue.release() frees it"
             return "" if call is None else f"behind {call.name!r}, which is {self._states.now}"
 
-    def _check_services(self) -> None:
-        if self.check_services is not None:
-            self.check_services()
-
     def _ahead_of_waiting(self) -> Party | None:
         """Return the plan that those that wait are behind, if one runs."""
         current = self.current
         return None if current is None else current.party
 
-    def _start_next_locked(self) -> None:
+    def start_next_locked(self) -> None:
         """Start the next call, if the engine is free. With the lock held."""
         if self._call is None and self._states.now is EngineState.IDLE and not self._closing:
             following = self._waiting.next()
@@ -334,7 +343,7 @@ class Foreground:
                 cancelled = self._waiting.interrupted(f"plan {call.name!r} {_how(end)}")
             if states.now is not EngineState.PANICKED:
                 states.change_locked(EngineState.IDLE)
-                self._start_next_locked()
+                self.start_next_locked()
         if cancelled:
             cancel_all(cancelled, f"plan {call.name!r} {_how(end)}")
         states.announce()
@@ -355,9 +364,13 @@ class Foreground:
                 "state": self._states.now,
                 "plan_name": None if call is None else call.name,
                 "elapsed": None if call is None else call.future.elapsed,
-                "queue": tuple(waiting.name for waiting in self._waiting.calls),
+                "waiting": self._waiting.picture(),
                 "queue_held": self._waiting.held,
             }
+
+
+def _nothing() -> None:
+    """Refuse nothing."""
 
 
 def _how(end: PlanEnd) -> str:

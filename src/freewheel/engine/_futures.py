@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
 
 from freewheel.core import EngineFuture, PlanStatus, duration_text, status_text
 from freewheel.core._circles import Party
@@ -16,11 +16,35 @@ if TYPE_CHECKING:
 
     from bluesky.run_engine import RunEngineResult
 
-    from freewheel.core import Progress
+    from freewheel.core import PlanCall, Progress
 
-__all__ = ["PlanFuture", "status_of"]
+__all__ = ["PlanFuture", "Recipe", "status_of"]
 
 T = TypeVar("T")
+
+
+class Recipe(NamedTuple):
+    """What a plan was called with that can be made anew.
+
+    Attributes
+    ----------
+    call : PlanCall
+        What makes the plan.
+    subs : object
+        The subscribers of its documents alone, as they were given.
+    metadata : dict
+        For its runs.
+    name : str or None
+        What it is called, if that is not the name of its function.
+    priority : float
+        The one that it was submitted with.
+    """
+
+    call: PlanCall
+    subs: Any
+    metadata: dict[str, Any]
+    name: str | None
+    priority: float
 
 
 class _Withdrawable(EngineFuture[T]):
@@ -80,6 +104,7 @@ class _Life:
         "_withdraw",
         "ended_at",
         "party",
+        "recipe",
     )
 
     def __init__(self, name: str, thread: threading.Thread) -> None:
@@ -97,6 +122,8 @@ class _Life:
         self._why_cancelled = ""
         # Written on the engine's thread; read without the lock, for display.
         self.ended_at: float | None = None
+        # Written under the engine's lock, until the plan begins; read without it.
+        self.recipe: Recipe | None = None
 
     @property
     def outcome(self) -> _Withdrawable[RunEngineResult]:
@@ -220,6 +247,12 @@ class PlanFuture(_Withdrawable[Any]):
     def outcome(self) -> EngineFuture[RunEngineResult]:
         """The future of the end of the plan's whole life."""
         return self.life.outcome
+
+    @property
+    def call(self) -> PlanCall | None:
+        """What makes the plan, if it was called with a `PlanCall`; ``None`` for a generator."""
+        recipe = self.life.recipe
+        return None if recipe is None else recipe.call
 
     def follow(self, progress_of: Callable[[], Sequence[Progress]]) -> None:
         """Show the plan's progress, as `progress_of` tells it, while it is under way."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from bluesky.run_engine import TransitionError
 from bluesky.utils import RunEngineInterrupted
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
@@ -220,6 +219,10 @@ class EngineBridge(QObject):
         )
         return future
 
+    def hold_queue(self, *_: Any) -> None:
+        """Let nothing new start, until the queue is released; what runs goes on."""
+        self._ask("hold", self._engine.queue.hold, "the Hold button")
+
     def release_queue(self, *_: Any) -> None:
         """Let the plans that wait start, if the queue is held."""
         self._ask("release", self._engine.queue.release)
@@ -235,7 +238,7 @@ class EngineBridge(QObject):
     def _ask(self, what: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return request(*args, **kwargs)
-        except (TransitionError, TypeError, ValueError, LookupError, RuntimeError) as error:
+        except Exception as error:  # a plan function may raise anything as it makes its plan
             self.requestRefused.emit(what, error)
             return None
 

@@ -1,0 +1,254 @@
+"""The calls that wait for their turn, under the engine's lock."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from enum import StrEnum
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, final
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable
+
+    from freewheel.core import WaitingPlan
+
+    from ._bluesky import PlanStart
+    from ._calls import Call
+    from ._futures import PlanFuture, Recipe
+
+__all__ = ["OnInterruption", "WaitingList", "cancel_all", "not_made_anew"]
+
+_log = logging.getLogger("freewheel")
+
+#: What the reason is when nobody has given one: `WaitingList.held` is never empty while it holds.
+_NO_REASON: Final = "held by hand"
+#: So many names are told in a sentence.
+_NAMES: Final = 8
+
+
+class OnInterruption(StrEnum):
+    """What becomes of the calls that wait when the plan before them does not end by itself."""
+
+    CANCEL = "cancel"
+    HOLD = "hold"
+
+    @classmethod
+    def of(cls, value: str) -> OnInterruption:
+        """Return the member of that name.
+
+        Raises
+        ------
+        ValueError
+            With the names that there are.
+        """
+        try:
+            return cls(value)
+        except ValueError:
+            raise ValueError(
+                f"RE.queue.on_interruption is 'cancel' or 'hold', not {value!r}."
+            ) from None
+
+
+@final
+class WaitingList:
+    """The calls that wait, in their order; all under the engine's lock, which the caller holds.
+
+    What is to be told when the lock is free again is returned, or called by `tell`.
+
+    Parameters
+    ----------
+    lock : threading.RLock
+        The lock of the engine's states. Invariants under it: while the queue is not held and no
+        plan runs, nothing waits; and no call has a higher priority than one before it.
+    changed : callable
+        Tells those who watch that the queue has changed; from any thread, without waiting.
+
+    Attributes
+    ----------
+    calls : list of Call
+        Those that wait, the next one first.
+    held : str or None
+        Why nothing new starts.
+    on_interruption : OnInterruption
+        What becomes of them after a stop or a failure.
+    dropped : tuple of PlanFuture
+        Those that an interruption, or a clearing, has cancelled last.
+    """
+
+    def __init__(self, lock: threading.RLock, changed: Callable[[], None]) -> None:
+        self.lock = lock
+        self.tell = changed
+        self.calls: list[Call] = []
+        self.held: str | None = None
+        self.on_interruption = OnInterruption.CANCEL
+        self.dropped: tuple[PlanFuture, ...] = ()
+
+    def futures(self) -> tuple[PlanFuture, ...]:
+        """Return the futures of those that wait; from any thread."""
+        with self.lock:
+            return tuple(call.future for call in self.calls)
+
+    def picture(self) -> tuple[WaitingPlan, ...]:
+        """Return what waits, for a snapshot; from any thread."""
+        with self.lock:
+            return tuple(call.shown for call in self.calls)
+
+    # -- coming and going ---------------------------------------------------------------------
+
+    def put(self, call: Call) -> None:
+        """Have a call wait for its turn, behind those of its priority."""
+        call.make_withdrawable(lambda: self._withdraw(call))
+        place = bisect_right(self.calls, -call.priority, key=lambda other: -other.priority)
+        self.calls.insert(place, call)
+        self.tell()
+
+    def next(self) -> Call | None:
+        """Take the call that is to start now, if there is one and nothing holds it."""
+        if not self.calls or self.held is not None:
+            return None
+        call = self.calls.pop(0)
+        self.tell()
+        return call
+
+    def take_all(self) -> list[Call]:
+        """Take all of them, to be cancelled."""
+        taken, self.calls = self.calls, []
+        if taken:
+            self.dropped = tuple(call.future for call in taken)
+            self.tell()
+        return taken
+
+    def interrupted(self, why: str, *, always_hold: bool = False) -> list[Call]:
+        """Deal with those that wait: the plan before them has not ended by itself.
+
+        While the queue is held already they stay: nothing of them starts by itself.
+
+        Parameters
+        ----------
+        why : str
+            What has happened.
+        always_hold : bool
+            Whether to hold the queue even while it is empty, if it is one that is to be held.
+
+        Returns
+        -------
+        list of Call
+            Those that are to be cancelled.
+        """
+        if self.held is not None:
+            return []
+        if self.on_interruption is OnInterruption.CANCEL:
+            return self.take_all()
+        if self.calls or always_hold:
+            self.hold(why)
+            _log.warning("%s", self.why_held())
+        return []
+
+    def _withdraw(self, call: Call) -> bool:
+        with self.lock:
+            try:
+                self.calls.remove(call)
+            except ValueError:
+                return False
+        self.tell()
+        call.cancel("it was taken out of the queue")
+        return True
+
+    # -- order --------------------------------------------------------------------------------
+
+    def move(self, future: PlanFuture, position: int) -> None:
+        """Put a call elsewhere; it takes on the priority of its new place."""
+        place, count = self.place_of(future), len(self.calls)
+        if not -count <= position < count:
+            raise IndexError(
+                f"{position} is no position in the queue, in which {count} plan(s) wait: the next "
+                f"one is at 0, the last one at {count - 1}."
+            )
+        call, position = self.calls.pop(place), position % count
+        before = self.calls[position - 1].priority if position else inf
+        behind = self.calls[position].priority if position < count - 1 else -inf
+        call.set_priority(min(max(call.priority, behind), before))
+        self.calls.insert(position, call)
+        self.tell()
+
+    def edit(self, future: PlanFuture, recipe: Recipe, start: PlanStart) -> Any:
+        """Have a call that waits run another plan; return the plan that it would have run."""
+        call = self.calls[self.place_of(future)]
+        replaced = call.start.plan
+        call.change(recipe, start)
+        self.tell()
+        return replaced
+
+    def place_of(self, future: PlanFuture) -> int:
+        """Return where a call waits.
+
+        Raises
+        ------
+        ValueError
+            If it does not wait, for it has started, ended, or was never here.
+        """
+        for place, call in enumerate(self.calls):
+            if call.future is future:
+                return place
+        raise ValueError(f"{_called(future)} does not wait in this queue{_instead(future)}.")
+
+    # -- holding ------------------------------------------------------------------------------
+
+    def hold(self, reason: str) -> None:
+        """Start none of them until they are released."""
+        self.held = reason or _NO_REASON
+        self.tell()
+
+    def why_held(self) -> str:
+        """Return what holds the queue, what waits, and the commands that free it."""
+        count = len(self.calls)
+        waiting = ""
+        if count:
+            waiting = f"; {count} plan{'s wait' if count != 1 else ' waits'}: {_names(self.calls)}"
+        drop = "; RE.queue.clear() drops what waits" if count else ""
+        return f"The queue is held ({self.held}){waiting}. RE.queue.release() frees it{drop}."
+
+
+def cancel_all(calls: Iterable[Call], why: str) -> tuple[PlanFuture, ...]:
+    """Cancel calls that were taken out of the queue; without the lock."""
+    cancelled = list(calls)
+    if cancelled:
+        back = ""
+        if any(call.future.call is not None for call in cancelled):
+            back = " RE.queue.put_back() has those wait again that can be made again."
+        _log.warning(
+            "%d queued plan(s) cancelled because %s: %s.%s",
+            len(cancelled),
+            why,
+            _names(cancelled),
+            back,
+        )
+    for call in cancelled:
+        call.cancel(why)
+    return tuple(call.future for call in cancelled)
+
+
+def not_made_anew(futures: Iterable[PlanFuture], what: str) -> str:
+    """Say why plans that were made already cannot be ``what``: edited, or put back."""
+    names = ", ".join(repr(future.plan_name) for future in futures)
+    return (
+        f"{names} cannot be {what}: what was submitted is a generator, or messages, made already "
+        "and to be used once. Submit PlanCall(function, args, kwargs) instead, which is made anew."
+    )
+
+
+def _names(calls: list[Call]) -> str:
+    names = ", ".join(call.name for call in calls[:_NAMES])
+    more = len(calls) - _NAMES
+    return f"{names} and {more} more" if more > 0 else names
+
+
+def _called(thing: object) -> str:
+    return repr(getattr(thing, "plan_name", thing))
+
+
+def _instead(future: object) -> str:
+    status = getattr(future, "status", None)
+    return "" if status is None else f": it is {status} already"
