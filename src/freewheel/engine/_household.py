@@ -56,6 +56,8 @@ class Household:
         Replaced as a whole: a child is of use for as long as they are those that it began with.
     touched : Touched
         The devices that plans and people have touched.
+    stops_of_all : int
+        How often everything was stopped. Counted by any thread; read on the loop.
     suspenders : callable
         Returns the suspenders of the engine, for which every plan waits before it begins.
     background : Background
@@ -88,5 +90,6 @@ class Household:
         default_factory=lambda: MappingProxyType({})
     )
     touched: Touched = field(default_factory=Touched)
+    stops_of_all: int = 0
     suspenders: Callable[[], tuple[Any, ...]] = field(init=False)
     background: Background = field(init=False)

@@ -133,6 +133,8 @@ class StopAll:
             "the stop of everything", self._core.thread
         )
         why = f"everything was stopped{f': {reason}' if reason else ''}"
+        # Before any plan hears of it. Two at once that count as one do as well.
+        self._core.household.stops_of_all += 1
         stops = self._stops()
         _log.warning(
             "Stop all%s: %d device(s) are stopped, and everything that runs is aborted.",
