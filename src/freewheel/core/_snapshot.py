@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._latch import SRLatch
     from ._progress import Progress
 
-__all__ = ["EngineSnapshot", "OfferedAction", "WaitingPlan"]
+__all__ = ["EngineSnapshot", "InterlockPicture", "OfferedAction", "WaitingPlan"]
 
 
 class OfferedAction(NamedTuple):
@@ -76,6 +76,33 @@ class WaitingPlan(NamedTuple):
         return f"{self.name}({self.arguments})" if self.arguments else self.name
 
 
+class InterlockPicture(NamedTuple):
+    """How an interlock stands.
+
+    Attributes
+    ----------
+    name : str
+        The interlock.
+    tripped : bool
+        Whether it keeps messages from being carried out.
+    why : str
+        What its condition is then; empty if it is not tripped.
+    waiting : tuple of str
+        Who waits for it, and for what: ``"'scan', to set 'motor'"``.
+    """
+
+    name: str
+    tripped: bool = False
+    why: str = ""
+    waiting: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.tripped:
+            return f"{self.name}: not tripped"
+        waits = f"; it is waited for by {'; '.join(self.waiting)}" if self.waiting else ""
+        return f"{self.name}: tripped, {self.why}{waits}"
+
+
 @dataclass(frozen=True)
 class EngineSnapshot:
     """A picture of the engine at one moment.
@@ -104,6 +131,8 @@ class EngineSnapshot:
         Which service has ended, so that plans are refused, and what mends it; ``None`` if none has.
     waiting : tuple of WaitingPlan
         The plans of ``queue``, with their arguments and priorities.
+    interlocks : tuple of InterlockPicture
+        All interlocks, and who waits for them.
     """
 
     state: EngineState
@@ -117,6 +146,7 @@ class EngineSnapshot:
     queue_held: str | None = None
     service_failed: str | None = None
     waiting: tuple[WaitingPlan, ...] = ()
+    interlocks: tuple[InterlockPicture, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON: names instead of objects, as `json_schema` says.
@@ -139,6 +169,7 @@ class EngineSnapshot:
         found = fields_from_json(text)
         found["state"] = EngineState(found["state"])
         found["actions"] = tuple(_action(each) for each in found["actions"])
+        found["interlocks"] = tuple(_interlock(each) for each in found["interlocks"])
         found["waiting"] = tuple(_waiting(each) for each in found["waiting"])
         return cls(**found)
 
@@ -152,6 +183,11 @@ def _action(found: Mapping[str, Any]) -> OfferedAction:
     known = {key: found[key] for key in OfferedAction._fields if key in found}
     known["toggle_states"] = tuple(known["toggle_states"])
     return OfferedAction(**known)
+
+
+def _interlock(found: Mapping[str, Any]) -> InterlockPicture:
+    known = {key: found[key] for key in InterlockPicture._fields if key in found}
+    return InterlockPicture(**{**known, "waiting": tuple(found.get("waiting", ()))})
 
 
 def _waiting(found: Mapping[str, Any]) -> WaitingPlan:

@@ -50,6 +50,7 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
         "plan": plan,
         "queue": list(snapshot["queue"]),
         "waiting": [each._asdict() for each in snapshot["waiting"]],
+        "interlocks": [each._asdict() for each in snapshot["interlocks"]],
         "queue_held": snapshot["queue_held"],
         "service_failed": snapshot["service_failed"],
         "background": [
@@ -107,6 +108,7 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
         "elapsed": plan["elapsed"],
         "queue": tuple(found["queue"]),
         "waiting": tuple(found.get("waiting", ())),
+        "interlocks": tuple(found.get("interlocks", ())),
         "queue_held": found["queue_held"],
         "service_failed": found["service_failed"],
         "background": tuple(
@@ -152,6 +154,9 @@ SNAPSHOT_SCHEMA: Final[Mapping[str, Any]] = {
             "plan": {"anyOf": [{"type": "null"}, _object({"name": _TEXT, "elapsed": _SECONDS})]},
             "queue": _TEXTS,
             "waiting": _array({"name": _TEXT, "arguments": _TEXT, "priority": _NUMBER_OR_NULL}),
+            "interlocks": _array(
+                {"name": _TEXT, "tripped": {"type": "boolean"}, "why": _TEXT, "waiting": _TEXTS}
+            ),
             "queue_held": _TEXT_OR_NULL,
             "service_failed": _TEXT_OR_NULL,
             "background": _array(

@@ -148,6 +148,11 @@ class EventsView(Protocol):
         """A tuple of the futures of the calls that wait; also when the queue is held or freed."""
         ...
 
+    @property
+    def interlocks_changed(self) -> SignalInstance:
+        """A tuple of `InterlockPicture`: how the interlocks stand, and who waits for them."""
+        ...
+
 
 class QueueView(Protocol):
     """The futures of the calls that wait, in the order in which they will start."""

@@ -10,6 +10,7 @@ from ._cards import plan_card
 from ._engine import RunEngine
 from ._events import EngineEvents
 from ._futures import PlanFuture
+from ._interlocks import Interlock, Interlocks
 from ._lifetime import close_all_engines
 from ._queue import PlanQueue
 from ._waiting_list import OnInterruption
@@ -20,6 +21,8 @@ __all__ = [
     "EngineFuture",
     "EngineSnapshot",
     "ExhaustedPlanError",
+    "Interlock",
+    "Interlocks",
     "OnInterruption",
     "PlanFuture",
     "PlanQueue",

@@ -28,6 +28,7 @@ from ._events import EngineEvents, Teller
 from ._explain import explain
 from ._foreground import Foreground
 from ._household import Household
+from ._interlocks import Interlocks
 from ._lifetime import EngineLife, hold_loop
 from ._owned_tasks import OwnedTasks
 from ._progress import PlanProgress
@@ -82,12 +83,16 @@ class EngineBase(BlueskyEngine):
             documents=documents,
             board=ActionBoard(partial(teller.tell, self.events.actions_changed)),
             progress=ProgressBoard(self.events.progress_changed, loop),
+            interlocks=Interlocks(loop),
             md=md,
             md_validator=md_validator,
             md_normalizer=md_normalizer,
             scan_id_source=scan_id_source,
             preprocessors=[] if preprocessors is None else preprocessors,
         )
+        interlocks = self.interlocks = household.interlocks
+        changed = self.events.interlocks_changed
+        interlocks.tell = partial(teller.tell_latest, changed, interlocks.picture)
         super().__init__(
             household,
             dispatcher,
@@ -249,6 +254,7 @@ class EngineBase(BlueskyEngine):
         household = self._core.household
         progress = household.progress.picture()  # has a lock of its own
         service_failed = self._services.obstacle or None  # likewise
+        interlocks = self.interlocks.picture()  # asks what is not the engine's own code
         with self._core.states.lock:
             picture = self._foreground.picture()
             return EngineSnapshot(
@@ -259,6 +265,7 @@ class EngineBase(BlueskyEngine):
                 actions=household.board.offered(),
                 progress=progress,
                 service_failed=service_failed,
+                interlocks=interlocks,
             )
 
     def __repr__(self) -> str:

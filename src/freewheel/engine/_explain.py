@@ -57,6 +57,7 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
         )
         if about := core.household.background.explain(task):
             lines.append(f"  {about}")
+    lines += [f"The interlock {each}." for each in picture.interlocks if each.tripped]
     lines += [f"{holder!r} holds {device!r}." for device, holder in picture.claims.items()]
     lines += _threads(core)
     return "\n".join(lines)

@@ -145,6 +145,7 @@ class StopAll:
         # it hears that the plan is to end.
         self._begin(stops)
         self._core.call_on_loop(self._cancel_tasks, reason or why)
+        self._core.call_on_loop(self._by_hand.give_up_waiting)
         ended = self._foreground.end_all(reason or why, why)
         threading.Thread(
             target=self._see_to_the_end,

@@ -314,6 +314,8 @@ def _jobs(engine: EngineView) -> Iterator[str]:
             yield f"progress    {indent}{progress.name}{owner}: {amount_text(progress) or 'begun'}"
     for device, holder in snapshot.claims.items():
         yield f"claimed     {device} by {holder}"
+    for interlock in snapshot.interlocks:
+        yield f"interlock   {interlock}"
 
 
 def queue_lines(snapshot: EngineSnapshot) -> Iterator[str]:

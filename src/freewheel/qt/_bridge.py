@@ -59,6 +59,8 @@ class EngineBridge(QObject):
         A tuple of all scopes.
     queueChanged : Signal(object)
         A tuple of the futures of the calls that wait; also when the queue is held or released.
+    interlocksChanged : Signal(object)
+        A tuple of `freewheel.core.InterlockPicture`: how the interlocks stand.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
 
@@ -77,6 +79,7 @@ class EngineBridge(QObject):
     backgroundChanged = Signal(object)  # noqa: N815
     progressChanged = Signal(object)  # noqa: N815
     queueChanged = Signal(object)  # noqa: N815
+    interlocksChanged = Signal(object)  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
 
     def __init__(self, engine: EngineView, parent: QObject | None = None) -> None:
@@ -259,6 +262,7 @@ class _Links:
             (events.background_changed, lambda task: feed.put("background", task)),
             (events.progress_changed, lambda scopes: feed.put("progress", scopes)),
             (events.queue_changed, lambda waiting: feed.put("queue", waiting)),
+            (events.interlocks_changed, lambda pictures: feed.put("interlocks", pictures)),
         ]
         for signal, slot in self._slots:
             signal.connect(slot)
@@ -295,6 +299,7 @@ _SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
     "background": lambda bridge: bridge.backgroundChanged,
     "progress": lambda bridge: bridge.progressChanged,
     "queue": lambda bridge: bridge.queueChanged,
+    "interlocks": lambda bridge: bridge.interlocksChanged,
 }
 
 

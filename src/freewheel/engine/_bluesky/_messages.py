@@ -265,6 +265,7 @@ class MessageLoop:
             asked.attention = True  # one thing at a time; the request comes next
             return thrown
         thrown, asked.exit = asked.exit(), None
+        plan.cleans_up = True
         return thrown
 
     async def _carry_out_requests(self) -> None:

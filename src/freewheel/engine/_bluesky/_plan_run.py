@@ -91,6 +91,8 @@ class PlanRun:
         Of an abort.
     failure : BaseException or None
         What is to be thrown into it at its next message.
+    cleans_up : bool
+        Whether it was told to end: what it still does is its clean-up.
     safe_waits : int
         How many commands are under way in which a deferred pause may take effect.
     hurried : bool
@@ -112,6 +114,7 @@ class PlanRun:
         "_wake",
         "asked",
         "cancelled",
+        "cleans_up",
         "exit_status",
         "failure",
         "hurried",
@@ -139,6 +142,7 @@ class PlanRun:
         self.reason = ""
         self.safe_waits = 0
         self.cancelled = False
+        self.cleans_up = False
         self.failure: BaseException | None = None  # under the states' lock
         self.hurried = False
         self.mishaps: list[BaseException] = []

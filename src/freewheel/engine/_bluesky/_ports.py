@@ -37,6 +37,7 @@ class PlanUnderWay(Protocol):
     exit_status: str
     reason: str
     failure: BaseException | None
+    cleans_up: bool
 
     @property
     def stack(self) -> PlanStack:
