@@ -133,6 +133,8 @@ class EngineSnapshot:
         The plans of ``queue``, with their arguments and priorities.
     interlocks : tuple of InterlockPicture
         All interlocks, and who waits for them.
+    parked : tuple of str
+        The plans in whose place the one in the foreground runs, the first one first.
     """
 
     state: EngineState
@@ -147,6 +149,7 @@ class EngineSnapshot:
     service_failed: str | None = None
     waiting: tuple[WaitingPlan, ...] = ()
     interlocks: tuple[InterlockPicture, ...] = ()
+    parked: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON: names instead of objects, as `json_schema` says.

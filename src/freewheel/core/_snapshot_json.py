@@ -49,6 +49,7 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
         "state": str(snapshot["state"]),
         "plan": plan,
         "queue": list(snapshot["queue"]),
+        "parked": list(snapshot["parked"]),
         "waiting": [each._asdict() for each in snapshot["waiting"]],
         "interlocks": [each._asdict() for each in snapshot["interlocks"]],
         "queue_held": snapshot["queue_held"],
@@ -107,6 +108,7 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
         "plan_name": plan["name"],
         "elapsed": plan["elapsed"],
         "queue": tuple(found["queue"]),
+        "parked": tuple(found.get("parked", ())),
         "waiting": tuple(found.get("waiting", ())),
         "interlocks": tuple(found.get("interlocks", ())),
         "queue_held": found["queue_held"],
@@ -153,6 +155,7 @@ SNAPSHOT_SCHEMA: Final[Mapping[str, Any]] = {
             "state": _TEXT,
             "plan": {"anyOf": [{"type": "null"}, _object({"name": _TEXT, "elapsed": _SECONDS})]},
             "queue": _TEXTS,
+            "parked": _TEXTS,
             "waiting": _array({"name": _TEXT, "arguments": _TEXT, "priority": _NUMBER_OR_NULL}),
             "interlocks": _array(
                 {"name": _TEXT, "tripped": {"type": "boolean"}, "why": _TEXT, "waiting": _TEXTS}

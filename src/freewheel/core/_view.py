@@ -333,6 +333,17 @@ class EngineView(Protocol):
         """The same calls, to be ordered, edited, held and cleared."""
         ...
 
+    def preempt(
+        self,
+        plan: Any,
+        *,
+        restore: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a plan in place of the one that runs, which goes on by itself afterwards."""
+        ...
+
     # -- control ------------------------------------------------------------------------------
 
     def request_pause(self, defer: bool = False) -> Any:

@@ -83,16 +83,16 @@ class EngineBase(BlueskyEngine):
             documents=documents,
             board=ActionBoard(partial(teller.tell, self.events.actions_changed)),
             progress=ProgressBoard(self.events.progress_changed, loop),
-            interlocks=Interlocks(loop),
+            interlocks=Interlocks(
+                loop, partial(teller.tell_latest, self.events.interlocks_changed)
+            ),
             md=md,
             md_validator=md_validator,
             md_normalizer=md_normalizer,
             scan_id_source=scan_id_source,
             preprocessors=[] if preprocessors is None else preprocessors,
         )
-        interlocks = self.interlocks = household.interlocks
-        changed = self.events.interlocks_changed
-        interlocks.tell = partial(teller.tell_latest, changed, interlocks.picture)
+        self.interlocks = household.interlocks
         super().__init__(
             household,
             dispatcher,
@@ -102,11 +102,8 @@ class EngineBase(BlueskyEngine):
             call_returns_result=call_returns_result,
         )
         bluesky.run_engine.set_bluesky_event_loop(loop)
-        core, requests = inside_of(self)
-        self._foreground = Foreground(core, requests, household, self.events, teller)
-        core.owner = self._foreground
-        core.documents = documents
-        documents.fail_with(self._foreground.fail)
+        self._add_foreground(teller)
+        core = self._core
         self._between = BetweenMessages(core)
         core.between = self._between
         self._foreground.ended = self._between.kick
@@ -121,6 +118,13 @@ class EngineBase(BlueskyEngine):
         hold.release_with(self, documents.deliveries)
         self._stop_everything = StopAll(core, self._foreground, self.by_hand)
         self._services.adopt_marked()
+
+    def _add_foreground(self, teller: Teller) -> None:
+        core, requests = inside_of(self)
+        core.documents = documents = core.household.documents
+        foreground = Foreground(core, requests, core.household, self.events, teller)
+        self._foreground = core.owner = foreground
+        documents.fail_with(foreground.fail)
 
     def _add_background(self, teller: Teller) -> None:
         core, household = self._core, self._core.household
@@ -140,6 +144,7 @@ class EngineBase(BlueskyEngine):
         self._services = ServiceKeeper(self.background, self._service_failed)
         self._foreground.check = self._check_ready
         tasks = core.tasks = OwnedTasks(core)
+        core.parts.append(tasks)
         changed = self.events.claims_changed
 
         conflicts = self.background.conflicts
@@ -473,7 +478,7 @@ class EngineBase(BlueskyEngine):
 
     def reset(self) -> None:
         """Halt what runs, wait for that, and forget subscriptions and caches."""
-        if self.state != "idle":
+        while self.state != "idle":  # more than once where a plan is parked
             self._foreground.end(Request.HALT).exception()
         self._core.household.documents.unsubscribe_deliveries()
         self._core.forget_call()

@@ -143,7 +143,9 @@ class Call:
         "future",
         "hands",
         "pauses",
+        "preempts",
         "priority",
+        "restores",
         "resumed",
         "shown",
         "start",
@@ -163,6 +165,8 @@ class Call:
         self.context = contextvars.copy_context()
         self.hands = hands_here()
         self.priority = priority
+        self.preempts = False  # whether the plan that runs is to be parked for it
+        self.restores = False  # and what that has moved is to be put back
         # What a snapshot shows of it while it waits: made early, for devices tell their names by
         # code of their own, which is not called with the lock held.
         self.shown = shown

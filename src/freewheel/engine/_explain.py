@@ -47,6 +47,9 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
         What keeps plans from being started, with the command that mends it; or empty.
     """
     lines = [*_plan(core, picture)]
+    if picture.parked:
+        names = ", ".join(map(repr, reversed(picture.parked)))
+        lines.append(f"Parked, to go on by itself when it has ended: {names}.")
     if obstacle:
         lines.append(obstacle)
     elif picture.waiting:

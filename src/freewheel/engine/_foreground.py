@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from bluesky.run_engine import RunEngineResult
@@ -15,6 +16,7 @@ from ._calls import Call, check_plan
 from ._endings import paused
 from ._events import emit_safely
 from ._futures import status_of
+from ._parking import Parking, Then
 from ._queue import PlanQueue
 from ._waiting_list import WaitingList, cancel_all
 
@@ -76,7 +78,8 @@ class Foreground:
         self._call: Call | None = None
         # Told later, on the loop: here the lock is held, and slots are not the engine's own code.
         tell = partial(teller.tell_latest, events.queue_changed, self._queue_now)
-        self._waiting = WaitingList(core.states.lock, tell)
+        self._waiting = WaitingList(core.states, tell)
+        self._parking = Parking(core, requests, household.documents.preempt)
         #: Raises if no plan may be started; set once, before the first call.
         self.check: Callable[[], None] = _nothing
         self.thread = core.thread
@@ -140,7 +143,7 @@ class Foreground:
             if free and self._waiting.held is None:
                 self._claim_locked(call)
             elif queue:
-                call.wait_for_turn(self._turn_of_waiting, self._ahead_of_waiting)
+                call.wait_for_turn(partial(self._turn_of, call), self._ahead_of_waiting)
                 self._waiting.put(call)
             elif free:
                 raise RuntimeError(f"No plan is run. {self._waiting.why_held()}")
@@ -148,13 +151,35 @@ class Foreground:
                 raise RuntimeError(f"The RunEngine is in a {self._states.now} state")
         return call.future
 
+    def preempt(self, call: Call, *, restores: bool, queue: bool = True) -> PlanFuture:
+        """Run a plan in place of the one that runs, from its next checkpoint on.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing runs, the queue is held, and it may not be queued.
+        """
+        call.preempts, call.restores = True, restores
+        call.set_priority(inf)
+        with self._states.lock:
+            future = self.admit(call, queue=queue or self._call is not None)
+        self._core.call_on_loop(self._have_way_given)
+        return future
+
+    def _have_way_given(self) -> None:
+        """Have the plan give way at once that runs, and waits where it may be parked."""
+        if self._states.preempted and self._core.plan is not None:
+            self._core.plan.give_way()
+
     def _queue_now(self) -> tuple[PlanFuture, ...]:
         return self._waiting.futures()
 
-    def _turn_of_waiting(self) -> str:
+    def _turn_of(self, waiting: Call) -> str:
         """Say what a call that waits is waiting for."""
         with self._states.lock:
             held, call = self._waiting.held, self._call
+            if call is not None and waiting.preempts:
+                return f"for the next checkpoint of {call.name!r}, which is {self._states.now}"
             if held is not None:
                 return f"the queue is held ({held}): RE.queue.release() frees it"
             return "" if call is None else f"behind {call.name!r}, which is {self._states.now}"
@@ -225,7 +250,9 @@ class Foreground:
             self._requests.request(kind, argument)
             if self._call is not None:
                 self._call.ends.append(future)
-            waiting = self._waiting.interrupted(f"a {kind} was requested")
+            # Those that wait do so for a plan that is parked, too: it is paused then.
+            parked = len(self._parking)
+            waiting = [] if parked else self._waiting.interrupted(f"a {kind} was requested")
         cancel_all(waiting, f"a {kind} was requested")
         return future
 
@@ -246,8 +273,7 @@ class Foreground:
             future = None
             if self._call is not None:
                 future = self._future("the engine's end")
-                self._call.ends.append(future)
-                self._requests.request(Request.ABORT, why)
+                self._end_with_parked(future, why)
         cancel_all(waiting, why)
         return future
 
@@ -270,11 +296,17 @@ class Foreground:
             future = None
             if self._call is not None and self._states.now is not EngineState.PANICKED:
                 future = self._future("the end of everything")
-                self._call.ends.append(future)
-                self._requests.request(Request.ABORT, reason)
+                self._end_with_parked(future, reason)
             waiting = self._waiting.interrupted(why, always_hold=True)
         cancel_all(waiting, why)
         return future
+
+    def _end_with_parked(self, future: EngineFuture[Any], reason: str) -> None:
+        """Abort the plan that runs, and those that are parked for it; with the lock held."""
+        assert self._call is not None
+        self._parking.outermost(self._call).ends.append(future)
+        self._parking.ending = reason if self._parking else None
+        self._requests.request(Request.ABORT, reason)
 
     @property
     def obstacle(self) -> str:
@@ -286,6 +318,8 @@ class Foreground:
         """Halt the plan, if there is one."""
         with self._states.lock:
             if self._call is not None:
+                if self._parking:
+                    self._parking.ending = self._parking.ending or "it was halted"
                 self._requests.request(Request.HALT)
 
     def fail(self, error: BaseException) -> None:
@@ -317,8 +351,42 @@ class Foreground:
         """Tell of the engine's state."""
         emit_safely(self._events.state_changed, str(new), str(old))
 
+    @property
+    def restores(self) -> bool:
+        """Whether a plan that is to run in this one's place wants its devices put back."""
+        with self._states.lock:
+            return self._waiting.restores
+
+    def park(self, *, restores: bool) -> bool:
+        """Have another plan run in place of the one that has come to rest, if one waits.
+
+        Returns
+        -------
+        bool
+            False if none waits any more, or something was asked of this one that comes first.
+        """
+        with self._states.lock:
+            call, states = self._call, self._states
+            if (
+                call is None
+                or states.now is not EngineState.RUNNING
+                or states.pause_deferred
+                or self._requests.any_waiting
+            ):
+                return False
+            following = self._waiting.next_preempting(restores=restores)
+            if following is None:
+                return False
+            self._parking.park(call)
+            following.future.life.party.keeper = call.future.life.party
+            self._claim_locked(following)
+        return True
+
     def plan_paused(self) -> None:
         """Tell that the plan has come to rest."""
+        self._tell_paused("")
+
+    def _tell_paused(self, why: str) -> None:
         with self._states.lock:
             call = self._call
             assert call is not None
@@ -327,7 +395,7 @@ class Foreground:
             if self._states.now is EngineState.PAUSED:  # and not resumed, or ended, meanwhile
                 futures.append(call.future)
         for future in futures:
-            future.settle(error=paused(call.name, self._core.engine.pause_msg))
+            future.settle(error=paused(call.name, self._core.engine.pause_msg, why))
         for pause in pauses:
             pause.settle(None)
 
@@ -339,9 +407,12 @@ class Foreground:
             assert call is not None
             halted = states.now is EngineState.HALTING
             cancelled: Sequence[Call] = ()
-            if end.by_itself is False and not call.ends:
+            back = self._parking.come_back(end)
+            if back is not None:
+                self._call = back.call
+            elif end.by_itself is False and not call.ends:
                 cancelled = self._waiting.interrupted(f"plan {call.name!r} {_how(end)}")
-            if states.now is not EngineState.PANICKED:
+            if back is None and states.now is not EngineState.PANICKED:
                 states.change_locked(EngineState.IDLE)
                 self.start_next_locked()
         if cancelled:
@@ -355,6 +426,10 @@ class Foreground:
         self._last = (call.name, status, failure, call.future.elapsed)
         call.settle(end.result, end.error, value, halted=halted)
         emit_safely(self._events.plan_ended, call.future)
+        if back is not None:
+            self._parking.bring_back(back)
+            if back.then is Then.IS_PAUSED:
+                self._tell_paused(f"{call.name!r}, which had taken its place, {_how(end)}")
 
     def picture(self) -> Mapping[str, Any]:
         """Return what the snapshot has of the foreground. With the lock held, or any time."""
@@ -366,6 +441,7 @@ class Foreground:
                 "elapsed": None if call is None else call.future.elapsed,
                 "waiting": self._waiting.picture(),
                 "queue_held": self._waiting.held,
+                "parked": self._parking.names,
             }
 
 

@@ -242,6 +242,7 @@ class PlanFuture(_Withdrawable[Any]):
         self._state_of: Callable[[], str] | None = None
         self._progress_of: Callable[[], Sequence[Progress]] | None = None
         self._turn_of: Callable[[], str] | None = None
+        self._parked = False
 
     @property
     def outcome(self) -> EngineFuture[RunEngineResult]:
@@ -261,6 +262,10 @@ class PlanFuture(_Withdrawable[Any]):
     def wait_for_turn(self, turn_of: Callable[[], str]) -> None:
         """Say what the call waits for, as `turn_of` tells it, until it starts."""
         self._turn_of = turn_of
+
+    def park(self, parked: bool) -> None:
+        """Note whether another plan runs in this one's place."""
+        self._parked = parked
 
     def start(self, state_of: Callable[[], str], since: float | None = None) -> None:
         """Mark the plan as under way, ``since`` now or the time of `time.monotonic` given."""
@@ -302,6 +307,8 @@ class PlanFuture(_Withdrawable[Any]):
         state_of = self._state_of  # one look: the engine's thread lets go of it
         if self.done():
             return PlanStatus.RESUMED if state_of is None else PlanStatus.PAUSED
+        if self._parked:
+            return PlanStatus.PARKED
         return PlanStatus.RUNNING if state_of is None else PlanStatus.under_way(state_of())
 
     @property
@@ -312,7 +319,8 @@ class PlanFuture(_Withdrawable[Any]):
     @property
     def progress(self) -> tuple[Progress, ...]:
         """How far the plan, and the moves that it waits for, have come; empty when it has ended."""
-        return () if self._progress_of is None else tuple(self._progress_of())
+        progress_of = None if self._parked else self._progress_of  # that of another plan then
+        return () if progress_of is None else tuple(progress_of())
 
     @property
     def _standing(self) -> str:

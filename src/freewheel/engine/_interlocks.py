@@ -169,6 +169,8 @@ class Interlocks(Mapping[str, Interlock]):
     ----------
     loop : asyncio.AbstractEventLoop
         The engine's loop.
+    told : callable
+        Called when something has changed with what returns how they stand; by any thread.
 
     Attributes
     ----------
@@ -176,8 +178,11 @@ class Interlocks(Mapping[str, Interlock]):
         Whether there is none: a look without a lock, for each message.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, told: Callable[[Callable[[], object]], None]
+    ) -> None:
         self._loop = loop
+        self._told = told
         self._lock = threading.Lock()  # held by whoever replaces the two below; nothing is called
         self._all: Mapping[str, Interlock] = MappingProxyType({})
         self.is_empty = True
@@ -188,8 +193,6 @@ class Interlocks(Mapping[str, Interlock]):
         # Whether the loop will look. Written by all: it is cleared before the loop looks, so that
         # whoever finds it set has changed something before that.
         self._called = False
-        #: Tells those who watch that something has changed; set once. From any thread.
-        self.tell: Callable[[], None] = _nobody
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -322,7 +325,7 @@ class Interlocks(Mapping[str, Interlock]):
 
     def changed(self) -> None:
         """Have those who wait look again; from any thread."""
-        self.tell()
+        self._told(self.picture)
         if self._waits and not self._called:
             self._called = True
             call_soon(self._loop, self._wake)
@@ -403,14 +406,14 @@ class Interlocks(Mapping[str, Interlock]):
         future = waiting.future = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(seconds, _end, future)
         self._waits[id(waiting)] = waiting
-        self.tell()
+        self._told(self.picture)
         try:
             await future
         finally:
             del self._waits[id(waiting)]
             if timer is not None:
                 timer.cancel()
-            self.tell()
+            self._told(self.picture)
 
     def give_up(self, owner: object) -> None:
         """End the waits of somebody who is to wait no more: they fail."""
@@ -446,7 +449,3 @@ def _checked_verbs(verbs: Any) -> frozenset[str]:
     if not given:
         raise ValueError("An interlock that judges no verb keeps nothing from happening.")
     return frozenset("trigger" if verb == "acquire" else verb for verb in given)
-
-
-def _nobody() -> None:
-    """Tell nobody."""

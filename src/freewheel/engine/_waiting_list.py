@@ -9,12 +9,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable
 
     from freewheel.core import WaitingPlan
 
-    from ._bluesky import PlanStart
+    from ._bluesky import PlanStart, States
     from ._calls import Call
     from ._futures import PlanFuture, Recipe
 
@@ -59,9 +58,9 @@ class WaitingList:
 
     Parameters
     ----------
-    lock : threading.RLock
-        The lock of the engine's states. Invariants under it: while the queue is not held and no
-        plan runs, nothing waits; and no call has a higher priority than one before it.
+    states : States
+        The engine's states, whose lock it is. Invariants under it: while the queue is not held and
+        no plan runs, nothing waits; and no call has a higher priority than one before it.
     changed : callable
         Tells those who watch that the queue has changed; from any thread, without waiting.
 
@@ -77,13 +76,38 @@ class WaitingList:
         Those that an interruption, or a clearing, has cancelled last.
     """
 
-    def __init__(self, lock: threading.RLock, changed: Callable[[], None]) -> None:
-        self.lock = lock
-        self.tell = changed
+    def __init__(self, states: States, changed: Callable[[], None]) -> None:
+        self.lock = states.lock
+        self._states = states
+        self._changed = changed
         self.calls: list[Call] = []
         self.held: str | None = None
         self.on_interruption = OnInterruption.CANCEL
         self.dropped: tuple[PlanFuture, ...] = ()
+
+    def tell(self) -> None:
+        """Note whether the plan that runs is to give way, and tell of the change."""
+        self._states.preempted = bool(self.calls) and self.calls[0].preempts
+        self._changed()
+
+    @property
+    def restores(self) -> bool:
+        """Whether one that preempts wants what the plan before it has moved to be put back."""
+        return any(call.restores for call in self.calls if call.preempts)
+
+    def next_preempting(self, *, restores: bool) -> Call | None:
+        """Take the call that is to run in place of the plan that runs, held or not.
+
+        Parameters
+        ----------
+        restores : bool
+            Whether devices can be put back; one that wants that is not taken if not.
+        """
+        if not self._states.preempted or (self.calls[0].restores and not restores):
+            return None
+        call = self.calls.pop(0)
+        self.tell()
+        return call
 
     def futures(self) -> tuple[PlanFuture, ...]:
         """Return the futures of those that wait; from any thread."""
@@ -152,7 +176,7 @@ class WaitingList:
                 self.calls.remove(call)
             except ValueError:
                 return False
-        self.tell()
+            self.tell()
         call.cancel("it was taken out of the queue")
         return True
 

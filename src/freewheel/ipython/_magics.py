@@ -300,6 +300,8 @@ def _jobs(engine: EngineView) -> Iterator[str]:
     else:
         took = duration_text(snapshot.elapsed)
         yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {took}"
+    for name in reversed(snapshot.parked):
+        yield f"parked      {name}"
     if snapshot.queue_held is not None:
         yield f"queue held  {snapshot.queue_held} (%release frees it)"
     if snapshot.service_failed is not None:

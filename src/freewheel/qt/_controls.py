@@ -268,6 +268,8 @@ class EngineControls(QWidget):
         snapshot = self._bridge.snapshot()
         if snapshot.plan_name is not None:
             text = f"{snapshot.plan_name}   {clock_text(snapshot.elapsed)}"
+            if snapshot.parked:
+                text += f"   ({', '.join(reversed(snapshot.parked))} parked)"
         elif snapshot.background:
             text = ", ".join(task.name for task in snapshot.background) + " in the background"
         else:

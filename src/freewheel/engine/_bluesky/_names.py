@@ -71,6 +71,7 @@ PRIVATE_NAMES: Final = (
     PrivateName(_ENGINE, "_staged", "devices that are unstaged"),
     PrivateName(_ENGINE, "_groups", "what is waited for"),
     PrivateName(_ENGINE, "_status_objs", "the statuses of a group, for the waiting hook"),
+    PrivateName(_ENGINE, "_run_tracing_spans", "those of the runs of a plan that is parked"),
     PrivateName(_ENGINE, "_exit_status", "tracing's last word on a run"),
     PrivateName(_ENGINE, "_reason", "as _exit_status"),
     PrivateName(
@@ -108,6 +109,12 @@ PRIVATE_NAMES: Final = (
         "_remove_proxy",
         "a subscriber that was collected",
         ("self", "proxy"),
+    ),
+    PrivateName(
+        "bluesky.utils:CallbackRegistry", "_func_cid_map", "subscribers of a plan that is parked"
+    ),
+    PrivateName(
+        "bluesky.run_engine:Dispatcher", "_token_mapping", "which subscribers are a plan's own"
     ),
     PrivateName("bluesky.utils:Plan", "_stack", "where a plan was made, remembered cheaply"),
     PrivateName("bluesky.utils:Plan", "_iter", "the generator behind bluesky's @plan"),

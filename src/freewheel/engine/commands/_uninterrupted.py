@@ -98,7 +98,8 @@ class Uninterrupted:
         response: Any = None
         error: BaseException | None = None
         while True:
-            if self._core.states.pause_deferred and not told:
+            states = self._core.states
+            if (states.pause_deferred or states.preempted) and not told:
                 told = True
                 tell(EngineState.PAUSING)
             try:
