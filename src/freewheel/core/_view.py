@@ -213,6 +213,10 @@ class QueueView(Protocol):
         """Have a call that waits run something else, under the same future."""
         ...
 
+    def every(self, seconds: float, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a plan again and again, at the next safe point; the handle's `cancel` ends it."""
+        ...
+
     def put_back(self, *futures: Any) -> tuple[PlanFutureView, ...]:
         """Submit plans again that have ended; by default those that were cancelled last."""
         ...

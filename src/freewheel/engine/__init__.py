@@ -12,6 +12,7 @@ from ._events import EngineEvents
 from ._futures import PlanFuture
 from ._interlocks import Interlock, Interlocks
 from ._lifetime import close_all_engines
+from ._periodic import Periodic
 from ._queue import PlanQueue
 from ._waiting_list import OnInterruption
 
@@ -24,6 +25,7 @@ __all__ = [
     "Interlock",
     "Interlocks",
     "OnInterruption",
+    "Periodic",
     "PlanFuture",
     "PlanQueue",
     "RunEngine",

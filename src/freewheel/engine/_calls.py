@@ -143,6 +143,7 @@ class Call:
         "future",
         "hands",
         "pauses",
+        "periodic",
         "preempts",
         "priority",
         "restores",
@@ -166,6 +167,7 @@ class Call:
         self.hands = hands_here()
         self.priority = priority
         self.preempts = False  # whether the plan that runs is to be parked for it
+        self.periodic = False  # whether it is started by the time, and not by a person
         self.restores = False  # and what that has moved is to be put back
         # What a snapshot shows of it while it waits: made early, for devices tell their names by
         # code of their own, which is not called with the lock held.

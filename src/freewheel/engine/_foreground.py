@@ -17,6 +17,7 @@ from ._endings import paused
 from ._events import emit_safely
 from ._futures import status_of
 from ._parking import Parking, Then
+from ._periodic import Periodics
 from ._queue import PlanQueue
 from ._waiting_list import WaitingList, cancel_all
 
@@ -78,11 +79,18 @@ class Foreground:
         self._call: Call | None = None
         # Told later, on the loop: here the lock is held, and slots are not the engine's own code.
         tell = partial(teller.tell_latest, events.queue_changed, self._queue_now)
-        self._waiting = WaitingList(core.states, tell)
+        kick = partial(core.call_on_loop, self._have_way_given)
+        self._waiting = WaitingList(core.states, tell, kick)
         self._parking = Parking(core, requests, household.documents.preempt)
         #: Raises if no plan may be started; set once, before the first call.
         self.check: Callable[[], None] = _nothing
         self.thread = core.thread
+        self.periodics = Periodics(
+            core,
+            lambda: self.check(),
+            partial(self.preempt, restores=False),
+            lambda: self._waiting.quiet and self._call is None,
+        )
         self.queue = PlanQueue(self._waiting, self)
         self._closing = False  # only ever set
         # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
@@ -162,9 +170,7 @@ class Foreground:
         call.preempts, call.restores = True, restores
         call.set_priority(inf)
         with self._states.lock:
-            future = self.admit(call, queue=queue or self._call is not None)
-        self._core.call_on_loop(self._have_way_given)
-        return future
+            return self.admit(call, queue=queue or self._call is not None)
 
     def _have_way_given(self) -> None:
         """Have the plan give way at once that runs, and waits where it may be parked."""
@@ -199,6 +205,7 @@ class Foreground:
     def _claim_locked(self, call: Call) -> None:
         """Give the engine to a call. With the lock held, and nothing running."""
         self._call = call
+        self._waiting.quiet = self._waiting.quiet and call.periodic
         call.claim(lambda: self._states.now)
         call.future.follow(self._core.progress.picture)
         self._requests.claim_locked()
@@ -214,6 +221,8 @@ class Foreground:
             self.plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))
             return
         emit_safely(self._events.plan_started, call.future)
+        if not call.periodic:
+            self.periodics.wake()
 
     def _failed_result(self, error: BaseException) -> RunEngineResult:
         failure: Any = error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, final, overload
 
 from freewheel.core import PlanCall
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import threading
 
     from ._futures import PlanFuture, Recipe
+    from ._periodic import Periodic, Periodics
     from ._waiting_list import WaitingList
 
 __all__ = ["PlanQueue", "checked_call"]
@@ -25,6 +26,7 @@ class _Foreground(Protocol):
     """Who runs the calls. From any thread."""
 
     thread: threading.Thread
+    periodics: Periodics
 
     def check(self) -> None:
         """Raise if no plan may be started."""
@@ -227,6 +229,48 @@ class PlanQueue(Sequence["PlanFuture"]):
             name=recipe.name,
             priority=recipe.priority,
         )
+
+    def every(
+        self, seconds: float, function: Callable[..., Any] | PlanCall, /, *args: Any, **kwargs: Any
+    ) -> Periodic:
+        """Run a plan again and again, such as a recalibration; the first time after one period.
+
+        When it is due it runs at the next safe point: in place of the plan that runs, as by
+        ``RE.preempt``, or at once if none runs. It waits while the queue is held, and never runs
+        twice at once: what is missed meanwhile is left out. After a stop, and after a failure, it
+        starts nothing by itself before a person has started a plan. If it fails it is run no more.
+
+        Parameters
+        ----------
+        seconds : float
+            From one start to the next.
+        function : callable or PlanCall
+            The plan function, which makes a new plan each time.
+        *args, **kwargs
+            What it is called with.
+
+        Returns
+        -------
+        Periodic
+            The handle: ``handle.cancel()`` ends it.
+
+        Raises
+        ------
+        TypeError
+            For a plan that was made already, and what is no plan function.
+        ValueError
+            For a time that is not more than 0.
+        """
+        if not isinstance(function, PlanCall):
+            function = PlanCall(function, args, kwargs)
+        elif args or kwargs:
+            raise TypeError(f"{function!r} has its arguments already: give it alone.")
+        return self._foreground.periodics.every(seconds, function)
+
+    @property
+    def periodic(self) -> tuple[Periodic, ...]:
+        """The handles of all plans that run again and again."""
+        return self._foreground.periodics.all
 
     def clear(self) -> tuple[PlanFuture, ...]:
         """Cancel all that wait; a hold stays.

@@ -63,6 +63,8 @@ class WaitingList:
         no plan runs, nothing waits; and no call has a higher priority than one before it.
     changed : callable
         Tells those who watch that the queue has changed; from any thread, without waiting.
+    preempt : callable
+        Has the plan that runs hear that it is to give way; likewise.
 
     Attributes
     ----------
@@ -74,12 +76,18 @@ class WaitingList:
         What becomes of them after a stop or a failure.
     dropped : tuple of PlanFuture
         Those that an interruption, or a clearing, has cancelled last.
+    quiet : bool
+        Whether a plan was stopped, or has failed, and no person has started one since.
     """
 
-    def __init__(self, states: States, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, states: States, changed: Callable[[], None], preempt: Callable[[], None]
+    ) -> None:
         self.lock = states.lock
         self._states = states
         self._changed = changed
+        self._preempt = preempt
+        self.quiet = False
         self.calls: list[Call] = []
         self.held: str | None = None
         self.on_interruption = OnInterruption.CANCEL
@@ -87,8 +95,20 @@ class WaitingList:
 
     def tell(self) -> None:
         """Note whether the plan that runs is to give way, and tell of the change."""
-        self._states.preempted = bool(self.calls) and self.calls[0].preempts
+        before = self._states.preempted
+        self._states.preempted = self._preempting() is not None
+        if self._states.preempted and not before:
+            self._preempt()
         self._changed()
+
+    def _preempting(self) -> int | None:
+        """Return the place of the call that is to run in place of the plan that runs."""
+        for place, call in enumerate(self.calls):
+            if not call.preempts:
+                return None
+            if self.held is None or not call.periodic:
+                return place
+        return None
 
     @property
     def restores(self) -> bool:
@@ -103,9 +123,10 @@ class WaitingList:
         restores : bool
             Whether devices can be put back; one that wants that is not taken if not.
         """
-        if not self._states.preempted or (self.calls[0].restores and not restores):
+        place = self._preempting()
+        if place is None or (self.calls[place].restores and not restores):
             return None
-        call = self.calls.pop(0)
+        call = self.calls.pop(place)
         self.tell()
         return call
 
@@ -161,6 +182,7 @@ class WaitingList:
         list of Call
             Those that are to be cancelled.
         """
+        self.quiet = True
         if self.held is not None:
             return []
         if self.on_interruption is OnInterruption.CANCEL:
