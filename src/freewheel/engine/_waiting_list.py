@@ -161,7 +161,8 @@ class WaitingList:
         """Take all of them, to be cancelled."""
         taken, self.calls = self.calls, []
         if taken:
-            self.dropped = tuple(call.future for call in taken)
+            # Those that are run every so often come again by themselves.
+            self.dropped = tuple(call.future for call in taken if not call.periodic)
             self.tell()
         return taken
 
