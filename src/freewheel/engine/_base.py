@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from functools import partial
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -264,7 +265,7 @@ class EngineBase(BlueskyEngine):
             picture = self._foreground.picture()
             return EngineSnapshot(
                 **picture,
-                queue=tuple(waiting.name for waiting in picture["waiting"]),
+                queue=tuple(map(itemgetter(0), picture["waiting"])),  # there may be thousands
                 background=self.background.running,
                 claims=self.claims.by_name(),
                 actions=household.board.offered(),

@@ -146,6 +146,7 @@ class Call:
         "periodic",
         "preempts",
         "priority",
+        "rank",
         "restores",
         "resumed",
         "shown",
@@ -166,6 +167,7 @@ class Call:
         self.context = contextvars.copy_context()
         self.hands = hands_here()
         self.priority = priority
+        self.rank: float = 0  # among those of its priority that wait; the lowest is next
         self.preempts = False  # whether the plan that runs is to be parked for it
         self.periodic = False  # whether it is started by the time, and not by a person
         self.restores = False  # and what that has moved is to be put back

@@ -65,7 +65,10 @@ class PlanQueue(Sequence["PlanFuture"]):
     def __getitem__(self, index: slice) -> tuple[PlanFuture, ...]: ...
 
     def __getitem__(self, index: Any) -> Any:
-        return self._waiting.futures()[index]
+        if isinstance(index, slice):
+            return self._waiting.futures()[index]
+        with self._waiting.lock:
+            return self._waiting.calls[index].future
 
     def __len__(self) -> int:
         return len(self._waiting.calls)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, final
+
+from ._futures import PlanFuture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._bluesky import PlanStart, States
     from ._calls import Call
-    from ._futures import PlanFuture, Recipe
+    from ._futures import Recipe
 
 __all__ = ["OnInterruption", "WaitingList", "cancel_all", "not_made_anew"]
 
@@ -89,12 +91,15 @@ class WaitingList:
         self._preempt = preempt
         self.quiet = False
         self.calls: list[Call] = []
+        self._by_future: dict[PlanFuture, Call] = {}  # the same, by their futures
+        self._picture: tuple[WaitingPlan, ...] | None = ()  # what was shown last, while it holds
         self.held: str | None = None
         self.on_interruption = OnInterruption.CANCEL
         self.dropped: tuple[PlanFuture, ...] = ()
 
     def tell(self) -> None:
         """Note whether the plan that runs is to give way, and tell of the change."""
+        self._picture = None
         before = self._states.preempted
         self._states.preempted = self._preempting() is not None
         if self._states.preempted and not before:
@@ -126,7 +131,11 @@ class WaitingList:
         place = self._preempting()
         if place is None or (self.calls[place].restores and not restores):
             return None
+        return self._take(place)
+
+    def _take(self, place: int) -> Call:
         call = self.calls.pop(place)
+        del self._by_future[call.future]
         self.tell()
         return call
 
@@ -138,7 +147,9 @@ class WaitingList:
     def picture(self) -> tuple[WaitingPlan, ...]:
         """Return what waits, for a snapshot; from any thread."""
         with self.lock:
-            return tuple(call.shown for call in self.calls)
+            if self._picture is None:
+                self._picture = tuple(call.shown for call in self.calls)
+            return self._picture
 
     # -- coming and going ---------------------------------------------------------------------
 
@@ -146,6 +157,9 @@ class WaitingList:
         """Have a call wait for its turn, behind those of its priority."""
         call.make_withdrawable(lambda: self._withdraw(call))
         place = bisect_right(self.calls, -call.priority, key=lambda other: -other.priority)
+        last = self.calls[place - 1] if place else None
+        call.rank = last.rank + 1 if last is not None and last.priority == call.priority else 0
+        self._by_future[call.future] = call
         self.calls.insert(place, call)
         self.tell()
 
@@ -153,13 +167,12 @@ class WaitingList:
         """Take the call that is to start now, if there is one and nothing holds it."""
         if not self.calls or self.held is not None:
             return None
-        call = self.calls.pop(0)
-        self.tell()
-        return call
+        return self._take(0)
 
     def take_all(self) -> list[Call]:
         """Take all of them, to be cancelled."""
         taken, self.calls = self.calls, []
+        self._by_future.clear()
         if taken:
             # Those that are run every so often come again by themselves.
             self.dropped = tuple(call.future for call in taken if not call.periodic)
@@ -195,11 +208,9 @@ class WaitingList:
 
     def _withdraw(self, call: Call) -> bool:
         with self.lock:
-            try:
-                self.calls.remove(call)
-            except ValueError:
+            if self._by_future.get(call.future) is not call:
                 return False
-            self.tell()
+            self._take(self.place_of(call.future))
         call.cancel("it was taken out of the queue")
         return True
 
@@ -218,7 +229,21 @@ class WaitingList:
         behind = self.calls[position].priority if position < count - 1 else -inf
         call.set_priority(min(max(call.priority, behind), before))
         self.calls.insert(position, call)
+        self._rank(position)
         self.tell()
+
+    def _rank(self, place: int) -> None:
+        """Give the call at a place a rank between those beside it; or all of them new ones."""
+        call = self.calls[place]
+        beside = self.calls[max(0, place - 1) : place], self.calls[place + 1 : place + 2]
+        low, high = ([c.rank for c in calls if c.priority == call.priority] for calls in beside)
+        if low and high:
+            call.rank = (low[0] + high[0]) / 2
+            if not low[0] < call.rank < high[0]:
+                for number, each in enumerate(self.calls):
+                    each.rank = number
+        elif low or high:
+            call.rank = low[0] + 1 if low else high[0] - 1
 
     def edit(self, future: PlanFuture, recipe: Recipe, start: PlanStart) -> Any:
         """Have a call that waits run another plan; return the plan that it would have run."""
@@ -236,10 +261,11 @@ class WaitingList:
         ValueError
             If it does not wait, for it has started, ended, or was never here.
         """
-        for place, call in enumerate(self.calls):
-            if call.future is future:
-                return place
-        raise ValueError(f"{_called(future)} does not wait in this queue{_instead(future)}.")
+        call = self._by_future.get(future) if isinstance(future, PlanFuture) else None
+        if call is None:
+            raise ValueError(f"{_called(future)} does not wait in this queue{_instead(future)}.")
+        key = -call.priority, call.rank
+        return bisect_left(self.calls, key, key=lambda other: (-other.priority, other.rank))
 
     # -- holding ------------------------------------------------------------------------------
 
