@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -27,7 +29,9 @@ from freewheel.core import EngineSnapshot, EngineState
 from freewheel.plan_stubs import (
     background,
     claim,
+    declare_progress,
     mv,
+    pace,
     read_while_waiting,
     uninterrupted,
     wait_for_action,
@@ -1069,3 +1073,88 @@ def test_a_blocking_engine_waits_for_it() -> None:
     finally:
         map_.over.set()
         engine.close()
+
+
+# -- what an engine keeps for a plan -------------------------------------------------------------
+
+
+def test_clocks_scopes_and_whether_it_may_be_rewound_are_each_plans_own(
+    RE: Any, map_: Map, align: Held
+) -> None:
+    ticks: dict[str, list[int]] = {"map": [], "align": []}
+
+    def tick(name: str) -> Any:
+        ticks[name].append((yield from pace(0.001)).turns)
+
+    def whole() -> Any:
+        yield Msg("rewindable", None, False)
+        yield from declare_progress("whole")
+        yield from map_.plan(lambda: tick("map"))
+
+    def inside() -> Any:
+        assert RE.rewindable
+        yield from tick("align")
+        yield from declare_progress("inside")
+        assert [each.name for each in RE.snapshot().progress] == ["inside"]
+
+    first = RE(whole())
+    map_.go_on()
+    second = RE.preempt(align.plan(inside()))
+    align.wait()
+    before = len(ticks["map"])
+    align.go()
+    second.result(T)
+    map_.go_on()
+    assert ticks["align"] == [1]
+    assert ticks["map"][: before + 2] == sorted(ticks["map"][: before + 2])
+    assert ticks["map"][before] > 1
+    assert not RE.rewindable
+    assert [each.name for each in RE.snapshot().progress] == ["whole"]
+    map_.end(first)
+
+
+def test_a_failure_that_was_to_be_thrown_into_the_first_is(RE: Any, map_: Map, align: Held) -> None:
+    first = map_.begin()
+    second = RE.preempt(align.plan())
+    align.wait()
+
+    def raising(name: str, doc: Any) -> None:
+        raise RuntimeError("a subscriber of the other")
+
+    token = RE.subscribe(raising, "stop")
+    align.go()
+    assert "a subscriber of the other" in str(second.exception(T))
+    RE.unsubscribe(token)
+    assert isinstance(first.exception(T), RunEngineInterrupted)
+    first = RE.resume()
+    map_.go_on()
+    assert map_.end(first).exit_status == "success"
+
+
+def test_a_change_between_messages_is_made_while_one_is_parked(
+    RE: Any, map_: Map, align: Held
+) -> None:
+    first = map_.begin()
+    second = RE.preempt(align.plan())
+    align.wait()
+    change = RE.between_messages(lambda: "changed")
+    align.go()
+    assert change.result(T) == "changed"
+    second.result(T)
+    map_.go_on()
+    map_.end(first)
+
+
+def test_the_engine_is_not_kept_from_being_collected(make_engine: Any) -> None:
+    """What was parked is forgotten when it has come back."""
+    engine = make_engine()
+    map_ = Map(engine)
+    sensor = weakref.ref(map_.sensor)
+    first = map_.begin()
+    engine.preempt(quick()).result(T)
+    map_.go_on()
+    map_.end(first)
+    engine(quick()).result(T)
+    del map_, first
+    gc.collect()
+    assert sensor() is None
