@@ -403,8 +403,8 @@ class EngineMachine(RuleBasedStateMachine):
     def release_and_see_what_starts(self) -> None:
         self.engine.queue.hold("look")
         picture, waiting = self.engine.snapshot(), self.engine.queued
-        if picture.state != "idle" or not waiting:
-            return
+        if picture.state != "idle" or not waiting or self.engine.queue.periodic:
+            return  # what is due at this moment goes first
         self.quiet = None
         self.call(self.engine.queue.release)
         assert waiting[0].status is not PlanStatus.QUEUED, "it is not the first that starts"
