@@ -1158,3 +1158,25 @@ def test_the_engine_is_not_kept_from_being_collected(make_engine: Any) -> None:
     del map_, first
     gc.collect()
     assert sensor() is None
+
+
+def test_a_suspender_that_trips_as_the_other_ends_holds_up_the_first(RE: Any, map_: Map) -> None:
+    beam = Signal(name="beam", value=0)
+    RE.install_suspender(SuspendBoolHigh(beam))
+    first = map_.begin()
+    suspended = threading.Event()
+    RE.events.state_changed.connect(
+        lambda new, old: suspended.set() if old == "suspending" else None
+    )
+
+    def other() -> Any:
+        yield Msg("null")
+        beam.put(1)  # its last word, in the engine's own thread
+
+    RE.preempt(other()).outcome.result(T)
+    assert suspended.wait(T)
+    points = map_.points
+    beam.put(0)
+    map_.go_on()
+    assert map_.points > points
+    map_.end(first)

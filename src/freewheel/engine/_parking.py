@@ -110,9 +110,10 @@ class Parking:
             if now not in (EngineState.ABORTING, EngineState.HALTING):
                 states.change_locked(EngineState.ABORTING)
             return Then.ENDS
-        # One that was to be paused, and to go on, or to be suspended, has ended first.
+        # One that was to be paused, and to go on, or to be suspended, has ended first. A suspension
+        # is the other's then, which hears of it as it goes on.
         if end.by_itself and (now in _UNDISTURBED or states.goes_on):
-            if now is not EngineState.RUNNING:
+            if now is EngineState.PAUSING:
                 states.change_locked(EngineState.RUNNING)
             return Then.GOES_ON
         if now in _UNDISTURBED:

@@ -150,10 +150,12 @@ class Requests:
         return bool(self._waiting)
 
     def take_back_locked(self, plan: PlanRun) -> None:
-        """Run a plan again that was parked; what was asked of another one is over."""
-        self._waiting.clear()
+        """Run a plan again that was parked; of what was asked of the other, suspensions hold."""
+        self._waiting = [each for each in self._waiting if each[0] is Request.SUSPEND]
         self._begun = True
         self._plan = plan
+        if self._waiting:
+            self._core.call_on_loop(self._apply)
 
     def begin(self, start: PlanStart) -> None:
         """Begin a plan, after `claim_locked`. On the loop's thread."""
