@@ -299,10 +299,7 @@ class EngineCore:
     def lay_aside(self) -> _Laid:
         """Hand out what is kept for the plan; see `Aside`."""
         engine = self.engine
-        kept = [
-            (each, each.copy())
-            for each in (self.runs, self._metadata, self._temporary, engine._run_tracing_spans)
-        ]
+        kept = [(each, each.copy()) for each in (self.runs, self._metadata, self._temporary)]
         laid = _Laid(
             list(self._start_uids),
             kept,
@@ -321,7 +318,7 @@ class EngineCore:
         self._start_uids[:] = laid.start_uids
         for each, copy in laid.kept:
             each.clear()
-            (each.extend if isinstance(each, list) else each.update)(copy)
+            each.update(copy)
         engine.dispatcher.put_back(laid.subscribers)
         self.plan, self.plan_name, engine._plan, engine._task, engine.rewindable = laid.attributes
 
@@ -333,7 +330,8 @@ class EngineCore:
     def forget_runs(self) -> None:
         """Forget the runs, all of them closed."""
         self.runs.clear()
-        self.engine._destroy_open_run_tracing_spans()
+        if not self.parked:  # else they are those of its runs
+            self.engine._destroy_open_run_tracing_spans()
 
     def plan_has_ended(self) -> None:
         """Tell those who keep something for the plan, before its clean-up."""

@@ -42,6 +42,10 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
             raise first
         return failures
 
+    def cids(self) -> frozenset[int]:
+        """Return the numbers of all that are called."""
+        return frozenset(cid for proxies in list(self.callbacks.values()) for cid in list(proxies))
+
     def set_aside(self, cids: Iterable[int]) -> list[tuple[Any, int, Any]]:
         """Call some subscribers no more; return what `put_back` takes."""
         taken = [
@@ -70,16 +74,27 @@ class FairDispatcher(_Dispatcher):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.cb_registry = _FairRegistry(allowed_sigs=DocumentNames)
+        # By token, the numbers that a subscription has brought. Written in one step, by any thread.
+        self._cids: dict[int, frozenset[int]] = {}
+
+    def subscribe(self, func: Any, name: Any = "all") -> int:
+        """Subscribe, as bluesky's dispatcher does, and note under which numbers."""
+        before = self.cb_registry.cids()
+        token: int = super().subscribe(func, name)
+        # None if the function was subscribed before: then it is called for that one's sake.
+        self._cids[token] = self.cb_registry.cids() - before
+        return token
+
+    def unsubscribe(self, token: int) -> None:
+        """Unsubscribe, as bluesky's dispatcher does."""
+        self._cids.pop(token, None)
+        super().unsubscribe(token)
 
     def set_aside(self, tokens: Iterable[int]) -> Any:
         """Call the subscribers of a plan that is parked no more; return what `put_back` takes."""
-        own = set(tokens)
-        # A function that was subscribed twice has one number, and is called for the other's sake.
-        its: set[int] = set()
-        others: set[int] = set()
-        for token, cids in self._token_mapping.items():
-            (its if token in own else others).update(cids)
-        return self.cb_registry.set_aside(its - others)
+        return self.cb_registry.set_aside(
+            cid for token in tokens for cid in self._cids.get(token, ())
+        )
 
     def put_back(self, taken: Any) -> None:
         """Call them again."""

@@ -71,7 +71,6 @@ PRIVATE_NAMES: Final = (
     PrivateName(_ENGINE, "_staged", "devices that are unstaged"),
     PrivateName(_ENGINE, "_groups", "what is waited for"),
     PrivateName(_ENGINE, "_status_objs", "the statuses of a group, for the waiting hook"),
-    PrivateName(_ENGINE, "_run_tracing_spans", "those of the runs of a plan that is parked"),
     PrivateName(_ENGINE, "_exit_status", "tracing's last word on a run"),
     PrivateName(_ENGINE, "_reason", "as _exit_status"),
     PrivateName(
@@ -112,9 +111,6 @@ PRIVATE_NAMES: Final = (
     ),
     PrivateName(
         "bluesky.utils:CallbackRegistry", "_func_cid_map", "subscribers of a plan that is parked"
-    ),
-    PrivateName(
-        "bluesky.run_engine:Dispatcher", "_token_mapping", "which subscribers are a plan's own"
     ),
     PrivateName("bluesky.utils:Plan", "_stack", "where a plan was made, remembered cheaply"),
     PrivateName("bluesky.utils:Plan", "_iter", "the generator behind bluesky's @plan"),
