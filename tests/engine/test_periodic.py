@@ -12,6 +12,7 @@ from bluesky.utils import Msg, RunEngineInterrupted
 
 from doubles import quick
 from freewheel import EngineClosedError, PlanCall, PlanStatus
+from freewheel.engine._periodic import next_due
 
 T = 10
 SOON = 0.005
@@ -121,6 +122,11 @@ def test_it_never_runs_twice_at_once_and_leaves_out_what_it_missed(RE: Any, focu
     handle.cancel()
     over.set()
     first.result(T)
+
+
+@pytest.mark.parametrize(("now", "due"), [(10, 12), (11.9, 12), (12, 14), (19, 20), (9.5, 12)])
+def test_what_was_missed_is_left_out(now: float, due: float) -> None:
+    assert next_due(10, now, 2) == due
 
 
 def test_it_waits_while_the_queue_is_held(RE: Any, focus: Focus) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._bluesky import EngineCore
     from ._futures import PlanFuture
 
-__all__ = ["Periodic", "Periodics"]
+__all__ = ["Periodic", "Periodics", "next_due"]
 
 _log = logging.getLogger("freewheel")
 
@@ -158,8 +158,7 @@ class Periodic:
         if self.done:
             return
         loop = self._owner.loop
-        missed = math.floor((loop.time() - self._due) / self.seconds) + 1
-        self._due += max(1, missed) * self.seconds
+        self._due = next_due(self._due, loop.time(), self.seconds)
         self._timer = loop.call_at(self._due, self._run)
 
     def _failed(self, error: BaseException) -> None:
@@ -170,6 +169,12 @@ class Periodic:
             self.name,
             exc_info=error,
         )
+
+
+def next_due(due: float, now: float, seconds: float) -> float:
+    """Return when a plan is due again that was due once: what was missed meanwhile is left out."""
+    missed = math.floor((now - due) / seconds)
+    return due + max(1, missed + 1) * seconds
 
 
 @final
