@@ -9,6 +9,7 @@ import pickle
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from bluesky.plans import count
 from bluesky.utils import Msg
@@ -141,3 +142,19 @@ def test_a_function_that_makes_no_plan_is_told_of() -> None:
         PlanCall(returns_a_coroutine).make()
     with pytest.raises(TypeError, match="returned 'text'"):
         PlanCall(lambda: "text").make()
+
+
+def test_its_arguments_fit_a_line() -> None:
+    assert PlanCall(wiggle, (MOTOR,)).arguments == "motor"
+    points = PlanCall(takes_anything, ([*range(1000)], (1.5,) * 9), {"text": "x" * 999})
+    assert points.arguments == (
+        "[0, 1, 2, 3, 4, 5, …], (1.5, 1.5, 1.5, 1.5, 1.5, 1.5, …), text=" + "'" + "x" * 58 + "…"
+    )
+    many = PlanCall(takes_anything, tuple(range(100_000, 100_100))).arguments
+    assert len(many) == 200
+    assert many.startswith("100000, 100001, ")
+    assert "\n" not in PlanCall(takes_anything, (np.zeros((30, 30)),)).arguments
+
+
+def takes_anything(*args: Any, **kwargs: Any) -> Any:
+    yield from ()

@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import logging
+import threading
 from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
-from doubles import quick
-from freewheel import BlockingRunEngine, PlanStatus, ServiceFailedError
+from doubles import in_a_run, quick
+from freewheel import (
+    BlockingRunEngine,
+    EngineClosedError,
+    PlanCall,
+    PlanStatus,
+    ServiceFailedError,
+)
 from freewheel.core import EngineState
 
 T = 10
@@ -227,3 +236,254 @@ def test_a_held_queue_is_not_released_while_a_service_is_missing(RE: Any, gate: 
     RE.adopt(mended)
     RE.queue.release()
     assert waiting.result(T).exit_status == "success"
+
+
+# -- order --------------------------------------------------------------------------------------
+
+
+def labelled(name: str, order: list[str]) -> Any:
+    order.append(name)
+    yield Msg("null")
+    return name
+
+
+def names(RE: Any) -> list[str]:
+    return [future.plan_name for future in RE.queue]
+
+
+def test_the_highest_priority_is_next_and_of_equals_the_first_come(RE: Any) -> None:
+    RE.queue.hold()
+    order: list[str] = []
+    for name, priority in [("a", 0), ("b", 5), ("c", 0), ("d", 5), ("e", -1), ("f", 0.5)]:
+        RE.queue.submit(labelled(name, order), priority=priority, name=name)
+    assert names(RE) == ["b", "d", "f", "a", "c", "e"]
+    last = RE(labelled("g", order))  # which is priority 0
+    assert list(RE.queue).index(last) == 5
+    waiting = tuple(RE.queue)
+    RE.queue.release()
+    for future in waiting:
+        future.result(T)
+    assert order == ["b", "d", "f", "a", "c", "g", "e"]
+
+
+def test_submit_starts_at_once_what_nothing_is_in_the_way_of(RE: Any, documents: Any) -> None:
+    seen: list[str] = []
+    future = RE.queue.submit(
+        PlanCall(in_a_run, ([Msg("null")],)),
+        lambda name, doc: seen.append(name),
+        name="mine",
+        metadata={"sample": "gold"},
+    )
+    future.result(T)
+    assert future.plan_name == "mine"
+    assert documents[0][1]["sample"] == "gold"
+    assert seen == ["start", "stop"]
+
+
+@pytest.mark.parametrize("priority", ["high", None, [1], 1j])
+def test_a_priority_that_is_no_number_is_refused(RE: Any, priority: Any) -> None:
+    with pytest.raises(TypeError, match="priority of a plan is a number"):
+        RE.queue.submit(quick(), priority=priority)
+    with pytest.raises(ValueError, match="nan"):
+        RE.queue.submit(quick(), priority=float("nan"))
+    assert RE.state == "idle"
+
+
+def test_what_is_no_name_and_no_metadata_is_refused(RE: Any) -> None:
+    for wrong in ({"name": 3}, {"name": ""}, {"metadata": [1]}):
+        with pytest.raises(TypeError, match="of a plan is"):
+            RE.queue.submit(quick(), **wrong)
+    with pytest.raises(TypeError, match="is a function, not a plan"):
+        RE.queue.submit(quick)
+
+
+def test_a_plan_is_moved_and_takes_on_the_priority_of_its_place(RE: Any) -> None:
+    RE.queue.hold()
+    a, b, c, d = (
+        RE.queue.submit(quick(), priority=priority, name=name)
+        for name, priority in [("a", 5), ("b", 5), ("c", 0), ("d", 0)]
+    )
+    RE.queue.move(d, 0)
+    assert list(RE.queue) == [d, a, b, c]
+    RE.queue.move(a, -1)
+    assert list(RE.queue) == [d, b, c, a]
+    assert [each.priority for each in RE.snapshot().waiting] == [5, 5, 0, 0]
+    late = RE.queue.submit(quick(), priority=3, name="late")
+    assert list(RE.queue) == [d, b, late, c, a]
+    RE.queue.move(late, 2)
+    assert list(RE.queue)[2] is late
+
+
+def test_a_position_out_of_range_is_an_error_that_says_so(RE: Any) -> None:
+    RE.queue.hold()
+    future = RE(quick())
+    RE(quick())
+    for position in (2, -3):
+        with pytest.raises(IndexError, match=rf"{position} is no position.*2 plan\(s\) wait"):
+            RE.queue.move(future, position)
+    assert RE.queue[0] is future
+
+
+def test_a_call_that_has_just_started_cannot_be_moved_or_edited(RE: Any, gate: Any) -> None:
+    RE.queue.hold()
+    first = RE.queue.submit(PlanCall(gate.plan))
+    second = RE(quick())
+    RE.queue.release()
+    with pytest.raises(ValueError, match="'plan' does not wait in this queue: it is running"):
+        RE.queue.move(first, 0)
+    with pytest.raises(ValueError, match="does not wait in this queue"):
+        RE.queue.edit(first, PlanCall(quick))
+    gate.open()
+    second.result(T)
+    with pytest.raises(ValueError, match="it is completed already"):
+        RE.queue.move(second, 0)
+    with pytest.raises(ValueError, match="5 does not wait"):
+        RE.queue.move(5, 0)
+
+
+def test_two_people_move_the_same_entry(RE: Any) -> None:
+    RE.queue.hold()
+    futures = [RE(quick(), number=n) for n in range(20)]
+    ready = threading.Barrier(2)
+
+    def person(position: int) -> None:
+        ready.wait(T)
+        for _ in range(50):
+            RE.queue.move(futures[7], position)
+
+    people = [threading.Thread(target=person, args=(position,)) for position in (0, 19)]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join(T)
+    assert set(RE.queue) == set(futures)
+    assert len(RE.queue) == 20
+    assert RE.queue.index(futures[7]) in (0, 19)
+    others = [future for future in RE.queue if future is not futures[7]]
+    assert others == [future for future in futures if future is not futures[7]]
+
+
+# -- plans that can be made anew -----------------------------------------------------------------
+
+
+def test_a_plan_call_shows_its_arguments_and_is_edited(RE: Any) -> None:
+    RE.queue.hold()
+    future = RE(PlanCall(quick, (7,)))
+    other = RE(quick(1))
+    assert future.call == PlanCall(quick, (7,))
+    assert other.call is None
+    assert [str(each) for each in RE.snapshot().waiting] == ["quick(7)", "quick"]
+    assert "quick(7), quick" in repr(RE.queue)
+    RE.queue.edit(future, dataclasses.replace(future.call, args=(8,)))
+    assert [str(each) for each in RE.snapshot().waiting] == ["quick(8)", "quick"]
+    RE.queue.edit(future, PlanCall(in_a_run))
+    assert future.plan_name == "in_a_run"
+    RE.queue.edit(future, PlanCall(quick, (9,)))
+    RE.queue.release()
+    assert future.result(T).plan_result == 9
+
+
+def test_the_plan_that_an_edit_replaces_is_closed(RE: Any) -> None:
+    RE.queue.hold()
+    made: list[Any] = []
+
+    def plan(value: int) -> Any:
+        made.append(quick(value))
+        return made[-1]
+
+    future = RE(PlanCall(plan, (1,)))
+    RE.queue.edit(future, PlanCall(plan, (2,)))
+    assert [inspect.getgeneratorstate(each) for each in made] == ["GEN_CLOSED", "GEN_CREATED"]
+    future.cancel()
+    assert inspect.getgeneratorstate(made[1]) == "GEN_CLOSED"
+
+
+def test_what_was_made_already_is_neither_edited_nor_put_back(RE: Any) -> None:
+    RE.queue.hold()
+    future = RE(quick())
+    with pytest.raises(TypeError, match=r"'quick' cannot be edited.*Submit PlanCall\("):
+        RE.queue.edit(future, PlanCall(quick))
+    with pytest.raises(TypeError, match="changed into a PlanCall, not into"):
+        RE.queue.edit(future, quick())
+    with pytest.raises(TypeError, match="returned None"):
+        RE.queue.edit(RE(PlanCall(quick)), PlanCall(lambda: None))
+    RE.queue.clear()
+    with pytest.raises(TypeError, match=r"'quick' cannot be put back.*Submit PlanCall\("):
+        RE.queue.put_back()
+
+
+def test_what_a_stop_has_cancelled_is_put_back(RE: Any, gate: Any) -> None:
+    RE(gate.plan())
+    gate.wait()
+    waiting = [
+        RE.queue.submit(PlanCall(quick, (n,)), priority=n, name=f"n{n}", metadata={"n": n})
+        for n in range(3)
+    ]
+    RE.stop().result(T)
+    assert all(future.cancelled() for future in waiting)
+    RE.queue.hold("look first")
+    back = RE.queue.put_back()
+    assert [future.plan_name for future in back] == ["n2", "n1", "n0"]
+    assert list(RE.queue) == list(back)
+    assert RE.queue.put_back() == ()
+    RE.queue.release()
+    assert [future.result(T).plan_result for future in back] == [2, 1, 0]
+    assert RE.queue.put_back(back[0])[0].result(T).plan_result == 2
+
+
+def test_what_waits_or_runs_is_not_put_back(RE: Any, gate: Any) -> None:
+    running = RE(PlanCall(gate.plan))
+    waiting = RE(PlanCall(quick))
+    for future in (running, waiting):
+        with pytest.raises(ValueError, match=r"is (running|queued): what has ended"):
+            RE.queue.put_back(future)
+    gate.open()
+    waiting.result(T)
+
+
+def test_the_log_says_how_what_was_cancelled_comes_back(
+    RE: Any, gate: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    RE(gate.plan())
+    gate.wait()
+    for n in range(10):
+        RE(PlanCall(quick, (n,)))
+    with caplog.at_level(logging.WARNING, "freewheel"):
+        RE.stop().result(T)
+    (line,) = [r.getMessage() for r in caplog.records if "cancelled because" in r.getMessage()]
+    assert "10 queued plan(s)" in line
+    assert "and 2 more" in line
+    assert "RE.queue.put_back()" in line
+
+
+@pytest.mark.parametrize("end", ["stop", "abort", "halt", "failure", "stop_all"])
+def test_what_waits_in_a_held_queue_stays_when_the_plan_is_ended(
+    RE: Any, gate: Any, end: str
+) -> None:
+    def then_fail() -> Any:
+        yield from gate.plan()
+        raise ValueError("on purpose")
+
+    first = RE(then_fail())
+    gate.wait()
+    waiting = RE(quick(2))
+    RE.queue.hold("lunch")
+    assert RE.queue.on_interruption == "cancel"
+    if end == "failure":
+        gate.open()
+    else:
+        getattr(RE, end)().result(T)
+    first.outcome.exception(T)
+    assert list(RE.queue) == [waiting]
+    assert RE.queue.held == "lunch"
+    RE.queue.release()
+    assert waiting.result(T).plan_result == 2
+
+
+def test_nothing_is_submitted_to_an_engine_that_is_closed(make_engine: Any) -> None:
+    engine = make_engine()
+    engine.close()
+    with pytest.raises(EngineClosedError):
+        engine.queue.submit(quick())
+    with pytest.raises(EngineClosedError):
+        engine.queue.put_back()

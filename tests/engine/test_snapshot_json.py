@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from bluesky.utils import Msg
 
 from doubles import quick
-from freewheel import Action
+from freewheel import Action, PlanCall
 from freewheel.core import EngineSnapshot, EngineState, OfferedAction, Progress, TaskPicture
 from freewheel.plan_stubs import background, claim, wait_for_actions
 
@@ -53,14 +54,19 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
         yield from wait_for_actions(light.event_map, timeout=None)
 
     RE(plan())
-    waiting = RE(quick())
+    RE(quick())
+    RE.queue.submit(PlanCall(quick, (3,)), priority=math.inf)
     assert offered.wait(T)
     snapshot = RE.snapshot()
     found = checked(snapshot)
     assert found["state"] == "running"
     assert found["plan"]["name"] == "plan"
     assert found["plan"]["elapsed"] >= 0
-    assert found["queue"] == ["quick"]
+    assert found["queue"] == ["quick", "quick"]
+    assert found["waiting"] == [
+        {"name": "quick", "arguments": "3", "priority": None},
+        {"name": "quick", "arguments": "", "priority": 0},
+    ]
     assert found["claims"] == {"stage": "plan"}
     (task,) = found["background"]
     assert (task["name"], task["status"], task["claims"]) == ("warmer", "running", [])
@@ -79,8 +85,8 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     assert back.progress == snapshot.progress
     assert back.state is EngineState.RUNNING
     assert back.to_json() == snapshot.to_json()
+    assert back.waiting == snapshot.waiting
     RE.stop().result(T)
-    waiting.cancel()
 
 
 def test_an_idle_engine(RE: Any) -> None:
@@ -112,6 +118,7 @@ def test_old_versions_are_read(path: Path) -> None:
     assert snapshot.state is EngineState.PAUSED
     assert (snapshot.plan_name, snapshot.elapsed) == ("scan", 12.5)
     assert snapshot.queue == ("count", "count")
+    assert snapshot.waiting == ()
     assert (snapshot.queue_held, snapshot.service_failed) == ("lunch", "the watchdog has ended")
     assert snapshot.background == (TaskPicture("live", "running", 3.25, ("camera",)),)
     assert snapshot.claims == {"camera": "live", "stage": "scan"}

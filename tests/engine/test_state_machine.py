@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ophyd import Signal
 
 from doubles import USES, Account, AccountedDevice, User
-from freewheel import Action, ResourceConflictError, RunEngine
+from freewheel import Action, PlanCall, PlanStatus, ResourceConflictError, RunEngine
 from freewheel.background import BackgroundWarning
 from freewheel.plan_stubs import (
     background,
@@ -104,6 +104,30 @@ class Holds:
         yield from wait_for_background(task)
 
 
+class Lock:
+    """A signal for an interlock, which tells in the thread that changes it."""
+
+    name = "lock"
+    connected = True
+
+    def __init__(self) -> None:
+        self.value = False
+        self.told: Any = None
+
+    def get(self) -> bool:
+        return self.value
+
+    def subscribe(self, callback: Any) -> None:
+        self.told = callback
+
+    def clear_sub(self, callback: Any) -> None:
+        self.told = None
+
+    def put(self, value: bool) -> None:
+        self.value = value
+        self.told(value=value)
+
+
 class Turn:
     """One plan that was given to the engine, and everything that was seen of it."""
 
@@ -145,6 +169,7 @@ class Turn:
     def _long(self) -> Any:
         for _ in range(5):
             yield Msg("checkpoint")
+            assert not any(f.status is PlanStatus.PARKED for f in self.futures), "it was parked"
             yield Msg("sleep", None, 0.0005)
 
     def _waiting(self) -> Any:
@@ -220,6 +245,13 @@ class EngineMachine(RuleBasedStateMachine):
         self.hands, self.person = contextlib.ExitStack(), Context()
         self.moves: list[Any] = []
         self.borrowers: list[Any] = []
+        self.started: list[Any] = []
+        self.engine.events.plan_started.connect(self.started.append)
+        self.quiet: int | None = None  # so many had started when it was held, and nothing ran
+        self.lock = Lock()
+        self.engine.interlocks.add("lock", self.lock, devices=self.devices[0], verbs="set")
+        self.periodic: list[Any] = []
+        self.periods: list[Task] = []
         self.beam = Signal(name="beam", value=0)
         self.engine.install_suspender(SuspendBoolHigh(self.beam))
 
@@ -300,6 +332,87 @@ class EngineMachine(RuleBasedStateMachine):
         )
         self.borrowers.append(task)
 
+    # -- order --------------------------------------------------------------------------------
+
+    def follow(self, turn: Turn, future: Any) -> None:
+        turn.futures.append(future)
+        turn.outcome = future.outcome
+        self.turns.append(turn)
+
+    @rule(kind=st.sampled_from(KINDS), priority=st.integers(-2, 2))
+    def submit(self, kind: str, priority: int) -> None:
+        turn = Turn(kind, self.action)
+        submit = self.engine.queue.submit
+        self.follow(turn, self.call(submit, PlanCall(turn.plan), priority=priority))
+
+    @rule(which=st.integers(0, 6), where=st.integers(0, 6))
+    def move(self, which: int, where: int) -> None:
+        waiting = self.engine.queued
+        if waiting:
+            with contextlib.suppress(IndexError, ValueError):  # it has started, or others have
+                self.call(self.engine.queue.move, waiting[which % len(waiting)], where)
+
+    @rule(which=st.integers(0, 6))
+    def edit(self, which: int) -> None:
+        waiting = [future for future in self.engine.queued if future.call is not None]
+        if waiting:
+            future = waiting[which % len(waiting)]
+            with contextlib.suppress(ValueError):  # it has started
+                self.call(self.engine.queue.edit, future, future.call)
+
+    @rule()
+    def put_back(self) -> None:
+        with contextlib.suppress(TypeError):  # those that were made already
+            for future in self.call(self.engine.queue.put_back):
+                turn = future.call.function.__self__
+                assert turn.outcome.cancelled()
+                turn.futures, turn.outcome = [future], future.outcome
+
+    @rule(kind=st.sampled_from(KINDS), restore=st.booleans())
+    def preempt(self, kind: str, restore: bool) -> None:
+        turn = Turn(kind, self.action)
+        self.follow(turn, self.call(self.engine.preempt, turn.plan(), restore=restore))
+
+    @rule(use=USE, device=DEVICES, restore=st.booleans())
+    def preempt_with_a_device(self, use: str, device: int, restore: bool) -> None:
+        user = User("plan", f"turn {len(self.turns)}", preempts=True)
+        turn = Turn(
+            "using",
+            self.action,
+            holds=Holds(self.account, user, use, self.devices[device], ""),
+        )
+        plan = self.account.follow(user, turn.plan())
+        self.follow(turn, self.call(self.engine.preempt, plan, restore=restore))
+
+    @rule(kind=st.sampled_from(["short", "short", "failing"]))
+    def every(self, kind: str) -> None:
+        task = Task(kind)
+        self.periods.append(task)
+        self.periodic.append(self.call(self.engine.queue.every, 0.002, task.plan))
+
+    @rule()
+    def no_more_of_it(self) -> None:
+        if self.periodic:
+            self.call(self.periodic.pop().cancel)
+
+    @rule(tripped=st.booleans())
+    def trip_an_interlock(self, tripped: bool) -> None:
+        self.call(self.lock.put, tripped)
+
+    @rule()
+    def release_and_see_what_starts(self) -> None:
+        self.engine.queue.hold("look")
+        picture, waiting = self.engine.snapshot(), self.engine.queued
+        if picture.state != "idle" or not waiting or self.engine.queue.periodic:
+            return  # what is due at this moment goes first
+        self.quiet = None
+        self.call(self.engine.queue.release)
+        assert waiting[0].status is not PlanStatus.QUEUED, "it is not the first that starts"
+
+    @invariant()
+    def nothing_starts_while_it_is_held(self) -> None:
+        assert self.quiet is None or len(self.started) == self.quiet
+
     @rule(device=DEVICES, seconds=st.sampled_from([0, 0.0005, 0.003]))
     def move_by_hand(self, device: int, seconds: float) -> None:
         user = User("hand", f"move {len(self.moves)}")
@@ -348,6 +461,9 @@ class EngineMachine(RuleBasedStateMachine):
         except TransitionError:
             return
         owners = [turn for turn in self.turns if turn.outcome is future.outcome]
+        if not owners:
+            assert self.periods, "whose plan was it?"
+            return
         assert len(owners) == 1
         if future is not owners[0].futures[-1]:  # else a deferred pause was withdrawn
             owners[0].futures.append(future)
@@ -361,9 +477,12 @@ class EngineMachine(RuleBasedStateMachine):
     def hold(self, why: str) -> None:
         self.call(self.engine.queue.hold, why)
         assert self.engine.queue.held == (why or "held by hand")
+        if self.engine.snapshot().state == "idle" and self.quiet is None:
+            self.quiet = len(self.started)
 
     @rule()
     def release(self) -> None:
+        self.quiet = None
         self.call(self.engine.queue.release)
         assert self.engine.queue.held is None or self.mode == "hold"
 
@@ -433,7 +552,10 @@ class EngineMachine(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         picture = self.call(self.engine.snapshot)
+        priorities = [waiting.priority for waiting in picture.waiting]
+        assert priorities == sorted(priorities, reverse=True)
         if picture.state == "idle":
+            assert picture.parked == ()
             assert picture.queue == () or picture.queue_held is not None
             assert picture.plan_name is None
 
@@ -441,17 +563,20 @@ class EngineMachine(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Bring the engine home with public calls alone."""
+        for handle in self.engine.queue.periodic + tuple(self.periodic):
+            handle.cancel()
+        self.lock.put(False)
         self.person.run(self.hands.close)
         self.beam.put(0)
         for move in self.moves:
             move.exception(T)
         self.engine.queue.on_interruption = "cancel"
         self.engine.queue.release()
-        while pending := self.pending():
+        while pending := self.pending() or self.engine.current is not None:
             try:
                 self.engine.halt().exception(T)
             except TransitionError:
-                for turn in pending:
+                for turn in pending if isinstance(pending, list) else ():
                     assert self.is_over(turn)
         for task in self.engine.background.running:
             task.cancel()
@@ -460,6 +585,8 @@ class EngineMachine(RuleBasedStateMachine):
     def check_tasks(self) -> None:
         assert self.engine.background.running == ()
         assert not self.engine.claims
+        for period in self.periods:
+            assert period.starts == period.clean_ups
         for task in self.tasks:
             assert task.starts == task.clean_ups <= 1
             if task.handle is not None:
@@ -494,6 +621,7 @@ class EngineMachine(RuleBasedStateMachine):
                 assert isinstance(why, RunEngineInterrupted) or why is last.exception(0)
                 assert why is None or isinstance(why, PlanFailureError) or str(why)
             assert turn.starts == turn.clean_ups <= 1
+            assert turn.outcome.done(), "it was parked, and did not come back"
         for control in self.controls:
             control.exception(T)
         assert self.documents.count("start") == self.documents.count("stop")
@@ -501,7 +629,9 @@ class EngineMachine(RuleBasedStateMachine):
     def check_devices(self) -> None:
         for done in (*self.moves, *self.borrowers):
             error = done.exception(T)
-            assert error is None or isinstance(error, ResourceConflictError), repr(error)
+            given_up = "Everything was stopped" in str(error)  # while it waited for an interlock
+            conflict = isinstance(error, ResourceConflictError)
+            assert error is None or given_up or conflict, repr(error)
         self.nobody_is_inside_of_anothers_hold()
         assert not self.engine.claims
         assert [device.staged for device in self.devices] == [0, 0]

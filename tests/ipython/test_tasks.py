@@ -62,6 +62,25 @@ def test_the_queue_is_held_and_released(ipython: Any) -> None:
     ipython.run("f.outcome.result().exit_status", "success")
 
 
+def test_the_queue_is_listed_and_reordered(ipython: Any) -> None:
+    ipython.run("%queue", "No plan waits")
+    ipython.run("from freewheel import PlanCall")
+    ipython.run("%hold lunch", "nothing new starts")
+    ipython.run("f = [RE(PlanCall(bp.count, ([scope.temperature],), {'num': n})) for n in (1, 2)]")
+    ipython.run("%queue", r"queue held  lunch", r"queued 2 +count\(\[temperature\], num=2\)")
+    ipython.run("%queue move 2 1", r"queued 1 +count\(\[temperature\], num=2\)")
+    ipython.run("%queue move 2 9", "8 is no position in the queue")
+    ipython.run("%queue move one 2", "'one' is no number of a plan")
+    ipython.run("%queue remove 3", "There is no plan number 3")
+    ipython.run(
+        "%queue remove 1", "count was taken out", r"queued 1 +count\(\[temperature\], num=1"
+    )
+    ipython.run("%queue sort", "%queue move FROM TO")
+    ipython.run("%queue clear", "Taken out of the queue: count", "No plan waits")
+    ipython.run("%queue back", r"Put back: count\.", r"queued 1 +count")
+    ipython.run("%release", r"Released: count\.")
+
+
 def test_a_refused_move_by_hand_is_one_line_and_a_task_says_what_it_waits_for(
     ipython: Any,
 ) -> None:

@@ -90,3 +90,18 @@ def test_a_service_that_has_failed_is_told_of_until_it_is_adopted_again(
     assert "interlock" not in text(window)
     release(window).click()
     soon(lambda: not line(window).isVisible())
+
+
+def test_an_interlock_that_is_waited_for_is_told_of(
+    window: Any, engine: Any, scope: Any, soon: Any
+) -> None:
+    closed: list[bool] = []
+    engine.interlocks.add("door", lambda: not closed, devices=scope.stage.x)
+    assert not line(window).isVisible()  # it is tripped, and nobody minds
+    moved = engine(bps.mv(scope.stage.x, 0.1))
+    soon(line(window).isVisible)
+    assert text(window).startswith("Interlock door: tripped, ")
+    assert "waited for by 'mv', to set 'stage-x'" in text(window)
+    closed.append(True)
+    soon(moved.done)
+    soon(lambda: not line(window).isVisible())

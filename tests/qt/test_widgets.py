@@ -16,9 +16,9 @@ from bluesky.preprocessors import run_decorator
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QPushButton
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QListWidget, QPushButton
 
-from freewheel.core import Action, Progress
+from freewheel.core import Action, PlanCall, Progress
 from freewheel.forms import InvalidArgumentsError, create_plan_spec, find_plans
 from freewheel.plan_stubs import run_progress, wait_for_actions
 from freewheel.qt import (
@@ -117,6 +117,33 @@ def test_plans_that_wait_can_be_removed(bridge: Any, qtbot: Any, soon: Any) -> N
     soon(lambda: waits.cancelled())
     assert bridge.engine.queued == ()
     assert "sleep" in controls.findChild(QLabel, "elapsed").text()
+
+
+def test_plans_that_wait_show_their_arguments_and_are_held(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    controls = EngineControls(bridge, lambda: PlanCall(bps.sleep, (60,)))
+    qtbot.addWidget(controls)
+    controls.show()
+    hold = controls.findChild(QPushButton, "hold")
+    assert not hold.isVisible()
+    controls.run()
+    waits = controls.run()
+    soon(hold.isVisible)
+    texts = [label.text() for label in controls.findChild(QListWidget).findChildren(QLabel)]
+    assert texts == ["sleep(60)"]
+    bridge.engine.queue.edit(waits, PlanCall(bps.sleep, (50,)))
+    soon(
+        lambda: (
+            [each.text() for each in controls.findChild(QListWidget).findChildren(QLabel)]
+            == ["sleep(50)"]
+        )
+    )
+    qtbot.mouseClick(hold, LEFT)
+    soon(lambda: bridge.engine.queue.held == "the Hold button")
+    soon(lambda: not hold.isVisible())
+    qtbot.mouseClick(controls.findChild(QPushButton, "release"), LEFT)
+    soon(hold.isVisible)
 
 
 # -- forms ----------------------------------------------------------------------------------

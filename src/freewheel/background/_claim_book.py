@@ -113,6 +113,23 @@ class ClaimBook:
             yield from self.on.get(part, ())
         yield from self._below.get(device_id, ())
 
+    def lent_on(self, claim: Claim, who: Holder) -> bool:
+        """Tell whether whoever was lent a device has lent it on to ``who``, or to who did."""
+        user, passed = claim.lent_to, {claim.holder}
+        while user is not None and user not in passed:
+            passed.add(user)
+            user = next(
+                (
+                    other.lent_to
+                    for other in self.overlapping(claim.chain[0], claim.chain)
+                    if other.holder is user
+                ),
+                None,
+            )
+            if user is who:
+                return True
+        return False
+
     def put(self, holder: Holder, parts: Parts) -> list[Claim]:
         """Return the claims of ``holder`` on the parts, made where there are none."""
         return [self._put_one(holder, part, chain, parts[0][0]) for part, chain in parts]

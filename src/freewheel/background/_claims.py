@@ -128,7 +128,7 @@ class ClaimsLedger(Mapping[Any, str]):
         with self._lock:
             for part, chain in parts:
                 for claim in self._book.overlapping(id(part), chain):
-                    if claim.keeps_out(holder):
+                    if claim.keeps_out(holder) and not self._book.lent_on(claim, holder):
                         found[id(claim)] = claim
         return list(found.values())
 
@@ -248,7 +248,7 @@ class ClaimsLedger(Mapping[Any, str]):
         loans = []
         for part, chain in parts:
             for claim in self._book.overlapping(id(part), chain):
-                if claim.user is holder:
+                if claim.user is holder or self._book.lent_on(claim, holder):
                     continue
                 if claim.user is not lender and holder not in claim.user.lends_to:
                     raise ResourceConflictError(device, claim.user, holder, claim.via)

@@ -40,6 +40,23 @@ HANDS: Final = _Hands()
 
 
 @final
+class _Plans:
+    """All plans of the foreground: to whom a plan lends that is parked."""
+
+    __slots__ = ("_people",)
+
+    def __init__(self, *, people: bool) -> None:
+        self._people = people
+
+    def __contains__(self, who: object) -> bool:
+        return isinstance(who, PlanHolder) or (self._people and isinstance(who, HandHold))
+
+
+_PLANS: Final = _Plans(people=False)
+_PLANS_AND_PEOPLE: Final = _Plans(people=True)
+
+
+@final
 class PlanHolder:
     """A foreground plan that holds devices.
 
@@ -51,7 +68,8 @@ class PlanHolder:
     Attributes
     ----------
     lends_to : container of Holder
-        Nobody; people, while the plan is paused. Written on the loop's thread.
+        Nobody; people, while the plan is paused; while it is parked the plans that run in its
+        place, and people while these are paused. Written on the loop's thread.
     """
 
     __slots__ = ("lends_to", "name")
@@ -64,6 +82,10 @@ class PlanHolder:
     def rest(self, at_rest: bool) -> None:
         """Note that the plan is paused, or that it goes on."""
         self.lends_to = HANDS if at_rest else ()
+
+    def park(self, *, lends_to_people: bool = False) -> None:
+        """Note that the plan is parked."""
+        self.lends_to = _PLANS_AND_PEOPLE if lends_to_people else _PLANS
 
 
 @final

@@ -239,11 +239,11 @@ class Supervisor:
                 life.cancel(how, reason, grace)
             await asyncio.wait([life.end for life in lives])
 
-    async def pause_all(self) -> None:
-        """Have every owned task rest; return when they do."""
+    async def pause_all(self, *, spare_exempt: bool = False) -> None:
+        """Have every owned task rest, or all but those exempt from suspenders; until they do."""
         if self.phase is not PlanPhase.PAUSED:
             self._paused_in, self.phase = self.phase, PlanPhase.PAUSED
-        lives = self.alive
+        lives = [life for life in self.alive if life.suspendable or not spare_exempt]
         if lives:
             await asyncio.gather(*(life.hold("owner") for life in lives))
 

@@ -10,6 +10,7 @@ from ._errors import (
     CircularWaitError,
     EngineClosedError,
     ForkedProcessError,
+    InterlockError,
     InvalidState,
     MissingExtraError,
     NotStoppedError,
@@ -25,7 +26,7 @@ from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache, HasClaims
-from ._snapshot import EngineSnapshot, OfferedAction
+from ._snapshot import EngineSnapshot, InterlockPicture, OfferedAction, WaitingPlan
 from ._snapshot_json import TaskPicture
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
@@ -73,6 +74,8 @@ __all__ = [
     "HasCache",
     "HasClaims",
     "HasSafePoint",
+    "InterlockError",
+    "InterlockPicture",
     "InvalidState",
     "LatchCallback",
     "MissingExtraError",
@@ -96,6 +99,7 @@ __all__ = [
     "Tick",
     "UnknownStatusFailure",
     "WaitTimeoutError",
+    "WaitingPlan",
     "amount_text",
     "clock_text",
     "continous",

@@ -13,6 +13,7 @@ __all__ = [
     "CircularWaitError",
     "EngineClosedError",
     "ForkedProcessError",
+    "InterlockError",
     "InvalidState",
     "MissingExtraError",
     "NotStoppedError",
@@ -133,6 +134,42 @@ _REMEDIES: Final[dict[tuple[str | None, str | None], str]] = {
         "RE.claims.hold(...)` may use it."
     ),
 }
+
+
+class InterlockError(RuntimeError):
+    """An interlock keeps something from being done to a device.
+
+    Parameters
+    ----------
+    interlock : str
+        Its name.
+    why : str
+        What its condition is.
+    verb : str
+        What was to be done.
+    device : object
+        The device, or its name.
+    requester : object
+        Who asked: a plan, a task or a person, or the name.
+    """
+
+    def __init__(
+        self, interlock: str, why: str, verb: str, device: object, requester: object
+    ) -> None:
+        # The parts, not the message, are the arguments: so the error survives pickling.
+        super().__init__(interlock, why, verb, device, requester)
+        self.interlock = interlock
+        self.why = why
+        self.verb = verb
+        self.device = device
+        self.requester = requester
+
+    def __str__(self) -> str:
+        """Name all of them."""
+        return (
+            f"{quoted_name(self.requester)} may not {self.verb} {quoted_name(self.device)}: the "
+            f"interlock {self.interlock!r} is tripped ({self.why}). RE.interlocks shows them all."
+        )
 
 
 class NotStoppedError(RuntimeError):

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bluesky.utils import Msg, single_gen
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["PlanCall"]
+
+#: So many items of a collection are shown in a line, and so many characters of a value, of a line.
+_ITEMS: Final = 6
+_VALUE: Final = 60
+_LINE: Final = 200
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +72,13 @@ class PlanCall:
     def name(self) -> str:
         """The plan's name."""
         return _name_of(self.function)
+
+    @property
+    def arguments(self) -> str:
+        """What it is called with, as a person would write it, shortened to fit a line."""
+        shown = [_short(each) for each in self.args]
+        shown += [f"{name}={_short(each)}" for name, each in self.kwargs.items()]
+        return _cut(", ".join(shown), _LINE)
 
     def make(self) -> Iterable[Msg]:
         """Make the plan: call the function.
@@ -150,6 +162,18 @@ def _name_of(function: Any) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     return str(getattr(function, "__name__", None) or type(function).__name__)
+
+
+def _short(value: Any) -> str:
+    """Return what `_shown` does, in one line, and no more than a few items of a long collection."""
+    if type(value) in (list, tuple) and len(value) > _ITEMS:
+        inside = ", ".join(_short(each) for each in value[:_ITEMS])
+        return f"[{inside}, …]" if isinstance(value, list) else f"({inside}, …)"
+    return _cut(" ".join(_shown(value).split()), _VALUE)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ._latch import SRLatch
     from ._progress import Progress
 
-__all__ = ["EngineSnapshot", "OfferedAction"]
+__all__ = ["EngineSnapshot", "InterlockPicture", "OfferedAction", "WaitingPlan"]
 
 
 class OfferedAction(NamedTuple):
@@ -54,6 +55,54 @@ class OfferedAction(NamedTuple):
         return cls(plan, name, action.description, action.togglable, states, latch.is_set())
 
 
+class WaitingPlan(NamedTuple):
+    """A plan that waits in the queue.
+
+    Attributes
+    ----------
+    name : str
+        The plan.
+    arguments : str
+        What it will be called with, in one line; empty for a plan that was made already.
+    priority : float
+        The highest starts next.
+    """
+
+    name: str
+    arguments: str = ""
+    priority: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.arguments})" if self.arguments else self.name
+
+
+class InterlockPicture(NamedTuple):
+    """How an interlock stands.
+
+    Attributes
+    ----------
+    name : str
+        The interlock.
+    tripped : bool
+        Whether it keeps messages from being carried out.
+    why : str
+        What its condition is then; empty if it is not tripped.
+    waiting : tuple of str
+        Who waits for it, and for what: ``"'scan', to set 'motor'"``.
+    """
+
+    name: str
+    tripped: bool = False
+    why: str = ""
+    waiting: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.tripped:
+            return f"{self.name}: not tripped"
+        waits = f"; it is waited for by {'; '.join(self.waiting)}" if self.waiting else ""
+        return f"{self.name}: tripped, {self.why}{waits}"
+
+
 @dataclass(frozen=True)
 class EngineSnapshot:
     """A picture of the engine at one moment.
@@ -80,6 +129,12 @@ class EngineSnapshot:
         Why nothing new starts; ``None`` if the queue is not held.
     service_failed : str or None
         Which service has ended, so that plans are refused, and what mends it; ``None`` if none has.
+    waiting : tuple of WaitingPlan
+        The plans of ``queue``, with their arguments and priorities.
+    interlocks : tuple of InterlockPicture
+        All interlocks, and who waits for them.
+    parked : tuple of str
+        The plans in whose place the one in the foreground runs, the first one first.
     """
 
     state: EngineState
@@ -92,6 +147,9 @@ class EngineSnapshot:
     progress: tuple[Progress, ...]
     queue_held: str | None = None
     service_failed: str | None = None
+    waiting: tuple[WaitingPlan, ...] = ()
+    interlocks: tuple[InterlockPicture, ...] = ()
+    parked: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON: names instead of objects, as `json_schema` says.
@@ -114,6 +172,8 @@ class EngineSnapshot:
         found = fields_from_json(text)
         found["state"] = EngineState(found["state"])
         found["actions"] = tuple(_action(each) for each in found["actions"])
+        found["interlocks"] = tuple(_interlock(each) for each in found["interlocks"])
+        found["waiting"] = tuple(_waiting(each) for each in found["waiting"])
         return cls(**found)
 
     @staticmethod
@@ -126,3 +186,15 @@ def _action(found: Mapping[str, Any]) -> OfferedAction:
     known = {key: found[key] for key in OfferedAction._fields if key in found}
     known["toggle_states"] = tuple(known["toggle_states"])
     return OfferedAction(**known)
+
+
+def _interlock(found: Mapping[str, Any]) -> InterlockPicture:
+    known = {key: found[key] for key in InterlockPicture._fields if key in found}
+    return InterlockPicture(**{**known, "waiting": tuple(found.get("waiting", ()))})
+
+
+def _waiting(found: Mapping[str, Any]) -> WaitingPlan:
+    known = {key: found[key] for key in WaitingPlan._fields if key in found}
+    if known.get("priority", 0) is None:  # of one that goes before all others
+        known["priority"] = math.inf
+    return WaitingPlan(**known)

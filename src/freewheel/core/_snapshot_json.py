@@ -49,6 +49,9 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
         "state": str(snapshot["state"]),
         "plan": plan,
         "queue": list(snapshot["queue"]),
+        "parked": list(snapshot["parked"]),
+        "waiting": [each._asdict() for each in snapshot["waiting"]],
+        "interlocks": [each._asdict() for each in snapshot["interlocks"]],
         "queue_held": snapshot["queue_held"],
         "service_failed": snapshot["service_failed"],
         "background": [
@@ -105,6 +108,9 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
         "plan_name": plan["name"],
         "elapsed": plan["elapsed"],
         "queue": tuple(found["queue"]),
+        "parked": tuple(found.get("parked", ())),
+        "waiting": tuple(found.get("waiting", ())),
+        "interlocks": tuple(found.get("interlocks", ())),
         "queue_held": found["queue_held"],
         "service_failed": found["service_failed"],
         "background": tuple(
@@ -126,6 +132,7 @@ _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
 _SECONDS: Final = {"type": ["number", "null"], "minimum": 0}
 _TEXT_OR_NULL: Final = {"type": ["string", "null"]}
+_NUMBER_OR_NULL: Final = {"type": ["number", "null"]}  # null for what no number stands for
 _PLACE: Final = {"description": "A number, several, or null; in `unit`."}
 
 
@@ -148,6 +155,11 @@ SNAPSHOT_SCHEMA: Final[Mapping[str, Any]] = {
             "state": _TEXT,
             "plan": {"anyOf": [{"type": "null"}, _object({"name": _TEXT, "elapsed": _SECONDS})]},
             "queue": _TEXTS,
+            "parked": _TEXTS,
+            "waiting": _array({"name": _TEXT, "arguments": _TEXT, "priority": _NUMBER_OR_NULL}),
+            "interlocks": _array(
+                {"name": _TEXT, "tripped": {"type": "boolean"}, "why": _TEXT, "waiting": _TEXTS}
+            ),
             "queue_held": _TEXT_OR_NULL,
             "service_failed": _TEXT_OR_NULL,
             "background": _array(

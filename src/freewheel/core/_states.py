@@ -77,9 +77,10 @@ _FOLLOWERS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "pausing": "paused running idle halting stopping aborting panicked",
             "suspending": "running pausing idle halting stopping aborting panicked",
             "paused": "idle running halting stopping aborting panicked",
-            "stopping": "idle aborting halting panicked",
-            "aborting": "idle halting panicked",
-            "halting": "idle panicked",
+            # Paused: the plan that had been parked for the one that has ended.
+            "stopping": "idle paused aborting halting panicked",
+            "aborting": "idle paused halting panicked",
+            "halting": "idle paused panicked",
             "panicked": "",
         }.items()
     }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from psygnal import SignalInstance
 
     from ._latch import SRLatch
+    from ._plan_call import PlanCall
     from ._progress import Progress
     from ._snapshot import EngineSnapshot
     from ._states import PlanStatus
@@ -76,6 +77,11 @@ class PlanFutureView(FutureView[Any], Protocol):
     @property
     def outcome(self) -> FutureView[Any]:
         """The future of the plan's whole life, which pauses do not end."""
+        ...
+
+    @property
+    def call(self) -> PlanCall | None:
+        """What makes the plan, if it was called with that; ``None`` for a generator."""
         ...
 
     @property
@@ -142,6 +148,11 @@ class EventsView(Protocol):
         """A tuple of the futures of the calls that wait; also when the queue is held or freed."""
         ...
 
+    @property
+    def interlocks_changed(self) -> SignalInstance:
+        """A tuple of `InterlockPicture`: how the interlocks stand, and who waits for them."""
+        ...
+
 
 class QueueView(Protocol):
     """The futures of the calls that wait, in the order in which they will start."""
@@ -179,6 +190,35 @@ class QueueView(Protocol):
 
     def clear(self) -> tuple[PlanFutureView, ...]:
         """Cancel all that wait, and return them."""
+        ...
+
+    def submit(
+        self,
+        plan: Any,
+        subs: Any = None,
+        /,
+        *,
+        priority: float = 0,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> PlanFutureView:
+        """Start a plan, or have it wait: the highest priority is next, of equals the first come."""
+        ...
+
+    def move(self, future: Any, position: int) -> None:
+        """Have a call wait elsewhere; `IndexError` or `ValueError` where that cannot be."""
+        ...
+
+    def edit(self, future: Any, call: PlanCall) -> None:
+        """Have a call that waits run something else, under the same future."""
+        ...
+
+    def every(self, seconds: float, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a plan again and again, at the next safe point; the handle's `cancel` ends it."""
+        ...
+
+    def put_back(self, *futures: Any) -> tuple[PlanFutureView, ...]:
+        """Submit plans again that have ended; by default those that were cancelled last."""
         ...
 
 
@@ -294,7 +334,18 @@ class EngineView(Protocol):
 
     @property
     def queue(self) -> QueueView:
-        """The same calls, to be held, released and cleared."""
+        """The same calls, to be ordered, edited, held and cleared."""
+        ...
+
+    def preempt(
+        self,
+        plan: Any,
+        *,
+        restore: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a plan in place of the one that runs, which goes on by itself afterwards."""
         ...
 
     # -- control ------------------------------------------------------------------------------

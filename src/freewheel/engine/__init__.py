@@ -10,8 +10,11 @@ from ._cards import plan_card
 from ._engine import RunEngine
 from ._events import EngineEvents
 from ._futures import PlanFuture
+from ._interlocks import Interlock, Interlocks
 from ._lifetime import close_all_engines
-from ._queue import OnInterruption, PlanQueue
+from ._periodic import Periodic
+from ._queue import PlanQueue
+from ._waiting_list import OnInterruption
 
 __all__ = [
     "BlockingRunEngine",
@@ -19,7 +22,10 @@ __all__ = [
     "EngineFuture",
     "EngineSnapshot",
     "ExhaustedPlanError",
+    "Interlock",
+    "Interlocks",
     "OnInterruption",
+    "Periodic",
     "PlanFuture",
     "PlanQueue",
     "RunEngine",

@@ -177,6 +177,13 @@ class ActionBoard:
         with self._lock:
             return self._offers.get(owner)
 
+    def take_away(self, owner: object) -> Offer | None:
+        """Offer the actions of ``owner`` no more, and return the offer, to be put again."""
+        with self._lock:
+            offer = self._offers.pop(owner, None)
+        self._tell()
+        return offer
+
     def withdraw(self, owner: object) -> Hit | None:
         """End the offer of ``owner``; return what was triggered until now, if anything."""
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from functools import partial
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +29,7 @@ from ._events import EngineEvents, Teller
 from ._explain import explain
 from ._foreground import Foreground
 from ._household import Household
+from ._interlocks import Interlocks
 from ._lifetime import EngineLife, hold_loop
 from ._owned_tasks import OwnedTasks
 from ._progress import PlanProgress
@@ -82,12 +84,16 @@ class EngineBase(BlueskyEngine):
             documents=documents,
             board=ActionBoard(partial(teller.tell, self.events.actions_changed)),
             progress=ProgressBoard(self.events.progress_changed, loop),
+            interlocks=Interlocks(
+                loop, partial(teller.tell_latest, self.events.interlocks_changed)
+            ),
             md=md,
             md_validator=md_validator,
             md_normalizer=md_normalizer,
             scan_id_source=scan_id_source,
             preprocessors=[] if preprocessors is None else preprocessors,
         )
+        self.interlocks = household.interlocks
         super().__init__(
             household,
             dispatcher,
@@ -97,11 +103,8 @@ class EngineBase(BlueskyEngine):
             call_returns_result=call_returns_result,
         )
         bluesky.run_engine.set_bluesky_event_loop(loop)
-        core, requests = inside_of(self)
-        self._foreground = Foreground(core, requests, household, self.events)
-        core.owner = self._foreground
-        core.documents = documents
-        documents.fail_with(self._foreground.fail)
+        self._add_foreground(teller)
+        core = self._core
         self._between = BetweenMessages(core)
         core.between = self._between
         self._foreground.ended = self._between.kick
@@ -116,6 +119,13 @@ class EngineBase(BlueskyEngine):
         hold.release_with(self, documents.deliveries)
         self._stop_everything = StopAll(core, self._foreground, self.by_hand)
         self._services.adopt_marked()
+
+    def _add_foreground(self, teller: Teller) -> None:
+        core, requests = inside_of(self)
+        core.documents = documents = core.household.documents
+        foreground = Foreground(core, requests, core.household, self.events, teller)
+        self._foreground = core.owner = foreground
+        documents.fail_with(foreground.fail)
 
     def _add_background(self, teller: Teller) -> None:
         core, household = self._core, self._core.household
@@ -133,8 +143,9 @@ class EngineBase(BlueskyEngine):
         household.progress.show_tasks(lambda: household.background.running)
         self.claims = claims
         self._services = ServiceKeeper(self.background, self._service_failed)
-        self._foreground.check_services = self._services.check
+        self._foreground.check = self._check_ready
         tasks = core.tasks = OwnedTasks(core)
+        core.parts.append(tasks)
         changed = self.events.claims_changed
 
         conflicts = self.background.conflicts
@@ -236,7 +247,7 @@ class EngineBase(BlueskyEngine):
 
     @property
     def queue(self) -> PlanQueue:
-        """The calls that wait for their turn, to be looked at, held, released and cleared."""
+        """The calls that wait for their turn: to be looked at, ordered, edited and held."""
         return self._foreground.queue
 
     @property
@@ -249,14 +260,18 @@ class EngineBase(BlueskyEngine):
         household = self._core.household
         progress = household.progress.picture()  # has a lock of its own
         service_failed = self._services.obstacle or None  # likewise
+        interlocks = self.interlocks.picture()  # asks what is not the engine's own code
         with self._core.states.lock:
+            picture = self._foreground.picture()
             return EngineSnapshot(
-                **self._foreground.picture(),
+                **picture,
+                queue=tuple(map(itemgetter(0), picture["waiting"])),  # there may be thousands
                 background=self.background.running,
                 claims=self.claims.by_name(),
                 actions=household.board.offered(),
                 progress=progress,
                 service_failed=service_failed,
+                interlocks=interlocks,
             )
 
     def __repr__(self) -> str:
@@ -464,7 +479,7 @@ class EngineBase(BlueskyEngine):
 
     def reset(self) -> None:
         """Halt what runs, wait for that, and forget subscriptions and caches."""
-        if self.state != "idle":
+        while self.state != "idle":  # more than once where a plan is parked
             self._foreground.end(Request.HALT).exception()
         self._core.household.documents.unsubscribe_deliveries()
         self._core.forget_call()

@@ -18,10 +18,11 @@ from ._bluesky import (
     set_during_task,
 )
 from ._endings import panicked
+from ._queue import checked_call
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bluesky.utils import DuringTask
 
@@ -106,6 +107,28 @@ class BlockingRunEngine(EngineBase):
         self._life.check_usable()
         with managed(self, self.context_managers):
             return self._resolve(self._foreground.resume())
+
+    def preempt(
+        self,
+        plan: Any,
+        *,
+        restore: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a plan in place of the one that runs, and wait for its end; see `RunEngine`.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing runs and the queue is held: it would wait for ever.
+        """
+        self._refuse_on_loop("preempt()")
+        self._life.check_ready()
+        call = checked_call(self._foreground.thread, plan, None, 0, name, metadata)
+        with managed(self, self.context_managers):
+            future = self._foreground.preempt(call, restores=bool(restore), queue=False)
+            return self._resolve(future)
 
     def request_pause(self, defer: bool = False) -> None:
         """Pause the plan, or with ``defer`` at its next checkpoint; do not wait for it.

@@ -67,6 +67,8 @@ class ByHand:
         # was set is begun, or refused, before the loop ends. Nothing is taken below it.
         self._lock = threading.Lock()
         self._closed = False
+        # The moves that wait for an interlock; of the loop's thread.
+        self._kept: set[asyncio.Task[Any]] = set()
 
     def set(
         self, device: Any, value: Any, *, between: bool = False, holder: str = "manual move"
@@ -75,7 +77,9 @@ class ByHand:
 
         The device is held until it has come to rest: a plan that needs it meanwhile gets a
         `ResourceConflictError` that names ``holder``. While a plan is paused, it lends what it
-        holds; its resume waits until the move is over.
+        holds; its resume waits until the move is over. While an interlock is tripped the move
+        waits, until a stop of all; one between two messages of a plan, which would wait with it,
+        fails.
 
         Parameters
         ----------
@@ -98,6 +102,8 @@ class ByHand:
         ------
         ResourceConflictError
             If a plan, a task or somebody else holds the device. Nothing was sent to it.
+        InterlockError
+            In the future: if an interlock is tripped that is not waited for.
         TypeError
             If it cannot be set.
         EngineClosedError, ForkedProcessError
@@ -107,7 +113,7 @@ class ByHand:
         name = _checked_name(device)
         _log.info("%s: %s is set to %r.", holder, name, value)
         if between:
-            return self._between.put(_setter(device, value, name))
+            return self._between.put(self._setter(device, value, name, holder))
         hand = HandHold(holder)
         for outer in hands_here():
             outer.lends_to.add(hand)
@@ -154,16 +160,47 @@ class ByHand:
         status: Any = None
         error: BaseException | None = None
         try:
+            await self._until_allowed(hand, device)
             status = device.set(value)
             await completion(status)
         except asyncio.CancelledError:
-            error = _closed_error(device_name(device))
-            await _stop(device)
+            if status is None and not self._closed:
+                error = _given_up_error(device_name(device))
+            else:
+                error = _closed_error(device_name(device))
+                await _stop(device)
         except BaseException as raised:
             error = raised
         self._moving.pop(hand, None)
         self._background.conflicts.release_all(hand)
         future.settle(status, error)
+
+    async def _until_allowed(self, hand: HandHold, device: Any) -> None:
+        """Wait for the interlocks, where everything that is stopped gives that up."""
+        interlocks, task = self._core.household.interlocks, asyncio.current_task()
+        assert task is not None
+        self._kept.add(task)
+        try:
+            await interlocks.until_allowed("set", (device,), hand.name, self)
+        finally:
+            self._kept.discard(task)
+
+    def give_up_waiting(self) -> None:
+        """Begin no move that waits for an interlock: everything is stopped. On the loop."""
+        for task in self._kept:
+            task.cancel()
+
+    def _setter(self, device: Any, value: Any, name: str, holder: str) -> Callable[[], Any]:
+        interlocks = self._core.household.interlocks
+
+        async def set_by_hand() -> Any:
+            await interlocks.until_allowed("set", (device,), holder, self, wait=False)
+            status = device.set(value)
+            await completion(status)
+            return status
+
+        set_by_hand.__name__ = f"set {name}"
+        return set_by_hand
 
     @property
     def moving(self) -> tuple[Any, ...]:
@@ -173,6 +210,13 @@ class ByHand:
 
 def _closed_error(name: str) -> EngineClosedError:
     return EngineClosedError(f"The engine was closed: {name!r} is not moved by hand any more.")
+
+
+def _given_up_error(name: str) -> RuntimeError:
+    return RuntimeError(
+        f"Everything was stopped while the move of {name!r} by hand waited for an interlock: it "
+        "is not moved any more."
+    )
 
 
 async def _stop(device: Any) -> None:
@@ -189,13 +233,3 @@ def _checked_name(device: Any) -> str:
         hint = " Pass the device itself, not its name." if isinstance(device, str) else ""
         raise TypeError(f"RE.by_hand.set sets devices that can be set, not {device!r}.{hint}")
     return device_name(device)
-
-
-def _setter(device: Any, value: Any, name: str) -> Callable[[], Any]:
-    async def set_by_hand() -> Any:
-        status = device.set(value)
-        await completion(status)
-        return status
-
-    set_by_hand.__name__ = f"set {name}"
-    return set_by_hand

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from bluesky.utils import Msg, normalize_subs_input
 
 from freewheel.background import hands_here
-from freewheel.core import PlanCall
+from freewheel.core import PlanCall, WaitingPlan
 
 from ._bluesky import PlanStart, plan_name
 from ._endings import ended
-from ._futures import PlanFuture
+from ._futures import PlanFuture, Recipe
 
 if TYPE_CHECKING:
     import threading
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from freewheel.core import EngineFuture
     from freewheel.core._circles import Party
 
-__all__ = ["Call", "ExhaustedPlanError", "check_plan"]
+__all__ = ["Call", "ExhaustedPlanError", "check_plan", "drop_plan", "start_of"]
 
 
 class ExhaustedPlanError(ValueError, TypeError):
@@ -109,15 +109,53 @@ def _short(thing: object) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
+def start_of(plan: Any, subs: Any, metadata: dict[str, Any], name: str | None = None) -> PlanStart:
+    """Return what a plan is started with, made and checked; raises what `check_plan` does."""
+    made = plan
+    if isinstance(plan, PlanCall):
+        name, made = name or plan.name, plan.make()
+    check_plan(made)
+    funcs = {} if subs is None else normalize_subs_input(subs)
+    messages = _checked_messages(made)
+    return PlanStart(name or plan_name(made), made, funcs, metadata, messages=messages)
+
+
+def _shown(start: PlanStart, recipe: Recipe | None, priority: float) -> WaitingPlan:
+    return WaitingPlan(start.name, "" if recipe is None else recipe.call.arguments, priority)
+
+
+def drop_plan(plan: Any) -> None:
+    """End a plan that was made and will never run."""
+    close = getattr(plan, "close", None)
+    if close is not None:
+        close()
+
+
 class Call:
     """A plan on its way through the engine.
 
     Its futures are settled on the loop's thread; the rest is guarded by the engine's lock.
     """
 
-    __slots__ = ("context", "ends", "future", "hands", "pauses", "resumed", "start")
+    __slots__ = (
+        "context",
+        "ends",
+        "future",
+        "hands",
+        "pauses",
+        "periodic",
+        "preempts",
+        "priority",
+        "rank",
+        "restores",
+        "resumed",
+        "shown",
+        "start",
+    )
 
-    def __init__(self, start: PlanStart, future: PlanFuture) -> None:
+    def __init__(
+        self, start: PlanStart, future: PlanFuture, shown: WaitingPlan, priority: float = 0
+    ) -> None:
         self.start = start
         self.future = future
         self.ends: list[EngineFuture[Any]] = []  # of stop, abort and halt
@@ -128,18 +166,46 @@ class Call:
         # queue, and with what he holds.
         self.context = contextvars.copy_context()
         self.hands = hands_here()
+        self.priority = priority
+        self.rank: float = 0  # among those of its priority that wait; the lowest is next
+        self.preempts = False  # whether the plan that runs is to be parked for it
+        self.periodic = False  # whether it is started by the time, and not by a person
+        self.restores = False  # and what that has moved is to be put back
+        # What a snapshot shows of it while it waits: made early, for devices tell their names by
+        # code of their own, which is not called with the lock held.
+        self.shown = shown
 
     @classmethod
-    def make(cls, plan: Any, subs: Any, metadata: dict[str, Any], thread: threading.Thread) -> Call:
+    def make(
+        cls,
+        plan: Any,
+        subs: Any,
+        metadata: dict[str, Any],
+        thread: threading.Thread,
+        *,
+        name: str | None = None,
+        priority: float = 0,
+    ) -> Call:
         """Check what the caller gave, and make a call of it."""
-        name = None
+        recipe = None
         if isinstance(plan, PlanCall):
-            name, plan = plan.name, plan.make()
-        check_plan(plan)
-        name = name or plan_name(plan)
-        funcs = {} if subs is None else normalize_subs_input(subs)
-        start = PlanStart(name, plan, funcs, metadata, messages=_checked_messages(plan))
-        return cls(start, PlanFuture(name, thread))
+            recipe = Recipe(plan, subs, metadata, name, priority)
+        start = start_of(plan, subs, metadata, name)
+        future = PlanFuture(start.name, thread)
+        future.life.recipe = recipe
+        return cls(start, future, _shown(start, recipe, priority), priority)
+
+    def change(self, recipe: Recipe, start: PlanStart) -> None:
+        """Run another plan, of the same name or of another; while the call waits."""
+        self.start = start
+        self.future.plan_name = start.name
+        self.future.life.recipe = recipe
+        self.shown = _shown(start, recipe, self.priority)
+
+    def set_priority(self, priority: float) -> None:
+        """Have another priority; while the call waits."""
+        self.priority = priority
+        self.shown = self.shown._replace(priority=priority)
 
     @property
     def name(self) -> str:
@@ -166,9 +232,7 @@ class Call:
         """End the futures of a call that was withdrawn, and its plan, which never ran."""
         self.future.mark_cancelled(why)
         self.future.life.settle(why_cancelled=why)
-        close = getattr(self.start.plan, "close", None)
-        if close is not None:
-            close()
+        drop_plan(self.start.plan)
 
     def renew(self) -> PlanFuture:
         """Make the future of a resumed plan: a new one with the same outcome."""

@@ -71,8 +71,8 @@ def engine_card(name: str, picture: EngineSnapshot, note: str) -> str:
         lines.append(
             f"<b>{_escape(picture.plan_name)}</b> · {took}{progress_bars(picture.progress)}"
         )
-    if picture.queue:
-        lines.append(f"waiting: {_escape(', '.join(picture.queue))}")
+    if picture.waiting:
+        lines.append(f"waiting: {_escape(', '.join(map(str, picture.waiting)))}")
     lines += [f"{_escape(task.name)}: {_escape(task.standing)}" for task in picture.background]
     if note:
         lines.append(_escape(note))

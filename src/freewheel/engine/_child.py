@@ -172,6 +172,15 @@ class ChildEngine:
             return ()
         return (*self._household.suspenders(), *self._core.engine.suspenders)
 
+    @property
+    def restores(self) -> bool:
+        """Tell that no plan runs in place of one in the background."""
+        return False
+
+    def park(self, *, restores: bool) -> bool:
+        """Have no other plan run in its place, as `restores`."""
+        return False
+
     def state_changed(self, new: EngineState, old: EngineState) -> None:
         """Hear of the engine's state, which the task does not show."""
 

@@ -85,6 +85,18 @@ class ForegroundClaims:
         self._noted: dict[Any, dict[int, Claim | _Free]] = {}
         background.claims.add_in_use(self.in_use)
         core.statuses.use_changed = changed
+        core.parts.append(self)
+
+    def lay_aside(self) -> dict[Any, dict[int, Claim | _Free]]:
+        """Hand out what was noted for the plan."""
+        noted, self._noted = self._noted, {}
+        self._about = None
+        return noted
+
+    def take_up(self, laid: dict[Any, dict[int, Claim | _Free]]) -> None:
+        """Keep that again."""
+        self._noted = laid
+        self._about = None
 
     def in_use(self, asker: Holder | None) -> list[tuple[Any, Holder]]:
         """Tell what the plan moves at this moment, or is about to; from any thread."""
@@ -94,10 +106,13 @@ class ForegroundClaims:
         about = self._about
         if about is not None and self._core.message is about:
             used += needed_by(about)
-        if not used:
+        parked = self._core.parked
+        if not used and not parked:
             return []
         holder = self._tasks.holder
-        return [(device, holder) for device in used]
+        found = [(device, holder) for device in used]
+        found += [(device, aside.holder) for aside in parked for device in aside.in_use()]
+        return found
 
     def passes(self, msg: Msg) -> bool:
         """Tell whether the message's devices are held already, or free for a moment."""
@@ -130,6 +145,8 @@ class ForegroundClaims:
         """Hold the message's devices, and deal with the tasks that have them."""
         holder, runs = self._tasks.holder, list(self._core.runs.values())
         staging = msg.command in _STAGING
+        if msg.command == "stage":
+            await self._have_room(msg.obj)
         for device in needed_by(msg):
             for run in runs:
                 anew = msg.command == _BEGINS
@@ -139,6 +156,12 @@ class ForegroundClaims:
         for run in runs:
             self._note(run, msg)
         return True
+
+    async def _have_room(self, device: Any) -> None:
+        """Unstage what plans have staged that are parked: few devices can be staged twice."""
+        devices, overlap = self._core.devices, self._ledger.overlap
+        for aside in self._core.parked:
+            await devices.unstage_for_another(aside.of(devices), lambda own: overlap(own, device))
 
     def _note(self, run: Any, msg: Msg) -> None:
         noted = self._noted.setdefault(run, {})

@@ -54,7 +54,9 @@ class DocumentStream:
         self._deliveries: dict[int, Delivery] = {}
         # Those of them that are awaited: replaced under the lock, read by the loop.
         self._awaited: tuple[Delivery, ...] = ()
-        self._of_task = False  # whether the document under way is a task's; of the loop's thread
+        # Whether the document under way is a task's, and whether those of the foreground are of a
+        # plan that has taken another's place; of the loop's thread.
+        self._of_task = self._preempted = False
         # Documents from other threads, with where they go and who is told of a failure: appended
         # by those threads, emitted on the loop's.
         self._foreign: list[tuple[_Emit, _Fail | None, Any, Any]] = []
@@ -83,6 +85,13 @@ class DocumentStream:
             self._dispatcher.process(name, doc)
         finally:
             self._of_task = before
+
+    def preempt(self, preempted: bool) -> None:
+        """Note whether the foreground's plan has taken the place of one that is parked.
+
+        Its runs come in between, as those of tasks do.
+        """
+        self._preempted = preempted
 
     def emit_later(self, emit: _Emit, fail: _Fail | None, name: Any, doc: Any) -> None:
         """Have a document of another thread emitted on the loop, before anything newer."""
@@ -161,7 +170,7 @@ class DocumentStream:
                 f"{func!r}): a run is known by its start."
             )
         if runs == "one" or (runs is None and name == "all" and takes_one_run(func)):
-            return lambda sink: OneRun(sink, lambda: not self._of_task)
+            return lambda sink: OneRun(sink, lambda: not (self._of_task or self._preempted))
         return lambda sink: sink
 
     def unsubscribe(self, token: int) -> Delivery | None:

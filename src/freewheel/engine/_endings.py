@@ -12,17 +12,19 @@ if TYPE_CHECKING:
 __all__ = ["ended", "panicked", "paused"]
 
 
-def paused(plan_name: str, more: str) -> RunEngineInterrupted:
+def paused(plan_name: str, more: str, why: str = "") -> RunEngineInterrupted:
     """Return the error for who waits for a plan that is paused.
 
     Parameters
     ----------
     more : str
         What the user wants to be said besides: ``RE.pause_msg``.
+    why : str
+        What has paused it, if nobody has asked for that.
     """
     text = (
-        f"The plan {plan_name!r} was paused. If it still is, RE.resume() has it go on; RE.stop(), "
-        "RE.abort() and RE.halt() end it."
+        f"The plan {plan_name!r} was paused{f', for {why}' if why else ''}. If it still is, "
+        "RE.resume() has it go on; RE.stop(), RE.abort() and RE.halt() end it."
     )
     return RunEngineInterrupted(f"{text}\n{more}" if more else text)
 

@@ -9,8 +9,11 @@ from ._base import EngineBase
 from ._blocking import BlockingView
 from ._bluesky import Request
 from ._hosts import refuse_host
+from ._queue import checked_call
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from freewheel.core import EngineFuture
 
     from ._futures import PlanFuture
@@ -87,6 +90,50 @@ class RunEngine(EngineBase):
         self._check_call(metadata_kw)
         refuse_host(sys._getframe(1))  # noqa: SLF001 - inspect's way takes ten times as long
         return self._foreground.submit(plan, subs, metadata_kw, queue=True)
+
+    def preempt(
+        self,
+        plan: Any,
+        *,
+        restore: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> PlanFuture:
+        """Run a plan in place of the one that runs, which goes on by itself afterwards.
+
+        At its next checkpoint, or while it waits for an action, the plan that runs is parked: it
+        keeps its runs, its tasks pause with it (but for those with ``suspendable=False``), and it
+        lends its devices. Its future does not end, and its status is ``PARKED``. If the other one
+        fails, or is stopped, aborted or halted, the first is left paused. With nothing running
+        this is ``RE.queue.submit`` at the highest priority, and a held queue keeps it waiting.
+
+        Parameters
+        ----------
+        plan : PlanCall, generator or iterable of Msg
+            The plan.
+        restore : bool, default: False
+            Whether what the parked plan has moved is put back before it goes on, one after the
+            other, in the order of its last moves.
+        name : str, optional
+            What the plan is called; by default as its function.
+        metadata : mapping, optional
+            For its runs.
+
+        Returns
+        -------
+        PlanFuture
+            Of the plan; `cancel` takes it back while it waits.
+
+        Raises
+        ------
+        TypeError
+            For something that is no plan.
+        EngineClosedError, ForkedProcessError, ServiceFailedError
+            If this engine runs no plan now.
+        """
+        self._life.check_ready()
+        call = checked_call(self._foreground.thread, plan, None, 0, name, metadata)
+        return self._foreground.preempt(call, restores=bool(restore))
 
     def request_pause(self, defer: bool = False) -> EngineFuture[None]:
         """Pause the plan, or with ``defer`` at its next checkpoint.

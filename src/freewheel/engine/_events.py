@@ -47,6 +47,8 @@ class EngineEvents:
         The progress of all scopes.
     queue_changed : Signal(tuple of PlanFuture)
         The calls that wait; told when they change, and when the queue is held or released.
+    interlocks_changed : Signal(tuple of InterlockPicture)
+        How the interlocks stand; told when one trips or lets go, and when somebody waits.
     """
 
     state_changed = Signal(str, str)
@@ -57,6 +59,7 @@ class EngineEvents:
     background_changed = Signal(object)
     progress_changed = Signal(tuple)
     queue_changed = Signal(tuple)
+    interlocks_changed = Signal(tuple)
 
 
 def emit_safely(signal: SignalInstance, *args: Any) -> None:

@@ -47,16 +47,20 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
         What keeps plans from being started, with the command that mends it; or empty.
     """
     lines = [*_plan(core, picture)]
+    if picture.parked:
+        names = ", ".join(map(repr, reversed(picture.parked)))
+        lines.append(f"Parked, to go on by itself when it has ended: {names}.")
     if obstacle:
         lines.append(obstacle)
-    elif picture.queue:
-        lines.append(f"Behind it wait: {', '.join(picture.queue)}.")
+    elif picture.waiting:
+        lines.append(f"Behind it wait: {', '.join(map(str, picture.waiting))}.")
     for task in picture.background:
         lines.append(
             f"The background task {task.name!r} is {task.standing}: task.cancel() ends it."
         )
         if about := core.household.background.explain(task):
             lines.append(f"  {about}")
+    lines += [f"The interlock {each}." for each in picture.interlocks if each.tripped]
     lines += [f"{holder!r} holds {device!r}." for device, holder in picture.claims.items()]
     lines += _threads(core)
     return "\n".join(lines)

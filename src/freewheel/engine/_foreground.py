@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from bluesky.run_engine import RunEngineResult
@@ -15,7 +16,10 @@ from ._calls import Call, check_plan
 from ._endings import paused
 from ._events import emit_safely
 from ._futures import status_of
-from ._queue import PlanQueue, Waiting, cancel_all
+from ._parking import Parking, Then
+from ._periodic import Periodics
+from ._queue import PlanQueue
+from ._waiting_list import WaitingList, cancel_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from freewheel.core._circles import Party
 
     from ._bluesky import EngineCore, Requests
-    from ._events import EngineEvents
+    from ._events import EngineEvents, Teller
     from ._futures import PlanFuture
     from ._household import Household
 
@@ -48,6 +52,8 @@ class Foreground:
         What it shares with its background.
     events : EngineEvents
         What it tells of itself.
+    teller : Teller
+        What tells it from any thread.
 
     Attributes
     ----------
@@ -61,6 +67,7 @@ class Foreground:
         requests: Requests,
         household: Household,
         events: EngineEvents,
+        teller: Teller,
     ) -> None:
         self._core = core
         self._requests = requests
@@ -71,10 +78,20 @@ class Foreground:
         # and the state is "idle" exactly while it is None.
         self._call: Call | None = None
         # Told later, on the loop: here the lock is held, and slots are not the engine's own code.
-        self._waiting = Waiting(core.states.lock, partial(core.call_on_loop, self._tell_of_queue))
+        tell = partial(teller.tell_latest, events.queue_changed, self._queue_now)
+        kick = partial(core.call_on_loop, self._have_way_given)
+        self._waiting = WaitingList(core.states, tell, kick)
+        self._parking = Parking(core, requests, household.documents.preempt)
         #: Raises if no plan may be started; set once, before the first call.
-        self.check_services: Callable[[], None] | None = None
-        self.queue = PlanQueue(self._waiting, self._start_next_locked, self._check_services)
+        self.check: Callable[[], None] = _nothing
+        self.thread = core.thread
+        self.periodics = Periodics(
+            core,
+            lambda: self.check(),
+            partial(self.preempt, restores=False),
+            lambda: self._waiting.quiet and self._call is None,
+        )
+        self.queue = PlanQueue(self._waiting, self)
         self._closing = False  # only ever set
         # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
         # the loop's thread, read by any.
@@ -107,7 +124,17 @@ class Foreground:
     # -- calls --------------------------------------------------------------------------------
 
     def submit(self, plan: Any, subs: Any, metadata: dict[str, Any], *, queue: bool) -> PlanFuture:
-        """Start a plan, or queue it while another one runs.
+        """Start a plan, or queue it while another one runs; see `admit`.
+
+        Raises
+        ------
+        TypeError
+            For something that is no plan.
+        """
+        return self.admit(Call.make(plan, subs, metadata, self.thread), queue=queue)
+
+    def admit(self, call: Call, *, queue: bool = True) -> PlanFuture:
+        """Start a call, or queue it while another one runs.
 
         Parameters
         ----------
@@ -116,18 +143,15 @@ class Foreground:
 
         Raises
         ------
-        TypeError
-            For something that is no plan.
         RuntimeError
             If it would have to wait, and may not.
         """
-        call = Call.make(plan, subs, metadata, self._core.thread)
         with self._states.lock:
             free = self._call is None and self._states.now is EngineState.IDLE
             if free and self._waiting.held is None:
                 self._claim_locked(call)
             elif queue:
-                call.wait_for_turn(self._turn_of_waiting, self._ahead_of_waiting)
+                call.wait_for_turn(partial(self._turn_of, call), self._ahead_of_waiting)
                 self._waiting.put(call)
             elif free:
                 raise RuntimeError(f"No plan is run. {self._waiting.why_held()}")
@@ -135,27 +159,43 @@ class Foreground:
                 raise RuntimeError(f"The RunEngine is in a {self._states.now} state")
         return call.future
 
-    def _tell_of_queue(self) -> None:
-        emit_safely(self._events.queue_changed, self._waiting.futures())
+    def preempt(self, call: Call, *, restores: bool, queue: bool = True) -> PlanFuture:
+        """Run a plan in place of the one that runs, from its next checkpoint on.
 
-    def _turn_of_waiting(self) -> str:
+        Raises
+        ------
+        RuntimeError
+            If nothing runs, the queue is held, and it may not be queued.
+        """
+        call.preempts, call.restores = True, restores
+        call.set_priority(inf)
+        with self._states.lock:
+            return self.admit(call, queue=queue or self._call is not None)
+
+    def _have_way_given(self) -> None:
+        """Have the plan give way at once that runs, and waits where it may be parked."""
+        if self._states.preempted and self._core.plan is not None:
+            self._core.plan.give_way()
+
+    def _queue_now(self) -> tuple[PlanFuture, ...]:
+        return self._waiting.futures()
+
+    def _turn_of(self, waiting: Call) -> str:
         """Say what a call that waits is waiting for."""
         with self._states.lock:
             held, call = self._waiting.held, self._call
+            if call is not None and waiting.preempts:
+                return f"for the next checkpoint of {call.name!r}, which is {self._states.now}"
             if held is not None:
                 return f"the queue is held ({held}): RE.queue.release() frees it"
             return "" if call is None else f"behind {call.name!r}, which is {self._states.now}"
-
-    def _check_services(self) -> None:
-        if self.check_services is not None:
-            self.check_services()
 
     def _ahead_of_waiting(self) -> Party | None:
         """Return the plan that those that wait are behind, if one runs."""
         current = self.current
         return None if current is None else current.party
 
-    def _start_next_locked(self) -> None:
+    def start_next_locked(self) -> None:
         """Start the next call, if the engine is free. With the lock held."""
         if self._call is None and self._states.now is EngineState.IDLE and not self._closing:
             following = self._waiting.next()
@@ -165,6 +205,7 @@ class Foreground:
     def _claim_locked(self, call: Call) -> None:
         """Give the engine to a call. With the lock held, and nothing running."""
         self._call = call
+        self._waiting.quiet = self._waiting.quiet and call.periodic
         call.claim(lambda: self._states.now)
         call.future.follow(self._core.progress.picture)
         self._requests.claim_locked()
@@ -180,6 +221,8 @@ class Foreground:
             self.plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))
             return
         emit_safely(self._events.plan_started, call.future)
+        if not call.periodic:
+            self.periodics.wake()
 
     def _failed_result(self, error: BaseException) -> RunEngineResult:
         failure: Any = error
@@ -216,7 +259,9 @@ class Foreground:
             self._requests.request(kind, argument)
             if self._call is not None:
                 self._call.ends.append(future)
-            waiting = self._waiting.interrupted(f"a {kind} was requested")
+            # Those that wait do so for a plan that is parked, too: it is paused then.
+            parked = len(self._parking)
+            waiting = [] if parked else self._waiting.interrupted(f"a {kind} was requested")
         cancel_all(waiting, f"a {kind} was requested")
         return future
 
@@ -237,8 +282,7 @@ class Foreground:
             future = None
             if self._call is not None:
                 future = self._future("the engine's end")
-                self._call.ends.append(future)
-                self._requests.request(Request.ABORT, why)
+                self._end_with_parked(future, why)
         cancel_all(waiting, why)
         return future
 
@@ -261,11 +305,17 @@ class Foreground:
             future = None
             if self._call is not None and self._states.now is not EngineState.PANICKED:
                 future = self._future("the end of everything")
-                self._call.ends.append(future)
-                self._requests.request(Request.ABORT, reason)
+                self._end_with_parked(future, reason)
             waiting = self._waiting.interrupted(why, always_hold=True)
         cancel_all(waiting, why)
         return future
+
+    def _end_with_parked(self, future: EngineFuture[Any], reason: str) -> None:
+        """Abort the plan that runs, and those that are parked for it; with the lock held."""
+        assert self._call is not None
+        self._parking.outermost(self._call).ends.append(future)
+        self._parking.ending = reason if self._parking else None
+        self._requests.request(Request.ABORT, reason)
 
     @property
     def obstacle(self) -> str:
@@ -277,6 +327,8 @@ class Foreground:
         """Halt the plan, if there is one."""
         with self._states.lock:
             if self._call is not None:
+                if self._parking:
+                    self._parking.ending = self._parking.ending or "it was halted"
                 self._requests.request(Request.HALT)
 
     def fail(self, error: BaseException) -> None:
@@ -308,8 +360,42 @@ class Foreground:
         """Tell of the engine's state."""
         emit_safely(self._events.state_changed, str(new), str(old))
 
+    @property
+    def restores(self) -> bool:
+        """Whether a plan that is to run in this one's place wants its devices put back."""
+        with self._states.lock:
+            return self._waiting.restores
+
+    def park(self, *, restores: bool) -> bool:
+        """Have another plan run in place of the one that has come to rest, if one waits.
+
+        Returns
+        -------
+        bool
+            False if none waits any more, or something was asked of this one that comes first.
+        """
+        with self._states.lock:
+            call, states = self._call, self._states
+            if (
+                call is None
+                or states.now is not EngineState.RUNNING
+                or states.pause_deferred
+                or self._requests.any_waiting
+            ):
+                return False
+            following = self._waiting.next_preempting(restores=restores)
+            if following is None:
+                return False
+            self._parking.park(call)
+            following.future.life.party.keeper = call.future.life.party
+            self._claim_locked(following)
+        return True
+
     def plan_paused(self) -> None:
         """Tell that the plan has come to rest."""
+        self._tell_paused("")
+
+    def _tell_paused(self, why: str) -> None:
         with self._states.lock:
             call = self._call
             assert call is not None
@@ -318,7 +404,7 @@ class Foreground:
             if self._states.now is EngineState.PAUSED:  # and not resumed, or ended, meanwhile
                 futures.append(call.future)
         for future in futures:
-            future.settle(error=paused(call.name, self._core.engine.pause_msg))
+            future.settle(error=paused(call.name, self._core.engine.pause_msg, why))
         for pause in pauses:
             pause.settle(None)
 
@@ -330,11 +416,14 @@ class Foreground:
             assert call is not None
             halted = states.now is EngineState.HALTING
             cancelled: Sequence[Call] = ()
-            if end.by_itself is False and not call.ends:
+            back = self._parking.come_back(end)
+            if back is not None:
+                self._call = back.call
+            elif end.by_itself is False and not call.ends:
                 cancelled = self._waiting.interrupted(f"plan {call.name!r} {_how(end)}")
-            if states.now is not EngineState.PANICKED:
+            if back is None and states.now is not EngineState.PANICKED:
                 states.change_locked(EngineState.IDLE)
-                self._start_next_locked()
+                self.start_next_locked()
         if cancelled:
             cancel_all(cancelled, f"plan {call.name!r} {_how(end)}")
         states.announce()
@@ -346,6 +435,10 @@ class Foreground:
         self._last = (call.name, status, failure, call.future.elapsed)
         call.settle(end.result, end.error, value, halted=halted)
         emit_safely(self._events.plan_ended, call.future)
+        if back is not None:
+            self._parking.bring_back(back)
+            if back.then is Then.IS_PAUSED:
+                self._tell_paused(f"{call.name!r}, which had taken its place, {_how(end)}")
 
     def picture(self) -> Mapping[str, Any]:
         """Return what the snapshot has of the foreground. With the lock held, or any time."""
@@ -355,9 +448,14 @@ class Foreground:
                 "state": self._states.now,
                 "plan_name": None if call is None else call.name,
                 "elapsed": None if call is None else call.future.elapsed,
-                "queue": tuple(waiting.name for waiting in self._waiting.calls),
+                "waiting": self._waiting.picture(),
                 "queue_held": self._waiting.held,
+                "parked": self._parking.names,
             }
+
+
+def _nothing() -> None:
+    """Refuse nothing."""
 
 
 def _how(end: PlanEnd) -> str:

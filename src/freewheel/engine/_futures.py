@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
 
 from freewheel.core import EngineFuture, PlanStatus, duration_text, status_text
 from freewheel.core._circles import Party
@@ -16,11 +16,35 @@ if TYPE_CHECKING:
 
     from bluesky.run_engine import RunEngineResult
 
-    from freewheel.core import Progress
+    from freewheel.core import PlanCall, Progress
 
-__all__ = ["PlanFuture", "status_of"]
+__all__ = ["PlanFuture", "Recipe", "status_of"]
 
 T = TypeVar("T")
+
+
+class Recipe(NamedTuple):
+    """What a plan was called with that can be made anew.
+
+    Attributes
+    ----------
+    call : PlanCall
+        What makes the plan.
+    subs : object
+        The subscribers of its documents alone, as they were given.
+    metadata : dict
+        For its runs.
+    name : str or None
+        What it is called, if that is not the name of its function.
+    priority : float
+        The one that it was submitted with.
+    """
+
+    call: PlanCall
+    subs: Any
+    metadata: dict[str, Any]
+    name: str | None
+    priority: float
 
 
 class _Withdrawable(EngineFuture[T]):
@@ -80,6 +104,7 @@ class _Life:
         "_withdraw",
         "ended_at",
         "party",
+        "recipe",
     )
 
     def __init__(self, name: str, thread: threading.Thread) -> None:
@@ -97,6 +122,8 @@ class _Life:
         self._why_cancelled = ""
         # Written on the engine's thread; read without the lock, for display.
         self.ended_at: float | None = None
+        # Written under the engine's lock, until the plan begins; read without it.
+        self.recipe: Recipe | None = None
 
     @property
     def outcome(self) -> _Withdrawable[RunEngineResult]:
@@ -215,11 +242,18 @@ class PlanFuture(_Withdrawable[Any]):
         self._state_of: Callable[[], str] | None = None
         self._progress_of: Callable[[], Sequence[Progress]] | None = None
         self._turn_of: Callable[[], str] | None = None
+        self._parked = False
 
     @property
     def outcome(self) -> EngineFuture[RunEngineResult]:
         """The future of the end of the plan's whole life."""
         return self.life.outcome
+
+    @property
+    def call(self) -> PlanCall | None:
+        """What makes the plan, if it was called with a `PlanCall`; ``None`` for a generator."""
+        recipe = self.life.recipe
+        return None if recipe is None else recipe.call
 
     def follow(self, progress_of: Callable[[], Sequence[Progress]]) -> None:
         """Show the plan's progress, as `progress_of` tells it, while it is under way."""
@@ -228,6 +262,10 @@ class PlanFuture(_Withdrawable[Any]):
     def wait_for_turn(self, turn_of: Callable[[], str]) -> None:
         """Say what the call waits for, as `turn_of` tells it, until it starts."""
         self._turn_of = turn_of
+
+    def park(self, parked: bool) -> None:
+        """Note whether another plan runs in this one's place."""
+        self._parked = parked
 
     def start(self, state_of: Callable[[], str], since: float | None = None) -> None:
         """Mark the plan as under way, ``since`` now or the time of `time.monotonic` given."""
@@ -269,6 +307,8 @@ class PlanFuture(_Withdrawable[Any]):
         state_of = self._state_of  # one look: the engine's thread lets go of it
         if self.done():
             return PlanStatus.RESUMED if state_of is None else PlanStatus.PAUSED
+        if self._parked:
+            return PlanStatus.PARKED
         return PlanStatus.RUNNING if state_of is None else PlanStatus.under_way(state_of())
 
     @property
@@ -279,7 +319,8 @@ class PlanFuture(_Withdrawable[Any]):
     @property
     def progress(self) -> tuple[Progress, ...]:
         """How far the plan, and the moves that it waits for, have come; empty when it has ended."""
-        return () if self._progress_of is None else tuple(self._progress_of())
+        progress_of = None if self._parked else self._progress_of  # that of another plan then
+        return () if progress_of is None else tuple(progress_of())
 
     @property
     def _standing(self) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ._action_board import ActionBoard
     from ._documents import DocumentStream
+    from ._interlocks import Interlocks
     from ._progress_board import ProgressBoard
 
 __all__ = ["Household"]
@@ -56,6 +57,10 @@ class Household:
         Replaced as a whole: a child is of use for as long as they are those that it began with.
     touched : Touched
         The devices that plans and people have touched.
+    interlocks : Interlocks
+        What keeps messages waiting.
+    stops_of_all : int
+        How often everything was stopped. Counted by any thread; read on the loop.
     suspenders : callable
         Returns the suspenders of the engine, for which every plan waits before it begins.
     background : Background
@@ -77,6 +82,7 @@ class Household:
     documents: DocumentStream
     board: ActionBoard
     progress: ProgressBoard
+    interlocks: Interlocks
     md: Any = None
     md_validator: Callable[[Any], Any] | None = None
     md_normalizer: Callable[[Any], Any] | None = None
@@ -88,5 +94,6 @@ class Household:
         default_factory=lambda: MappingProxyType({})
     )
     touched: Touched = field(default_factory=Touched)
+    stops_of_all: int = 0
     suspenders: Callable[[], tuple[Any, ...]] = field(init=False)
     background: Background = field(init=False)

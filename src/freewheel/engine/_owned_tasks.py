@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from bluesky.utils import Msg
@@ -67,9 +68,8 @@ class OwnedTasks:
         """Who keeps the tasks of the plan."""
         if self._supervisor is None:
             plan = self.task or self._core.owner.future
-            self._supervisor = Supervisor(
-                self.background, self.holder, plan, note_run=self._core.note_run
-            )
+            note_run = partial(self._core.note_run, self._core.under_way)
+            self._supervisor = Supervisor(self.background, self.holder, plan, note_run=note_run)
             self._core.put_below_plan(_wait_for_owned(self._core))
         return self._supervisor
 
@@ -90,10 +90,10 @@ class OwnedTasks:
             self._supervisor.plan_ended()
             await self._supervisor.cancel_all(how, reason)
 
-    async def pause_all(self) -> None:
-        """Bring them all to rest."""
+    async def pause_all(self, *, spare_exempt: bool = False) -> None:
+        """Bring them all to rest, or all but those that suspenders spare."""
         if self._supervisor is not None:
-            await self._supervisor.pause_all()
+            await self._supervisor.pause_all(spare_exempt=spare_exempt)
 
     def resume_all(self) -> None:
         """Have them go on."""
@@ -135,9 +135,12 @@ class OwnedTasks:
     # -- claims -------------------------------------------------------------------------------
 
     def rest(self, at_rest: bool) -> None:
-        """Lend what the plan holds to people, while it is paused."""
+        """Lend what the plan holds to people, while it is paused; what parked plans hold, too."""
         if self._holder is not None:
             self._holder.rest(at_rest)
+        for aside in self._core.parked:
+            holder: Any = aside.holder
+            holder.park(lends_to_people=at_rest)
 
     async def until_back(self) -> None:
         """Wait until people have given that back, and let go of what the plan has moved."""
@@ -145,6 +148,21 @@ class OwnedTasks:
             what = f"The plan {self._core.plan_name!r}"
             moved = self._core.statuses.moved()
             await self.background.conflicts.until_back(self.holder, what, moved)
+            for aside in self._core.parked:
+                await self.background.conflicts.until_back(aside.holder, what)
+
+    def lay_aside(self) -> tuple[PlanHolder, Supervisor | None]:
+        """Hand out what is kept for a foreground plan, which lends what it holds to others."""
+        holder = self._holder or PlanHolder(self._core.plan_name)
+        holder.park()
+        laid = holder, self._supervisor
+        self._holder = self._supervisor = None
+        return laid
+
+    def take_up(self, laid: tuple[PlanHolder, Supervisor | None]) -> None:
+        """Keep that again."""
+        self._holder, self._supervisor = laid
+        laid[0].rest(False)
 
     def lend_from(self, hands: Iterable[HandHold]) -> None:
         """Have people lend to the plan, which they have submitted, what they hold."""

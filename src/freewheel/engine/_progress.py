@@ -64,6 +64,7 @@ class PlanProgress:
         # What the plan waits for and nobody follows yet. Written on the loop, read by all.
         self._unfollowed: Any = None
         core.end_callbacks.append(self.end_of_plan)
+        core.parts.append(self)
         core.waiting_observers.append(self._waiting_for)
 
     # -- commands -----------------------------------------------------------------------------
@@ -181,6 +182,20 @@ class PlanProgress:
             for scope in list(self._scopes.values()):  # whose parents had ended before them
                 self._close(scope, complete=complete)
         self._board.flush()
+
+    def lay_aside(self) -> dict[str, ProgressScope]:
+        """Hand out the open scopes of a plan that is parked: nobody is shown them meanwhile."""
+        self._waiting_for(None)
+        with self._board.lock:
+            scopes, self._scopes = self._scopes, {}
+        self._board.changed()
+        return scopes
+
+    def take_up(self, laid: dict[str, ProgressScope]) -> None:
+        """Keep them again."""
+        with self._board.lock:
+            self._scopes = laid
+        self._board.changed()
 
     def _tell_hook(self) -> None:
         """Serve the hook that bluesky will have: all open scopes anew, or ``None``."""

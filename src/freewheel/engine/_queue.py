@@ -1,154 +1,44 @@
-"""The calls that wait for their turn, and what a user sees and does of them."""
+"""What a user sees and does of the calls that wait for their turn: ``RE.queue``."""
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Iterator, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, final, overload
+import math
+import numbers
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, final, overload
+
+from freewheel.core import PlanCall
+
+from ._calls import Call, drop_plan, start_of
+from ._waiting_list import OnInterruption, cancel_all, not_made_anew
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
 
-    from ._calls import Call
-    from ._futures import PlanFuture
+    from ._futures import PlanFuture, Recipe
+    from ._periodic import Periodic, Periodics
+    from ._waiting_list import WaitingList
 
-__all__ = ["OnInterruption", "PlanQueue", "Waiting"]
-
-_log = logging.getLogger("freewheel")
-
-#: What the reason is when nobody has given one: `PlanQueue.held` is never empty while it holds.
-_NO_REASON: Final = "held by hand"
+__all__ = ["PlanQueue", "checked_call"]
 
 
-class OnInterruption(StrEnum):
-    """What becomes of the calls that wait when the plan before them does not end by itself."""
+class _Foreground(Protocol):
+    """Who runs the calls. From any thread."""
 
-    CANCEL = "cancel"
-    HOLD = "hold"
+    thread: threading.Thread
+    periodics: Periodics
 
-    @classmethod
-    def of(cls, value: str) -> OnInterruption:
-        """Return the member of that name.
+    def check(self) -> None:
+        """Raise if no plan may be started."""
+        ...
 
-        Raises
-        ------
-        ValueError
-            With the names that there are.
-        """
-        try:
-            return cls(value)
-        except ValueError:
-            raise ValueError(
-                f"RE.queue.on_interruption is 'cancel' or 'hold', not {value!r}."
-            ) from None
+    def admit(self, call: Call, *, queue: bool = True) -> PlanFuture:
+        """Start a call, or queue it."""
+        ...
 
-
-@final
-class Waiting:
-    """The calls that wait, in their order; all under the engine's lock, which the caller holds.
-
-    What is to be told when the lock is free again is returned, or called by `tell`.
-
-    Parameters
-    ----------
-    lock : threading.RLock
-        The lock of the engine's states. Invariant under it: while the queue is not held and no
-        plan runs, nothing waits.
-    changed : callable
-        Tells those who watch that the queue has changed; from any thread, without waiting.
-    """
-
-    def __init__(self, lock: threading.RLock, changed: Callable[[], None]) -> None:
-        self.lock = lock
-        self.tell = changed
-        self.calls: deque[Call] = deque()
-        self.held: str | None = None
-        self.on_interruption = OnInterruption.CANCEL
-
-    def futures(self) -> tuple[PlanFuture, ...]:
-        """Return the futures of those that wait; from any thread."""
-        with self.lock:
-            return tuple(call.future for call in self.calls)
-
-    def put(self, call: Call) -> None:
-        """Have a call wait for its turn."""
-        call.make_withdrawable(lambda: self._withdraw(call))
-        self.calls.append(call)
-        self.tell()
-
-    def next(self) -> Call | None:
-        """Take the call that is to start now, if there is one and nothing holds it."""
-        if not self.calls or self.held is not None:
-            return None
-        call = self.calls.popleft()
-        self.tell()
-        return call
-
-    def take_all(self) -> list[Call]:
-        """Take all of them, to be cancelled."""
-        taken = list(self.calls)
-        self.calls.clear()
-        if taken:
-            self.tell()
-        return taken
-
-    def interrupted(self, why: str, *, always_hold: bool = False) -> list[Call]:
-        """Deal with those that wait: the plan before them has not ended by itself.
-
-        Parameters
-        ----------
-        why : str
-            What has happened.
-        always_hold : bool
-            Whether to hold the queue even while it is empty, if it is one that is to be held.
-
-        Returns
-        -------
-        list of Call
-            Those that are to be cancelled.
-        """
-        if self.on_interruption is OnInterruption.CANCEL:
-            return self.take_all()
-        if (self.calls or always_hold) and self.held is None:
-            self.hold(why)
-            _log.warning("%s", self.why_held())
-        return []
-
-    def hold(self, reason: str) -> None:
-        """Start none of them until they are released."""
-        self.held = reason or _NO_REASON
-        self.tell()
-
-    def why_held(self) -> str:
-        """Return what holds the queue, what waits, and the commands that free it."""
-        names = ", ".join(call.name for call in self.calls)
-        count = len(self.calls)
-        waiting = f"; {count} plan{'s wait' if count != 1 else ' waits'}: {names}" if count else ""
-        drop = "; RE.queue.clear() drops what waits" if count else ""
-        return f"The queue is held ({self.held}){waiting}. RE.queue.release() frees it{drop}."
-
-    def _withdraw(self, call: Call) -> bool:
-        with self.lock:
-            if call not in self.calls:
-                return False
-            self.calls.remove(call)
-        self.tell()
-        call.cancel("it was taken out of the queue")
-        return True
-
-
-def cancel_all(calls: Iterable[Call], why: str) -> tuple[PlanFuture, ...]:
-    """Cancel calls that were taken out of the queue; without the lock."""
-    cancelled = list(calls)
-    if cancelled:
-        names = ", ".join(call.name for call in cancelled)
-        _log.warning("%d queued plan(s) cancelled because %s: %s.", len(cancelled), why, names)
-    for call in cancelled:
-        call.cancel(why)
-    return tuple(call.future for call in cancelled)
+    def start_next_locked(self) -> None:
+        """Start the next call, if nothing runs; with the lock held."""
+        ...
 
 
 @final
@@ -156,17 +46,15 @@ class PlanQueue(Sequence["PlanFuture"]):
     """The futures of the calls that wait, in the order in which they will start: ``RE.queue``.
 
     Any thread may use it, and nothing here waits for the engine. It is a sequence of what waits
-    now; take ``tuple(RE.queue)`` for a picture that stays.
+    now; take ``tuple(RE.queue)`` for a picture that stays. The highest priority starts next, and
+    of equals the first come.
     """
 
-    __slots__ = ("_check", "_start_next", "_waiting")
+    __slots__ = ("_foreground", "_waiting")
 
-    def __init__(
-        self, waiting: Waiting, start_next: Callable[[], None], check: Callable[[], None]
-    ) -> None:
+    def __init__(self, waiting: WaitingList, foreground: _Foreground) -> None:
         self._waiting = waiting
-        self._start_next = start_next
-        self._check = check
+        self._foreground = foreground
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -177,7 +65,10 @@ class PlanQueue(Sequence["PlanFuture"]):
     def __getitem__(self, index: slice) -> tuple[PlanFuture, ...]: ...
 
     def __getitem__(self, index: Any) -> Any:
-        return self._waiting.futures()[index]
+        if isinstance(index, slice):
+            return self._waiting.futures()[index]
+        with self._waiting.lock:
+            return self._waiting.calls[index].future
 
     def __len__(self) -> int:
         return len(self._waiting.calls)
@@ -191,11 +82,212 @@ class PlanQueue(Sequence["PlanFuture"]):
         return self._waiting.held
 
     def __repr__(self) -> str:
-        names = ", ".join(future.plan_name for future in self) or "empty"
+        names = ", ".join(map(str, self._waiting.picture())) or "empty"
         held = self.held
         return f"<PlanQueue: {names}{'' if held is None else f'; held: {held}'}>"
 
-    # -- changing -----------------------------------------------------------------------------
+    # -- adding and changing ------------------------------------------------------------------
+
+    def submit(
+        self,
+        plan: Any,
+        subs: Any = None,
+        /,
+        *,
+        priority: float = 0,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> PlanFuture:
+        """Start a plan, or have it wait for its turn; as ``RE(plan)``, whose priority is 0.
+
+        Parameters
+        ----------
+        plan : PlanCall, generator or iterable of Msg
+            The plan. A `PlanCall` can be shown with its arguments, edited and put back.
+        subs : callable, list or dict, optional
+            Subscribers of this plan's documents alone.
+        priority : float, default: 0
+            The highest starts next; of equals, the first come.
+        name : str, optional
+            What it is called; by default as its function.
+        metadata : mapping, optional
+            For the plan's runs.
+
+        Raises
+        ------
+        TypeError
+            For something that is no plan, and for a priority that is no number.
+        ValueError
+            For a priority that is not a number: nan.
+        EngineClosedError, ForkedProcessError, ServiceFailedError
+            If this engine runs no plan now.
+        """
+        self._foreground.check()
+        call = checked_call(self._foreground.thread, plan, subs, priority, name, metadata)
+        return self._foreground.admit(call)
+
+    def move(self, future: PlanFuture, position: int) -> None:
+        """Have a call that waits do so elsewhere: at 0 it is the next one.
+
+        It takes on the priority of its new place, so that what is submitted later finds its own.
+
+        Parameters
+        ----------
+        future : PlanFuture
+            The call.
+        position : int
+            Where it is to be, as an index of this sequence.
+
+        Raises
+        ------
+        IndexError
+            For a position that there is not.
+        ValueError
+            If the call does not wait here: it has started, or has ended.
+        """
+        with self._waiting.lock:
+            self._waiting.move(future, position)
+
+    def edit(self, future: PlanFuture, call: PlanCall) -> None:
+        """Have a call that waits run something else, in the same place and under the same future.
+
+        ::
+
+            RE.queue.edit(future, dataclasses.replace(future.call, kwargs={"num": 5}))
+
+        Parameters
+        ----------
+        future : PlanFuture
+            The call.
+        call : PlanCall
+            What it is to run.
+
+        Raises
+        ------
+        TypeError
+            If either of them is no `PlanCall`, or ``call`` makes no plan.
+        ValueError
+            If the call does not wait here: it has started, or has ended.
+        """
+        if not isinstance(call, PlanCall):
+            raise TypeError(f"A call that waits is changed into a PlanCall, not into {call!r}.")
+        with self._waiting.lock:
+            self._waiting.place_of(future)  # refused before a plan is made
+        old = future.life.recipe
+        if old is None:
+            raise TypeError(not_made_anew([future], "edited"))
+        recipe = old._replace(call=call)
+        start = start_of(call, recipe.subs, recipe.metadata, recipe.name)
+        try:
+            with self._waiting.lock:
+                replaced = self._waiting.edit(future, recipe, start)
+        except BaseException:
+            drop_plan(start.plan)
+            raise
+        drop_plan(replaced)
+
+    def put_back(self, *futures: PlanFuture) -> tuple[PlanFuture, ...]:
+        """Submit plans again that were cancelled or have ended: all of them, or none.
+
+        Parameters
+        ----------
+        *futures : PlanFuture
+            Whose plans; by default those that a stop, a failure or `clear` has cancelled last.
+
+        Returns
+        -------
+        tuple of PlanFuture
+            Their new futures, with the priorities that they were submitted with.
+
+        Raises
+        ------
+        TypeError
+            If one of them was called with a generator, which runs once.
+        ValueError
+            If one of them waits still, or is under way.
+        """
+        self._foreground.check()
+        several = futures or self._waiting.dropped
+        if alive := [future for future in several if not future.status.ended]:
+            raise ValueError(
+                f"{alive[0].plan_name!r} is {alive[0].status}: what has ended, or was cancelled, "
+                "can be put back."
+            )
+        if made := [future for future in several if future.call is None]:
+            raise TypeError(not_made_anew(made, "put back"))
+        calls = [self._again(future.life.recipe) for future in several]
+        with self._waiting.lock:
+            if not futures and self._waiting.dropped is not several:
+                return ()  # somebody else has put them back meanwhile
+            self._waiting.dropped = () if not futures else self._waiting.dropped
+        return tuple(self._foreground.admit(call) for call in calls)
+
+    def _again(self, recipe: Recipe | None) -> Call:
+        assert recipe is not None
+        return Call.make(
+            recipe.call,
+            recipe.subs,
+            recipe.metadata,
+            self._foreground.thread,
+            name=recipe.name,
+            priority=recipe.priority,
+        )
+
+    def every(
+        self, seconds: float, function: Callable[..., Any] | PlanCall, /, *args: Any, **kwargs: Any
+    ) -> Periodic:
+        """Run a plan again and again, such as a recalibration; the first time after one period.
+
+        When it is due it runs at the next safe point: in place of the plan that runs, as by
+        ``RE.preempt``, or at once if none runs. It waits while the queue is held, and never runs
+        twice at once: what is missed meanwhile is left out. After a stop, and after a failure, it
+        starts nothing by itself before a person has started a plan. If it fails it is run no more.
+
+        Parameters
+        ----------
+        seconds : float
+            From one start to the next.
+        function : callable or PlanCall
+            The plan function, which makes a new plan each time.
+        *args, **kwargs
+            What it is called with.
+
+        Returns
+        -------
+        Periodic
+            The handle: ``handle.cancel()`` ends it.
+
+        Raises
+        ------
+        TypeError
+            For a plan that was made already, and what is no plan function.
+        ValueError
+            For a time that is not more than 0.
+        """
+        if not isinstance(function, PlanCall):
+            function = PlanCall(function, args, kwargs)
+        elif args or kwargs:
+            raise TypeError(f"{function!r} has its arguments already: give it alone.")
+        return self._foreground.periodics.every(seconds, function)
+
+    @property
+    def periodic(self) -> tuple[Periodic, ...]:
+        """The handles of all plans that run again and again."""
+        return self._foreground.periodics.all
+
+    def clear(self) -> tuple[PlanFuture, ...]:
+        """Cancel all that wait; a hold stays.
+
+        Returns
+        -------
+        tuple of PlanFuture
+            The cancelled ones, in their order.
+        """
+        with self._waiting.lock:
+            taken = self._waiting.take_all()
+        return cancel_all(taken, "the queue was cleared")
+
+    # -- holding ------------------------------------------------------------------------------
 
     @property
     def on_interruption(self) -> str:
@@ -203,7 +295,7 @@ class PlanQueue(Sequence["PlanFuture"]):
 
         ``"cancel"``, the default: they are cancelled, for a future that a script waits for must
         end. ``"hold"``: they stay, the queue is held with the reason, and a person releases it.
-        Both are logged.
+        Both are logged. While the queue is held already they stay in any case.
         """
         return self._waiting.on_interruption
 
@@ -231,23 +323,40 @@ class PlanQueue(Sequence["PlanFuture"]):
         ------
         ServiceFailedError
             If a service has ended and was not adopted again; the queue stays held.
+        EngineClosedError, ForkedProcessError
+            If this engine cannot run anything any more.
         """
-        self._check()
+        self._foreground.check()
         with self._waiting.lock:
             if self._waiting.held is None:
                 return
             self._waiting.held = None
             self._waiting.tell()
-            self._start_next()
+            self._foreground.start_next_locked()
 
-    def clear(self) -> tuple[PlanFuture, ...]:
-        """Cancel all that wait; a hold stays.
 
-        Returns
-        -------
-        tuple of PlanFuture
-            The cancelled ones, in their order.
-        """
-        with self._waiting.lock:
-            taken = self._waiting.take_all()
-        return cancel_all(taken, "the queue was cleared")
+def checked_call(
+    thread: threading.Thread,
+    plan: Any,
+    subs: Any,
+    priority: Any,
+    name: Any,
+    metadata: Any,
+) -> Call:
+    """Return the call of a plan, or refuse what was given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `PlanQueue.submit`.
+    """
+    if not isinstance(priority, numbers.Real):
+        raise TypeError(f"The priority of a plan is a number, not {priority!r}.")
+    if math.isnan(priority):
+        raise ValueError("The priority of a plan is nan, which is neither high nor low.")
+    if name is not None and not (isinstance(name, str) and name):
+        raise TypeError(f"The name of a plan is a text, not {name!r}.")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"The metadata of a plan is a mapping, not {metadata!r}.")
+    given = {} if metadata is None else dict(metadata)
+    return Call.make(plan, subs, given, thread, name=name, priority=float(priority))

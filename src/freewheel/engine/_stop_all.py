@@ -133,6 +133,8 @@ class StopAll:
             "the stop of everything", self._core.thread
         )
         why = f"everything was stopped{f': {reason}' if reason else ''}"
+        # Before any plan hears of it. Two at once that count as one do as well.
+        self._core.household.stops_of_all += 1
         stops = self._stops()
         _log.warning(
             "Stop all%s: %d device(s) are stopped, and everything that runs is aborted.",
@@ -143,6 +145,7 @@ class StopAll:
         # it hears that the plan is to end.
         self._begin(stops)
         self._core.call_on_loop(self._cancel_tasks, reason or why)
+        self._core.call_on_loop(self._by_hand.give_up_waiting)
         ended = self._foreground.end_all(reason or why, why)
         threading.Thread(
             target=self._see_to_the_end,

@@ -24,6 +24,7 @@ _SIGNALS: Final = (
     "plan_started",
     "plan_ended",
     "queue_changed",
+    "interlocks_changed",
     "actions_changed",
     "claims_changed",
     "background_changed",

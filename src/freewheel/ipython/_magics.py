@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from freewheel.core import EngineView, PlanFutureView
+    from freewheel.core import EngineSnapshot, EngineView, PlanFutureView
     from freewheel.terminal import Rules
 
     from ._jobs import Jobs
 
-__all__ = ["JobMagics", "no_arguments", "say"]
+__all__ = ["JobMagics", "no_arguments", "queue_lines", "say"]
 
 #: Seconds that a magic waits for a pause before the prompt comes back.
 _PATIENCE = 10.0
@@ -300,12 +300,13 @@ def _jobs(engine: EngineView) -> Iterator[str]:
     else:
         took = duration_text(snapshot.elapsed)
         yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {took}"
+    for name in reversed(snapshot.parked):
+        yield f"parked      {name}"
     if snapshot.queue_held is not None:
         yield f"queue held  {snapshot.queue_held} (%release frees it)"
     if snapshot.service_failed is not None:
         yield f"no plans    {snapshot.service_failed}"
-    for number, name in enumerate(snapshot.queue, 1):
-        yield f"queued {number:<4} {name}"
+    yield from queue_lines(snapshot)
     for task in snapshot.background:
         yield f"background  {task.name}: {task.standing}"
     for progress in snapshot.progress:
@@ -315,6 +316,15 @@ def _jobs(engine: EngineView) -> Iterator[str]:
             yield f"progress    {indent}{progress.name}{owner}: {amount_text(progress) or 'begun'}"
     for device, holder in snapshot.claims.items():
         yield f"claimed     {device} by {holder}"
+    for interlock in snapshot.interlocks:
+        yield f"interlock   {interlock}"
+
+
+def queue_lines(snapshot: EngineSnapshot) -> Iterator[str]:
+    """Return a line for each plan that waits."""
+    for number, waiting in enumerate(snapshot.waiting, 1):
+        priority = f"  (priority {waiting.priority:g})" if waiting.priority else ""
+        yield f"queued {number:<4} {waiting}{priority}"
 
 
 def _actions(engine: EngineView) -> Iterator[str]:

@@ -10,9 +10,11 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from freewheel.core import ServiceFailedError
 from freewheel.terminal import wait_for
 
-from ._magics import no_arguments, say
+from ._magics import no_arguments, queue_lines, say
 
 if TYPE_CHECKING:
+    from freewheel.core import PlanFutureView, QueueView
+
     from ._jobs import Jobs
 
 __all__ = ["QueueMagics"]
@@ -20,7 +22,7 @@ __all__ = ["QueueMagics"]
 
 @magics_class
 class QueueMagics(Magics):
-    """``%hold``, ``%release`` and ``%stop_all``.
+    """``%queue``, ``%hold``, ``%release`` and ``%stop_all``.
 
     Parameters
     ----------
@@ -33,6 +35,28 @@ class QueueMagics(Magics):
     def __init__(self, shell: Any, jobs: Jobs) -> None:
         super().__init__(shell)
         self._jobs = jobs
+
+    @line_magic
+    def queue(self, line: str) -> None:
+        """List the plans that wait, or change their order.
+
+        ``%queue move 3 1`` has the third be the next one, ``%queue remove 2`` takes the second
+        out, ``%queue clear`` all of them, and ``%queue back`` has those wait again that a stop, a
+        failure or ``%queue clear`` has cancelled last.
+        """
+        engine = self._jobs.engine()
+        try:
+            told = _changed(engine.queue, line.split())
+        except (IndexError, TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(str(error)) from None
+        if told:
+            say(told)
+        picture = engine.snapshot()
+        if picture.queue_held is not None:
+            say(f"queue held  {picture.queue_held} (%release frees it)")
+        lines = list(queue_lines(picture))
+        for text in lines or ["No plan waits."]:
+            say(text)
 
     @line_magic
     def hold(self, line: str) -> None:
@@ -66,3 +90,40 @@ class QueueMagics(Magics):
         stopping.result(0)  # raises what could not be stopped
         held = engine.queue.held
         say("Everything is at rest." + (" %release frees the queue." if held is not None else ""))
+
+
+def _changed(queue: QueueView, words: list[str]) -> str:
+    """Change the queue as ``%queue`` was told to; return what there is to say of it."""
+    match words:
+        case []:
+            return ""
+        case ["move", which, where]:
+            queue.move(_waiting(queue, which), _number(where) - 1)
+            return ""
+        case ["remove", which]:
+            future = _waiting(queue, which)
+            if not future.cancel():
+                raise ValueError(f"{future.plan_name} has started: %stop ends it.")
+            return f"{future.plan_name} was taken out of the queue."
+        case ["clear"]:
+            return _told("Taken out of the queue", queue.clear())
+        case ["back"]:
+            return _told("Put back", queue.put_back())
+    raise ValueError("%queue, %queue move FROM TO, %queue remove NUMBER, %queue clear, %queue back")
+
+
+def _told(what: str, futures: tuple[PlanFutureView, ...]) -> str:
+    return f"{what}: {', '.join(future.plan_name for future in futures) or 'nothing'}."
+
+
+def _waiting(queue: QueueView, number: str) -> PlanFutureView:
+    futures, place = tuple(queue), _number(number)
+    if not 1 <= place <= len(futures):
+        raise IndexError(f"There is no plan number {place} in the queue; {len(futures)} wait.")
+    return futures[place - 1]
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal() or not int(word):
+        raise ValueError(f"{word!r} is no number of a plan in the queue: the next one is 1.")
+    return int(word)

@@ -31,6 +31,7 @@ from ._messages import (
 from ._moves import mv, rd, set_property
 from ._pace import pace
 from ._progress import declare_progress, monitor_progress, run_progress, update_progress
+from ._restoring import restoring
 from ._uninterrupted import uninterrupted
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "read_and_stash",
     "read_while_waiting",
     "release",
+    "restoring",
     "run_progress",
     "save",
     "set_property",

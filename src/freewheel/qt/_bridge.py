@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from bluesky.run_engine import TransitionError
 from bluesky.utils import RunEngineInterrupted
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
@@ -60,6 +59,8 @@ class EngineBridge(QObject):
         A tuple of all scopes.
     queueChanged : Signal(object)
         A tuple of the futures of the calls that wait; also when the queue is held or released.
+    interlocksChanged : Signal(object)
+        A tuple of `freewheel.core.InterlockPicture`: how the interlocks stand.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
 
@@ -78,6 +79,7 @@ class EngineBridge(QObject):
     backgroundChanged = Signal(object)  # noqa: N815
     progressChanged = Signal(object)  # noqa: N815
     queueChanged = Signal(object)  # noqa: N815
+    interlocksChanged = Signal(object)  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
 
     def __init__(self, engine: EngineView, parent: QObject | None = None) -> None:
@@ -220,6 +222,10 @@ class EngineBridge(QObject):
         )
         return future
 
+    def hold_queue(self, *_: Any) -> None:
+        """Let nothing new start, until the queue is released; what runs goes on."""
+        self._ask("hold", self._engine.queue.hold, "the Hold button")
+
     def release_queue(self, *_: Any) -> None:
         """Let the plans that wait start, if the queue is held."""
         self._ask("release", self._engine.queue.release)
@@ -235,7 +241,7 @@ class EngineBridge(QObject):
     def _ask(self, what: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return request(*args, **kwargs)
-        except (TransitionError, TypeError, ValueError, LookupError, RuntimeError) as error:
+        except Exception as error:  # a plan function may raise anything as it makes its plan
             self.requestRefused.emit(what, error)
             return None
 
@@ -256,6 +262,7 @@ class _Links:
             (events.background_changed, lambda task: feed.put("background", task)),
             (events.progress_changed, lambda scopes: feed.put("progress", scopes)),
             (events.queue_changed, lambda waiting: feed.put("queue", waiting)),
+            (events.interlocks_changed, lambda pictures: feed.put("interlocks", pictures)),
         ]
         for signal, slot in self._slots:
             signal.connect(slot)
@@ -292,6 +299,7 @@ _SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
     "background": lambda bridge: bridge.backgroundChanged,
     "progress": lambda bridge: bridge.progressChanged,
     "queue": lambda bridge: bridge.queueChanged,
+    "interlocks": lambda bridge: bridge.interlocksChanged,
 }
 
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -86,7 +87,7 @@ class EngineControls(QWidget):
         self._unpausable: set[PlanFutureView] = set()
         self._may_pause = True
         self._state = bridge.snapshot().state
-        self._waiting: tuple[PlanFutureView, ...] = ()
+        self._shown: tuple[Any, ...] = ()  # what the list of waiting plans shows
         self._build()
         self._clock = QTimer(self)
         self._clock.setInterval(_CLOCK_MS)
@@ -203,12 +204,17 @@ class EngineControls(QWidget):
         self._queue.setObjectName("queue")
         self._queue.setMaximumHeight(90)
         self._queue.setToolTip("Plans that wait, in their order; the button removes one")
+        self._hold = QPushButton("Hold")
+        self._hold.setObjectName("hold")
+        self._hold.setToolTip("Let the plan that runs go on, and start nothing new until Release")
+        self._hold.clicked.connect(self._bridge.hold_queue)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addLayout(row)
         layout.addWidget(HeldLine(self._bridge))
         layout.addWidget(self._queue)
+        layout.addWidget(self._hold, 0, Qt.AlignmentFlag.AlignLeft)
 
     # -- following the engine -----------------------------------------------------------------
 
@@ -262,6 +268,8 @@ class EngineControls(QWidget):
         snapshot = self._bridge.snapshot()
         if snapshot.plan_name is not None:
             text = f"{snapshot.plan_name}   {clock_text(snapshot.elapsed)}"
+            if snapshot.parked:
+                text += f"   ({', '.join(reversed(snapshot.parked))} parked)"
         elif snapshot.background:
             text = ", ".join(task.name for task in snapshot.background) + " in the background"
         else:
@@ -275,9 +283,12 @@ class EngineControls(QWidget):
     def _show_queue(self) -> None:
         waiting = self._bridge.engine.queued
         self._queue.setVisible(bool(waiting))
-        if waiting == self._waiting:
+        # While it is held the line above has the button that releases it.
+        self._hold.setVisible(bool(waiting) and self._bridge.engine.queue.held is None)
+        shown = tuple((future, future.plan_name, future.call) for future in waiting)
+        if shown == self._shown:
             return
-        self._waiting = waiting
+        self._shown = shown
         self._queue.clear()
         for future in waiting:
             item = QListWidgetItem()
@@ -294,7 +305,13 @@ class _QueueLine(QWidget):
         super().__init__()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
-        layout.addWidget(QLabel(str(getattr(future, "plan_name", "plan"))), 1)
+        call = future.call
+        arguments = "" if call is None else f"({call.arguments})"
+        label = QLabel(f"{future.plan_name}{arguments}")
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setToolTip(label.text())
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        layout.addWidget(label, 1)
         remove = QPushButton("Remove")
         remove.setObjectName("remove")
         remove.setFocusPolicy(Qt.FocusPolicy.NoFocus)

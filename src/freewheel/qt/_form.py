@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QWidget
 
+from freewheel.core import PlanCall
 from freewheel.forms import (
     InvalidArgumentsError,
     check_value,
@@ -156,13 +157,10 @@ class PlanForm(QWidget):
             return collect_arguments(self._spec, values)
         return collect_arguments(self._spec, resolve_arguments(self._spec, values, self._devices))
 
-    def make_plan(self) -> Any:
-        """Call the plan function with the arguments.
+    def make_call(self) -> PlanCall:
+        """Return the plan function with the arguments, to be run.
 
-        Returns
-        -------
-        generator
-            The plan, to be run.
+        In the queue it shows its arguments, and can be edited and put back.
 
         Raises
         ------
@@ -175,7 +173,17 @@ class PlanForm(QWidget):
             msg = f"the description of {self._spec.name!r} came without its plan function"
             raise TypeError(msg)
         args, kwargs = self.arguments()
-        return self._spec.plan(*args, **kwargs)
+        return PlanCall(self._spec.plan, args, kwargs)
+
+    def make_plan(self) -> Any:
+        """Call the plan function with the arguments; otherwise as `make_call`.
+
+        Returns
+        -------
+        generator
+            The plan, to be run.
+        """
+        return self.make_call().make()
 
     def _changed(self) -> None:
         self._check()

@@ -19,7 +19,9 @@ _STYLE = (
 
 
 class HeldLine(QFrame):
-    """Says that the queue is held or a service has failed, and what mends it; else it is hidden.
+    """Says what keeps plans from going on, and what mends it; else it is hidden.
+
+    That is a queue that is held, a service that has failed, and an interlock that is waited for.
 
     Parameters
     ----------
@@ -44,7 +46,12 @@ class HeldLine(QFrame):
         layout.addWidget(self._text, 1)
         layout.addWidget(self._release)
         # A service that ends, or is adopted again, is a task that changes.
-        for told in (bridge.queueChanged, bridge.backgroundChanged, bridge.stateChanged):
+        for told in (
+            bridge.queueChanged,
+            bridge.backgroundChanged,
+            bridge.stateChanged,
+            bridge.interlocksChanged,
+        ):
             told.connect(self._look)
         self._look()
 
@@ -52,7 +59,9 @@ class HeldLine(QFrame):
         picture = self._bridge.snapshot()
         held = "" if picture.queue_held is None else _why_held(picture)
         failed = picture.service_failed or ""
-        self._text.setText("\n".join(filter(None, (f"{failed[:1].upper()}{failed[1:]}", held))))
+        waits = [f"Interlock {each}." for each in picture.interlocks if each.waiting]
+        lines = (f"{failed[:1].upper()}{failed[1:]}", held, *waits)
+        self._text.setText("\n".join(filter(None, lines)))
         self._release.setVisible(bool(held))
         self._release.setEnabled(not failed)  # no plan is run then
         self.setVisible(bool(self._text.text()))

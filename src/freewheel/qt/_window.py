@@ -213,7 +213,7 @@ class AcquisitionWindow(QMainWindow):
         spec = form.spec
         self._continuous = spec.continuous
         self.controls.set_plan(
-            form.make_plan,
+            form.make_call,
             pausable=spec.pausable or not spec.continuous,
             background=spec.continuous,
         )

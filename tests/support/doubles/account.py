@@ -34,7 +34,9 @@ class User:
         parent: User | None = None,
         lenders: Iterable[User] = (),
         claims: Iterable[Any] = (),
+        preempts: bool = False,
     ) -> None:
+        self.preempts = preempts  # the plan before it is parked for it, and lends what it has
         self.kind = kind
         self.name = name
         self.gives_way = gives_way  # it pauses for a plan that wins over it
@@ -56,6 +58,8 @@ class User:
         if holder.kind == "hand":
             return holder in self.lenders
         if self.parent is holder and device in self.claims:
+            return True
+        if self.preempts and holder.kind == "plan":
             return True
         wins = self.kind == "plan" or holder.parent is self
         return holder.kind == "task" and wins and holder.gives_way
@@ -196,7 +200,8 @@ class Account:
                 above = list(frames)[list(frames).index(user) :][1:2]
                 if above and above[0].parent is user:
                     continue  # a task of its own has it, and that one waits for the hand
-                if top.kind == "hand" and top not in user.lenders:
+                is_lent = top.kind == "hand" and top not in user.lenders
+                if is_lent or (top.kind == user.kind == "plan" and top is not user):
                     self.blame(f"{user} goes on while {top} has what it lends", device)
 
     def _before(self, user: User, msg: Any) -> None:
@@ -300,7 +305,7 @@ class AccountedDevice(Device):
         user, by = self.stager, self.account.acting()
         if by is None and user is not None:
             self._given_up_by.append(user)
-        if by is not None and by is not user:
+        if by is not None and by is not user and not by.preempts:
             self.account.blame(f"{by} unstages what {user} has staged", self)
         self.stager = None
         if user is not None:

@@ -1,6 +1,7 @@
 """The one place that touches bluesky's private names."""
 
 from ._adapter import BlueskyEngine, inside_of, loop_threads
+from ._aside import Aside
 from ._asked import PlanEnd, PlanStart, Suspension
 from ._call_sites import remember_call_sites
 from ._core import EngineCore
@@ -10,6 +11,7 @@ from ._plan_run import PlanRun, plan_name
 from ._registry import Command, Handler, UnknownCommandError
 from ._requests import Request, Requests
 from ._stack import close_plan
+from ._states import States
 from ._wait_for import wait_for
 from ._waiting import (
     block_until,
@@ -20,6 +22,7 @@ from ._waiting import (
 )
 
 __all__ = [
+    "Aside",
     "BlueskyEngine",
     "Command",
     "EngineCore",
@@ -31,6 +34,7 @@ __all__ = [
     "PlanStart",
     "Request",
     "Requests",
+    "States",
     "Suspension",
     "UnknownCommandError",
     "block_until",

@@ -45,6 +45,8 @@ class Asked:
         Whether an end was asked for, thrown already or not.
     rest : bool
         Whether the plan is to come to rest.
+    park : bool
+        Whether it is to let another plan run in its place.
     suspend : bool
         Whether it is to be suspended.
     suspensions : list of Suspension
@@ -55,6 +57,7 @@ class Asked:
         "attention",
         "ending",
         "exit",
+        "park",
         "rest",
         "suspend",
         "suspensions",
@@ -65,6 +68,7 @@ class Asked:
         self.exit: type[BaseException] | None = None
         self.ending = False
         self.rest = False
+        self.park = False
         self.suspend = False
         self.suspensions: list[Suspension] = []
 

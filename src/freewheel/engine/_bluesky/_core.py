@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from bluesky.bundlers import maybe_await
 from bluesky.protocols import Stoppable
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         Changes,
         ClaimCheck,
         Documents,
+        ParkedPlan,
+        PerPlan,
         PlanOwner,
         PlanTasks,
         PlanUnderWay,
@@ -41,6 +43,15 @@ if TYPE_CHECKING:
     from ._registry import Command, Handler
 
 __all__ = ["EngineCore"]
+
+
+class _Laid(NamedTuple):
+    """What a core has handed out of a plan that is parked."""
+
+    start_uids: list[str]
+    kept: list[tuple[Any, Any]]  # bluesky's collections, with copies
+    subscribers: Any
+    attributes: tuple[Any, ...]
 
 
 @final
@@ -84,6 +95,11 @@ class EngineCore:
         What a person wants done between two messages, of an engine that takes that.
     end_callbacks : list of callable
         Called when a plan has ended, before its clean-up.
+    parts : list of PerPlan
+        What keeps something for a plan, but for the core itself.
+    parked : tuple of ParkedPlan
+        Of the plans that are parked, the one that was parked last at the end. Replaced as a whole
+        on the loop's thread, read by any.
     waiting_observers : list of callable
         Called with the statuses that the plan waits for, and with ``None`` when it does no more.
     """
@@ -106,6 +122,8 @@ class EngineCore:
         "loop",
         "message",
         "owner",
+        "parked",
+        "parts",
         "plan",
         "plan_name",
         "progress",
@@ -151,6 +169,7 @@ class EngineCore:
         self.between: Changes | None = None
         self.end_callbacks: list[Callable[[], None]] = []
         self.waiting_observers: list[Callable[[Any], None]] = []
+        self.parked: tuple[ParkedPlan, ...] = ()
         # bluesky's own, which its commands use; cleared in place, never replaced.
         self.runs: dict[Any, Any] = engine._run_bundlers
         self._start_uids: list[str] = engine._run_start_uids
@@ -162,6 +181,7 @@ class EngineCore:
             self, commands, engine._command_registry, household.commands, in_child=in_child
         )
         self.statuses = Statuses(engine, loop, thread, self.registry.unrepeated)
+        self.parts: list[PerPlan] = [self.devices, self.statuses]
         household.touched.add_engine(self)
 
     # -- threads ------------------------------------------------------------------------------
@@ -267,10 +287,40 @@ class EngineCore:
         """The uids of the runs that the plan has opened."""
         return tuple(self._start_uids)
 
-    def note_run(self, uid: str) -> None:
-        """Note a run of a task of the plan's own for the result."""
+    def note_run(self, plan: PlanUnderWay, uid: str) -> None:
+        """Note a run of a task of a plan's own for the plan's result."""
+        for aside in self.parked:
+            if aside.plan is plan:
+                aside.of(self).start_uids.append(uid)
+                return
         self._start_uids.append(uid)
         self.tasks.run_opened(uid)
+
+    def lay_aside(self) -> _Laid:
+        """Hand out what is kept for the plan; see `Aside`."""
+        engine = self.engine
+        kept = [(each, each.copy()) for each in (self.runs, self._metadata, self._temporary)]
+        laid = _Laid(
+            list(self._start_uids),
+            kept,
+            engine.dispatcher.set_aside(self._temporary),
+            (self.plan, self.plan_name, engine._plan, engine._task, engine.rewindable),
+        )
+        for each, _ in kept:
+            each.clear()
+        self._start_uids.clear()
+        engine.rewindable = True
+        return laid
+
+    def take_up(self, laid: _Laid) -> None:
+        """Keep again what belongs to a plan that was parked."""
+        engine = self.engine
+        self._start_uids[:] = laid.start_uids
+        for each, copy in laid.kept:
+            each.clear()
+            each.update(copy)
+        engine.dispatcher.put_back(laid.subscribers)
+        self.plan, self.plan_name, engine._plan, engine._task, engine.rewindable = laid.attributes
 
     def tell_of_exit(self) -> None:
         """Have bluesky's tracing know how the plan stands, when a run of it is closed."""
@@ -280,7 +330,8 @@ class EngineCore:
     def forget_runs(self) -> None:
         """Forget the runs, all of them closed."""
         self.runs.clear()
-        self.engine._destroy_open_run_tracing_spans()
+        if not self.parked:  # else they are those of its runs
+            self.engine._destroy_open_run_tracing_spans()
 
     def plan_has_ended(self) -> None:
         """Tell those who keep something for the plan, before its clean-up."""
@@ -327,6 +378,20 @@ class EngineCore:
         self.states.announce()
         return True
 
+    def park_at_checkpoint(self) -> bool:
+        """Let another plan run in this one's place, if one waits; by a command.
+
+        Returns
+        -------
+        bool
+            Whether that is to happen before the next message.
+        """
+        plan, states = self.under_way, self.states
+        if not (states.preempted and plan.replay.possible and states.now is EngineState.RUNNING):
+            return False
+        plan.asked.park = plan.asked.attention = True
+        return True
+
     def pause_from_inside(self) -> None:
         """Pause before the next message: what the ``pause`` message does."""
         plan = self.under_way
@@ -370,7 +435,8 @@ class EngineCore:
     def devices_in_use(self) -> list[Any]:
         """Return what the plan moves, has moved or has staged; from any thread."""
         devices = self.devices
-        return [*devices.moved.copy(), *devices.staged.copy(), *self.statuses.in_use()]
+        parked = [device for aside in self.parked for device in aside.devices()]
+        return [*devices.moved.copy(), *devices.staged.copy(), *self.statuses.in_use(), *parked]
 
     # -- rewinding ----------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from bluesky.bundlers import maybe_await
 from bluesky.protocols import Pausable, Stageable
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 __all__ = ["PlanDevices"]
+
+
+class _Laid(NamedTuple):
+    """The devices of a plan that is parked. Written on the loop's thread; copied by others."""
+
+    seen: set[Any]
+    moved: set[Any]
+    staged: set[Any]
+    given_up: list[tuple[Any, bool, bool]]
 
 
 @final
@@ -57,6 +66,30 @@ class PlanDevices:
         self.moved.clear()
         self.staged.clear()
         self._given_up.clear()
+
+    # -- of a plan that is parked -------------------------------------------------------------
+
+    def lay_aside(self) -> _Laid:
+        """Hand out what is kept for the plan; see `Aside`."""
+        laid = _Laid(set(self.seen), set(self.moved), set(self.staged), list(self._given_up))
+        self.forget()
+        return laid
+
+    def take_up(self, laid: _Laid) -> None:
+        """Keep again what belongs to a plan that was parked."""
+        self.forget()
+        self.seen |= laid.seen
+        self.moved |= laid.moved
+        self.staged |= laid.staged
+        self._given_up += laid.given_up
+
+    async def unstage_for_another(self, laid: _Laid, overlaps: Callable[[Any], bool]) -> None:
+        """Unstage what a parked plan has staged, and another is to stage; it is staged again."""
+        for device in [device for device in laid.staged if overlaps(device)]:
+            laid.staged.discard(device)
+            laid.given_up.append((device, True, False))
+            with self._at(f"unstage {safe_name(device)}, which a parked plan has staged"):
+                await completion(device.unstage())
 
     async def pause(self, take_checkpoint: Callable[[], None]) -> None:
         """Tell the devices of a pause, or of a suspension.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from bluesky.run_engine import Dispatcher
 from bluesky.utils import CallbackRegistry
 from event_model import DocumentNames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["FairDispatcher"]
 
@@ -38,6 +42,31 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
             raise first
         return failures
 
+    def cids(self) -> frozenset[int]:
+        """Return the numbers of all that are called."""
+        return frozenset(cid for proxies in list(self.callbacks.values()) for cid in list(proxies))
+
+    def set_aside(self, cids: Iterable[int]) -> list[tuple[Any, int, Any]]:
+        """Call some subscribers no more; return what `put_back` takes."""
+        taken = [
+            (sig, cid, proxies[cid])
+            for cid in cids
+            for sig, proxies in self.callbacks.items()
+            if cid in proxies
+        ]
+        for sig, cid, proxy in taken:
+            del self.callbacks[sig][cid]
+            # Or else who subscribes the same function meanwhile would be taken for this one.
+            self._func_cid_map[sig].pop(proxy, None)
+        return taken
+
+    def put_back(self, taken: list[tuple[Any, int, Any]]) -> None:
+        """Call them again, in the order in which all have subscribed."""
+        for sig, cid, proxy in taken:
+            callbacks = {**self.callbacks.get(sig, {}), cid: proxy}
+            self.callbacks[sig] = dict(sorted(callbacks.items()))
+            self._func_cid_map.setdefault(sig, WeakKeyDictionary())[proxy] = cid
+
 
 class FairDispatcher(_Dispatcher):  # type: ignore[misc]
     """bluesky's dispatcher of documents, on a fair registry."""
@@ -45,6 +74,31 @@ class FairDispatcher(_Dispatcher):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.cb_registry = _FairRegistry(allowed_sigs=DocumentNames)
+        # By token, the numbers that a subscription has brought. Written in one step, by any thread.
+        self._cids: dict[int, frozenset[int]] = {}
+
+    def subscribe(self, func: Any, name: Any = "all") -> int:
+        """Subscribe, as bluesky's dispatcher does, and note under which numbers."""
+        before = self.cb_registry.cids()
+        token: int = super().subscribe(func, name)
+        # None if the function was subscribed before: then it is called for that one's sake.
+        self._cids[token] = self.cb_registry.cids() - before
+        return token
+
+    def unsubscribe(self, token: int) -> None:
+        """Unsubscribe, as bluesky's dispatcher does."""
+        self._cids.pop(token, None)
+        super().unsubscribe(token)
+
+    def set_aside(self, tokens: Iterable[int]) -> Any:
+        """Call the subscribers of a plan that is parked no more; return what `put_back` takes."""
+        return self.cb_registry.set_aside(
+            cid for token in tokens for cid in self._cids.get(token, ())
+        )
+
+    def put_back(self, taken: Any) -> None:
+        """Call them again."""
+        self.cb_registry.put_back(taken)
 
     def process(self, name: Any, doc: Any) -> None:
         if self.cb_registry.ignore_exceptions:

@@ -88,6 +88,8 @@ class LeanCommands:
         core.take_checkpoint()
         if core.states.pause_deferred:
             core.pause_at_checkpoint()
+        elif core.states.preempted:
+            core.park_at_checkpoint()
 
     # -- events -------------------------------------------------------------------------------
 

@@ -238,7 +238,7 @@ class MessageLoop:
         if not asked.attention:
             plan.cancelled |= task_cancelled
             return error
-        if msg is not None and (asked.rest or asked.suspend):
+        if msg is not None and (asked.rest or asked.suspend or asked.park):
             # Its replay answers it: this is the place that its answer will have.
             plan.replay.note_cut_short(msg, len(plan.stack.answers))
         return None
@@ -265,6 +265,7 @@ class MessageLoop:
             asked.attention = True  # one thing at a time; the request comes next
             return thrown
         thrown, asked.exit = asked.exit(), None
+        plan.cleans_up = True
         return thrown
 
     async def _carry_out_requests(self) -> None:
@@ -277,8 +278,11 @@ class MessageLoop:
             asked.suspend = False
             rest.suspend()
         rest_asked, asked.rest = asked.rest, False
+        park_asked, asked.park = asked.park, False
         if rest_asked and asked.exit is None:
             await rest.come()
+        elif park_asked and asked.exit is None:
+            await rest.park()
         await rest.restore_monitors()  # a pause may have been given up half-way
         if asked.exit is not None:
             await self._end_tasks()

@@ -109,6 +109,9 @@ PRIVATE_NAMES: Final = (
         "a subscriber that was collected",
         ("self", "proxy"),
     ),
+    PrivateName(
+        "bluesky.utils:CallbackRegistry", "_func_cid_map", "subscribers of a plan that is parked"
+    ),
     PrivateName("bluesky.utils:Plan", "_stack", "where a plan was made, remembered cheaply"),
     PrivateName("bluesky.utils:Plan", "_iter", "the generator behind bluesky's @plan"),
 )

@@ -54,6 +54,7 @@ class PlanRun:
         |       |  |  ^                                    |         | stop, abort,
         |       |  |  +------------------------------------+         | halt
         |       |  |        resume: rewound, then on                 |
+        |       |  +-- parked: at rest until the plan that preempts it has ended
         |       |  +-- suspended: the suspender's messages --+       |
         |       |      are put on the stack, then rewound    |       |
         +-------|--------------------------------------------+       |
@@ -91,6 +92,8 @@ class PlanRun:
         Of an abort.
     failure : BaseException or None
         What is to be thrown into it at its next message.
+    cleans_up : bool
+        Whether it was told to end: what it still does is its clean-up.
     safe_waits : int
         How many commands are under way in which a deferred pause may take effect.
     hurried : bool
@@ -112,6 +115,7 @@ class PlanRun:
         "_wake",
         "asked",
         "cancelled",
+        "cleans_up",
         "exit_status",
         "failure",
         "hurried",
@@ -139,6 +143,7 @@ class PlanRun:
         self.reason = ""
         self.safe_waits = 0
         self.cancelled = False
+        self.cleans_up = False
         self.failure: BaseException | None = None  # under the states' lock
         self.hurried = False
         self.mishaps: list[BaseException] = []
@@ -309,8 +314,15 @@ class PlanRun:
         """Pause before the next message: the engine's state says so already."""
         self.interrupted = self.asked.rest = self.asked.attention = True
 
+    def give_way(self) -> None:
+        """Let another plan run in this one's place now, if it waits where that may be."""
+        running = self.phase is Phase.MESSAGES and self._core.states.now is EngineState.RUNNING
+        if running and self.safe_waits and self._wake is None and self.replay.possible:
+            self.asked.park = True
+            self._interrupt()
+
     def suspend(self, suspension: Suspension) -> None:
-        """Be suspended; a plan that rests, or comes to rest, is when it is resumed."""
+        """Be suspended; a plan that rests, or comes to rest, is when it goes on."""
         self.asked.suspensions.append(suspension)
         if not self._rests:
             self.asked.suspend = True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from freewheel.background import Background, BackgroundTask, HandHold, Holder, Supervisor
     from freewheel.core import EngineFuture, EngineState, Progress
 
-    from ._asked import Asked, PlanEnd
+    from ._asked import Asked, PlanEnd, Suspension
     from ._replay import Replay
     from ._stack import PlanStack
 
@@ -21,6 +21,8 @@ __all__ = [
     "Changes",
     "ClaimCheck",
     "Documents",
+    "ParkedPlan",
+    "PerPlan",
     "PlanOwner",
     "PlanTasks",
     "PlanUnderWay",
@@ -37,6 +39,7 @@ class PlanUnderWay(Protocol):
     exit_status: str
     reason: str
     failure: BaseException | None
+    cleans_up: bool
 
     @property
     def stack(self) -> PlanStack:
@@ -67,6 +70,14 @@ class PlanUnderWay(Protocol):
         """Pause before the next message."""
         ...
 
+    def suspend(self, suspension: Suspension) -> None:
+        """Be suspended; one that is at rest is when it goes on."""
+        ...
+
+    def give_way(self) -> None:
+        """Let another plan run in its place now, if it waits where that may be."""
+        ...
+
     def fail(self, error: BaseException) -> None:
         """Throw ``error`` into it at its next message; from any thread."""
         ...
@@ -81,6 +92,37 @@ class PlanUnderWay(Protocol):
 
     def waiting_safely(self) -> AbstractContextManager[None]:
         """Mark a wait in which a deferred pause may take effect."""
+        ...
+
+
+class PerPlan(Protocol):
+    """A part of an engine that keeps something for a plan. On the loop's thread."""
+
+    def lay_aside(self) -> Any:
+        """Hand out what it keeps for the plan, and keep nothing."""
+        ...
+
+    def take_up(self, laid: Any) -> None:
+        """Keep that again, instead of what it keeps now."""
+        ...
+
+
+class ParkedPlan(Protocol):
+    """What an engine keeps for a plan that is parked; `Aside`. Any thread may ask."""
+
+    plan: PlanUnderWay
+    holder: Holder
+
+    def of(self, part: Any) -> Any:
+        """Return what a part has handed out. On the loop's thread."""
+        ...
+
+    def devices(self) -> list[Any]:
+        """Return the devices that the plan has moved, has staged or uses."""
+        ...
+
+    def in_use(self) -> list[Any]:
+        """Return the devices that are under way still."""
         ...
 
 
@@ -128,6 +170,21 @@ class PlanOwner(Protocol):
 
     def plan_paused(self) -> None:
         """Hear that the plan has come to rest."""
+        ...
+
+    @property
+    def restores(self) -> bool:
+        """Whether a plan that is to run in this one's place wants its devices put back."""
+        ...
+
+    def park(self, *, restores: bool) -> bool:
+        """Have another plan run in place of the one that has come to rest, if one waits.
+
+        Parameters
+        ----------
+        restores : bool
+            Whether it is known where the devices are to be put back to.
+        """
         ...
 
     def plan_finished(self, end: PlanEnd) -> None:
@@ -188,8 +245,8 @@ class PlanTasks(Protocol):
         """End them all, with their clean-up."""
         ...
 
-    async def pause_all(self) -> None:
-        """Bring them all to rest."""
+    async def pause_all(self, *, spare_exempt: bool = False) -> None:
+        """Bring them all to rest, or all but those that suspenders spare."""
         ...
 
     def resume_all(self) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ._core import EngineCore
-    from ._ports import ClaimCheck
 
 __all__ = ["Command", "CommandRegistry", "Handler", "UnknownCommandError"]
 
@@ -68,10 +67,12 @@ class _Checked:
     as much.
     """
 
-    __slots__ = ("_check", "_handler")
+    __slots__ = ("_check", "_core", "_handler", "_interlocks")
 
-    def __init__(self, check: ClaimCheck, handler: Handler) -> None:
-        self._check = check
+    def __init__(self, core: EngineCore, handler: Handler) -> None:
+        self._core = core
+        self._check = core.claim_check
+        self._interlocks = core.household.interlocks
         self._handler = handler
 
     @property
@@ -79,17 +80,33 @@ class _Checked:
         return self._handler.__doc__
 
     def __call__(self, msg: Msg) -> Awaitable[Any]:
-        if self._check.passes(msg):
+        if self._interlocks.allows(msg) and self._check.passes(msg):
             return self._handler(msg)
         return self._make_way(msg)
 
     async def _make_way(self, msg: Msg) -> Any:
+        await self._until_allowed(msg)  # nobody is to give way to what may not be done
+        if self._check.passes(msg):
+            return await self._handler(msg)
         if not await self._check.make_way(msg):
             return [] if msg.command == "unstage" else None
         try:
+            await self._until_allowed(msg)  # one may have tripped while others gave way
             return await self._handler(msg)
         finally:
             self._check.finished(msg)
+
+    async def _until_allowed(self, msg: Msg) -> None:
+        """Wait for the interlocks, unless the plan has been told to end, and cleans up."""
+        core, plan = self._core, self._core.under_way
+        if plan.cleans_up or self._interlocks.allows(msg):
+            return
+        task = core.tasks.task
+        who = core.plan_name if task is None else task.name
+        devices = VERBS[msg.command].devices(msg)
+        # Within an uninterrupted section the plan is not told before that has ended.
+        wait = not plan.asked.ending
+        await self._interlocks.until_allowed(msg.command, devices, who, core, wait=wait)
 
 
 #: The methods of bluesky's engine that are commands, by the class of engine. Written on the loop of
@@ -184,7 +201,7 @@ class CommandRegistry(dict[str, Handler]):
         verb = VERBS.get(name)
         if verb is None or not verb.needs:
             return handler
-        return _Checked(self._core.claim_check, handler)
+        return _Checked(self._core, handler)
 
     def make_all(self) -> None:
         """Make every command now, for an engine whose registry is looked at as a dict."""

@@ -134,7 +134,28 @@ class Requests:
         """Have the engine run from now on; the caller holds the states' lock, and begins a plan."""
         self._waiting.clear()
         self._begun = False
-        self._core.states.change_locked(EngineState.RUNNING)
+        states = self._core.states
+        if states.now is not EngineState.RUNNING:  # else it takes the place of another plan
+            states.change_locked(EngineState.RUNNING)
+
+    @property
+    def plan(self) -> PlanRun:
+        """The plan that runs. On the loop's thread."""
+        assert self._plan is not None, "no plan runs"
+        return self._plan
+
+    @property
+    def any_waiting(self) -> bool:
+        """Whether something was asked for that the plan has not heard of; with the lock held."""
+        return bool(self._waiting)
+
+    def take_back_locked(self, plan: PlanRun) -> None:
+        """Run a plan again that was parked; of what was asked of the other, suspensions hold."""
+        self._waiting = [each for each in self._waiting if each[0] is Request.SUSPEND]
+        self._begun = True
+        self._plan = plan
+        if self._waiting:
+            self._core.call_on_loop(self._apply)
 
     def begin(self, start: PlanStart) -> None:
         """Begin a plan, after `claim_locked`. On the loop's thread."""
@@ -179,6 +200,11 @@ class Requests:
         while (request := self._next()) is not None:
             kind, argument, plan = request
             _RULES[kind].apply(plan, argument)
+            if kind is Request.SUSPEND:
+                # Those that are parked wait for it too when they go on; what is to be done before
+                # and after it is done once.
+                for aside in self._core.parked:
+                    aside.plan.suspend(argument._replace(pre_plan=None, post_plan=None))
         self._core.states.announce()
 
     def _next(self) -> tuple[Request, Any, PlanRun] | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
+from bluesky.bundlers import maybe_await
+from bluesky.protocols import Locatable
 from bluesky.run_engine import FailedPause
 from bluesky.utils import Msg, single_gen
 
 from freewheel.core import EngineState
+from freewheel.core._devices import safe_name
+from freewheel.core._groups import fresh_group
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
     from ._core import EngineCore
     from ._plan_run import PlanRun
 
@@ -38,13 +44,7 @@ class Rest:
             with core.at("bring its background tasks to rest"):
                 await core.tasks.pause_all()
         if plan.replay.possible:
-            for run in core.runs.values():
-                run.record_interruption("pause")
-            self._monitors_rest = True
-            for run in core.runs.values():
-                await run.suspend_monitors()
-            await core.stop_moved()
-            await core.devices.pause(core.take_checkpoint)
+            await self._quieten("pause")
         elif self.fail("paused"):
             return
         wake = plan.rest()
@@ -67,7 +67,62 @@ class Rest:
         if states.now is EngineState.RUNNING:
             core.tasks.resume_all()
 
-    async def _go_on(self) -> None:
+    async def park(self) -> None:
+        """Bring everything to rest, and let another plan run in this one's place."""
+        with self._plan.resting():
+            await self._park()
+
+    async def _park(self) -> None:
+        core, plan = self._core, self._plan
+        parked = False
+        try:
+            if core.tasks.any_alive:
+                with core.at("bring its background tasks to rest"):
+                    await core.tasks.pause_all(spare_exempt=True)
+            await self._quieten("parked")
+            restores = core.owner.restores
+            places = await self._places() if restores else []
+            wake = plan.rest()
+            parked = core.owner.park(restores=restores)
+        finally:
+            if not parked:  # a request came first, or nobody is to run any more
+                core.tasks.resume_all()
+        if not parked:
+            plan.end_rest(resumed=True)
+            places = []
+        if await wake:
+            await self._go_on(places)
+        if core.states.now is EngineState.RUNNING:
+            core.tasks.resume_all()
+
+    async def _quieten(self, why: str) -> None:
+        """Bring to rest what is the plan's: monitors, motors, and devices that can be paused."""
+        core = self._core
+        for run in core.runs.values():
+            run.record_interruption(why)
+        if not self._monitors_rest:  # they do if a pause has cut short a parking
+            self._monitors_rest = True
+            for run in core.runs.values():
+                await run.suspend_monitors()
+        await core.stop_moved()
+        await core.devices.pause(core.take_checkpoint)
+
+    async def _places(self) -> list[tuple[Any, Any]]:
+        """Return where the devices are that the plan has moved, in the order of its last moves."""
+        places = []
+        for device in self._core.statuses.last_moves:
+            try:
+                with self._core.at(f"ask {safe_name(device)} where it is"):
+                    places.append((device, await _place_of(device)))
+            except Exception:
+                self._core.log.exception(
+                    "%r does not say where it is, and is not put back there for the plan %r.",
+                    safe_name(device),
+                    self._plan.name,
+                )
+        return places
+
+    async def _go_on(self, places: Sequence[tuple[Any, Any]] = ()) -> None:
         core, plan = self._core, self._plan
         core.tasks.rest(False)
         with core.at("have back what is held by hand"):
@@ -76,8 +131,11 @@ class Rest:
         for run in core.runs.values():
             run.record_interruption("resume")
         plan.stack.push(core.rewind())
+        if places:
+            plan.stack.push(_put_back(places))
         # Above it: nothing is repeated, and so moved, until what has suspended the plan is over.
         self.begin_suspensions()
+        await core.devices.take_back()
         await core.devices.resume()
 
     async def restore_monitors(self) -> None:
@@ -138,3 +196,18 @@ class Rest:
                 self._plan.interrupted = False
                 states.change_locked(EngineState.RUNNING)
         states.announce()
+
+
+async def _place_of(device: Any) -> Any:
+    if isinstance(device, Locatable):
+        location: Any = await maybe_await(device.locate())
+        return location["setpoint"]
+    return device.position
+
+
+def _put_back(places: Sequence[tuple[Any, Any]]) -> Generator[Msg, Any, None]:
+    """Move devices back, one after the other: a plan that does not succeed fails."""
+    for device, place in places:
+        group = fresh_group("put back")
+        yield Msg("set", device, place, group=group)
+        yield Msg("wait", None, group=group)

@@ -35,6 +35,9 @@ class States:
     pause_deferred : bool
         Whether the plan is to pause at its next checkpoint. Under the lock; read without it. As
         in bluesky it stays when the plan ends before one, until another plan begins.
+    preempted : bool
+        Whether a plan waits that is to run in place of the one that runs, at its next checkpoint.
+        Under the lock; read without it.
     goes_on : bool
         Whether a plan that is pausing is to go on as soon as it rests. Under the lock.
     now : EngineState
@@ -50,6 +53,7 @@ class States:
         "lock",
         "now",
         "pause_deferred",
+        "preempted",
     )
 
     def __init__(
@@ -60,7 +64,7 @@ class States:
     ) -> None:
         self.lock = threading.RLock()
         self.now = EngineState.IDLE
-        self.pause_deferred = self.goes_on = False
+        self.pause_deferred = self.preempted = self.goes_on = False
         self._ident = ident
         self._call_on_loop = call_on_loop
         self._told = told

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from bluesky.utils import FailedStatus
 
@@ -169,6 +169,24 @@ class Pending:
         self._owner.use_changed()
 
 
+class _Laid(NamedTuple):
+    """The statuses of a plan that is parked: `latest` may be read by any thread."""
+
+    groups: Any
+    objects: Any
+    plan: PlanUnderWay | None
+    latest: dict[Any, Pending]
+    last_moves: dict[Any, None]
+
+    def in_use(self) -> list[Any]:
+        """Return the devices that are under way still."""
+        return _in_use(self.latest)
+
+
+def _in_use(latest: dict[Any, Pending]) -> list[Any]:
+    return [obj for obj, pending in latest.items() if pending.uses_device()]
+
+
 @final
 class Statuses:
     """The statuses that an engine's plan has under way.
@@ -203,6 +221,7 @@ class Statuses:
         "_loop",
         "_unrepeated",
         "groups",
+        "last_moves",
         "log",
         "objects",
         "plan",
@@ -231,12 +250,35 @@ class Statuses:
         # What was started last with each device of the plan. Written on the loop's thread; copied,
         # in one step, by others.
         self._latest: dict[Any, Pending] = {}
+        # What the plan has set, in the order of the last times. Of the loop's thread.
+        self.last_moves: dict[Any, None] = {}
         self.use_changed: Callable[[], None] = _nothing
 
     def in_use(self) -> list[Any]:
         """Return the devices that are under way, or flying; from any thread."""
-        latest = self._latest.copy()
-        return [obj for obj, pending in latest.items() if pending.uses_device()]
+        return _in_use(self._latest.copy())
+
+    # -- of a plan that is parked -------------------------------------------------------------
+
+    def lay_aside(self) -> _Laid:
+        """Hand out what is kept for the plan; see `Aside`."""
+        laid = _Laid(
+            self.groups.copy(), self.objects.copy(), self.plan, self._latest, self.last_moves
+        )
+        self.groups.clear()
+        self.objects.clear()
+        self._latest, self.last_moves = {}, {}
+        return laid
+
+    def take_up(self, laid: _Laid) -> None:
+        """Keep again what belongs to a plan that was parked."""
+        for mine, its in ((self.groups, laid.groups), (self.objects, laid.objects)):
+            mine.clear()
+            mine.update(its)
+        self.plan, self._latest, self.last_moves = laid.plan, laid.latest, laid.last_moves
+        self.use_changed()
+
+    # -- the statuses -------------------------------------------------------------------------
 
     def moved(self) -> list[Any]:
         """Return the devices that the plan has started something with."""
@@ -262,6 +304,7 @@ class Statuses:
     def forget(self) -> None:
         """Forget the devices of a plan that has ended."""
         self._latest.clear()
+        self.last_moves.clear()
 
     def new_future(self) -> asyncio.Future[None]:
         """Return a future of the loop."""
@@ -270,6 +313,9 @@ class Statuses:
     def add(self, obj: Any, status: Status, group: Hashable, action: str) -> Pending:
         """Add a status to a group."""
         pending = self.track(obj, status, action)
+        if action == "set":
+            self.last_moves.pop(obj, None)
+            self.last_moves[obj] = None
         self.groups[group].add(pending)
         self.objects[group].add(status)
         self._added += 1

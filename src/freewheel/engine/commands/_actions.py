@@ -53,6 +53,19 @@ class WaitForActions:
         # Of other libraries, by their ids. Of the loop's thread.
         self._followed: dict[int, FollowedLatch] = {}
         core.end_callbacks.append(self.end_of_plan)
+        core.parts.append(self)
+
+    def lay_aside(self) -> tuple[Any, ...]:
+        """Hand out what a plan that is parked was told, and the offer that it holds."""
+        laid = self._answered, self._followed, self._board.take_away(self)
+        self._answered, self._followed = None, {}
+        return laid
+
+    def take_up(self, laid: tuple[Any, ...]) -> None:
+        """Keep that again; what was set meanwhile answers the offer."""
+        self._answered, self._followed, offer = laid
+        if offer is not None:
+            self._board.put(self, offer)
 
     def end_of_plan(self) -> None:
         """Withdraw what a held offer left, and forget what this plan was told."""
@@ -74,7 +87,7 @@ class WaitForActions:
             task = core.tasks.task
             plan = core.plan_name if task is None else task.name
             board.put(self, Offer(events, wanted, self._known(fresh), self._wake_soon, plan))
-        if core.pause_at_checkpoint():
+        if core.pause_at_checkpoint() or core.park_at_checkpoint():
             board.withdraw(self)
             raise asyncio.CancelledError  # it is asked again after the pause
         try:

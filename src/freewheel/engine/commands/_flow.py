@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from freewheel.engine._bluesky import EngineCore
 
-__all__ = ["ClearCheckpoint", "CloseRun", "OpenRun", "StartSuspender"]
+__all__ = ["ClearCheckpoint", "CloseRun", "CountStopsOfAll", "OpenRun", "StartSuspender"]
 
 
 @final
@@ -67,6 +67,20 @@ class CloseRun:
         core.forget_run(msg.run)
         core.claim_check.run_closed(run)
         return answer
+
+
+@final
+class CountStopsOfAll:
+    """``Msg("_count_stops_of_all")``: tell a plan how often everything was stopped."""
+
+    __slots__ = ("_household",)
+
+    def __init__(self, core: EngineCore) -> None:
+        self._household = core.household
+
+    async def __call__(self, msg: Msg) -> int:
+        """Return the count: where it has changed, nothing is to move by itself any more."""
+        return self._household.stops_of_all
 
 
 @final

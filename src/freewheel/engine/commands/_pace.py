@@ -37,6 +37,17 @@ class Pace:
         # The clocks that plans know by their period. At most as many as a plan has periods.
         self._pacers: dict[float, Pacer] = {}
         core.end_callbacks.append(self._pacers.clear)
+        core.parts.append(self)
+
+    def lay_aside(self) -> dict[float, Pacer]:
+        """Hand out the clocks of a plan that is parked."""
+        laid = dict(self._pacers)
+        self._pacers.clear()
+        return laid
+
+    def take_up(self, laid: dict[float, Pacer]) -> None:
+        """Keep them again."""
+        self._pacers.update(laid)
 
     async def __call__(self, msg: Msg) -> Tick:
         """Wait for the tick; return it."""

@@ -24,6 +24,7 @@ __all__ = ["Uninterrupted"]
 _WAITS: Final = frozenset(
     {EngineState.PAUSING, EngineState.SUSPENDING, EngineState.STOPPING, EngineState.ABORTING}
 )
+_ENDS: Final = frozenset({EngineState.STOPPING, EngineState.ABORTING})
 #: What changes how the messages around it are repeated, or waits for a request itself.
 _REFUSED: Final = frozenset(
     "pause checkpoint clear_checkpoint rewindable input wait_for_actions uninterrupted".split()
@@ -73,6 +74,8 @@ class Uninterrupted:
                     await _cut_short(section)
                     close_plan(generator, self._core.log)
                     raise
+                if state in _ENDS:  # nothing that the section waits for is to hold that up
+                    self._core.household.interlocks.give_up(self._core)
                 tell(state)
         self._say_failure(section)
         return section.result()
@@ -95,7 +98,8 @@ class Uninterrupted:
         response: Any = None
         error: BaseException | None = None
         while True:
-            if self._core.states.pause_deferred and not told:
+            states = self._core.states
+            if (states.pause_deferred or states.preempted) and not told:
                 told = True
                 tell(EngineState.PAUSING)
             try:
