@@ -20,10 +20,10 @@ import pages
 from pages import ROOT, Block, blocks_of, fails_on_purpose, program_of
 
 RUNNER = Path(pages.__file__).with_name("run_page.py")
-KINDS = {"python", "text", "console", "ipython", "pycon", "bash"}
+KINDS = {"python", "text", "yaml", "console", "ipython", "pycon", "bash"}
 BLOCKS = {page: blocks_of(page) for page in pages.pages()}
 RUN = {page: [block for block in blocks if not block.reason] for page, blocks in BLOCKS.items()}
-# Few: what would download or open a window. Others are to be written so that they run.
+# Few: what would download. What opens a window or serves is tried by a test that its reason names.
 MOST_LEFT_OUT = 5
 # A session at a prompt is run by tests/ipython/test_tutorial.py.
 SESSIONS = [ROOT / "docs" / "tutorials" / "prompt.md"]
@@ -74,10 +74,18 @@ def test_every_block_says_what_it_is_and_few_are_left_out() -> None:
     blocks = [block for found in BLOCKS.values() for block in found]
     assert [str(block) for block in blocks if block.kind not in KINDS] == []
     left_out = [block for block in blocks if block.reason]
-    assert len(left_out) <= MOST_LEFT_OUT, [str(block) for block in left_out]
     for block in left_out:
         assert len(block.reason.split()) >= 4, f"{block}: {block.reason!r} is no reason"
+    nowhere = [block for block in left_out if not tests_of(block)]
+    assert len(nowhere) <= MOST_LEFT_OUT, [str(block) for block in nowhere]
     assert [page for page in BLOCKS if any(sessions_of(page))] == SESSIONS
+
+
+def tests_of(block: Block) -> list[str]:
+    """Return the files of tests that a reason names; they are there, and do what it says."""
+    named = re.findall(r"tests/[\w/]+\.py", block.reason or "")
+    assert all((ROOT / name).is_file() for name in named), named
+    return named
 
 
 def sessions_of(page: Path) -> list[Block]:

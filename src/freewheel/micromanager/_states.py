@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from bluesky.protocols import Location, Movable
@@ -230,9 +229,11 @@ class ConfigGroup(Followed, Movable[str]):
 
     def _holds(self, preset: str) -> bool:
         """Tell whether a preset holds: asked of the core's cache, which makes nobody wait."""
-        with contextlib.suppress(RuntimeError), self._port.gate:
-            return bool(self._port.core.getCurrentConfigFromCache(self.group) == preset)
-        return False
+        try:
+            with self._port.gate:
+                return bool(self._port.core.getCurrentConfigFromCache(self.group) == preset)
+        except RuntimeError:
+            return False  # it is closed, or has no such group any more
 
     async def _set(self, preset: str) -> None:
         if preset not in self.presets:
