@@ -76,12 +76,12 @@ def test_every_block_says_what_it_is_and_few_are_left_out() -> None:
     left_out = [block for block in blocks if block.reason]
     for block in left_out:
         assert len(block.reason.split()) >= 4, f"{block}: {block.reason!r} is no reason"
-    nowhere = [block for block in left_out if not tests_of(block)]
+    nowhere = [block for block in left_out if not named_tests(block)]
     assert len(nowhere) <= MOST_LEFT_OUT, [str(block) for block in nowhere]
     assert [page for page in BLOCKS if any(sessions_of(page))] == SESSIONS
 
 
-def tests_of(block: Block) -> list[str]:
+def named_tests(block: Block) -> list[str]:
     """Return the files of tests that a reason names; they are there, and do what it says."""
     named = re.findall(r"tests/[\w/]+\.py", block.reason or "")
     assert all((ROOT / name).is_file() for name in named), named
