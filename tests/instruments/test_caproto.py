@@ -21,6 +21,8 @@ from ophyd_async.epics.motor import Motor
 from freewheel import ResourceConflictError
 from freewheel.testing import IocProcess, assert_events, assert_valid, local_epics
 
+pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -32,6 +32,8 @@ from freewheel.plan_stubs import background, cancel_background, mv, sleep
 from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid
 
+pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

@@ -17,6 +17,8 @@ from ophyd_async.epics.core import epics_signal_r, epics_signal_rw
 from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid
 
+pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

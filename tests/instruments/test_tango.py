@@ -38,6 +38,8 @@ from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
 
+pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -23,6 +23,8 @@ from freewheel.forms import find_plans
 from freewheel.qt import AcquisitionWindow, connect_devices
 from freewheel.testing import IocProcess
 
+pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

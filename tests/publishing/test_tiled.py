@@ -18,7 +18,10 @@ from freewheel.publishing import send_runs
 from freewheel.recording import Recorder, read_runs, read_tiled_runs, tiled_server
 
 pytest.importorskip("tiled.server")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 
