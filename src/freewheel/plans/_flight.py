@@ -378,19 +378,15 @@ class Flight:
     def abandon(self) -> None:
         """Give up what is being prepared: it would arm a device for a plan that is halted."""
         for status in self.begun:
-            task = getattr(status, "task", None)  # of ophyd-async's statuses
-            if task is not None:
-                task.cancel()
+            _give_up(status)
 
     def forget(self) -> None:
         """Wait for nothing of this flight any more. On the loop."""
         for device, task in self._tasks.items():
-            # Of ophyd-async's statuses: a detector that was not given all of its triggers would
-            # fail of time-out later, when nobody looks.
-            inner = getattr(self._statuses[device], "task", None)
-            if inner is not None and not task.done():
-                inner.cancel()
             if not task.done():
+                # A detector that was not given all of its triggers would fail of time-out later,
+                # when nobody looks.
+                _give_up(self._statuses[device])
                 task.cancel()
             elif not task.cancelled():
                 task.exception()  # retrieved: it was raised, or nobody minds
@@ -462,6 +458,13 @@ class Flight:
                 _compare(name, index, expected)
             elif index > self.target:  # each lands at a frame of its own
                 _compare(name, index, self.target)
+
+
+def _give_up(status: Status) -> None:
+    """Cancel what a status of ophyd-async waits for."""
+    task = getattr(status, "task", None)
+    if task is not None:
+        task.cancel()
 
 
 def _compare(name: str, index: int, expected: int) -> None:
