@@ -37,7 +37,12 @@ class Driver:
     """A person at the screen: looks at what the window says, and moves mouse and keyboard."""
 
     def __init__(self, display: str) -> None:
-        self._env = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+        self._env = {
+            **os.environ,
+            "DISPLAY": display,
+            "QT_QPA_PLATFORM": "xcb",
+            "PYTHONFAULTHANDLER": "1",
+        }
         program = Path(__file__).with_name("driven_window.py")
         self.process = subprocess.Popen(
             [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, env=self._env

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
+from freewheel.qt._exit import delete_windows_at_exit
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -82,6 +84,7 @@ def _bell_of(app: QCoreApplication) -> _Bell:
     if not isinstance(bell, _Bell):
         bell = _bells[id(app)] = _Bell(app)
         app.setProperty("freewheel_bell", bell)
+        delete_windows_at_exit()
     return bell
 
 

@@ -100,6 +100,7 @@ def _leave() -> None:
         timer.deleteLater()
     sys.setswitchinterval(_state.interval)
     gc.unfreeze()
+    gc.collect()  # here, so that no widget is left to a collection on the engine's thread
     if _state.enabled:
         gc.enable()
 
