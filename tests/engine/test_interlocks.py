@@ -110,6 +110,29 @@ def test_what_is_forbidden_waits_until_it_is_allowed(
     assert "'mv' goes on" in caplog.text
 
 
+def test_one_that_lets_go_just_before_somebody_begins_to_wait(
+    RE: Any, door: Switch, motor: Device
+) -> None:
+    class LetGo(logging.Handler):
+        """Lets go, in another thread, after the look and before the wait."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("Interlocked"):
+                other = threading.Thread(target=door.put, args=(0,))
+                other.start()
+                other.join()
+
+    door.put(1)
+    RE.interlocks.add("door", door)
+    log, handler = logging.getLogger("freewheel"), LetGo()
+    log.addHandler(handler)
+    try:
+        RE(mv(motor, 1)).result(T)
+    finally:
+        log.removeHandler(handler)
+    assert motor.position == 1
+
+
 def test_everything_else_goes_on(RE: Any, door: Switch, motor: Device) -> None:
     RE.interlocks.add("door", door, devices=motor, verbs="set")
     door.put(True)

@@ -408,7 +408,9 @@ class Interlocks(Mapping[str, Interlock]):
         self._waits[id(waiting)] = waiting
         self._told(self.picture)
         try:
-            await future
+            # Looked at once more: what has changed before it was among the waits woke nobody.
+            if self._tripped(waiting.verb, (waiting.device,)):
+                await future
         finally:
             del self._waits[id(waiting)]
             if timer is not None:
