@@ -143,6 +143,7 @@ def test_on_a_terminal_the_line_is_overwritten(tmp_path: Path) -> None:
     )
     child.expect("running")
     child.expect(pexpect.EOF)
+    child.wait()
     child.close()
     assert child.exitstatus == 0
     assert "\x1b[2K" in child.before

@@ -57,7 +57,7 @@ def new_terminal(tmp_path: Path) -> Iterator[Any]:
 
     yield start
     for terminal in made:
-        terminal.child.close(force=True)
+        terminal.discard()
 
 
 @pytest.fixture(scope="module")
@@ -73,4 +73,4 @@ def ipython(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for cell in SETUP:
         terminal.run(cell)
     yield terminal
-    terminal.child.close(force=True)
+    terminal.discard()

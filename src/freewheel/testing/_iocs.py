@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,19 +21,25 @@ __all__ = ["IocProcess", "free_port", "local_epics"]
 _lock = threading.Lock()  # guards _environment, which is filled once
 _environment: dict[str, str] = {}
 
+#: Below those that Linux, Windows and macOS give to outgoing connections.
+_PORTS: Final = range(20_000, 32_768)
+
 
 def free_port() -> int:
-    """Return a port that nobody has, of TCP and UDP alike."""
+    """Return a port that nobody has, of TCP and UDP alike.
+
+    Not one of those that systems give to outgoing connections, one of which may have it a moment
+    later, when the server that it is for begins.
+    """
     while True:
-        with socket.socket() as stream:
-            stream.bind(("127.0.0.1", 0))
-            port: int = stream.getsockname()[1]
-            try:
-                with socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-                    datagrams.bind(("127.0.0.1", port))
-            except OSError:
-                continue  # somebody has it
-            return port
+        port = secrets.choice(_PORTS)  # not `random`, which tests seed
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(type=kind) as each:
+                    each.bind(("127.0.0.1", port))
+        except OSError:
+            continue  # somebody has it
+        return port
 
 
 def local_epics() -> dict[str, str]:
