@@ -62,7 +62,7 @@ def test_documents_are_passed_on_as_they_are(bridge: Any, scope: Any, soon: Any)
     bridge.engine.subscribe(lambda _, doc: inline.append(doc), "event")
     bridge.documentReceived.connect(lambda n, doc: events.append(doc) if n == "event" else None)
     bridge.run(bp.count([scope.camera]))
-    soon(lambda: events)
+    soon(lambda: events and inline)  # the bridge was subscribed first
     assert events[0] is inline[0]
 
 
