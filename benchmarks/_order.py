@@ -26,7 +26,7 @@ QUEUED = 10_000
 OPERATIONS = 50
 VERDICTS = 20_000
 LOCKS = 10
-STEPS_IN = 200
+STEPS_IN = 1_000
 clock = time.perf_counter
 
 
@@ -144,15 +144,34 @@ def verdict_rows() -> Iterable[Row]:
 # -- preemption ------------------------------------------------------------------------------------
 
 
+class Resting:
+    """A device that notes when its plan comes to rest: a pause and a parking tell it alike."""
+
+    parent = None
+    name = "resting"
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def pause(self) -> None:
+        """Note the time."""
+        self.at.append(clock())
+
+    def resume(self) -> None:
+        """Do nothing."""
+
+
 class Points:
     """A plan that takes points, and what steps in at its checkpoints."""
 
     def __init__(self, engine: RunEngine) -> None:
         self.engine = engine
+        self.device = Resting()
         self.over, self.taken = threading.Event(), threading.Semaphore(0)
 
     def plan(self) -> Any:
         """Take points until it is over."""
+        yield Msg("null", self.device)
         while not self.over.is_set():
             yield Msg("checkpoint")
             self.taken.release()
@@ -165,32 +184,29 @@ class Points:
         for _ in range(2):
             self.taken.acquire()
 
+    def _came_to_rest(self, begin: float) -> float:
+        """Return the time from the request until the plan has come to rest, at a checkpoint."""
+        (at,) = self.device.at
+        self.device.at.clear()
+        return (at - begin) * 1e6
+
     def preempt(self) -> float:
-        """Return the time from the request to the other plan's first step."""
-        at: list[float] = []
-
-        def other() -> Any:
-            at.append(clock())
-            yield Msg("null")
-
-        made = other()
+        """Have another plan run in this one's place."""
+        made = nothing(0)
         self.wait()
         begin = clock()
         self.engine.preempt(made).result(10)
-        return (at[0] - begin) * 1e6
+        return self._came_to_rest(begin)
 
     def pause(self) -> float:
-        """Return the time from the request until the plan is paused."""
-        at: list[float] = []
+        """Have it pause at its next checkpoint."""
         future: Any = self.engine.current
-        future.add_done_callback(lambda _: at.append(clock()))
         self.wait()
         begin = clock()
         self.engine.request_pause(defer=True)
         future.exception(10)
         self.engine.resume()
-        self.wait()  # by then the callback has been called
-        return (at[0] - begin) * 1e6
+        return self._came_to_rest(begin)
 
 
 def preempt_rows() -> Iterable[Row]:
