@@ -206,6 +206,26 @@ def test_a_held_queue_does_not_keep_it_from_the_plan_that_runs(
     map_.end(first)
 
 
+def test_one_that_was_moved_to_the_front_keeps_no_later_one_from_stepping_in(
+    RE: Any, map_: Map, gate: Any
+) -> None:
+    map_.begin()
+    RE.preempt(gate.plan())
+    gate.wait()  # it has no checkpoint, so that what comes now waits
+    following, first = RE(quick()), RE.preempt(quick())
+    RE.queue.move(following, 0)
+    assert "behind 'plan'" in repr(first)  # the order is what the list shows
+    second = RE.preempt(quick())
+    assert list(RE.queue) == [second, following, first]
+    assert "for the next checkpoint of 'plan'" in repr(second)
+    gate.open()
+    second.result(T)
+    map_.go_on()
+    assert list(RE.queue) == [following, first]
+    map_.over.set()
+    first.result(T)
+
+
 def test_it_waits_for_a_checkpoint_and_may_be_taken_back(RE: Any, gate: Any) -> None:
     first = RE(gate.plan(messages=1))
     gate.wait()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
+import math
 import threading
 from concurrent.futures import CancelledError
 from typing import Any
@@ -280,12 +281,21 @@ def test_submit_starts_at_once_what_nothing_is_in_the_way_of(RE: Any, documents:
     assert seen == ["start", "stop"]
 
 
-@pytest.mark.parametrize("priority", ["high", None, [1], 1j])
+@pytest.mark.parametrize("priority", ["high", None, [1], 1j, True])
 def test_a_priority_that_is_no_number_is_refused(RE: Any, priority: Any) -> None:
     with pytest.raises(TypeError, match="priority of a plan is a number"):
         RE.queue.submit(quick(), priority=priority)
-    with pytest.raises(ValueError, match="nan"):
-        RE.queue.submit(quick(), priority=float("nan"))
+    assert RE.state == "idle"
+
+
+@pytest.mark.parametrize(
+    "priority",
+    [math.nan, math.inf, -math.inf, 10**400],
+    ids=["nan", "inf", "-inf", "huge"],
+)
+def test_a_priority_is_finite(RE: Any, priority: Any) -> None:
+    with pytest.raises(ValueError, match="is a finite number"):
+        RE.queue.submit(quick(), priority=priority)
     assert RE.state == "idle"
 
 
@@ -322,6 +332,15 @@ def test_a_position_out_of_range_is_an_error_that_says_so(RE: Any) -> None:
         with pytest.raises(IndexError, match=rf"{position} is no position.*2 plan\(s\) wait"):
             RE.queue.move(future, position)
     assert RE.queue[0] is future
+
+
+@pytest.mark.parametrize("position", [1.0, "1", None])
+def test_what_is_no_position_leaves_the_queue_as_it_is(RE: Any, position: Any) -> None:
+    RE.queue.hold()
+    futures = [RE(quick()) for _ in range(3)]
+    with pytest.raises(TypeError, match="position in the queue is a whole number"):
+        RE.queue.move(futures[0], position)
+    assert list(RE.queue) == futures
 
 
 def test_a_call_that_has_just_started_cannot_be_moved_or_edited(RE: Any, gate: Any) -> None:
@@ -439,6 +458,33 @@ def test_what_waits_or_runs_is_not_put_back(RE: Any, gate: Any) -> None:
             RE.queue.put_back(future)
     gate.open()
     waiting.result(T)
+
+
+def test_what_cannot_be_put_back_leaves_all_of_it_for_later(RE: Any) -> None:
+    made: list[Any] = []
+    broken: list[bool] = []
+
+    def good() -> Any:
+        made.append(quick())
+        return made[-1]
+
+    def fragile() -> Any:
+        if broken:
+            raise RuntimeError("not now")
+        return quick()
+
+    RE.queue.hold()
+    cancelled = RE(PlanCall(good)), RE(PlanCall(fragile))
+    RE.queue.clear()
+    broken.append(True)
+    with pytest.raises(RuntimeError, match="not now"):
+        RE.queue.put_back()
+    assert len(RE.queue) == 0
+    assert made[-1].gi_frame is None  # what was made for it is closed
+    broken.clear()
+    assert len(RE.queue.put_back()) == len(cancelled)
+    with pytest.raises(TypeError, match=r"What RE\(plan\) has returned can be put back, not 'x'"):
+        RE.queue.put_back("x")
 
 
 def test_the_log_says_how_what_was_cancelled_comes_back(

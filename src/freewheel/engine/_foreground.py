@@ -184,7 +184,7 @@ class Foreground:
         """Say what a call that waits is waiting for."""
         with self._states.lock:
             held, call = self._waiting.held, self._call
-            if call is not None and waiting.preempts:
+            if call is not None and self._waiting.preempts_next(waiting):
                 return f"for the next checkpoint of {call.name!r}, which is {self._states.now}"
             if held is not None:
                 return f"the queue is held ({held}): RE.queue.release() frees it"

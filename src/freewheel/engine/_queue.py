@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, final, overload
 
 from freewheel.core import PlanCall
 
 from ._calls import Call, drop_plan, start_of
+from ._futures import PlanFuture
 from ._waiting_list import OnInterruption, cancel_all, not_made_anew
 
 if TYPE_CHECKING:
     import threading
 
-    from ._futures import PlanFuture, Recipe
+    from ._futures import Recipe
     from ._periodic import Periodic, Periodics
     from ._waiting_list import WaitingList
 
@@ -118,7 +120,7 @@ class PlanQueue(Sequence["PlanFuture"]):
         TypeError
             For something that is no plan, and for a priority that is no number.
         ValueError
-            For a priority that is not a number: nan.
+            For a priority that is not finite.
         EngineClosedError, ForkedProcessError, ServiceFailedError
             If this engine runs no plan now.
         """
@@ -142,11 +144,19 @@ class PlanQueue(Sequence["PlanFuture"]):
         ------
         IndexError
             For a position that there is not.
+        TypeError
+            For what is no position: it is a whole number.
         ValueError
             If the call does not wait here: it has started, or has ended.
         """
+        try:
+            place = operator.index(position)
+        except TypeError:
+            raise TypeError(
+                f"A position in the queue is a whole number, 0 for the next one, not {position!r}."
+            ) from None
         with self._waiting.lock:
-            self._waiting.move(future, position)
+            self._waiting.move(future, place)
 
     def edit(self, future: PlanFuture, call: PlanCall) -> None:
         """Have a call that waits run something else, in the same place and under the same future.
@@ -208,6 +218,9 @@ class PlanQueue(Sequence["PlanFuture"]):
         """
         self._foreground.check()
         several = futures or self._waiting.dropped
+        for future in several:
+            if not isinstance(future, PlanFuture):
+                raise TypeError(f"What RE(plan) has returned can be put back, not {future!r}.")
         if alive := [future for future in several if not future.status.ended]:
             raise ValueError(
                 f"{alive[0].plan_name!r} is {alive[0].status}: what has ended, or was cancelled, "
@@ -215,11 +228,16 @@ class PlanQueue(Sequence["PlanFuture"]):
             )
         if made := [future for future in several if future.call is None]:
             raise TypeError(not_made_anew(made, "put back"))
-        calls = [self._again(future.life.recipe) for future in several]
-        with self._waiting.lock:
-            if not futures and self._waiting.dropped is not several:
-                return ()  # somebody else has put them back meanwhile
-            self._waiting.dropped = () if not futures else self._waiting.dropped
+        calls: list[Call] = []
+        try:
+            calls.extend(self._again(future.life.recipe) for future in several)
+            taken = bool(futures) or self._waiting.take_dropped(several)
+        except BaseException:
+            _drop(calls)
+            raise
+        if not taken:
+            _drop(calls)
+            return ()  # somebody else has put them back meanwhile
         return tuple(self._foreground.admit(call) for call in calls)
 
     def _again(self, recipe: Recipe | None) -> Call:
@@ -262,7 +280,7 @@ class PlanQueue(Sequence["PlanFuture"]):
         TypeError
             For a plan that was made already, and what is no plan function.
         ValueError
-            For a time that is not more than 0.
+            For a time that is not more than 0, or not finite.
         """
         if not isinstance(function, PlanCall):
             function = PlanCall(function, args, kwargs)
@@ -335,6 +353,26 @@ class PlanQueue(Sequence["PlanFuture"]):
             self._foreground.start_next_locked()
 
 
+def _drop(calls: list[Call]) -> None:
+    for call in calls:
+        drop_plan(call.start.plan)
+
+
+def _checked_priority(priority: Any) -> float:
+    if isinstance(priority, bool) or not isinstance(priority, numbers.Real):
+        raise TypeError(f"The priority of a plan is a number, not {priority!r}.")
+    try:
+        number = float(priority)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(
+            f"The priority of a plan is a finite number, not {number}. RE.queue.move(future, 0) "
+            "has a plan be the next one, whatever waits."
+        )
+    return number
+
+
 def checked_call(
     thread: threading.Thread,
     plan: Any,
@@ -350,13 +388,10 @@ def checked_call(
     TypeError, ValueError
         See `PlanQueue.submit`.
     """
-    if not isinstance(priority, numbers.Real):
-        raise TypeError(f"The priority of a plan is a number, not {priority!r}.")
-    if math.isnan(priority):
-        raise ValueError("The priority of a plan is nan, which is neither high nor low.")
+    number = _checked_priority(priority)
     if name is not None and not (isinstance(name, str) and name):
         raise TypeError(f"The name of a plan is a text, not {name!r}.")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"The metadata of a plan is a mapping, not {metadata!r}.")
     given = {} if metadata is None else dict(metadata)
-    return Call.make(plan, subs, given, thread, name=name, priority=float(priority))
+    return Call.make(plan, subs, given, thread, name=name, priority=number)

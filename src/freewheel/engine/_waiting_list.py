@@ -115,6 +115,13 @@ class WaitingList:
                 return place
         return None
 
+    def preempts_next(self, call: Call) -> bool:
+        """Tell whether a call that waits is to run in place of the plan that runs."""
+        for other in self.calls:
+            if other is call or not other.preempts:
+                return other is call and call.preempts
+        return False
+
     @property
     def restores(self) -> bool:
         """Whether one that preempts wants what the plan before it has moved to be put back."""
@@ -156,11 +163,16 @@ class WaitingList:
     def put(self, call: Call) -> None:
         """Have a call wait for its turn, behind those of its priority."""
         call.make_withdrawable(lambda: self._withdraw(call))
-        place = bisect_right(self.calls, -call.priority, key=lambda other: -other.priority)
-        last = self.calls[place - 1] if place else None
-        call.rank = last.rank + 1 if last is not None and last.priority == call.priority else 0
+        if call.preempts:
+            # Before one that was moved to the front, too: that starts when the plan has ended for
+            # which this one does not wait.
+            place = next((n for n, other in enumerate(self.calls) if not other.preempts), None)
+            place = len(self.calls) if place is None else place
+        else:
+            place = bisect_right(self.calls, -call.priority, key=lambda other: -other.priority)
         self._by_future[call.future] = call
         self.calls.insert(place, call)
+        self._rank(place)
         self.tell()
 
     def next(self) -> Call | None:
@@ -168,6 +180,14 @@ class WaitingList:
         if not self.calls or self.held is not None:
             return None
         return self._take(0)
+
+    def take_dropped(self, seen: tuple[PlanFuture, ...]) -> bool:
+        """Forget those that were cancelled last, to put them back; false if others are by now."""
+        with self.lock:
+            if self.dropped is not seen:
+                return False
+            self.dropped = ()
+        return True
 
     def take_all(self) -> list[Call]:
         """Take all of them, to be cancelled."""
