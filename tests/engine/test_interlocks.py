@@ -17,11 +17,12 @@ from bluesky.utils import Msg, RunEngineInterrupted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ophyd import Signal
-from ophyd_async.core import soft_signal_rw
+from ophyd_async.core import NotConnectedError, soft_signal_rw
 
 from doubles import Device, at_message, quick
-from freewheel import InterlockError, RunEngine
+from freewheel import EngineClosedError, InterlockError, RunEngine
 from freewheel.core import EngineSnapshot, PlanStatus
+from freewheel.engine import _signal_conditions
 from freewheel.plan_stubs import (
     acquire,
     background,
@@ -269,6 +270,27 @@ def test_a_move_by_hand_that_waits_is_given_up_when_everything_is_stopped(
     assert not RE.claims
 
 
+@pytest.mark.parametrize("stopped", ["axis", "stage"])
+def test_a_move_by_hand_that_waits_is_given_up_when_its_device_is_stopped(
+    RE: Any, waits: Waits, door: Switch, stopped: str
+) -> None:
+    stage = Device("stage")
+    axis = Device("axis", parent=stage)
+    other = Device("other")
+    RE.interlocks.add("door", door)
+    door.put(1)
+    move, goes_on = RE.by_hand.set(axis, 1), RE.by_hand.set(other, 1)
+    waits.begin()
+    RE.by_hand.stop(axis if stopped == "axis" else stage).result(T)
+    assert f"{stopped!r} was stopped by hand while the move of 'axis'" in str(move.exception(T))
+    door.put(0)
+    goes_on.result(T)
+    assert ("set", 1) not in axis.did
+    assert not RE.claims
+    with pytest.raises(TypeError, match="devices that can be stopped, not 'axis'"):
+        RE.by_hand.stop("axis")
+
+
 def test_it_is_removed(RE: Any, waits: Waits, door: Switch, motor: Device) -> None:
     interlock = RE.interlocks.add("door", door, devices=motor)
     door.put(1)
@@ -282,6 +304,7 @@ def test_it_is_removed(RE: Any, waits: Waits, door: Switch, motor: Device) -> No
     future.result(T)
     assert len(RE.interlocks) == 0
     assert door._callbacks == []
+    assert "removed" in repr(interlock)
     with pytest.raises(KeyError, match="no interlock is called 'door'; there are: none"):
         RE.interlocks.remove("door")
 
@@ -333,7 +356,32 @@ def test_a_function_is_asked_at_each_message_and_again_while_somebody_waits(
     future.result(T)
 
 
-def test_a_suspender_counts_with_its_sleep(RE: Any, waits: Waits, motor: Device) -> None:
+def test_it_is_told_once_that_somebody_waits_for_a_function(
+    RE: Any, waits: Waits, motor: Device
+) -> None:
+    asked = threading.Semaphore(0)
+    told: list[Any] = []
+    over: list[bool] = []
+
+    def closed() -> bool:
+        asked.release()
+        return not over
+
+    RE.interlocks.add("door", closed, devices=motor)
+    RE.events.interlocks_changed.connect(told.append)
+    future = RE(mv(motor, 1))
+    waits.begin()
+    count = len(told)
+    for _ in range(20):
+        assert asked.acquire(timeout=T)
+    assert len(told) == count
+    over.append(True)
+    future.result(T)
+
+
+def test_a_suspender_counts_with_its_sleep(
+    RE: Any, waits: Waits, motor: Device, caplog: pytest.LogCaptureFixture
+) -> None:
     beam = Signal(name="beam", value=0)
     suspender = SuspendBoolHigh(beam, sleep=0.02, tripped_message="no beam")
     RE.interlocks.add("beam", suspender, devices=motor)
@@ -352,6 +400,38 @@ def test_a_suspender_counts_with_its_sleep(RE: Any, waits: Waits, motor: Device)
     beam.put(1)
     RE.remove_suspender(suspender2)
     RE(mv(motor, 3)).result(T)
+    assert not [r for r in caplog.records if r.exc_info]  # ophyd logs what its subscribers raise
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError("no")])
+def test_nothing_that_a_function_raises_gets_out(RE: Any, motor: Device, error: Any) -> None:
+    def broken() -> bool:
+        raise error
+
+    RE.interlocks.add("broken", broken, devices=motor, otherwise="fail")
+    (picture,) = RE.snapshot().interlocks  # which a window asks for in its own thread
+    assert picture.tripped
+    assert type(error).__name__ in picture.why
+    assert isinstance(RE(mv(motor, 1)).exception(T), InterlockError)
+
+
+def test_a_condition_that_fails_now_and_then_does_not_fill_the_log(
+    RE: Any, motor: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[bool] = []
+
+    def flaky() -> bool:
+        asked.append(True)
+        if len(asked) % 2:
+            raise TimeoutError("no answer")
+        return False
+
+    interlock = RE.interlocks.add("flaky", flaky, devices=motor)
+    states = {interlock.tripped for _ in range(100)}
+    assert states == {True, False}
+    assert len([r for r in caplog.records if "does not answer" in r.getMessage()]) == 1
+    for picture in [RE.snapshot().interlocks[0] for _ in range(10)]:
+        assert picture.tripped is ("no answer" in picture.why)  # of one and the same look
 
 
 @pytest.mark.parametrize("what", ["function", "signal", "array"])
@@ -398,9 +478,121 @@ def test_a_signal_that_has_not_told_its_value_counts_as_tripped(
     future.result(T)
 
 
+def test_a_signal_of_ophyd_that_is_disconnected_counts_as_tripped(
+    RE: Any, waits: Waits, motor: Device
+) -> None:
+    class Pv(Switch):
+        SUB_META = "meta"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.listeners: list[Any] = []
+
+        def subscribe(self, callback: Any, event_type: Any = None, **_: Any) -> None:
+            (self._callbacks if event_type is None else self.listeners).append(callback)
+
+        def clear_sub(self, callback: Any) -> None:
+            for several in (self._callbacks, self.listeners):
+                while callback in several:
+                    several.remove(callback)
+
+        def is_now(self, connected: bool) -> None:
+            for callback in self.listeners:
+                callback(connected=connected, obj=self)
+
+    door = Pv()
+    interlock = RE.interlocks.add("door", door, devices=motor)
+    RE(mv(motor, 1)).result(T)
+    door.is_now(False)
+    future = RE(mv(motor, 2))
+    waits.begin()
+    assert "door is disconnected" in interlock.why
+    door.is_now(True)
+    assert interlock.tripped  # until it has told its value
+    door.put(0)
+    future.result(T)
+    interlock.remove()
+    assert door._callbacks == door.listeners == []
+
+
+def test_a_signal_of_ophyd_async_is_asked_whether_it_answers(
+    RE: Any, waits: Waits, motor: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_signal_conditions, "BEAT", 0.01)
+    monkeypatch.setattr(_signal_conditions, "PATIENCE", 0.02)
+    silent: list[Any] = [NotConnectedError("not yet")]
+
+    class Pv:
+        name, parent = "door", None
+        followed: Any = None
+
+        def subscribe_reading(self, callback: Any) -> None:
+            if silent:
+                raise silent[0]
+            self.followed = callback
+            callback({"door": {"value": False}})
+
+        def clear_sub(self, callback: Any) -> None:
+            assert callback == self.followed
+            self.followed = None
+
+        async def get_value(self, cached: Any = None) -> bool:
+            assert cached is False
+            if "hangs" in silent:
+                await asyncio.Event().wait()
+            if silent:
+                raise silent[0]
+            return False
+
+    door: Any = Pv()
+    interlock = RE.interlocks.add("door", door, devices=motor)
+    future = RE(mv(motor, 0))
+    waits.begin()  # it is not connected yet
+    silent.clear()
+    future.result(T)
+    for state, says in ((["hangs"], "no answer for 0.02 s"), ([ConnectionError("gone")], "gone")):
+        silent.extend(state)
+        changed = threading.Event()
+        RE.events.interlocks_changed.connect(changed.set, max_args=0)
+        while not interlock.tripped:
+            assert changed.wait(T)
+            changed.clear()
+        assert says in interlock.why
+        future = RE(mv(motor, 1))
+        waits.begin()
+        silent.clear()
+        future.result(T)
+    RE.close()
+    assert door.followed is None
+
+
+def test_a_signal_without_a_value_counts_as_tripped(RE: Any, door: Switch) -> None:
+    interlock = RE.interlocks.add("door", door)
+    door.put(None)
+    assert interlock.tripped
+    assert interlock.why == "door has no value"
+
+
+def test_a_closed_engine_follows_nothing(RE: Any, door: Switch) -> None:
+    RE.interlocks.add("door", door)
+    RE.close()
+    assert door._callbacks == []
+    with pytest.raises(EngineClosedError, match="judges nothing any more"):
+        RE.interlocks.add("door", door)
+    assert door._callbacks == []
+
+
+def test_a_function_that_has_to_be_awaited_counts_as_tripped(RE: Any) -> None:
+    interlock = RE.interlocks.add("door", lambda: asyncio.sleep(0))
+    assert interlock.tripped
+    assert "has to be awaited" in interlock.why
+
+
 @pytest.mark.parametrize(
     ("given", "error", "says"),
     [
+        ({"condition": lambda door: door}, TypeError, "needs arguments"),
+        ({"devices": []}, ValueError, "of no devices"),
         ({"condition": 3}, TypeError, "on a signal, on a function"),
         ({"condition": Switch}, TypeError, "on a signal, on a function"),
         ({"condition": _set}, TypeError, "coroutine function"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +225,25 @@ def test_a_read_of_a_pv_that_is_gone_says_which_and_after_which_time(
     said = rf"{protocol}://FW:X, given up after 0\.\d s \(read of 'x'\)"
     assert re.fullmatch(said, str(error))
     assert documents.of("stop")[-1]["reason"] == str(error)
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
+def test_an_interlock_whose_ioc_is_gone_is_tripped(RE, ioc, protocol, on_loop):
+    bench = make_bench(protocol, on_loop, timeout=1.0)
+    changed = threading.Event()
+    RE.events.interlocks_changed.connect(changed.set, max_args=0)
+    interlock = RE.interlocks.add("far", bench.x)
+
+    def wait_until(tripped: bool) -> None:
+        while interlock.tripped is not tripped:
+            assert changed.wait(WAIT)
+            changed.clear()
+
+    wait_until(False)
+    ioc.kill()
+    wait_until(True)
+    assert "no answer" in interlock.why
+    interlock.remove()
 
 
 async def _answers(signal: Any) -> None:

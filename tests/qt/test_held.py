@@ -105,3 +105,18 @@ def test_an_interlock_that_is_waited_for_is_told_of(
     closed.append(True)
     soon(moved.done)
     soon(lambda: not line(window).isVisible())
+
+
+def test_stop_gives_up_a_move_that_waits_for_an_interlock(
+    window: Any, engine: Any, scope: Any, soon: Any
+) -> None:
+    closed: list[bool] = []
+    engine.interlocks.add("door", lambda: not closed, devices=scope.stage.x)
+    row = window.devices.rows["stage.x"]
+    row.set_target(3.0)
+    row.move()
+    soon(line(window).isVisible)
+    row.stop()
+    soon(lambda: not line(window).isVisible())
+    closed.append(True)
+    assert engine(bps.rd(scope.stage.x)).result(10).plan_result == 0

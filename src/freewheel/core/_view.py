@@ -298,6 +298,10 @@ class ByHandView(Protocol):
         """
         ...
 
+    def stop(self, device: Any) -> FutureView[None]:
+        """Stop a device, whoever moves it, and give up moves by hand that wait for an interlock."""
+        ...
+
     @property
     def moving(self) -> tuple[Any, ...]:
         """The devices that are on their way by hand."""

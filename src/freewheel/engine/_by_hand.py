@@ -13,7 +13,7 @@ from bluesky.protocols import Stoppable
 from freewheel.background import HandHold, hands_here
 from freewheel.core import EngineClosedError, EngineFuture
 from freewheel.core._crossings import completion
-from freewheel.core._devices import device_name, is_device
+from freewheel.core._devices import device_chain, device_name, is_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,8 @@ class ByHand:
         # was set is begun, or refused, before the loop ends. Nothing is taken below it.
         self._lock = threading.Lock()
         self._closed = False
-        # The moves that wait for an interlock; of the loop's thread.
-        self._kept: set[asyncio.Task[Any]] = set()
+        # The moves that wait for an interlock, and of what; of the loop's thread.
+        self._kept: dict[asyncio.Task[Any], Any] = {}
 
     def set(
         self, device: Any, value: Any, *, between: bool = False, holder: str = "manual move"
@@ -130,6 +130,57 @@ class ByHand:
             raise _closed_error(name)
         return future
 
+    def stop(self, device: Any) -> EngineFuture[None]:
+        """Stop a device, whoever moves it; nothing keeps a person from that.
+
+        A move by hand of it that waits for an interlock is given up: it does not begin when the
+        interlock lets go.
+
+        Parameters
+        ----------
+        device : Stoppable
+            What to stop.
+
+        Returns
+        -------
+        EngineFuture
+            Done when the device was told, or with what that failed with.
+
+        Raises
+        ------
+        TypeError
+            If it cannot be stopped.
+        EngineClosedError, ForkedProcessError
+            If the engine cannot do anything any more.
+        """
+        self._check()
+        if not is_device(device) or not callable(getattr(device, "stop", None)):
+            raise TypeError(f"RE.by_hand.stop stops devices that can be stopped, not {device!r}.")
+        name = device_name(device)
+        _log.info("%s is stopped by hand.", name)
+        future: EngineFuture[None] = EngineFuture.under_way(
+            f"the stop of {name!r} by hand", self._core.thread, tells=True
+        )
+        self._core.call_on_loop(self._begin_stop, device, future)
+        return future
+
+    def _begin_stop(self, device: Any, future: EngineFuture[None]) -> None:
+        for task, waiting in self._kept.items():
+            if id(device) in device_chain(waiting):
+                task.cancel(f"{device_name(device)!r} was stopped by hand")
+
+        async def stop() -> None:
+            try:
+                await completion(device.stop())
+            except BaseException as error:
+                future.settle(error=error)
+            else:
+                future.settle(None)
+
+        task = self._background.spawner.spawn(stop(), f"stop {device_name(device)!r} by hand")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _begin(self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]) -> None:
         name = device_name(device)
         if self._closed:
@@ -163,9 +214,9 @@ class ByHand:
             await self._until_allowed(hand, device)
             status = device.set(value)
             await completion(status)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if status is None and not self._closed:
-                error = _given_up_error(device_name(device))
+                error = _given_up_error(device_name(device), str(cancelled))
             else:
                 error = _closed_error(device_name(device))
                 await _stop(device)
@@ -179,16 +230,16 @@ class ByHand:
         """Wait for the interlocks, where everything that is stopped gives that up."""
         interlocks, task = self._core.household.interlocks, asyncio.current_task()
         assert task is not None
-        self._kept.add(task)
+        self._kept[task] = device
         try:
             await interlocks.until_allowed("set", (device,), hand.name, self)
         finally:
-            self._kept.discard(task)
+            del self._kept[task]
 
     def give_up_waiting(self) -> None:
         """Begin no move that waits for an interlock: everything is stopped. On the loop."""
         for task in self._kept:
-            task.cancel()
+            task.cancel("Everything was stopped")
 
     def _setter(self, device: Any, value: Any, name: str, holder: str) -> Callable[[], Any]:
         interlocks = self._core.household.interlocks
@@ -212,10 +263,10 @@ def _closed_error(name: str) -> EngineClosedError:
     return EngineClosedError(f"The engine was closed: {name!r} is not moved by hand any more.")
 
 
-def _given_up_error(name: str) -> RuntimeError:
+def _given_up_error(name: str, why: str) -> RuntimeError:
     return RuntimeError(
-        f"Everything was stopped while the move of {name!r} by hand waited for an interlock: it "
-        "is not moved any more."
+        f"{why} while the move of {name!r} by hand waited for an interlock: it is not moved any "
+        "more."
     )
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from bluesky.suspenders import SuspenderBase
 
 from freewheel.core._crossings import call_soon
-from freewheel.core._devices import device_name
+
+from ._signal_conditions import OfAsyncSignal, OfSignal, State
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-__all__ = ["Condition", "condition_of"]
+__all__ = ["Condition", "State", "condition_of"]
 
 
 class Condition(Protocol):
@@ -24,19 +24,8 @@ class Condition(Protocol):
     #: Whether it tells of its changes; if not, it is asked again and again while somebody waits.
     tells: bool
 
-    @property
-    def tripped(self) -> bool:
-        """Whether it is tripped now. What cannot be known counts as tripped."""
-        ...
-
-    @property
-    def why(self) -> str:
-        """What it is now, in words."""
-        ...
-
-    @property
-    def error(self) -> BaseException | None:
-        """What it has raised when it was asked last; it counts as tripped then."""
+    def look(self) -> State:
+        """Return how it stands now. What cannot be known counts as tripped."""
         ...
 
     def start(self, changed: Callable[[], None]) -> None:
@@ -67,25 +56,16 @@ def condition_of(thing: Any, loop: asyncio.AbstractEventLoop) -> Condition:
                 "one for the interlock."
             )
         return _OfSuspender(thing, loop)
-    elif hasattr(thing, "subscribe_reading") or (
-        hasattr(thing, "subscribe") and hasattr(thing, "get")
-    ):
-        return _OfSignal(thing, loop)
+    elif hasattr(thing, "subscribe_reading"):
+        return OfAsyncSignal(thing, loop)
+    elif hasattr(thing, "subscribe") and hasattr(thing, "get"):
+        return OfSignal(thing)
     elif callable(thing):
-        if inspect.iscoroutinefunction(thing):
-            raise TypeError(
-                f"{thing!r} is a coroutine function: an interlock is asked at each message, and "
-                "its function answers at once."
-            )
         return _OfFunction(thing)
     raise TypeError(
         f"An interlock depends on a signal, on a function without arguments or on a suspender, not "
         f"on {thing!r}."
     )
-
-
-#: Tripped, in words, and what was raised.
-_State = tuple[bool, str, BaseException | None]
 
 
 @final
@@ -95,26 +75,29 @@ class _OfFunction:
     tells = False
 
     def __init__(self, function: Callable[[], Any]) -> None:
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{function!r} is a coroutine function: an interlock is asked at each message, and "
+                "its function answers at once."
+            )
+        if not _takes_nothing(function):
+            raise TypeError(
+                f"{function!r} needs arguments: an interlock's function is called without any."
+            )
         self._function = function
         self._name = getattr(function, "__name__", repr(function))
-        self.error: BaseException | None = None  # written by whoever asks, each time in one step
 
-    @property
-    def tripped(self) -> bool:
-        return self._ask()[0]
-
-    @property
-    def why(self) -> str:
-        return self._ask()[1]
-
-    def _ask(self) -> _State:
+    def look(self) -> State:
         try:
             value = self._function()
-            state: _State = bool(value), f"{self._name}() is {value!r}", None
-        except Exception as error:
-            state = True, f"{self._name}() raised {error!r}", error
-        self.error = state[2]
-        return state
+            if value is not True and value is not False and inspect.isawaitable(value):
+                getattr(value, "close", _nobody)()
+                raise TypeError(f"{self._name}() has to be awaited, and is asked for its answer")
+            return State(bool(value), f"{self._name}() is {value!r}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, too: whoever asks is not to end by it
+            return State(True, f"{self._name}() raised {error!r}", error)
 
     def start(self, changed: Callable[[], None]) -> None:
         """Do nothing: it is asked each time."""
@@ -123,87 +106,14 @@ class _OfFunction:
         """Do nothing, as `start`."""
 
 
-@final
-class _OfSignal:
-    """Tripped while the value of a signal, of ophyd or of ophyd-async, is true."""
-
-    tells = True
-
-    def __init__(self, signal: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._signal = signal
-        self._loop = loop
-        self._name = device_name(signal)
-        self._lock = threading.Lock()  # guards what "the first value" is; taken for no call
-        # Replaced as a whole, by whichever thread tells.
-        self._state: _State = (True, f"{self._name} has not told its value yet", None)
-        self._told_any = False
-        self._changed: Callable[[], None] = _nobody
-
-    @property
-    def tripped(self) -> bool:
-        return self._state[0]
-
-    @property
-    def why(self) -> str:
-        return self._state[1]
-
-    @property
-    def error(self) -> BaseException | None:
-        return self._state[2]
-
-    def start(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-        if hasattr(self._signal, "subscribe_reading"):  # of ophyd-async: on its loop alone
-            call_soon(self._loop, self._subscribe_on_loop)
-            return
-        self._signal.subscribe(self._ophyd_told)
-        if not self._told_any and getattr(self._signal, "connected", True):
-            # One that never had a change tells nothing.
-            self._ask()
-
-    def _ask(self) -> None:
-        try:
-            value = self._signal.get()
-        except Exception as error:
-            self._failed(error)
-        else:
-            self._tell(value, first=True)
-
-    def _subscribe_on_loop(self) -> None:
-        try:
-            self._signal.subscribe_reading(self._async_told)
-        except Exception as error:
-            self._failed(error)
-
-    def _async_told(self, reading: Mapping[str, Any]) -> None:
-        self._tell(next(iter(reading.values()))["value"])
-
-    def _ophyd_told(self, *_: Any, value: Any = None, **__: Any) -> None:
-        self._tell(value)
-
-    def _tell(self, value: Any, *, first: bool = False) -> None:
-        try:
-            state: _State = bool(value), f"{self._name} is {value!r}", None
-        except Exception as error:  # an array of several values, for one
-            state = True, f"{self._name} is neither true nor false: {error!r}", error
-        with self._lock:
-            if first and self._told_any:
-                return
-            self._told_any = True
-            self._state = state
-        self._changed()
-
-    def _failed(self, error: BaseException) -> None:
-        with self._lock:
-            self._state = True, f"{self._name} cannot be followed: {error!r}", error
-        self._changed()
-
-    def stop(self) -> None:
-        self._changed = _nobody
-        if hasattr(self._signal, "subscribe_reading"):
-            call_soon(self._loop, self._signal.clear_sub, self._async_told)
-        else:
-            self._signal.clear_sub(self._ophyd_told)
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # a builtin that does not tell
+    return True
 
 
 @final
@@ -215,20 +125,21 @@ class _OfSuspender:
     """
 
     tells = True
-    error: BaseException | None = None
 
     def __init__(self, suspender: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._suspender = suspender
         self._real_loop = loop
-        self.tripped = False  # written with the suspender's own lock held, or on the loop
+        self._tripped = False  # written with the suspender's own lock held, or on the loop
         # The number of the latest trip: what lets go of an earlier one does not count.
         self._trip = 0
         self._lets_go = False
         self._changed: Callable[[], None] = _nobody
 
-    @property
-    def why(self) -> str:
-        return str(self._suspender.get_futures()[1]) or "it sleeps before it lets go"
+    def look(self) -> State:
+        if not self._tripped:
+            return _LETS_GO
+        why = str(self._suspender.get_futures()[1]) or "it sleeps before it lets go"
+        return State(True, why)
 
     def start(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -249,13 +160,16 @@ class _OfSuspender:
     def _loop(self) -> _OfSuspender:
         return self
 
+    def request_suspend(self, *_: Any, **__: Any) -> None:
+        """Suspend nothing; it is not called, but looked up at each trip."""
+
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> _OfSuspender:
         """Have it prepare its event, when it trips; or let go, which it says with `call_later`."""
         self._lets_go = False
         callback()
         if not self._lets_go:
             self._trip += 1
-            self.tripped = True
+            self._tripped = True
             self._changed()
         return self
 
@@ -270,7 +184,7 @@ class _OfSuspender:
     def _let_go(self, callback: Callable[[], object], trip: int) -> None:
         callback()
         if trip == self._trip:
-            self.tripped = False
+            self._tripped = False
             self._changed()
 
     def cancel(self) -> None:
@@ -282,6 +196,7 @@ class _NotRunning:
 
 
 _NOT_RUNNING: Final = _NotRunning()
+_LETS_GO: Final = State(False, "it is not tripped")
 
 
 def _nobody() -> None:

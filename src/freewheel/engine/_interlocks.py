@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, final
 
-from freewheel.core import InterlockError, InterlockPicture
+from freewheel.core import EngineClosedError, InterlockError, InterlockPicture
 from freewheel.core._crossings import call_soon
 from freewheel.core._devices import checked_devices, claimed_with, device_chain, device_name
 from freewheel.core._verbs import NEEDED
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from bluesky.utils import Msg
 
-    from ._conditions import Condition
+    from ._conditions import Condition, State
 
 __all__ = ["Interlock", "Interlocks"]
 
@@ -35,6 +37,8 @@ DEFAULT_VERBS: Final = ("set", "trigger", "prepare", "kickoff")
 NEVER: Final = ("stop", "unstage")
 #: Seconds between two looks at a function that somebody waits for, which tells of no change.
 LOOK_EVERY: Final = 0.05
+#: Seconds between two lines in the log about a condition that fails.
+TELL_EVERY: Final = 10.0
 #: So many devices are remembered, with the interlocks that they are under.
 _KNOWN: Final = 4096
 
@@ -55,7 +59,17 @@ class Interlock:
         What becomes of a message while it is tripped.
     """
 
-    __slots__ = ("_condition", "_owner", "_parts", "_told", "devices", "name", "otherwise", "verbs")
+    __slots__ = (
+        "_condition",
+        "_owner",
+        "_parts",
+        "_silent_until",
+        "_told",
+        "devices",
+        "name",
+        "otherwise",
+        "verbs",
+    )
 
     def __init__(
         self,
@@ -78,31 +92,39 @@ class Interlock:
             for device in devices or ()
             for part in claimed_with(device)
         }
-        self._told = False  # of an error of its condition; written by any thread
+        # Of an error of its condition; written by any thread.
+        self._told = False
+        self._silent_until = 0.0
+
+    def look(self) -> State:
+        """Return how its condition stands now, with what it is in words."""
+        state = self._condition.look()
+        if (state.error is not None) is not self._told:
+            self._tell_of_error(state)
+        return state
 
     @property
     def tripped(self) -> bool:
         """Whether it keeps messages from being carried out now."""
-        tripped = self._condition.tripped
-        if (self._condition.error is not None) is not self._told:
-            self._tell_of_error()
-        return tripped
+        return self.look().tripped
 
     @property
     def why(self) -> str:
         """What its condition is now, in words."""
-        return self._condition.why
+        return self.look().why
 
-    def _tell_of_error(self) -> None:
-        error = self._condition.error
-        self._told = error is not None
-        if error is not None:
-            _log.error(
-                "The condition of the interlock %r does not answer (%s): it counts as tripped.",
-                self.name,
-                self._condition.why,
-                exc_info=error,
-            )
+    def _tell_of_error(self, state: State) -> None:
+        self._told = state.error is not None
+        now = time.monotonic()
+        if state.error is None or now < self._silent_until:
+            return  # or one that fails and answers in turn fills the log
+        self._silent_until = now + TELL_EVERY
+        _log.error(
+            "The condition of the interlock %r does not answer (%s): it counts as tripped.",
+            self.name,
+            state.why,
+            exc_info=state.error,
+        )
 
     def covers(self, device: Any) -> bool:
         """Tell whether a device is one of its, a part of one, contains one, or drives one."""
@@ -137,7 +159,10 @@ class Interlock:
 
     def __repr__(self) -> str:
         which = "all devices" if self.devices is None else ", ".join(map(device_name, self.devices))
-        how = f"tripped: {self.why}" if self.tripped else "not tripped"
+        state = self.look()
+        how = f"tripped: {state.why}" if state.tripped else "not tripped"
+        if self._owner.get(self.name) is not self:
+            how = "removed"
         return f"<Interlock {self.name}: {', '.join(sorted(self.verbs))} of {which}; {how}>"
 
 
@@ -185,6 +210,7 @@ class Interlocks(Mapping[str, Interlock]):
         self._told = told
         self._lock = threading.Lock()  # held by whoever replaces the two below; nothing is called
         self._all: Mapping[str, Interlock] = MappingProxyType({})
+        self._closed = False  # only ever set, under the lock
         self.is_empty = True
         # By verb and device: the device, so that its id is nobody else's, and the interlocks that
         # it is under. Filled on the loop's thread; replaced after _all by whoever changes that.
@@ -215,14 +241,15 @@ class Interlocks(Mapping[str, Interlock]):
     def picture(self) -> tuple[InterlockPicture, ...]:
         """Return how they all stand, and who waits for them."""
         waits = list(self._waits.copy().values())
+        looks = [(each.name, each.look()) for each in self._all.values()]
         return tuple(
             InterlockPicture(
-                each.name,
-                tripped := each.tripped,
-                each.why if tripped else "",
-                tuple(str(wait) for wait in waits if each.name in wait.names),
+                name,
+                state.tripped,
+                state.why if state.tripped else "",
+                tuple(str(wait) for wait in waits if name in wait.names),
             )
-            for each in self._all.values()
+            for name, state in looks
         )
 
     # -- changing -----------------------------------------------------------------------------
@@ -272,21 +299,34 @@ class Interlocks(Mapping[str, Interlock]):
         TypeError
             For a condition, or a device, that is none.
         ValueError
-            For a name that is taken, or a verb that cannot be judged.
+            For a name that is taken, a verb that cannot be judged, or no devices.
+        EngineClosedError
+            If the engine is closed.
         """
         if not isinstance(name, str) or not name:
             raise TypeError(f"The name of an interlock is a text, not {name!r}.")
         if otherwise not in ("wait", "fail"):
             raise ValueError(f'otherwise is "wait" or "fail", not {otherwise!r}.')
+        several = None if devices is None else checked_devices(devices)
+        if several == ():
+            raise ValueError(
+                "An interlock of no devices keeps nothing from happening. Leave `devices` out for "
+                "all of them."
+            )
         made = Interlock(
             self,
             name,
             condition_of(condition, self._loop),
-            None if devices is None else checked_devices(devices),
+            several,
             _checked_verbs(verbs),
             otherwise,
         )
         with self._lock:
+            if self._closed:
+                raise EngineClosedError(
+                    "This run engine is closed, and judges nothing any more. Make a new one: "
+                    "RE = RunEngine()."
+                )
             if name in self._all:
                 raise ValueError(
                     f"There is an interlock {name!r} already: RE.interlocks.remove({name!r}) "
@@ -310,6 +350,14 @@ class Interlocks(Mapping[str, Interlock]):
             If there is none of that name.
         """
         self._drop(name).stop()
+
+    def close(self) -> None:
+        """Follow no condition any more: the engine is closed."""
+        with self._lock:
+            self._closed = True
+        for name in tuple(self):
+            with suppress(KeyError):  # somebody removes it just now
+                self.remove(name)
 
     def _drop(self, name: str) -> Interlock:
         with self._lock:
@@ -377,45 +425,55 @@ class Interlocks(Mapping[str, Interlock]):
         InterlockError
             If an interlock is tripped that is not waited for.
         """
-        told = None
-        while tripped := self._tripped(verb, devices):
-            device, interlocks = tripped
-            for each in interlocks:
-                if each.otherwise == "fail" or not wait:
-                    raise InterlockError(each.name, each.why, verb, device, who)
-            names = tuple(each.name for each in interlocks)
-            waiting = _Wait(owner, who, verb, device, names)
-            if told != waiting.names:
-                told = waiting.names
-                reasons = ", ".join(f"{each.name!r} ({each.why})" for each in interlocks)
-                _log.warning("Interlocked: %s, waits for %s.", waiting, reasons)
-            asks = not all(each.tells for each in interlocks)
-            await self._wait(waiting, LOOK_EVERY if asks else None)
-        if told is not None:
+        waiting: _Wait | None = None
+        try:
+            while tripped := self._tripped(verb, devices):
+                device, found = tripped
+                for each, state in found:
+                    if each.otherwise == "fail" or not wait:
+                        raise InterlockError(each.name, state.why, verb, device, who)
+                names = tuple(each.name for each, _ in found)
+                if waiting is None or (waiting.device, waiting.names) != (device, names):
+                    self._forget(waiting)
+                    waiting = _Wait(owner, who, verb, device, names)
+                    self._note(waiting, found)
+                asks = not all(each.tells for each, _ in found)
+                await self._changed_or_after(waiting, LOOK_EVERY if asks else None)
+        finally:
+            self._forget(waiting)
+        if waiting is not None:
             _log.info("%r goes on: no interlock keeps it any more.", who)
 
     def _tripped(
         self, verb: str, devices: tuple[Any, ...]
-    ) -> tuple[Any, tuple[Interlock, ...]] | None:
+    ) -> tuple[Any, list[tuple[Interlock, State]]] | None:
         for device in devices:
-            if found := tuple(each for each in self._over(verb, device) if each.tripped):
+            looks = [(each, each.look()) for each in self._over(verb, device)]
+            if found := [(each, state) for each, state in looks if state.tripped]:
                 return device, found
         return None
 
-    async def _wait(self, waiting: _Wait, seconds: float | None) -> None:
+    def _note(self, waiting: _Wait, found: list[tuple[Interlock, State]]) -> None:
+        self._waits[id(waiting)] = waiting
+        reasons = ", ".join(f"{each.name!r} ({state.why})" for each, state in found)
+        _log.warning("Interlocked: %s, waits for %s.", waiting, reasons)
+        self._told(self.picture)
+
+    def _forget(self, waiting: _Wait | None) -> None:
+        if waiting is not None:
+            del self._waits[id(waiting)]
+            self._told(self.picture)
+
+    async def _changed_or_after(self, waiting: _Wait, seconds: float | None) -> None:
         future = waiting.future = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(seconds, _end, future)
-        self._waits[id(waiting)] = waiting
-        self._told(self.picture)
         try:
             # Looked at once more: what has changed before it was among the waits woke nobody.
             if self._tripped(waiting.verb, (waiting.device,)):
                 await future
         finally:
-            del self._waits[id(waiting)]
             if timer is not None:
                 timer.cancel()
-            self._told(self.picture)
 
     def give_up(self, owner: object) -> None:
         """End the waits of somebody who is to wait no more: they fail."""

@@ -256,6 +256,7 @@ class EngineLife:
         async def close() -> None:
             await self._by_hand.close()
             await core.household.background.close(self._services.lives, timeout)
+            core.household.interlocks.close()
 
         try:
             run_soon(core.loop, close()).result(timeout + 2)

@@ -9,7 +9,6 @@ import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from bluesky.utils import maybe_await
 from qtpy.compat import isalive
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QPainter
@@ -143,6 +142,11 @@ class _Row(QWidget):
 
     def _by_hand(self, value: Any, *, between: bool) -> None:
         """Set the device as a person does, and say here how that ended."""
+        by_hand = self._bridge.engine.by_hand
+        self._tell_of(lambda: by_hand.set(self._device, value, between=between))
+
+    def _tell_of(self, ask: Callable[[], Any]) -> None:
+        """Ask for something that gives a future, and say here how that ended."""
         feed = self._feed
 
         def tell(done: Any) -> None:
@@ -153,7 +157,7 @@ class _Row(QWidget):
                 feed.put("failed", error)
 
         try:
-            future = self._bridge.engine.by_hand.set(self._device, value, between=between)
+            future = ask()
         except Exception as error:  # refused at once: shown in the row, as what comes later
             feed.put("failed", error)
         else:
@@ -257,13 +261,8 @@ class MotorRow(_Row):
         self._by_hand(target, between=False)
 
     def stop(self, *_: Any) -> None:
-        """Stop the motor, whoever moves it."""
-        motor = self._device
-
-        async def stop() -> None:
-            await maybe_await(motor.stop())
-
-        self._on_loop(stop)
+        """Stop the motor, whoever moves it, and give up a move that waits for an interlock."""
+        self._tell_of(lambda: self._bridge.engine.by_hand.stop(self._device))
 
 
 class SettingRow(_Row):
