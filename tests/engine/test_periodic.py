@@ -158,6 +158,8 @@ def test_after_a_stop_it_starts_nothing_before_a_person_does(
     first = RE(long(over, []))
     handle = RE.queue.every(3 * SOON, focus.plan)
     RE.stop().result(T)
+    if RE.state == "paused":  # it had stepped in, and was what the stop has ended
+        RE.stop().result(T)
     first.outcome.result(T)
     begun = focus.begun
     looked = threading.Event()
@@ -286,6 +288,44 @@ def test_a_function_that_makes_no_plan(RE: Any, caplog: pytest.LogCaptureFixture
     assert isinstance(handle.failure, TypeError)
 
 
+def test_the_snapshot_tells_what_will_come(RE: Any, focus: Focus) -> None:
+    told: list[Any] = []
+    changed = threading.Event()
+
+    def hear(_: Any) -> None:
+        told.append(RE.snapshot().periodic)
+        changed.set()
+
+    def wait_until(says: str) -> None:
+        while not any(says in str(picture) for picture in RE.snapshot().periodic):
+            assert changed.wait(T), told
+            changed.clear()
+
+    RE.events.queue_changed.connect(hear)
+    later = RE.queue.every(3600, focus.plan, "a")
+    wait_until("plan('a') every 1 h 0 min: next in ")
+    assert "plan('a') every 1 h 0 min" in RE.explain()
+    later.cancel()
+    while RE.snapshot().periodic:
+        assert changed.wait(T)
+        changed.clear()
+    focus.hold_up()
+    soon = RE.queue.every(SOON, focus.plan)
+    with focus.told:
+        assert focus.told.wait_for(lambda: focus.begun, T)
+    (picture,) = RE.snapshot().periodic
+    assert (picture.due_in, picture.waits_for) == (None, "is running")
+    assert picture.runs == 1
+    RE.stop().result(T)
+    wait_until("waits until a plan is started")
+    focus.let_go()
+    RE(quick()).result(T)
+    focus.runs(1)
+    RE.queue.hold()
+    wait_until("is queued")
+    soon.cancel()
+
+
 def test_closing_ends_it(make_engine: Any) -> None:
     engine = make_engine()
     focus = Focus(engine)
@@ -295,3 +335,27 @@ def test_closing_ends_it(make_engine: Any) -> None:
     begun = focus.begun
     assert engine.closed
     assert focus.begun == begun
+
+
+def test_one_that_is_due_while_the_engine_closes_is_no_failure(
+    make_engine: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_engine()
+    begun, looked = threading.Event(), threading.Event()
+
+    def slow() -> Any:
+        try:
+            begun.set()
+            yield Msg("sleep", None, 600)
+        finally:
+            # The engine is being closed.
+            yield Msg("sleep", None, 4 * SOON)
+            looked.set()
+
+    engine(slow())
+    assert begun.wait(T)
+    handle = engine.queue.every(2 * SOON, quick)
+    engine.close()
+    assert looked.is_set()
+    assert handle.failure is None
+    assert "has failed" not in caplog.text

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,13 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     def plan() -> Any:
         yield from claim(Stage())
         yield from background(beside(), name="warmer")
+        yield Msg("clear_checkpoint")  # it gives way to no other
         yield from wait_for_actions(light.event_map, timeout=None)
 
     RE(plan())
     RE(quick())
-    RE.queue.submit(PlanCall(quick, (3,)), priority=math.inf)
+    RE.preempt(PlanCall(quick, (3,)))
+    RE.queue.every(3600, quick, 4)
     assert offered.wait(T)
     snapshot = RE.snapshot()
     found = checked(snapshot)
@@ -67,6 +68,15 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
         {"name": "quick", "arguments": "3", "priority": None},
         {"name": "quick", "arguments": "", "priority": 0},
     ]
+    (periodic,) = found["periodic"]
+    assert 3500 < periodic.pop("due_in") <= 3600
+    assert periodic == {
+        "name": "quick",
+        "arguments": "4",
+        "seconds": 3600,
+        "runs": 0,
+        "waits_for": "",
+    }
     assert found["claims"] == {"stage": "plan"}
     (task,) = found["background"]
     assert (task["name"], task["status"], task["claims"]) == ("warmer", "running", [])
@@ -86,6 +96,7 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     assert back.state is EngineState.RUNNING
     assert back.to_json() == snapshot.to_json()
     assert back.waiting == snapshot.waiting
+    assert back.periodic == snapshot.periodic
     RE.stop().result(T)
 
 
@@ -118,7 +129,7 @@ def test_old_versions_are_read(path: Path) -> None:
     assert snapshot.state is EngineState.PAUSED
     assert (snapshot.plan_name, snapshot.elapsed) == ("scan", 12.5)
     assert snapshot.queue == ("count", "count")
-    assert snapshot.waiting == ()
+    assert snapshot.waiting == snapshot.periodic == ()
     assert (snapshot.queue_held, snapshot.service_failed) == ("lunch", "the watchdog has ended")
     assert snapshot.background == (TaskPicture("live", "running", 3.25, ("camera",)),)
     assert snapshot.claims == {"camera": "live", "stage": "scan"}

@@ -107,6 +107,16 @@ def test_an_interlock_that_is_waited_for_is_told_of(
     soon(lambda: not line(window).isVisible())
 
 
+def test_plans_that_run_again_and_again_are_told_of(window: Any, engine: Any, soon: Any) -> None:
+    label = window.findChild(QLabel, "periodic")
+    assert not label.isVisible()
+    handle = engine.queue.every(3600, bps.sleep, 0)
+    soon(label.isVisible)
+    assert label.text().startswith("sleep(0) every 1 h 0 min: next in ")
+    handle.cancel()
+    soon(lambda: not label.isVisible())
+
+
 def test_stop_gives_up_a_move_that_waits_for_an_interlock(
     window: Any, engine: Any, scope: Any, soon: Any
 ) -> None:

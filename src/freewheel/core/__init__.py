@@ -26,7 +26,13 @@ from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import HasCache, HasClaims
-from ._snapshot import EngineSnapshot, InterlockPicture, OfferedAction, WaitingPlan
+from ._snapshot import (
+    EngineSnapshot,
+    InterlockPicture,
+    OfferedAction,
+    PeriodicPicture,
+    WaitingPlan,
+)
 from ._snapshot_json import TaskPicture
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
@@ -82,6 +88,7 @@ __all__ = [
     "NotStoppedError",
     "OfferedAction",
     "Pacer",
+    "PeriodicPicture",
     "PlanCall",
     "PlanFutureView",
     "PlanStatus",

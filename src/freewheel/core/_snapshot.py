@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._snapshot_json import SNAPSHOT_SCHEMA, fields_from_json, fields_to_json
 from ._states import EngineState
+from ._wording import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from ._latch import SRLatch
     from ._progress import Progress
 
-__all__ = ["EngineSnapshot", "InterlockPicture", "OfferedAction", "WaitingPlan"]
+__all__ = [
+    "EngineSnapshot",
+    "InterlockPicture",
+    "OfferedAction",
+    "PeriodicPicture",
+    "WaitingPlan",
+]
 
 
 class OfferedAction(NamedTuple):
@@ -103,6 +110,37 @@ class InterlockPicture(NamedTuple):
         return f"{self.name}: tripped, {self.why}{waits}"
 
 
+class PeriodicPicture(NamedTuple):
+    """A plan that is run again and again.
+
+    Attributes
+    ----------
+    name : str
+        The plan.
+    arguments : str
+        What it is called with, in one line.
+    seconds : float
+        From one start to the next.
+    runs : int
+        How often it was begun, or waited for its turn.
+    due_in : float or None
+        Seconds until it is due; ``None`` while the time does not count.
+    waits_for : str
+        What it does, or waits for, then: its status, or what has to be done first.
+    """
+
+    name: str
+    arguments: str = ""
+    seconds: float = 0
+    runs: int = 0
+    due_in: float | None = None
+    waits_for: str = ""
+
+    def __str__(self) -> str:
+        when = self.waits_for if self.due_in is None else f"next in {duration_text(self.due_in)}"
+        return f"{self.name}({self.arguments}) every {duration_text(self.seconds)}: {when}"
+
+
 @dataclass(frozen=True)
 class EngineSnapshot:
     """A picture of the engine at one moment.
@@ -135,6 +173,8 @@ class EngineSnapshot:
         All interlocks, and who waits for them.
     parked : tuple of str
         The plans in whose place the one in the foreground runs, the first one first.
+    periodic : tuple of PeriodicPicture
+        The plans that are run again and again, with when they are due.
     """
 
     state: EngineState
@@ -150,6 +190,7 @@ class EngineSnapshot:
     waiting: tuple[WaitingPlan, ...] = ()
     interlocks: tuple[InterlockPicture, ...] = ()
     parked: tuple[str, ...] = ()
+    periodic: tuple[PeriodicPicture, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON: names instead of objects, as `json_schema` says.
@@ -174,6 +215,7 @@ class EngineSnapshot:
         found["actions"] = tuple(_action(each) for each in found["actions"])
         found["interlocks"] = tuple(_interlock(each) for each in found["interlocks"])
         found["waiting"] = tuple(_waiting(each) for each in found["waiting"])
+        found["periodic"] = tuple(_periodic(each) for each in found["periodic"])
         return cls(**found)
 
     @staticmethod
@@ -191,6 +233,11 @@ def _action(found: Mapping[str, Any]) -> OfferedAction:
 def _interlock(found: Mapping[str, Any]) -> InterlockPicture:
     known = {key: found[key] for key in InterlockPicture._fields if key in found}
     return InterlockPicture(**{**known, "waiting": tuple(found.get("waiting", ()))})
+
+
+def _periodic(found: Mapping[str, Any]) -> PeriodicPicture:
+    known = {key: found[key] for key in PeriodicPicture._fields if key in found}
+    return PeriodicPicture(**known)
 
 
 def _waiting(found: Mapping[str, Any]) -> WaitingPlan:

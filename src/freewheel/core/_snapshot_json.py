@@ -51,6 +51,7 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
         "queue": list(snapshot["queue"]),
         "parked": list(snapshot["parked"]),
         "waiting": [each._asdict() for each in snapshot["waiting"]],
+        "periodic": [each._asdict() for each in snapshot["periodic"]],
         "interlocks": [each._asdict() for each in snapshot["interlocks"]],
         "queue_held": snapshot["queue_held"],
         "service_failed": snapshot["service_failed"],
@@ -110,6 +111,7 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
         "queue": tuple(found["queue"]),
         "parked": tuple(found.get("parked", ())),
         "waiting": tuple(found.get("waiting", ())),
+        "periodic": tuple(found.get("periodic", ())),
         "interlocks": tuple(found.get("interlocks", ())),
         "queue_held": found["queue_held"],
         "service_failed": found["service_failed"],
@@ -157,6 +159,16 @@ SNAPSHOT_SCHEMA: Final[Mapping[str, Any]] = {
             "queue": _TEXTS,
             "parked": _TEXTS,
             "waiting": _array({"name": _TEXT, "arguments": _TEXT, "priority": _NUMBER_OR_NULL}),
+            "periodic": _array(
+                {
+                    "name": _TEXT,
+                    "arguments": _TEXT,
+                    "seconds": {"type": "number", "exclusiveMinimum": 0},
+                    "runs": {"type": "integer"},
+                    "due_in": _SECONDS,
+                    "waits_for": _TEXT,
+                }
+            ),
             "interlocks": _array(
                 {"name": _TEXT, "tripped": {"type": "boolean"}, "why": _TEXT, "waiting": _TEXTS}
             ),

@@ -217,6 +217,11 @@ class QueueView(Protocol):
         """Run a plan again and again, at the next safe point; the handle's `cancel` ends it."""
         ...
 
+    @property
+    def periodic(self) -> tuple[Any, ...]:
+        """The handles of all plans that run again and again."""
+        ...
+
     def put_back(self, *futures: Any) -> tuple[PlanFutureView, ...]:
         """Submit plans again that have ended; by default those that were cancelled last."""
         ...

@@ -281,6 +281,8 @@ class EngineBase(BlueskyEngine):
         words = str(picture.state)
         if picture.plan_name is not None:
             words += f": {picture.plan_name}, {duration_text(picture.elapsed, tenths=True)}"
+        if picture.parked:
+            words += f"; parked for it: {', '.join(reversed(picture.parked))}"
         if picture.background:
             words += f"; in the background: {', '.join(task.name for task in picture.background)}"
         note = self._note(picture)

@@ -54,6 +54,7 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
         lines.append(obstacle)
     elif picture.waiting:
         lines.append(f"Behind it wait: {', '.join(map(str, picture.waiting))}.")
+    lines += [f"{each}." for each in picture.periodic]
     for task in picture.background:
         lines.append(
             f"The background task {task.name!r} is {task.standing}: task.cancel() ends it."

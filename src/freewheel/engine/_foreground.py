@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, final
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     _Ended: TypeAlias = tuple[str, PlanStatus, type[BaseException] | None, float | None]
 
 __all__ = ["Foreground"]
+
+_log = logging.getLogger("freewheel")
 
 
 @final
@@ -90,6 +93,7 @@ class Foreground:
             lambda: self.check(),
             partial(self.preempt, restores=False),
             lambda: self._waiting.quiet and self._call is None,
+            tell,
         )
         self.queue = PlanQueue(self._waiting, self)
         self._closing = False  # only ever set
@@ -438,7 +442,13 @@ class Foreground:
         if back is not None:
             self._parking.bring_back(back)
             if back.then is Then.IS_PAUSED:
-                self._tell_paused(f"{call.name!r}, which had taken its place, {_how(end)}")
+                why = f"{call.name!r}, which had taken its place, {_how(end)}"
+                _log.warning(
+                    "The plan %r is paused, for %s. RE.resume() has it go on, RE.stop() ends it.",
+                    back.call.name,
+                    why,
+                )
+                self._tell_paused(why)
 
     def picture(self) -> Mapping[str, Any]:
         """Return what the snapshot has of the foreground. With the lock held, or any time."""
@@ -451,6 +461,7 @@ class Foreground:
                 "waiting": self._waiting.picture(),
                 "queue_held": self._waiting.held,
                 "parked": self._parking.names,
+                "periodic": self.periodics.picture(),
             }
 
 

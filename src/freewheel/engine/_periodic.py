@@ -7,7 +7,7 @@ import math
 import numbers
 from typing import TYPE_CHECKING, Any, final
 
-from freewheel.core import ServiceFailedError
+from freewheel.core import EngineClosedError, PeriodicPicture, ServiceFailedError
 
 from ._calls import Call
 
@@ -50,6 +50,7 @@ class Periodic:
         "_due",
         "_overdue",
         "_owner",
+        "_shown",
         "_timer",
         "call",
         "failure",
@@ -62,6 +63,8 @@ class Periodic:
         self._owner = owner
         self.seconds = seconds
         self.call = call
+        # Made early: devices tell their names by code of their own.
+        self._shown = PeriodicPicture(call.name, call.arguments, seconds)
         self.runs = 0
         self.future: PlanFuture | None = None
         self.failure: BaseException | None = None
@@ -105,6 +108,17 @@ class Periodic:
             how = "cancelled"
         return f"<Periodic {self.call!r}: {how}, {self.runs} run(s)>"
 
+    def picture(self) -> PeriodicPicture:
+        """Return when it is due, or what it waits for; from any thread."""
+        future, due, shown = self.future, None, self._shown
+        if self._overdue:
+            waits = "waits until a plan is started, for one was stopped or has failed"
+        elif future is not None and not future.status.ended:
+            waits = f"is {future.status}"
+        else:
+            waits, due = "", max(0.0, self._due - self._owner.loop.time())
+        return shown._replace(runs=self.runs, due_in=due, waits_for=waits)
+
     # -- on the loop's thread -----------------------------------------------------------------
 
     def begin(self) -> None:
@@ -130,11 +144,15 @@ class Periodic:
             return
         self._overdue = self._owner.rests()
         if self._overdue:
+            self._owner.changed()
             return
         try:
             future = self._owner.submit(self.call)
         except ServiceFailedError:
             self._wait_again()
+            return
+        except EngineClosedError:
+            self._owner.forget(self)
             return
         except BaseException as error:
             self._failed(error)
@@ -160,6 +178,7 @@ class Periodic:
         loop = self._owner.loop
         self._due = next_due(self._due, loop.time(), self.seconds)
         self._timer = loop.call_at(self._due, self._run)
+        self._owner.changed()
 
     def _failed(self, error: BaseException) -> None:
         self.failure = error
@@ -191,6 +210,8 @@ class Periodics:
         Has a call run in place of the plan that runs.
     rests : callable
         Tells whether the engine was stopped, and is to move nothing before a person starts a plan.
+    changed : callable
+        Tells those who watch the queue; from any thread, without waiting.
     """
 
     def __init__(
@@ -199,10 +220,12 @@ class Periodics:
         check: Callable[[], None],
         preempt: Callable[[Call], PlanFuture],
         rests: Callable[[], bool],
+        changed: Callable[[], None],
     ) -> None:
         self.loop = core.loop
         self.call_on_loop = core.call_on_loop
         self.rests = rests
+        self.changed = changed
         self._thread = core.thread
         self._check = check
         self._preempt = preempt
@@ -223,8 +246,13 @@ class Periodics:
 
     def _add(self, periodic: Periodic) -> None:
         if not periodic.done:
-            self.all = (*self.all, periodic)
             periodic.begin()
+            self.all = (*self.all, periodic)
+            self.changed()
+
+    def picture(self) -> tuple[PeriodicPicture, ...]:
+        """Return when each is due; from any thread."""
+        return tuple(periodic.picture() for periodic in self.all)
 
     def forget(self, periodic: Periodic) -> None:
         """Run one of them no more; from any thread."""
@@ -233,6 +261,7 @@ class Periodics:
     def _remove(self, periodic: Periodic) -> None:
         periodic.stop()
         self.all = tuple(each for each in self.all if each is not periodic)
+        self.changed()
 
     def wake(self) -> None:
         """Hear that a person has started a plan. On the loop's thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -321,10 +322,17 @@ def _jobs(engine: EngineView) -> Iterator[str]:
 
 
 def queue_lines(snapshot: EngineSnapshot) -> Iterator[str]:
-    """Return a line for each plan that waits."""
+    """Return a line for each plan that waits, and for each that is run again and again."""
     for number, waiting in enumerate(snapshot.waiting, 1):
-        priority = f"  (priority {waiting.priority:g})" if waiting.priority else ""
-        yield f"queued {number:<4} {waiting}{priority}"
+        yield f"queued {number:<4} {waiting}{_priority_text(waiting.priority)}"
+    for number, periodic in enumerate(snapshot.periodic):
+        yield f"periodic    {periodic} (RE.queue.periodic[{number}].cancel() ends it)"
+
+
+def _priority_text(priority: float) -> str:
+    if math.isinf(priority):
+        return "  (goes first)"
+    return f"  (priority {priority:g})" if priority else ""
 
 
 def _actions(engine: EngineView) -> Iterator[str]:

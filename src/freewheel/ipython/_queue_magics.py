@@ -38,7 +38,7 @@ class QueueMagics(Magics):
 
     @line_magic
     def queue(self, line: str) -> None:
-        """List the plans that wait, or change their order.
+        """List the plans that wait, and those that run again and again, or change the order.
 
         ``%queue move 3 1`` has the third be the next one, ``%queue remove 2`` takes the second
         out, ``%queue clear`` all of them, and ``%queue back`` has those wait again that a stop, a
@@ -54,8 +54,9 @@ class QueueMagics(Magics):
         picture = engine.snapshot()
         if picture.queue_held is not None:
             say(f"queue held  {picture.queue_held} (%release frees it)")
-        lines = list(queue_lines(picture))
-        for text in lines or ["No plan waits."]:
+        if not picture.waiting:
+            say("No plan waits.")
+        for text in queue_lines(picture):
             say(text)
 
     @line_magic
@@ -98,6 +99,8 @@ def _changed(queue: QueueView, words: list[str]) -> str:
         case []:
             return ""
         case ["move", which, where]:
+            if _number(where) > len(queue):
+                raise IndexError(f"There is no place {where} in the queue; {len(queue)} wait.")
             queue.move(_waiting(queue, which), _number(where) - 1)
             return ""
         case ["remove", which]:

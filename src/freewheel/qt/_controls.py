@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.core import EngineState, clock_text
-from freewheel.qt._held import HeldLine
+from freewheel.qt._held import HeldLine, PeriodicLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,8 +212,8 @@ class EngineControls(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addLayout(row)
-        layout.addWidget(HeldLine(self._bridge))
-        layout.addWidget(self._queue)
+        for part in (HeldLine(self._bridge, self), self._queue, PeriodicLine(self._bridge, self)):
+            layout.addWidget(part)
         layout.addWidget(self._hold, 0, Qt.AlignmentFlag.AlignLeft)
 
     # -- following the engine -----------------------------------------------------------------

@@ -1,16 +1,17 @@
-"""What keeps plans from being started, with the button that frees them."""
+"""What keeps plans from being started, with the button that frees them; and what comes itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 if TYPE_CHECKING:
     from freewheel.core import EngineSnapshot
     from freewheel.qt._bridge import EngineBridge
 
-__all__ = ["HeldLine"]
+__all__ = ["HeldLine", "PeriodicLine"]
 
 _STYLE = (
     "#held { background: #fff3cd; border: 1px solid #d08700; border-radius: 4px; }"
@@ -27,10 +28,12 @@ class HeldLine(QFrame):
     ----------
     bridge
         The bridge to the engine.
+    parent
+        What it is a part of: without one it would be a window.
     """
 
-    def __init__(self, bridge: EngineBridge) -> None:
-        super().__init__()
+    def __init__(self, bridge: EngineBridge, parent: QWidget) -> None:
+        super().__init__(parent)
         self._bridge = bridge
         self.setObjectName("held")
         self.setStyleSheet(_STYLE)
@@ -65,6 +68,41 @@ class HeldLine(QFrame):
         self._release.setVisible(bool(held))
         self._release.setEnabled(not failed)  # no plan is run then
         self.setVisible(bool(self._text.text()))
+
+
+class PeriodicLine(QLabel):
+    """Says which plans are run again and again, and when the next run is due; else it is hidden.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    parent
+        What it is a part of: without one it would be a window.
+    """
+
+    def __init__(self, bridge: EngineBridge, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self.setObjectName("periodic")
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setToolTip("Plans that run again and again, at the next safe point")
+        self._clock = QTimer(self)
+        self._clock.setInterval(1000)
+        self._clock.timeout.connect(self._look)
+        bridge.queueChanged.connect(self._look)
+        bridge.stateChanged.connect(self._look)
+        self._look()
+
+    def _look(self, *_: Any) -> None:
+        periodic = self._bridge.snapshot().periodic
+        self.setText("\n".join(map(str, periodic)))
+        self.setVisible(bool(periodic))
+        if not periodic:
+            self._clock.stop()
+        elif not self._clock.isActive():
+            self._clock.start()
 
 
 def _why_held(picture: EngineSnapshot) -> str:
