@@ -72,6 +72,22 @@ class Account:
         with h5py.File(urlparse(resource["uri"]).path, "r") as file:
             return np.asarray(file[resource["parameters"]["dataset"]][()])
 
+    def joined(self, run: str) -> dict[str, np.ndarray]:
+        """Return by data key what a run has in all of its files; each index once, none missing."""
+        descriptors = {doc["uid"] for doc in self.named("descriptor") if doc["run_start"] == run}
+        resources = {doc["uid"]: doc for doc in self.named("stream_resource")}
+        parts: dict[str, list[np.ndarray]] = defaultdict(list)
+        for doc in self.named("stream_datum"):
+            if doc["descriptor"] in descriptors:
+                resource = resources[doc["stream_resource"]]
+                so_far = sum(map(len, parts[resource["data_key"]]))
+                assert doc["seq_nums"]["start"] == so_far + 1, doc
+                with h5py.File(urlparse(resource["uri"]).path, "r") as file:
+                    values = np.asarray(file[resource["parameters"]["dataset"]][()])
+                indices = doc["indices"]
+                parts[resource["data_key"]].append(values[indices["start"] : indices["stop"]])
+        return {key: np.concatenate(several) for key, several in parts.items()}
+
     def check_balanced(self) -> dict[str, Any]:
         """Return the stop document of the one run."""
         assert [name for name, _ in self.docs].count("start") == 1

@@ -61,7 +61,11 @@ class FlyDetector:
     trigger : DetectorTrigger
         What makes it take a frame.
     index : int
-        How many events it has written, as it said last.
+        How many events it has written, as it said last; in all of its files.
+    base : int
+        How many of them are in earlier files than the one that it writes.
+    stagings : int
+        How often it was staged again, for it had been lent; it began a new file each time.
     prepared : bool
         Whether it was prepared; one that waits for triggers is prepared for all of them at once.
     """
@@ -69,7 +73,14 @@ class FlyDetector:
     device: Any
     trigger: DetectorTrigger
     index: int = 0
+    base: int = 0
+    stagings: int = 0
     prepared: bool = False
+
+    def begin_file(self, index: int) -> None:
+        """Take note that it begins a new file, at an index."""
+        self.index = self.base = index
+        self.prepared = False
 
     @property
     def is_external(self) -> bool:
@@ -257,7 +268,8 @@ class Flight:
 
     def _where(self, device: Any) -> str:
         if device in self._indices and device not in self._flying():
-            return f"{device.name} has {self._indices[device]:g} of {self.target} events"
+            base = sum(each.base for each in self.detectors if each.device is device)
+            return f"{device.name} has {base + self._indices[device]:g} of {self.target} events"
         return f"{device.name} is not complete"
 
     # -- to the ground ------------------------------------------------------------------------
@@ -355,8 +367,8 @@ class Flight:
         silence = 2 * self.path.period + 0.2 if expected is None else self._longest_silence
         while True:
             self._changed.clear()
-            external = [each.device for each in self.detectors if each.is_external]
-            indices = [await self._index_of(device) for device in external]
+            external = [each for each in self.detectors if each.is_external]
+            indices = [await self._index_of(each) for each in external]
             if not indices or (expected is not None and min(indices) >= expected):
                 return
             if not await self._change_within(silence):
@@ -396,7 +408,7 @@ class Flight:
     async def measure(self) -> None:
         """Ask each detector for its index."""
         for detector in self.detectors:
-            index = await self._index_of(detector.device)
+            index = await self._index_of(detector)
             if index < detector.index:
                 raise FlyError(
                     f"{detector.device.name} went back from {detector.index} events to {index}: "
@@ -407,13 +419,14 @@ class Flight:
     async def hear(self) -> None:
         """Wait until each detector has answered, whatever it says."""
         for detector in self.detectors:
-            await self._index_of(detector.device)
+            await self._index_of(detector)
 
-    async def _index_of(self, device: Any) -> int:
+    async def _index_of(self, detector: FlyDetector) -> int:
         """Ask a detector, which may not answer any more."""
+        device = detector.device
         try:
             async with asyncio.timeout(self._longest_silence):
-                return int(await maybe_await(device.get_index()))
+                return detector.base + int(await maybe_await(device.get_index()))
         except TimeoutError as error:
             raise FlyError(
                 f"{device.name} was asked how many events it has written, and has not answered "

@@ -124,6 +124,7 @@ class _Scan:
         """Fly until all points are taken."""
         scope = yield from declare_progress("fly")
         index = 0
+        yield from self._lent()  # by an earlier scan of the same plan
         yield from self._tell(scope, index)
         while index < self.path.num:
             yield from checkpoint()
@@ -167,7 +168,32 @@ class _Scan:
             flight.forget()
         return flight.index
 
+    def _lent(self) -> MsgGenerator[list[FlyDetector]]:
+        """Return the detectors that were lent to another plan since this was asked last."""
+        lent = []
+        for detector in self.aboard:
+            stagings = (yield Msg("_count_stagings_again", detector.device)) or 0
+            if stagings != detector.stagings:
+                lent.append(detector)
+            detector.stagings = stagings
+        return lent
+
+    def _begin_files(self) -> MsgGenerator[None]:
+        """Go on in new files where a detector was lent, and so begins a new one.
+
+        All of them do so, from one index on: they are collected as far as all have come.
+        """
+        lent = yield from self._lent()
+        if lent:
+            others = [each.device for each in self.aboard if each not in lent]
+            yield from _all("unstage", others[::-1])
+            yield from _all("stage", others)
+            index = min(detector.index for detector in self.aboard)
+            for detector in self.aboard:
+                detector.begin_file(index)
+
     def _take_off(self, flight: Flight) -> MsgGenerator[None]:
+        yield from self._begin_files()
         statuses = []
         for detector in flight.on_board:
             if detector.is_external and detector.prepared:
@@ -195,7 +221,7 @@ class _Scan:
             trigger=detector.trigger,
             livetime=self.livetime,
             deadtime=0.0 if external else max(0.0, period - self.livetime),
-            number_of_events=self.path.num if external else flight.target - detector.index,
+            number_of_events=(self.path.num if external else flight.target) - detector.index,
             exposure_timeout=period + self.livetime + self.patience,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from bluesky.bundlers import maybe_await
@@ -25,6 +26,7 @@ class _Laid(NamedTuple):
     moved: set[Any]
     staged: set[Any]
     given_up: list[tuple[Any, bool, bool]]
+    staged_again: Counter[Any]
 
 
 @final
@@ -46,9 +48,12 @@ class PlanDevices:
         What was set, and is stopped in a pause and at the end.
     staged : set
         What was staged, and not yet unstaged.
+    staged_again : collections.Counter
+        How often each was staged again, after it had been lent: what writes files has begun a new
+        one then.
     """
 
-    __slots__ = ("_at", "_given_up", "moved", "seen", "staged")
+    __slots__ = ("_at", "_given_up", "moved", "seen", "staged", "staged_again")
 
     def __init__(self, engine: Any, at: Callable[[str], AbstractContextManager[None]]) -> None:
         # bluesky's own commands keep them, in these very sets.
@@ -59,6 +64,7 @@ class PlanDevices:
         # What was unstaged, and no longer to be stopped, for somebody who needs it while this plan
         # is paused: device, whether it was staged, whether it was moved.
         self._given_up: list[tuple[Any, bool, bool]] = []
+        self.staged_again: Counter[Any] = Counter()
 
     def forget(self) -> None:
         """Forget the devices of a plan that has ended."""
@@ -66,12 +72,19 @@ class PlanDevices:
         self.moved.clear()
         self.staged.clear()
         self._given_up.clear()
+        self.staged_again.clear()
 
     # -- of a plan that is parked -------------------------------------------------------------
 
     def lay_aside(self) -> _Laid:
         """Hand out what is kept for the plan; see `Aside`."""
-        laid = _Laid(set(self.seen), set(self.moved), set(self.staged), list(self._given_up))
+        laid = _Laid(
+            set(self.seen),
+            set(self.moved),
+            set(self.staged),
+            list(self._given_up),
+            Counter(self.staged_again),
+        )
         self.forget()
         return laid
 
@@ -82,6 +95,7 @@ class PlanDevices:
         self.moved |= laid.moved
         self.staged |= laid.staged
         self._given_up += laid.given_up
+        self.staged_again += laid.staged_again
 
     async def unstage_for_another(self, laid: _Laid, overlaps: Callable[[Any], bool]) -> None:
         """Unstage what a parked plan has staged, and another is to stage; it is staged again."""
@@ -139,5 +153,6 @@ class PlanDevices:
                 self.moved.add(device)
             if staged:
                 self.staged.add(device)
+                self.staged_again[device] += 1
                 with self._at(f"stage {safe_name(device)} again"):
                     await completion(device.stage())

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from freewheel.engine._bluesky import EngineCore
 
-__all__ = ["ClearCheckpoint", "CloseRun", "CountStopsOfAll", "OpenRun", "StartSuspender"]
+__all__ = [
+    "ClearCheckpoint",
+    "CloseRun",
+    "CountStagingsAgain",
+    "CountStopsOfAll",
+    "OpenRun",
+    "StartSuspender",
+]
 
 
 @final
@@ -81,6 +88,20 @@ class CountStopsOfAll:
     async def __call__(self, msg: Msg) -> int:
         """Return the count: where it has changed, nothing is to move by itself any more."""
         return self._household.stops_of_all
+
+
+@final
+class CountStagingsAgain:
+    """``Msg("_count_stagings_again", device)``: tell a plan whether its device was lent."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+
+    async def __call__(self, msg: Msg) -> int:
+        """Return the count: where it has changed, what writes files has begun a new one."""
+        return self._core.devices.staged_again[msg.obj]
 
 
 @final

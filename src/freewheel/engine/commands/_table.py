@@ -13,7 +13,14 @@ from freewheel.engine._owned_tasks import WAIT_FOR_OWNED
 
 from ._actions import WaitForActions
 from ._caches import ClearCache, Stash
-from ._flow import ClearCheckpoint, CloseRun, CountStopsOfAll, OpenRun, StartSuspender
+from ._flow import (
+    ClearCheckpoint,
+    CloseRun,
+    CountStagingsAgain,
+    CountStopsOfAll,
+    OpenRun,
+    StartSuspender,
+)
 from ._pace import Pace
 from ._tasks import TaskCommands
 from ._uninterrupted import Uninterrupted
@@ -90,6 +97,7 @@ _OURS: Final = (
     Command("claim", lambda core: TaskCommands(core).claim, waits=True),
     Command("release", lambda core: TaskCommands(core).release, repeated=False),
     Command("_count_stops_of_all", CountStopsOfAll, repeated=False, private=True),
+    Command("_count_stagings_again", CountStagingsAgain, repeated=False, private=True),
     Command(
         WAIT_FOR_OWNED,
         lambda core: TaskCommands(core).wait_for_owned,
