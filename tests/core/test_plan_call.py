@@ -158,3 +158,11 @@ def test_its_arguments_fit_a_line() -> None:
 
 def takes_anything(*args: Any, **kwargs: Any) -> Any:
     yield from ()
+
+
+def test_what_does_not_fit_is_told_without_the_types() -> None:
+    def mosaic(camera: Any, tiles: int = 4) -> Any: ...
+
+    with pytest.raises(TypeError) as refused:
+        PlanCall(mosaic, (1,), {"tile": 3})
+    assert str(refused.value).startswith("mosaic(camera, tiles=4) cannot be called like this: ")

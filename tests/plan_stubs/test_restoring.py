@@ -232,6 +232,17 @@ def test_what_cannot_be_set_is_refused_before_anything_moves(
     assert one.position == 3
 
 
+@pytest.mark.parametrize("plan", [None, microscope, "plan"])
+def test_what_is_no_plan_is_refused_before_anything_is_asked(
+    engine: RunEngine, one: Device, plan: Any
+) -> None:
+    messages: list[Any] = []
+    engine.msg_hook = messages.append
+    with pytest.raises(TypeError, match=r"restoring\(\) takes a plan, such as"):
+        engine(restoring(plan, one)).result(T)
+    assert messages == []
+
+
 def test_devices_of_ophyd_async_and_a_list_of_messages(engine: RunEngine) -> None:
     stage = microscope(instant=True).stage
     engine(mv(stage.x, 0.5)).result(T)

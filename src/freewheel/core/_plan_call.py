@@ -154,8 +154,15 @@ def _check_arguments(
         signature.bind(*args, **kwargs)
     except TypeError as error:
         raise TypeError(
-            f"{_name_of(function)}{signature} cannot be called like this: {error}"
+            f"{_name_of(function)}{_bare(signature)} cannot be called like this: {error}"
         ) from None
+
+
+def _bare(signature: inspect.Signature) -> inspect.Signature:
+    """Return a signature without its types, which may be longer than all the rest."""
+    nothing = inspect.Signature.empty
+    parameters = [each.replace(annotation=nothing) for each in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=nothing)
 
 
 def _name_of(function: Any) -> str:

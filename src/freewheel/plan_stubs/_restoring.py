@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from bluesky.protocols import Locatable
@@ -13,7 +14,7 @@ from freewheel.core._groups import fresh_group
 from ._moves import rd
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Sequence
 
     from bluesky.protocols import Movable
     from bluesky.utils import MsgGenerator
@@ -50,11 +51,16 @@ def restoring(plan: Iterable[Msg], *devices: Movable[Any]) -> MsgGenerator[Any]:
     Raises
     ------
     TypeError
-        If one of them is no device that can be set.
+        If one of them is no device that can be set, or the plan is none.
     Exception
         What the plan has failed with, with a note of what did not go back; else what that has
         failed with, several as an ``ExceptionGroup``.
     """
+    if not isinstance(plan, Iterable) or isinstance(plan, (str, bytes)):
+        raise TypeError(
+            "restoring() takes a plan, such as the generator that a plan function returns, and "
+            f"devices, not {plan!r}."
+        )
     places: list[tuple[Any, Any]] = []
     for device in devices:
         place = yield from _place_of(device)
