@@ -220,10 +220,18 @@ def preempt_rows() -> Iterable[Row]:
             for name, measure in cases.items():
                 seen[name].append(measure())
         points.over.set()
-    for name, of in (("median", statistics.median), ("99 %", _p99)):
+    # Within the spread of the two; of the worst ten of a thousand that is more.
+    for name, of, limit in (("median", statistics.median, 0.9), ("99 %", _p99, 0.5)):
         figures = {kind: of(each) for kind, each in seen.items()}
-        title = f"a preemption at the next checkpoint, {name}"
-        yield make_row(title, figures, peer="deferred pause", unit="µs", ours="preempt")
+        title = f"at rest for a plan that steps in, {name}"
+        yield make_row(
+            title,
+            figures,
+            peer="deferred pause",
+            unit="µs",
+            ours="preempt",
+            must_reach=f">= {limit}",
+        )
 
 
 def _p99(figures: list[float]) -> float:

@@ -533,3 +533,13 @@ def test_nothing_is_submitted_to_an_engine_that_is_closed(make_engine: Any) -> N
         engine.queue.submit(quick())
     with pytest.raises(EngineClosedError):
         engine.queue.put_back()
+
+
+def test_a_long_queue_is_told_of_in_short(RE: Any) -> None:
+    RE.queue.hold("lunch")
+    for number in range(1000):
+        RE(PlanCall(quick, (number,)))
+    for text in (repr(RE.queue), repr(RE), RE.explain(), RE._repr_html_()):
+        assert "quick(999)" not in text
+        assert "and 992 more" in text or "1000 plans wait" in text
+    assert str(RE.snapshot().waiting[-1]) == "quick(999)"

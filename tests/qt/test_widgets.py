@@ -119,6 +119,20 @@ def test_plans_that_wait_can_be_removed(bridge: Any, qtbot: Any, soon: Any) -> N
     assert "sleep" in controls.findChild(QLabel, "elapsed").text()
 
 
+def test_of_thousands_that_wait_the_first_are_listed(bridge: Any, qtbot: Any, soon: Any) -> None:
+    engine = bridge.engine
+    engine.queue.hold()
+    for number in range(1000):
+        engine(PlanCall(bps.sleep, (number,)))
+    controls = EngineControls(bridge, lambda: None)
+    qtbot.addWidget(controls)
+    listed = controls.findChild(QListWidget)
+    soon(lambda: listed.count() == 31)
+    assert listed.item(30).text() == "and 970 more"
+    engine.queue.clear()
+    soon(lambda: listed.count() == 0)
+
+
 def test_plans_that_wait_show_their_arguments_and_are_held(
     bridge: Any, qtbot: Any, soon: Any
 ) -> None:

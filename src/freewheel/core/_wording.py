@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._states import PlanStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._progress import Progress
 
 __all__ = [
@@ -15,8 +17,19 @@ __all__ = [
     "duration_text",
     "label_text",
     "left_text",
+    "names_text",
     "status_text",
 ]
+
+#: So many names are told in a sentence.
+_NAMES: Final = 8
+
+
+def names_text(names: Sequence[object]) -> str:
+    """Return names in a sentence; of thousands the first ones: ``"a, b and 2 more"``."""
+    text = ", ".join(str(each) for each in names[:_NAMES])
+    more = len(names) - _NAMES
+    return f"{text} and {more} more" if more > 0 else text
 
 
 def status_text(status: PlanStatus, failure: BaseException | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from freewheel.core import amount_text, duration_text, label_text
+from freewheel.core._wording import names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +73,7 @@ def engine_card(name: str, picture: EngineSnapshot, note: str) -> str:
             f"<b>{_escape(picture.plan_name)}</b> · {took}{progress_bars(picture.progress)}"
         )
     if picture.waiting:
-        lines.append(f"waiting: {_escape(', '.join(map(str, picture.waiting)))}")
+        lines.append(f"waiting: {_escape(names_text(picture.waiting))}")
     lines += [f"{_escape(task.name)}: {_escape(task.standing)}" for task in picture.background]
     if note:
         lines.append(_escape(note))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core import EngineState
 from freewheel.core._devices import device_name
+from freewheel.core._wording import names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def explain(core: EngineCore, picture: EngineSnapshot, obstacle: str) -> str:
     if obstacle:
         lines.append(obstacle)
     elif picture.waiting:
-        lines.append(f"Behind it wait: {', '.join(map(str, picture.waiting))}.")
+        lines.append(f"Behind it wait: {names_text(picture.waiting)}.")
     lines += [f"{each}." for each in picture.periodic]
     for task in picture.background:
         lines.append(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, final, overload
 
 from freewheel.core import PlanCall
+from freewheel.core._wording import names_text
 
 from ._calls import Call, drop_plan, start_of
 from ._futures import PlanFuture
@@ -84,7 +85,7 @@ class PlanQueue(Sequence["PlanFuture"]):
         return self._waiting.held
 
     def __repr__(self) -> str:
-        names = ", ".join(map(str, self._waiting.picture())) or "empty"
+        names = names_text(self._waiting.picture()) or "empty"
         held = self.held
         return f"<PlanQueue: {names}{'' if held is None else f'; held: {held}'}>"
 

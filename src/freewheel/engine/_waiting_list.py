@@ -8,6 +8,8 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, final
 
+from freewheel.core._wording import names_text
+
 from ._futures import PlanFuture
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ _log = logging.getLogger("freewheel")
 
 #: What the reason is when nobody has given one: `WaitingList.held` is never empty while it holds.
 _NO_REASON: Final = "held by hand"
-#: So many names are told in a sentence.
-_NAMES: Final = 8
 
 
 class OnInterruption(StrEnum):
@@ -333,9 +333,7 @@ def not_made_anew(futures: Iterable[PlanFuture], what: str) -> str:
 
 
 def _names(calls: list[Call]) -> str:
-    names = ", ".join(call.name for call in calls[:_NAMES])
-    more = len(calls) - _NAMES
-    return f"{names} and {more} more" if more > 0 else names
+    return names_text([call.name for call in calls])
 
 
 def _called(thing: object) -> str:

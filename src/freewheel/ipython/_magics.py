@@ -6,7 +6,7 @@ import inspect
 import math
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.run_engine import TransitionError
 from IPython.core.error import UsageError
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ._jobs import Jobs
 
 __all__ = ["JobMagics", "no_arguments", "queue_lines", "say"]
+
+#: So many of the plans that wait are listed.
+_LINES: Final = 50
 
 #: Seconds that a magic waits for a pause before the prompt comes back.
 _PATIENCE = 10.0
@@ -323,8 +326,10 @@ def _jobs(engine: EngineView) -> Iterator[str]:
 
 def queue_lines(snapshot: EngineSnapshot) -> Iterator[str]:
     """Return a line for each plan that waits, and for each that is run again and again."""
-    for number, waiting in enumerate(snapshot.waiting, 1):
+    for number, waiting in enumerate(snapshot.waiting[:_LINES], 1):
         yield f"queued {number:<4} {waiting}{_priority_text(waiting.priority)}"
+    if (more := len(snapshot.waiting) - _LINES) > 0:
+        yield f"queued      and {more} more: RE.queue has all of them"
     for number, periodic in enumerate(snapshot.periodic):
         yield f"periodic    {periodic} (RE.queue.periodic[{number}].cancel() ends it)"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from freewheel.qt._bridge import EngineBridge
 
 __all__ = ["EngineControls"]
+
+#: So many of the plans that wait are listed.
+_ROWS: Final = 30
 
 # What may be asked for in which state; `run` means to queue where something runs already.
 _POSSIBLE: dict[str, frozenset[str]] = {
@@ -285,17 +288,21 @@ class EngineControls(QWidget):
         self._queue.setVisible(bool(waiting))
         # While it is held the line above has the button that releases it.
         self._hold.setVisible(bool(waiting) and self._bridge.engine.queue.held is None)
-        shown = tuple((future, future.plan_name, future.call) for future in waiting)
+        # Each has a row of its own, of which thousands would take minutes.
+        first, more = waiting[:_ROWS], len(waiting) - _ROWS
+        shown = (*((future, future.plan_name, future.call) for future in first), more)
         if shown == self._shown:
             return
         self._shown = shown
         self._queue.clear()
-        for future in waiting:
+        for future in first:
             item = QListWidgetItem()
             line = _QueueLine(future, self._show_queue)
             item.setSizeHint(line.sizeHint())
             self._queue.addItem(item)
             self._queue.setItemWidget(item, line)
+        if more > 0:
+            self._queue.addItem(f"and {more} more")
 
 
 class _QueueLine(QWidget):
