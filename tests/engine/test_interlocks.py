@@ -134,6 +134,18 @@ def test_one_that_lets_go_just_before_somebody_begins_to_wait(
     assert motor.position == 1
 
 
+def test_a_function_that_answers_by_turns_does_not_hold_up_the_loop(RE: Any, motor: Device) -> None:
+    asked: list[bool] = []
+
+    def by_turns() -> bool:
+        asked.append(True)
+        return len(asked) < 5 or len(asked) % 2 == 0
+
+    RE.interlocks.add("door", by_turns)
+    RE(mv(motor, 1)).result(T)
+    assert len(asked) < 20
+
+
 def test_everything_else_goes_on(RE: Any, door: Switch, motor: Device) -> None:
     RE.interlocks.add("door", door, devices=motor, verbs="set")
     door.put(True)

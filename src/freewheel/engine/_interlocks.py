@@ -434,9 +434,11 @@ class Interlocks(Mapping[str, Interlock]):
                         raise InterlockError(each.name, state.why, verb, device, who)
                 names = tuple(each.name for each, _ in found)
                 if waiting is None or (waiting.device, waiting.names) != (device, names):
-                    self._forget(waiting)
-                    waiting = _Wait(owner, who, verb, device, names)
+                    before, waiting = waiting, _Wait(owner, who, verb, device, names)
                     self._note(waiting, found)
+                    self._forget(before)
+                    if before is None:
+                        continue  # what has changed before it was among the waits woke nobody
                 asks = not all(each.tells for each, _ in found)
                 await self._changed_or_after(waiting, LOOK_EVERY if asks else None)
         finally:
@@ -468,9 +470,7 @@ class Interlocks(Mapping[str, Interlock]):
         future = waiting.future = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(seconds, _end, future)
         try:
-            # Looked at once more: what has changed before it was among the waits woke nobody.
-            if self._tripped(waiting.verb, (waiting.device,)):
-                await future
+            await future
         finally:
             if timer is not None:
                 timer.cancel()
