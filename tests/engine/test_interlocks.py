@@ -101,7 +101,8 @@ def test_what_is_forbidden_waits_until_it_is_allowed(
         assert motor.position == 1
         (picture,) = RE.snapshot().interlocks
         assert picture == ("door", True, "door is 1", ("'mv', to set 'motor'",))
-        assert "door: tripped, door is 1; it is waited for by 'mv', to set 'motor'" in RE.explain()
+        for text in (RE.explain(), repr(RE)):
+            assert "door: tripped, door is 1; it is waited for by 'mv', to set 'motor'" in text
         assert EngineSnapshot.from_json(RE.snapshot().to_json()).interlocks == (picture,)
         door.put(0)
         future.result(T)

@@ -363,16 +363,19 @@ def test_a_plan_that_has_cleared_its_checkpoint_is_not_parked(
 
 @pytest.mark.parametrize("end", ["stop", "abort", "halt"])
 def test_an_end_of_the_other_leaves_the_first_paused(
-    RE: Any, map_: Map, align: Held, documents: Any, end: str
+    RE: Any, map_: Map, align: Held, documents: Any, end: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = map_.begin()
     second = RE.preempt(align.plan())
     align.wait()
+    assert "; parked for it: plan" in repr(RE)
     behind = RE(quick(5))
     getattr(RE, end)().result(T)
     assert isinstance(second.exception(T), RunEngineInterrupted)
     assert second.status.ended
     interrupted = first.exception(T)
+    (told,) = [r.getMessage() for r in caplog.records if "is paused, for" in r.getMessage()]
+    assert "RE.resume() has it go on" in told
     assert isinstance(interrupted, RunEngineInterrupted)
     assert "'plan' was paused, for 'plan', which had taken its place" in str(interrupted)
     assert "RE.resume()" in str(interrupted)

@@ -298,6 +298,8 @@ class EngineBase(BlueskyEngine):
         """Say what somebody may want to do now, or how the last plan ended; or nothing."""
         if obstacle := self._obstacle():
             return obstacle
+        if waits := [f"Interlock {each}" for each in picture.interlocks if each.waiting]:
+            return "; ".join(waits)
         if picture.state is EngineState.PAUSED:
             return "RE.resume() has it go on, RE.stop() ends it with its clean-up."
         if picture.plan_name is None and (last := self._foreground.last_ending):
