@@ -15,7 +15,7 @@ from bluesky.suspenders import SuspendBoolHigh
 from bluesky.utils import Msg, RunEngineInterrupted
 from ophyd import Signal
 
-from doubles import Device, at_message, quick
+from doubles import Device, Finished, at_message, quick
 from freewheel import (
     Action,
     BlockingRunEngine,
@@ -784,6 +784,38 @@ def test_what_was_moved_is_put_back_in_the_order_of_the_last_moves(
     map_.go_on()
     assert [device.position for device in (a, b, c)] == [4, 2, 3]
     assert order == [("c", 3), ("a", 4)]
+    map_.end(first)
+
+
+def test_what_has_no_position_goes_back_to_its_one_value(
+    RE: Any, map_: Map, caplog: pytest.LogCaptureFixture
+) -> None:
+    gain = Signal(name="gain", value=1)
+
+    class Starter:
+        """Is set to start something, and is nowhere."""
+
+        name, parent = "starter", None
+
+        def set(self, value: Any) -> Finished:
+            return Finished()
+
+        def read(self) -> dict[str, Any]:
+            return {}
+
+        describe = read
+
+    def whole() -> Any:
+        yield from mv(gain, 2)
+        yield from mv(Starter(), 3)
+        yield from map_.plan()
+
+    first = RE(whole())
+    map_.go_on()
+    RE.preempt(mv(gain, 9), restore=True).result(T)
+    map_.go_on()
+    assert gain.get() == 2
+    assert "does not say where it is" not in caplog.text
     map_.end(first)
 
 

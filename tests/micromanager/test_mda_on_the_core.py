@@ -95,6 +95,27 @@ def test_hardware_that_was_paused_goes_on_where_it_was(RE: RunEngine, triggered,
     assert [event["data"]["z"] for event in by_number.values()] == [e.z_pos for e in sequence]
 
 
+def test_hardware_that_another_plan_has_used_goes_on_with_its_own_events(
+    RE: RunEngine, triggered, scope, documents
+):
+    sequence = useq.MDASequence(channels=["DAPI"], z_plan={"range": 40, "step": 1})
+    other = useq.MDASequence(channels=["FITC"], z_plan={"range": 30, "step": 0.5})
+    inside: list[Any] = []
+
+    def step_in(name: str, doc: Any) -> None:
+        if name == "event" and doc["seq_num"] == 7 and not inside:
+            inside.append(RE.preempt(mda(other, scope)))
+
+    RE.subscribe(step_in)
+    RE(mda(sequence, scope)).result(WAIT)
+    assert inside[0].result(0).plan_result.events == 61
+    by_run: dict[str, list[Any]] = {}
+    runs = {doc["uid"]: doc["run_start"] for doc in documents.of("descriptor")}
+    for event in documents.events():
+        by_run.setdefault(runs[event["descriptor"]], []).append(event["data"]["z"])
+    assert list(by_run.values()) == [[e.z_pos for e in each] for each in (sequence, other)]
+
+
 SHORT = useq.MDASequence(channels=["DAPI"], z_plan={"range": 3, "step": 1})
 
 

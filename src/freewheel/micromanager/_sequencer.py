@@ -33,7 +33,8 @@ class HardwareSequencer(StandardReadable):
     What a plan does with it: `batches` says which events go together; `prepare` takes the events
     of one batch; ``set(n)`` is done when the camera's reading is the frame of event ``n``, and the
     stages' positions are those of that event, as they were commanded. The first ``set``, and one
-    after a pause, starts the hardware from that event on.
+    after a pause, starts the hardware from that event on. A number that says which batch it is of
+    (`freewheel.plans` sends such) takes that batch again if somebody else has prepared another.
 
     Its methods are for the thread of the loop that runs it.
 
@@ -105,8 +106,10 @@ class HardwareSequencer(StandardReadable):
     @AsyncStatus.wrap
     async def prepare(self, value: tuple[Sequence[MDAEvent], Sequence[float]]) -> None:
         """Take the events of a batch, with what autofocus adds to the focus of each [um]."""
+        await self._take(*value)
+
+    async def _take(self, events: Sequence[MDAEvent], corrections: Sequence[float]) -> None:
         await self._end()
-        events, corrections = value
         self._events, self._corrections = tuple(events), tuple(corrections)
 
     def set(self, value: int) -> AsyncStatus[None] | DoneStatus:
@@ -117,7 +120,7 @@ class HardwareSequencer(StandardReadable):
         CoreError
             When the camera does not deliver it, or the hardware was stopped for a failure.
         """
-        sequence = self._sequence
+        sequence = self._sequence if self._is_ours(value) else None
         if sequence is not None and value == self._next < len(self._events) - 1:
             frame = sequence.take()
             if frame is not None:  # the camera is ahead
@@ -125,7 +128,13 @@ class HardwareSequencer(StandardReadable):
                 return DoneStatus()
         return AsyncStatus(self._set(value, self._stops), name=self.name)
 
-    async def _set(self, value: int, stops: int) -> None:
+    def _is_ours(self, value: Any) -> bool:
+        """Tell whether an event is of the batch that was prepared last."""
+        return getattr(value, "events", self._events) is self._events
+
+    async def _set(self, value: Any, stops: int) -> None:
+        if not self._is_ours(value):
+            await self._take(value.events, value.corrections)
         frame: CoreFrame | None = None
         with contextlib.suppress(SequenceStoppedError):  # also by who unstages the camera
             frame = await self._frame(value, stops)

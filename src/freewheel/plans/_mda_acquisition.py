@@ -10,6 +10,8 @@ from bluesky.utils import FailedStatus, Msg
 from freewheel.core._groups import fresh_group
 from freewheel.plan_stubs import abs_set, rd, trigger, wait_for_actions
 
+from ._mda_devices import SequenceStep
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -242,6 +244,7 @@ class Acquisition:
         sequencer = self._devices.sequencer
         assert sequencer is not None
         group = fresh_group("mda")
+        events = tuple(events)  # which group it is, is told by its identity
         corrections = [self._correction(event) for event in events]
         yield Msg("prepare", sequencer, (events, corrections), group=group)
         yield Msg("wait", None, group=group)
@@ -251,9 +254,10 @@ class Acquisition:
             ):
                 yield Msg("stop", sequencer)
                 return (yield from self._one_by_one(events[number:]))
-            # The first message is enough to begin anew where a pause has stopped the hardware.
+            # The first message is enough to begin anew where a pause has stopped the hardware, and
+            # where another plan has used it meanwhile.
             yield Msg("checkpoint")
-            yield from abs_set(sequencer, number, wait=True)
+            yield from abs_set(sequencer, SequenceStep(number, events, corrections), wait=True)
             yield from self._record(event)
             yield from self._listen(_place(event))
         return True

@@ -9,6 +9,7 @@ from freewheel.core._devices import device_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
+    from typing import Self
 
     from useq import MDAEvent
 
@@ -16,7 +17,7 @@ FieldOfView: TypeAlias = (
     "Callable[[tuple[int, int] | None], Coroutine[Any, Any, tuple[float, float] | None]]"
 )
 
-__all__ = ["HasMDADevices", "MDADevices", "Sequencer"]
+__all__ = ["HasMDADevices", "MDADevices", "SequenceStep", "Sequencer"]
 
 
 class Sequencer(Protocol):
@@ -36,8 +37,32 @@ class Sequencer(Protocol):
         ...
 
     def set(self, value: int, /) -> Any:
-        """Have the camera's reading be that of one event of the group; begin there if need be."""
+        """Have the camera's reading be that of one event of the group; begin there if need be.
+
+        A `SequenceStep` says which group, for another plan may have prepared its own meanwhile.
+        """
         ...
+
+
+class SequenceStep(int):
+    """The number of an event in its group, which knows the group.
+
+    Attributes
+    ----------
+    events, corrections
+        What the group was prepared with.
+    """
+
+    events: tuple[MDAEvent, ...]
+    corrections: Sequence[float]
+
+    def __new__(
+        cls, number: int, events: tuple[MDAEvent, ...], corrections: Sequence[float]
+    ) -> Self:
+        """Return the step; the arguments are its attributes."""
+        step = super().__new__(cls, number)
+        step.events, step.corrections = events, corrections
+        return step
 
 
 @dataclass(frozen=True)

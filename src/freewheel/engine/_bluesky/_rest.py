@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from bluesky.bundlers import maybe_await
 from bluesky.protocols import Locatable
 from bluesky.run_engine import FailedPause
-from bluesky.utils import Msg, single_gen
+from bluesky.utils import Msg, get_hinted_fields, single_gen
 
 from freewheel.core import EngineState
 from freewheel.core._devices import safe_name
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._plan_run import PlanRun
 
 __all__ = ["Rest"]
+
+_NOWHERE: Final = object()
 
 
 @final
@@ -113,13 +115,17 @@ class Rest:
         for device in self._core.statuses.last_moves:
             try:
                 with self._core.at(f"ask {safe_name(device)} where it is"):
-                    places.append((device, await _place_of(device)))
-            except Exception:
-                self._core.log.exception(
-                    "%r does not say where it is, and is not put back there for the plan %r.",
+                    place = await _place_of(device)
+            except Exception as error:
+                self._core.log.warning(
+                    "%r does not say where it is, and is not put back there for the plan %r: %r",
                     safe_name(device),
                     self._plan.name,
+                    error,
                 )
+            else:
+                if place is not _NOWHERE:
+                    places.append((device, place))
         return places
 
     async def _go_on(self, places: Sequence[tuple[Any, Any]] = ()) -> None:
@@ -202,7 +208,16 @@ async def _place_of(device: Any) -> Any:
     if isinstance(device, Locatable):
         location: Any = await maybe_await(device.locate())
         return location["setpoint"]
-    return device.position
+    if hasattr(device, "position"):
+        return device.position
+    reading = await maybe_await(device.read())
+    fields = get_hinted_fields(device)
+    fields = fields if len(fields) == 1 else list(reading)
+    if not fields:
+        return _NOWHERE  # it counts, or starts something
+    if len(fields) > 1:
+        raise ValueError(f"it has {len(fields)} values, and no position")
+    return reading[fields[0]]["value"]
 
 
 def _put_back(places: Sequence[tuple[Any, Any]]) -> Generator[Msg, Any, None]:
