@@ -7,6 +7,7 @@ found: what a test leaks a user's program would leak.
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 # Classic ophyd takes whatever EPICS is installed, which has threads, and hooks of its own at forks.
 os.environ.setdefault("OPHYD_CONTROL_LAYER", "dummy")
+
+# Shells have what they start in the background ignore them, and so do its children.
+for _number, _default in (
+    (signal.SIGINT, signal.default_int_handler),
+    (getattr(signal, "SIGHUP", signal.SIGINT), signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 # Threads of the tools that the tests use, of which a process keeps a few: they are no leak.
 KEPT_THREADS = ("tqdm", "execnet", "ophyd", "_PyTango", "IPythonHistorySavingThread", "QThread")
