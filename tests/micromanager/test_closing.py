@@ -51,7 +51,7 @@ def test_what_is_asked_after_the_close_fails_with_the_devices_name(RE: RunEngine
         bps.rd(scope.xy.x),
     ):
         assert CLOSED in str(RE(plan).exception(WAIT))
-    assert scope.camera.claimed_devices() == []
+    assert not scope.shutter.claimed_devices()
     core.setPosition("Z", 3)  # announced to nobody
 
 

@@ -291,13 +291,13 @@ def test_changes_made_elsewhere_are_seen_at_once(RE: RunEngine, core, scope, on_
 
 def test_shutter_and_autofocus(RE: RunEngine, core, scope, on_loop):
     shutter = scope.shutter
-    assert scope.camera.claimed_devices() == [shutter]
+    assert shutter.claimed_devices() == [scope.camera]
     RE(bps.mv(shutter, True)).result(WAIT)
     assert core.getShutterOpen()
     RE(bps.mv(shutter, "Closed")).result(WAIT)
     assert not core.getShutterOpen()
     RE(bps.mv(scope["core"].auto_shutter, False)).result(WAIT)
-    assert scope.camera.claimed_devices() == []
+    assert not shutter.claimed_devices()
     RE(bps.trigger(scope.autofocus, wait=True)).result(WAIT)
     assert scope.autofocus.claimed_devices() == [scope.focus]
     assert set(on_loop(scope.autofocus.read_configuration())) == {

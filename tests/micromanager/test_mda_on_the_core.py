@@ -211,6 +211,23 @@ def test_the_shutter_stays_open_across_a_stack(RE: RunEngine, core, scope):
     assert changes == [True, False] * 4
 
 
+def test_the_shutter_that_stays_open_is_the_channels(RE: RunEngine, core, scope, documents):
+    # Which shutter the core opens is a part of the channel.
+    RE(bps.mv(scope["channel_group"], "DAPI")).result(WAIT)
+    opened: set[str] = set()
+    core.events.shutterOpenChanged.connect(lambda label, is_open: is_open and opened.add(label))
+    group = "Channel-Multiband"
+    sequence = useq.MDASequence(
+        channels=[{"group": group, "config": "DAPI"}, {"group": group, "config": "FITC"}],
+        z_plan={"range": 1, "step": 1},
+        keep_shutter_open_across=("z",),
+    )
+    RE(mda(sequence, scope, hardware=False)).result(WAIT)
+    assert len(documents.events()) == 4
+    assert opened == {"LED Shutter"}
+    assert not core.getShutterOpen()
+
+
 def test_a_grid_is_told_the_field_of_view(RE: RunEngine, core, scope, documents):
     assert core.getPixelSizeUm() == 1
     sequence = useq.MDASequence(grid_plan={"rows": 1, "columns": 2}, channels=["DAPI"])

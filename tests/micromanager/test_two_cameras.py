@@ -22,12 +22,17 @@ WAIT = 30
 
 
 @pytest.fixture
-def pair(core: Any, on_loop: Any) -> Any:
+def scope_of_pair(core: Any, on_loop: Any) -> Any:
     core.loadDevice("Second", "DemoCamera", "DCam")
     core.initializeDevice("Second")
     made = devices(core)
     on_loop(made.connect())
-    return made["camera"], made["second"]
+    return made
+
+
+@pytest.fixture
+def pair(scope_of_pair: Any) -> Any:
+    return scope_of_pair["camera"], scope_of_pair["second"]
 
 
 def fly(camera: Any, frames: int, *, begun: Any = None) -> Any:
@@ -52,9 +57,9 @@ def test_a_sequence_of_one_keeps_the_other_from_all(RE: RunEngine, pair):
         assert "'behind' needs 'second', which 'fly' holds with 'camera'" in str(error)
 
 
-def _waited_for(task: Any) -> Any:
+def _waited_for(task: Any, name: str = "behind") -> Any:
     yield from task
-    yield from wait_for_background("behind")
+    yield from wait_for_background(name)
 
 
 def test_the_other_waits_for_the_end_of_a_sequence(RE: RunEngine, pair):
@@ -95,7 +100,9 @@ def test_a_live_view_that_runs_freely_gives_way_to_the_other(RE: RunEngine, pair
 
 def test_both_can_be_snapped_in_turn_by_two_plans(RE: RunEngine, core, pair, documents):
     camera, second = pair
-    core.setAutoShutter(False)  # else both need the one shutter
+    assert (
+        core.getAutoShutter()
+    )  # the core moves the one shutter for each frame, and they take turns
 
     def plan() -> Any:
         yield from background(bp.count([camera], 5), name="live", on_conflict="error")
@@ -103,6 +110,42 @@ def test_both_can_be_snapped_in_turn_by_two_plans(RE: RunEngine, core, pair, doc
 
     RE(plan()).result(WAIT)
     assert len(documents.events()) == 10
+
+
+def test_a_shutter_that_frames_move_is_not_moved_under_them(RE: RunEngine, pair, scope_of_pair):
+    camera, _ = pair
+    shutter = scope_of_pair.shutter
+    closed = bps.mv(shutter, "Closed")
+    task = background(closed, name="dark", on_conflict="error")
+    error = RE(fly(camera, 100_000, begun=_waited_for(task, "dark"))).exception(WAIT)
+    assert isinstance(error, ResourceConflictError)
+    assert "'dark' needs 'white_light_shutter', which 'fly' holds with 'camera'" in str(error)
+
+
+def test_a_shutter_that_a_plan_holds_is_not_moved_by_frames(RE: RunEngine, pair, scope_of_pair):
+    _, second = pair
+    snap = background(bps.trigger(second, wait=True), name="behind", on_conflict="error")
+
+    def plan() -> Any:
+        yield from bps.open_run()
+        yield from bps.mv(scope_of_pair.shutter, "Open")
+        yield from _waited_for(snap)
+
+    error = RE(plan()).exception(WAIT)
+    assert isinstance(error, ResourceConflictError)
+    assert "'behind' needs 'second', which 'plan' holds with 'white_light_shutter'" in str(error)
+
+
+def test_a_shutter_that_frames_leave_alone_is_free(RE: RunEngine, pair, scope_of_pair, documents):
+    camera, _ = pair
+    RE(bps.mv(scope_of_pair["core"].auto_shutter, False)).result(WAIT)
+
+    def plan() -> Any:
+        yield from background(bp.count([camera], 5), name="live", on_conflict="error")
+        yield from bps.mv(scope_of_pair.shutter, "Open")
+
+    RE(plan()).result(WAIT)
+    assert len(documents.events()) == 5
 
 
 def test_what_a_sequence_has_held_is_free_after_it(RE: RunEngine, pair):

@@ -66,6 +66,12 @@ class Claim:
         """Tell whether ``who`` may not use the device now."""
         return self.user is not who and who not in self.user.lends_to
 
+    def with_what(self, chain: tuple[int, ...]) -> Any:
+        """Return what a device is held with, given its chain; `None` if it is held itself."""
+        if self.via is not None or self.overlaps(chain[0], chain):
+            return self.via
+        return self.device
+
     def overlaps(self, device_id: int, chain: tuple[int, ...]) -> bool:
         """Tell whether the claim covers the device, or something below it."""
         return self.chain[0] in chain or device_id in self.chain

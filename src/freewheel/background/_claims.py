@@ -251,7 +251,8 @@ class ClaimsLedger(Mapping[Any, str]):
                 if claim.user is holder or self._book.lent_on(claim, holder):
                     continue
                 if claim.user is not lender and holder not in claim.user.lends_to:
-                    raise ResourceConflictError(device, claim.user, holder, claim.via)
+                    via = claim.with_what(parts[0][1])
+                    raise ResourceConflictError(device, claim.user, holder, via)
                 if claim.lent_to is None:  # else whoever has it lends on
                     loans.append(claim)
         for claim in loans:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import ResourceConflictError
-from freewheel.core._devices import checked_devices, device_name, quoted_name
+from freewheel.core._devices import checked_devices, device_chain, device_name, quoted_name
 
 from ._errors import warn
 from ._life import CONFLICT, LENT
@@ -17,7 +17,7 @@ from ._life import CONFLICT, LENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-    from ._claims import ClaimsLedger
+    from ._claims import Claim, ClaimsLedger
     from ._holders import Holder
     from ._life import Life
     from ._roster import Roster
@@ -224,12 +224,12 @@ class Conflicts:
             for claim in conflicts:
                 life = self._roster.life_of(claim.user)
                 if life is None or life.over or (life.on_conflict == "error" and not life.ending):
-                    raise ResourceConflictError(device, claim.user, holder, claim.via)
+                    raise _refusal(claim, holder, device)
                 lives.append(life)
             for life in lives:
                 if not await self._give_way(life, holder, device):
                     raise ResourceConflictError(device, life.task, holder)
-        raise ResourceConflictError(device, conflicts[0].user, holder, conflicts[0].via)
+        raise _refusal(conflicts[0], holder, device)
 
     async def _give_way(self, life: Life, holder: Holder, device: Any) -> bool:
         if life.ending:  # it gives way already
@@ -292,3 +292,8 @@ class Conflicts:
                 life.let_go(CONFLICT)
             elif lent:
                 raise ResourceConflictError(lent[0], holder, life.task)
+
+
+def _refusal(claim: Claim, holder: Holder, device: Any) -> ResourceConflictError:
+    via = claim.with_what(device_chain(device))
+    return ResourceConflictError(device, claim.user, holder, via)

@@ -26,7 +26,8 @@ try:
     from ._motion import Stage, XYAxis, XYStage
     from ._properties import Properties
     from ._sequencer import HardwareSequencer
-    from ._states import ConfigGroup, Opening, Shutter, StateDevice
+    from ._shutters import Opening, Shutter
+    from ._states import ConfigGroup, StateDevice
 except ModuleNotFoundError as error:
     if error.name not in {"pymmcore_plus", "pymmcore", "useq"}:
         raise

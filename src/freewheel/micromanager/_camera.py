@@ -60,8 +60,6 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
     ----------
     port, label, name
         As for `CoreDevice`.
-    shutter : callable
-        Returns the device that the core opens and closes for each frame, if it does.
     others : callable
         Returns the core's other cameras.
 
@@ -85,10 +83,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         label: str,
         name: str = "",
         *,
-        shutter: Callable[[], Any] = lambda: None,
         others: Callable[[], Sequence[Any]] = tuple,
     ) -> None:
-        self._shutter = shutter
         self._others = others
         self.frame_limits = FrameLimits()
         self._sequence: FrameSequence | None = None  # that runs, or whose frames are not taken
@@ -125,16 +121,14 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         return signal
 
     def claimed_devices(self) -> Sequence[Any]:
-        """Return what nobody else can use meanwhile.
+        """Return the core's other cameras if this one takes frames by itself.
 
-        That is the shutter that the core moves for each frame, if it does; and the core's other
-        cameras when this one takes frames by itself, for which the core has one place.
+        The core has one place for that. Snaps take turns. A shutter that the core moves for each
+        frame claims the cameras (`Shutter`), and not they it: they share it.
         """
-        shutter = self._shutter()
-        several = [] if shutter is None else [shutter]
         if self._count or self._sequence is not None or self._runs_freely.reading["value"]:
-            several += self.others()
-        return several
+            return self.others()
+        return ()
 
     def others(self) -> Sequence[Any]:
         """Return the core's other cameras, none of which can be used while this one runs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from pymmcore_plus import DeviceType
 
@@ -19,19 +19,21 @@ from ._motion import Stage, XYStage
 from ._port import Port
 from ._properties import identifier
 from ._sequencer import HardwareSequencer
+from ._shutters import CurrentShutter, Shutter
 from ._signals import Access, CoreBackend, CoreSignalRW
-from ._states import ConfigGroup, Shutter, StateDevice
+from ._states import ConfigGroup, StateDevice
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
 __all__ = ["Core", "MicroManagerDevices", "devices"]
 
+D = TypeVar("D", bound=CoreDevice)
+
 _PLAIN: Final[dict[int, type[CoreDevice]]] = {
     DeviceType.Stage: Stage,
     DeviceType.XYStage: XYStage,
     DeviceType.State: StateDevice,
-    DeviceType.Shutter: Shutter,
 }
 
 
@@ -105,6 +107,11 @@ class MicroManagerDevices(Mapping[str, Any]):
         self.focus: Stage | None = self._role(core.getFocusDevice())
         self.shutter: Shutter | None = self._role(core.getShutterDevice())
         self.autofocus: Autofocus | None = self._role(core.getAutoFocusDevice())
+        self._current_shutter = CurrentShutter(
+            _weakly(self, MicroManagerDevices._shutter_now),
+            _weakly(self, lambda self: self._all_of(Shutter)),
+            name="current_shutter",
+        )
         self.sequencer: HardwareSequencer | None = None
         if self.camera is not None:
             self.sequencer = HardwareSequencer(
@@ -120,9 +127,10 @@ class MicroManagerDevices(Mapping[str, Any]):
             return Camera(
                 port,
                 label,
-                shutter=_weakly(self, MicroManagerDevices._coupled_shutter),
                 others=_weakly(self, lambda self: self._cameras_but(label)),
             )
+        if kind == DeviceType.Shutter:
+            return Shutter(port, label, cameras=_weakly(self, lambda self: self._coupled(label)))
         if kind == DeviceType.AutoFocus:
             return Autofocus(port, label, focus=_weakly(self, lambda self: self.focus))
         return _PLAIN.get(kind, CoreDevice)(port, label)
@@ -139,15 +147,25 @@ class MicroManagerDevices(Mapping[str, Any]):
     def _role(self, label: str) -> Any:
         return self._by_label.get(label)
 
-    def _coupled_shutter(self) -> Any:
+    def _coupled(self, shutter: str) -> list[Camera]:
+        """Return the cameras for whose frames the core opens and closes a shutter."""
         core = self.mmcore
         with contextlib.suppress(ClosedError), self._port.gate:
-            return self._role(core.getShutterDevice()) if core.getAutoShutter() else None
-        return None
+            if core.getAutoShutter() and core.getShutterDevice() == shutter:
+                return self._all_of(Camera)
+        return []
+
+    def _shutter_now(self) -> Shutter | None:
+        with self._port.gate:
+            label = self.mmcore.getShutterDevice()
+        shutter: Shutter | None = self._role(label)
+        return shutter
 
     def _cameras_but(self, label: str) -> list[Camera]:
-        several = (device for device in self._by_label.values() if isinstance(device, Camera))
-        return [camera for camera in several if camera.label != label]
+        return [camera for camera in self._all_of(Camera) if camera.label != label]
+
+    def _all_of(self, kind: type[D]) -> list[D]:
+        return [device for device in self._by_label.values() if isinstance(device, kind)]
 
     def __getitem__(self, name: str) -> Any:
         """Return a device by its name."""
@@ -216,7 +234,7 @@ class MicroManagerDevices(Mapping[str, Any]):
                 for name in device.properties
             },
             roi=self.camera.roi,
-            shutter=self.shutter,
+            shutter=None if self.shutter is None else self._current_shutter,
             auto_shutter=None if core is None else core.auto_shutter,
             autofocus=autofocus,
             autofocus_offset=None if autofocus is None else autofocus.offset,

@@ -1,4 +1,4 @@
-"""Devices and settings that are one of a few: turrets, wheels, shutters, groups of presets."""
+"""Devices and settings that are one of a few: turrets, wheels, groups of presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ophyd_async.core import (
     AsyncStatus,
     SignalRW,
     StandardReadableFormat,
-    StrictEnum,
 )
 
 from ._device import CoreDevice, DoneStatus, Followed
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from ._port import Port
 
-__all__ = ["ConfigGroup", "Opening", "Shutter", "StateDevice"]
+__all__ = ["ConfigGroup", "StateDevice"]
 
 
 class StateDevice(CoreDevice, Followed, Movable["str | int"]):
@@ -81,66 +80,6 @@ class StateDevice(CoreDevice, Followed, Movable["str | int"]):
         """Return the label of the position."""
         state = str(await self.state.get_value())
         return Location(setpoint=state, readback=state)
-
-
-class Opening(StrictEnum):
-    """Where a shutter stands."""
-
-    OPEN = "Open"
-    CLOSED = "Closed"
-
-
-class Shutter(CoreDevice, Followed, Movable["Opening | str | bool"]):
-    """A shutter.
-
-    While the core's auto shutter is on, it opens and closes the shutter of its choice for each
-    frame.
-
-    Parameters
-    ----------
-    port, label, name
-        As for `CoreDevice`.
-
-    Attributes
-    ----------
-    state : SignalRW[Opening]
-        ``"Open"`` or ``"Closed"``; the key of the reading is the device's name.
-    """
-
-    def __init__(self, port: Port, label: str, name: str = "") -> None:
-        core = port.core
-        access: Access[Opening] = Access(
-            label,
-            "its state",
-            get=lambda: _opening(core.getShutterOpen(label)),
-            put=lambda value: core.setShutterOpen(label, value == Opening.OPEN),
-            topics=[("shutter", label), ("property", label, "State")],
-            metadata={"choices": [str(choice) for choice in Opening]},
-            choices=tuple(Opening),
-        )
-        self.state = CoreSignalRW(CoreBackend(Opening, port, access))
-        self.add_readables([self.state], StandardReadableFormat.HINTED_SIGNAL)
-        super().__init__(port, label, name)
-
-    @property
-    def followed(self) -> SignalRW[Any]:
-        """The signal of its state."""
-        return self.state
-
-    def set(self, value: Opening | str | bool) -> AsyncStatus[None]:
-        """Open (``"Open"`` or True) or close (``"Closed"`` or False) it."""
-        if isinstance(value, bool):
-            value = _opening(value)
-        return self.state.set(Opening(value), timeout=None)
-
-    async def locate(self) -> Location[Opening | str | bool]:
-        """Return where it stands."""
-        state = await self.state.get_value()
-        return Location(setpoint=state, readback=state)
-
-
-def _opening(is_open: bool) -> Opening:
-    return Opening.OPEN if is_open else Opening.CLOSED
 
 
 class ConfigGroup(Followed, Movable[str]):
