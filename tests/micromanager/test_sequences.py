@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -241,3 +243,75 @@ def test_stopping_the_plan_ends_the_sequence(RE: RunEngine, core, scope):
 
 async def _event() -> asyncio.Event:
     return asyncio.Event()
+
+
+@pytest.fixture
+def free(RE: RunEngine, scope) -> Any:
+    """The camera, which runs freely when it is triggered."""
+    RE(bps.mv(scope.camera.free_running, True)).result(WAIT)
+    return scope.camera
+
+
+async def triggered(camera: Any) -> None:
+    await camera.trigger()
+
+
+async def unstaged(camera: Any) -> None:
+    await camera.unstage()
+
+
+def test_a_trigger_that_waits_for_an_end_begins_nothing_after_its_plan(core, scope, free, on_loop):
+    on_loop(triggered(free))
+    core.stopSequenceAcquisition()  # past its device: the next trigger begins anew
+    stop_lane = scope._port.lane("Camera (stop)")
+    release = threading.Event()
+
+    async def meanwhile() -> None:
+        await free._sequence.over()
+        free._sequence.take_newest()
+        async with asyncio.TaskGroup() as several:
+            several.create_task(stop_lane.call(lambda: release.wait(WAIT)))
+            several.create_task(triggered(free))
+            several.create_task(unstaged(free))
+            several.create_task(asyncio.sleep(0)).add_done_callback(lambda _: release.set())
+
+    on_loop(meanwhile())
+    assert not core.isSequenceRunning()
+
+
+def test_a_camera_that_is_unstaged_while_it_starts_has_stopped_then(core, scope, free, on_loop):
+    starting, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        starting.set()
+        release.wait(WAIT)
+
+    core.events.continuousSequenceAcquisitionStarting.connect(hold)
+
+    async def once() -> bool:
+        trigger = asyncio.ensure_future(triggered(free))
+        await asyncio.to_thread(starting.wait, WAIT)
+        unstage = asyncio.ensure_future(unstaged(free))
+        await asyncio.sleep(0)
+        await scope._port.lane("Camera (stop)").call(release.set)  # behind its stop
+        await unstage
+        running = bool(core.isSequenceRunning())
+        await trigger
+        return running
+
+    for _ in range(20):
+        starting.clear()
+        release.clear()
+        assert not on_loop(once())
+
+
+def test_of_a_free_running_camera_that_nobody_looks_at_the_newest_frame_is_kept(free, on_loop):
+    free.frame_limits = FrameLimits(in_hand=2 * 512 * 512 * 2)
+    on_loop(triggered(free))
+    sequence = free._sequence
+    latest = time.monotonic() + WAIT
+    while sequence.came < 30 and time.monotonic() < latest:
+        pass
+    assert sequence.came >= 30
+    assert sequence.waiting <= 1
+    on_loop(unstaged(free))

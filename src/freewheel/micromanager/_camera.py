@@ -168,10 +168,10 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         self._image.update(pixels, time.time())
 
     async def _show_newest(self) -> None:
-        sequence = self._sequence
-        if sequence is None or sequence.ended:
-            sequence = await self.begin(0)
         with contextlib.suppress(SequenceStoppedError):  # its plan has unstaged the camera
+            sequence = self._sequence
+            if sequence is None or sequence.ended:
+                sequence = await self.begin(0)
             self.show(await sequence.newest())
 
     async def _snap(self) -> npt.NDArray[Any]:
@@ -213,12 +213,17 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         ------
         CoreError
             When the core does not start it.
+        SequenceStoppedError
+            When the camera is unstaged before it could begin.
         """
+        what = f"start a sequence of {count} frames" if count else "start to run freely"
+        unstaged = self._unstaged
         await self.end()
+        if self._unstaged != unstaged:
+            raise SequenceStoppedError(self.label, what, "it was unstaged before that")
         sequence = FrameSequence(
             self._port, self.label, count, self._exposure_time, self.frame_limits
         )
-        what = f"start a sequence of {count} frames" if count else "start to run freely"
         self._sequence = sequence  # to be ended even if who waits for its begin is cancelled
         await self._port.call(self.label, what, sequence.start, lane=self._port.camera_lane)
         return sequence
@@ -291,7 +296,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
             raise RuntimeError(f"{self.name} was not prepared: prepare it with a number of frames")
         count, self._count = self._count, 0
         self._collected = 0
-        await self.begin(count)
+        with contextlib.suppress(SequenceStoppedError):
+            await self.begin(count)
 
     @WatchableAsyncStatus.wrap
     async def complete(self) -> AsyncIterator[WatcherUpdate[int]]:

@@ -164,14 +164,15 @@ class FrameSequence:
                 core.startSequenceAcquisition(self.count, 0.0, True)
             else:
                 core.startContinuousSequenceAcquisition(0.0)
+            # What stopped it may have come before the camera had started. Ahead of the thread,
+            # which tells of the end: by then the camera is to have stopped.
+            if self._stop.is_set() or self._port.gate.closed:
+                core.stopSequenceAcquisition(self._label)
         except Exception as problem:
             self._end(CoreError(self._label, self._goal(), str(problem)))
             raise
         name = f"{THREAD_NAME} frames of {self._label}"
         threading.Thread(target=self._take_out, name=name, daemon=True).start()
-        # What stopped it may have come before the camera had started.
-        if self._stop.is_set() or self._port.gate.closed:
-            core.stopSequenceAcquisition(self._label)
 
     def stop(self) -> None:
         """Stop the camera, and end; what came before can still be taken.
@@ -322,6 +323,9 @@ class FrameSequence:
             pixels, metadata = self._port.core.popNextImageAndMD()
         frame = CoreFrame(pixels, metadata, time.time())
         with self._lock:
+            if not self.count:  # of one that runs freely the newest is wanted, and no other
+                self._frames.clear()
+                self._bytes = 0
             self._frames.append(frame)
             self._bytes += pixels.nbytes
             self._came += 1
