@@ -21,7 +21,7 @@ from ophyd_async.core import AsyncStatus, StandardReadable, SubsetEnum, soft_sig
 from doubles import at_message
 from freewheel import RunEngine
 from freewheel.plan_stubs import background, sleep, wait_for_background
-from freewheel.plans import MDADevices, live_view, mda
+from freewheel.plans import FINISH, MDADevices, live_view, mda
 from freewheel.sim import SimCamera
 from freewheel.testing import DocumentLog, assert_emitted, assert_valid
 from useq_sequences import CHANNELS, sequences
@@ -321,6 +321,26 @@ def test_it_can_end_after_this_position(RE: RunEngine, scope, documents: Documen
     assert documents.data("mda-p") == [0] * 5
     assert documents.of("stop")[0]["exit_status"] == "success"
     assert not RE.pending_actions
+
+
+def test_what_was_skipped_once_can_be_again(RE: RunEngine, scope, documents: DocumentLog):
+    sequence = useq.MDASequence(
+        stage_positions=[(0, 0, 0), (1, 1, 1), (2, 2, 2), (3, 3, 3)],
+        z_plan={"range": 4, "step": 1},
+    )
+    trigger_after(RE, "skip", 2)
+    trigger_after(RE, "skip", 3)
+    trigger_after(RE, "finish", 5)
+    result = RE(mda(sequence, scope)).result(WAIT).plan_result
+    assert (result.events, result.skipped) == (8, 7)
+    assert documents.data("mda-p") == [0] * 2 + [1] + [2] * 5
+    assert not RE.pending_actions
+
+
+def test_what_came_too_late_for_one_sequence_is_not_done_in_the_next(RE: RunEngine, scope):
+    FINISH.latch.set()
+    result = RE(mda({"stage_positions": [(0, 0), (1, 1)]}, scope)).result(WAIT).plan_result
+    assert result.events == 2
 
 
 def test_a_wait_for_a_time_can_be_skipped(RE: RunEngine, scope, documents: DocumentLog):

@@ -85,6 +85,8 @@ class Acquisition:
         if setup is not None:
             yield from self._move(setup)
         self._view.begin()
+        for latch in self._latches.values():
+            latch.reset()  # what came too late for a plan before is not meant for this one
         yield from wait_for_actions(self._latches, timeout=0, hold=True)
         for batch in batches:
             if len(batch) > 1 and len({self._correction(event) for event in batch}) == 1:
@@ -127,14 +129,15 @@ class Acquisition:
         if not timeout and not any(latch.is_set() for latch in self._latches.values()):
             return  # a message less for each event: they stay on offer
         changed = yield from wait_for_actions(self._latches, timeout=timeout, hold=True)
-        if changed is None:
-            return
-        name, latch = changed
-        latch.reset()
-        if name in self._skip.event_map:
-            self._left_out = place
-        else:
-            self._last = place
+        while changed is not None:
+            name, latch = changed
+            latch.reset()
+            if name in self._skip.event_map:
+                self._left_out = place
+            else:
+                self._last = place
+            # On offer again: there may be more to skip.
+            changed = yield from wait_for_actions(self._latches, timeout=0, hold=True)
 
     def _one_by_one(self, events: Sequence[MDAEvent]) -> MsgGenerator[bool]:
         """Take events in software; return whether there is more to do."""
