@@ -48,6 +48,9 @@ def test_everything_of_the_configuration_is_there_by_name(scope):
     assert scope["objective"].name == "objective"
     with pytest.raises(KeyError, match=r"no device 'nope'; there are: dhub, camera"):
         scope["nope"]
+    assert scope.objective is scope["objective"]
+    assert not hasattr(scope, "nope")
+    assert repr(scope).startswith("<MicroManagerDevices: dhub, camera, ")
 
 
 def test_a_scan_over_the_focus_takes_frames(RE: RunEngine, scope, documents: DocumentLog):
@@ -235,6 +238,11 @@ def test_a_value_that_is_out_of_limits_fails_with_them(RE, core, scope, name, va
     error = cause_of(RE(bps.mv(scope.camera.properties[name], value)))
     assert said in str(error)
     assert core.getProperty("Camera", name) == before
+
+
+def test_an_exposure_that_is_out_of_limits_is_told_as_such(RE, core, scope):
+    error = cause_of(RE(bps.mv(scope.camera.exposure, -1)))
+    assert "the exposure of 'Camera' takes 0 to 10000 ms, not -1" in str(error)
 
 
 def test_what_only_the_core_refuses_names_device_and_property(RE: RunEngine, scope):

@@ -109,4 +109,12 @@ def test_it_leaves_other_runs_alone_and_keeps_what_is_there(RE: RunEngine, scope
     RE.subscribe(OmeWriter(target))
     error = RE(mda(SEQUENCE, scope)).exception(WAIT)
     assert isinstance(error, FileExistsError)
-    assert "stack.ome.zarr is there already; see `overwrite`" in str(error)
+    assert "stack.ome.zarr is there already: give another path, or overwrite=True" in str(error)
+
+
+def test_a_second_run_is_not_lost_in_silence(RE: RunEngine, scope, tmp_path: Path, caplog):
+    RE.subscribe(OmeWriter(tmp_path / "stack.ome.zarr"))
+    RE(mda(SEQUENCE, scope)).result(WAIT)
+    assert not caplog.records
+    RE(mda(SEQUENCE, scope)).result(WAIT)
+    assert "stack.ome.zarr has one sequence in it; run" in caplog.text

@@ -70,7 +70,8 @@ class MicroManagerDevices(Mapping[str, Any]):
 
     A device's name is its label, in small letters and with ``_`` for what a Python name can't
     have: ``White Light Shutter`` is ``white_light_shutter``. A group's name ends in ``_group``.
-    The attributes below are those that the core has a role for.
+    Each is an attribute, too. The attributes below are those that the core has a role for, which
+    come first.
 
     Parameters
     ----------
@@ -166,6 +167,17 @@ class MicroManagerDevices(Mapping[str, Any]):
 
     def _all_of(self, kind: type[D]) -> list[D]:
         return [device for device in self._by_label.values() if isinstance(device, kind)]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a device by its name, where no role has that name."""
+        try:
+            return self.__dict__["_by_name"][name]
+        except KeyError:
+            raise AttributeError(f"there is no device or role {name!r}") from None
+
+    def __repr__(self) -> str:
+        """Name the devices."""
+        return f"<MicroManagerDevices: {', '.join(self._by_name)}>"
 
     def __getitem__(self, name: str) -> Any:
         """Return a device by its name."""

@@ -151,7 +151,7 @@ class CoreBackend(SignalBackend[SignalDatatypeT]):
     async def put(self, value: SignalDatatypeT | None) -> None:
         access = self._access
         put = access.put
-        what = f"{access.what} of {access.label!r}"
+        what = f"{access.what.replace('its ', 'the ', 1)} of {access.label!r}"
         if put is None or value is None:
             raise TypeError(f"{what} can't be set to {value}")
         checked(what, value, access.metadata, access.choices)

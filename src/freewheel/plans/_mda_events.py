@@ -51,7 +51,7 @@ def read_sequence(source: Any) -> MDASequence | Events:
     if isinstance(source, (str, Path)):
         path = Path(source).expanduser()
         if not path.is_file():
-            raise FileNotFoundError(f"there is no sequence file {path}")
+            raise FileNotFoundError(f"there is no sequence file {str(path)!r}")
         return MDASequence.from_file(path)
     if isinstance(source, Mapping):
         return MDASequence.model_validate(source)

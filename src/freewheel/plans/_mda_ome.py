@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["OmeWriter"]
 
+_log = logging.getLogger(__name__)
+
 
 @final
 class OmeWriter:
     """A document callback that writes the frames of `mda` to OME-Zarr or OME-TIFF.
 
     ``RE.subscribe(OmeWriter("stack.ome.zarr"), delivery="queued")`` writes beside the acquisition;
-    the plan's future is done when all is written. It writes one run; those that are not `mda`'s
-    are left out. Frames that were skipped stay empty. A frame that is taken again after a
-    pause is written once.
+    the plan's future is done when all is written. It writes one run, and warns of a second one;
+    those that are not `mda`'s are left out. Frames that were skipped stay empty. A frame that is
+    taken again after a pause is written once.
 
     A sequence whose positions differ in more than their grids is no regular array: its frames are
     written one after the other along one axis.
@@ -102,8 +105,19 @@ class OmeWriter:
             stream.close()
 
     def _start(self, doc: Mapping[str, Any]) -> None:
-        if "useq_sequence" not in doc or self._finished or self._run is not None:
+        if "useq_sequence" not in doc:
             return
+        if self._finished or self._run is not None:
+            _log.warning(
+                "%s has one sequence in it; run %s is not written. Make an OmeWriter for each.",
+                self._path,
+                doc["uid"],
+            )
+            return
+        if self._path.exists() and not self._overwrite:
+            raise FileExistsError(
+                f"{self._path} is there already: give another path, or overwrite=True"
+            )
         from useq import MDASequence
 
         self._sequence = MDASequence.model_validate(doc["useq_sequence"])
@@ -123,8 +137,6 @@ class OmeWriter:
         if key is None or len(doc["data_keys"][key]["shape"]) != 2:
             keys = ", ".join(doc["data_keys"])
             raise ValueError(f"{self._path}: no frames of two dimensions among the keys: {keys}")
-        if self._path.exists() and not self._overwrite:
-            raise FileExistsError(f"{self._path} is there already; see `overwrite`")
         self._key = key
         height, width = doc["data_keys"][key]["shape"]
         dtype = doc["data_keys"][key].get("dtype_numpy", "<u2").lstrip("<>|=")
