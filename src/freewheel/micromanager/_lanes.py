@@ -101,6 +101,40 @@ def _for_ever() -> float:
 
 
 @final
+class _Watch:
+    """Looks now and then whether a call takes too long; on the loop.
+
+    Refers to itself only until it is ended: or else answers, which may be large, would stay until
+    they are collected.
+    """
+
+    __slots__ = ("_every", "_future", "_left", "_loop", "_timer")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
+        left: Callable[[], float],
+        every: float,
+    ) -> None:
+        self._loop = loop
+        self._future = future
+        self._left = left
+        self._every = every
+        self._timer = loop.call_later(every, self._look)
+
+    def _look(self) -> None:
+        left = self._left()
+        if left <= 0 and not self._future.done():
+            self._future.set_exception(TimeoutError())
+        else:  # the call has not begun, or not long ago
+            self._timer = self._loop.call_later(min(left, self._every), self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+
+@final
 class Lane:
     """Makes calls one after the other, in the order in which they came, off every event loop.
 
@@ -157,21 +191,11 @@ class Lane:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._submit((future, work, limit))
-        timer: asyncio.TimerHandle
-
-        def look() -> None:
-            nonlocal timer
-            left = self._left()
-            if left <= 0 and not future.done():
-                future.set_exception(TimeoutError())
-            else:  # the call has not begun, or not long ago
-                timer = loop.call_later(min(left, self._look), look)
-
-        timer = loop.call_later(self._look, look)
+        watch = _Watch(loop, future, self._left, self._look)
         try:
             return await future
         finally:
-            timer.cancel()
+            watch.end()
 
     def _left(self) -> float:
         """Return how long the call that is being made may still take [s]."""
