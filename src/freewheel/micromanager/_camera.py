@@ -20,19 +20,20 @@ from ophyd_async.core import (
     WatcherUpdate,
 )
 
-from ._device import CoreDevice, DoneStatus
+from ._device import CoreDevice
 from ._errors import CoreError
 from ._frames import FrameLimits, FrameSequence, SequenceStoppedError
 from ._image import ImageBackend
 from ._properties import limited
 from ._region import RegionBackend
 from ._signals import Access, CoreBackend, CoreSignalR, CoreSignalRW
+from ._statuses import CallStatus, DoneStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     import numpy.typing as npt
-    from bluesky.protocols import PartialEvent
+    from bluesky.protocols import PartialEvent, Status
     from event_model import DataKey
 
     from ._frames import CoreFrame
@@ -136,12 +137,12 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
     # -- single frames ------------------------------------------------------------------------
 
-    def trigger(self) -> AsyncStatus[None] | DoneStatus:
+    def trigger(self) -> Status:
         """Take a frame; when free running, wait for a new one.
 
         Returns
         -------
-        AsyncStatus
+        Status
             Done when it can be read.
 
         Raises
@@ -149,7 +150,10 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         CoreError
             When the camera does not deliver it, or a sequence runs that somebody else started.
         """
-        if self._runs_freely.reading["value"] and self._sequence is not None:
+        if self._sequence is None:
+            if not self._runs_freely.reading["value"]:
+                return self._snap()
+        elif self._runs_freely.reading["value"]:
             frame = self._sequence.take_newest()
             if frame is not None:  # the camera is ahead
                 self.show(frame)
@@ -162,10 +166,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
             if self._unstaged == unstaged:
                 await self._show_newest()
             return
-        if self._sequence is not None:
-            await self.end()
-        pixels = await self._snap()
-        self._image.update(pixels, time.time())
+        await self.end()
+        await self._snap()
 
     async def _show_newest(self) -> None:
         with contextlib.suppress(SequenceStoppedError):  # its plan has unstaged the camera
@@ -174,21 +176,24 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
                 sequence = await self.begin(0)
             self.show(await sequence.newest())
 
-    async def _snap(self) -> npt.NDArray[Any]:
-        core, label = self._port.core, self.label
+    def _snap(self) -> CallStatus[npt.NDArray[Any]]:
+        core, label, port = self._port.core, self.label, self._port
 
         def snap() -> npt.NDArray[Any]:
-            self._port.make_current(label)
+            port.make_current(label)
             core.snapImage()
             return core.getImage()
 
-        return await self._port.call(
-            label,
-            "take a frame",
-            snap,
-            lane=self._port.camera_lane,
-            limit=lambda: self._exposure_time + self._port.timeout + 5.0,
+        return CallStatus(
+            port.camera_lane.begin(snap, self._patience),
+            lambda pixels: self._image.update(pixels, time.time()),
+            lambda error: port.explained(label, "take a frame", error, self._patience),
+            self.name,
         )
+
+    def _patience(self) -> float:
+        """Return how long a frame may take [s]."""
+        return self._exposure_time + self._port.timeout + 5.0
 
     def show(self, frame: CoreFrame) -> None:
         """Make a frame of a sequence the one that is read. On the loop."""

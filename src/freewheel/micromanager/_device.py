@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
-from bluesky.protocols import Status, Subscribable
+from bluesky.protocols import Subscribable
 from ophyd_async.core import StandardReadable
 
 from ._properties import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from bluesky.protocols import Reading
     from ophyd_async.core import Callback, SignalR
 
     from ._port import Port
 
-__all__ = ["CoreDevice", "DoneStatus", "Followed"]
-
-
-@final
-class DoneStatus(Status):
-    """The status of what needed no time: without a task, and without a turn of the loop."""
-
-    done = True
-    success = True
-
-    def add_callback(self, callback: Callable[[Status], None]) -> None:
-        """Call a function, at once."""
-        callback(self)
-
-    def exception(self, timeout: float | None = 0.0) -> BaseException | None:
-        """Return that there was no failure."""
-        return None
-
-    def __await__(self) -> Generator[Any, None, None]:
-        """Wait for nothing."""
-        return
-        yield
+__all__ = ["CoreDevice", "Followed"]
 
 
 class _Readable(StandardReadable):

@@ -130,7 +130,7 @@ class _Watch:
         else:  # the call has not begun, or not long ago
             self._timer = self._loop.call_later(min(left, self._every), self._look)
 
-    def end(self) -> None:
+    def end(self, _: object = None) -> None:
         self._timer.cancel()
 
 
@@ -188,14 +188,17 @@ class Lane:
         TimeoutError
             When it takes longer, or one before it takes longer than that one may.
         """
+        return await self.begin(work, limit)
+
+    def begin(
+        self, work: Callable[[], T], limit: Callable[[], float] = _for_ever
+    ) -> asyncio.Future[T]:
+        """Have a call made, as `call`; return its future, on whose loop this is called."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._submit((future, work, limit))
-        watch = _Watch(loop, future, self._left, self._look)
-        try:
-            return await future
-        finally:
-            watch.end()
+        future.add_done_callback(_Watch(loop, future, self._left, self._look).end)
+        return future
 
     def _left(self) -> float:
         """Return how long the call that is being made may still take [s]."""

@@ -152,14 +152,22 @@ class Port:
         """
         limit = limit or self._patience
         try:
-            return await (lane or self.lane(label)).call(work, limit)
-        except TimeoutError as error:
+            return await (lane or self.lane(label)).begin(work, limit)
+        except Exception as error:
+            explained = self.explained(label, what, error, limit)
+            if explained is error:
+                raise
+            raise explained from error
+
+    @staticmethod
+    def explained(label: str, what: str, error: Exception, limit: Callable[[], float]) -> Exception:
+        """Return the error that names the device, of which a call has raised ``error``."""
+        if isinstance(error, TimeoutError):
             reason = f"the core has not answered for {limit():g} s"
-            raise CoreTimeoutError(label, what, reason) from error
-        except CoreError:
-            raise
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise CoreError(label, what, str(error)) from error
+            return CoreTimeoutError(label, what, reason)
+        if isinstance(error, (RuntimeError, ValueError, IndexError)):
+            return error if isinstance(error, CoreError) else CoreError(label, what, str(error))
+        return error
 
     async def settle(self, label: str, what: str) -> None:
         """Wait until a device is not busy.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ophyd_async.core import AsyncStatus, StandardReadable
 from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
 
-from ._device import DoneStatus
 from ._errors import CoreError
 from ._frames import SequenceStoppedError
+from ._statuses import DoneStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,8 +12,9 @@ from ophyd_async.core import (
     StandardReadableFormat,
 )
 
-from ._device import CoreDevice, DoneStatus, Followed
+from ._device import CoreDevice, Followed
 from ._signals import Access, CoreBackend, CoreSignalRW, enumeration
+from ._statuses import DoneStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
