@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Row", "interleave", "make_row", "resident"]
+__all__ = ["Row", "interleave", "make_row", "resident", "rounds", "spread_of"]
 
 _LIMIT = re.compile(r"\s*(>=|<=|<|>)\s*([0-9.]+)(/[0-9.]+)?\s*(.*)")
 
@@ -137,6 +137,14 @@ def interleave(
     dict of str to float
         The median of each case, under its name.
     """
+    seen = rounds(cases, repeats=repeats, warm_up=warm_up)
+    return {name: statistics.median(figures) for name, figures in seen.items()}
+
+
+def rounds(
+    cases: Mapping[str, Callable[[], float]], *, repeats: int = 7, warm_up: int = 1
+) -> dict[str, list[float]]:
+    """Do as `interleave`, and return all figures of each case, round by round."""
     seen: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(warm_up + repeats):
         for name, measure in cases.items():
@@ -144,7 +152,17 @@ def interleave(
             figure = measure()
             if turn >= warm_up:
                 seen[name].append(figure)
-    return {name: statistics.median(figures) for name, figures in seen.items()}
+    return seen
+
+
+def spread_of(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return by how much the ratio of two cases varies from round to round.
+
+    Half of the range that the middle half of the rounds is in.
+    """
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return (high - low) / 2
 
 
 def resident() -> float:

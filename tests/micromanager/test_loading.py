@@ -75,6 +75,26 @@ def test_a_line_that_fails_is_named(tmp_path: Path, line: str, said: str):
     assert list(core.getLoadedDevices()) == ["Core"]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", ""),
+        (b"# only a comment\n\x00\xff\xfe\n", ":2: \x00��"),
+        (b'{"channels": ["DAPI"]}\n', ':1: {"channels": ["DAPI"]}'),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, said: str):
+    file = tmp_path / "other.cfg"
+    file.write_bytes(content)
+    core = load()
+    with pytest.raises(ConfigurationFileError) as caught:
+        load(file, core=core)
+    assert str(caught.value).startswith(f"{file}{said}\n")
+    assert "it has no line that loads a device or sets a property" in str(caught.value)
+    assert core.getCameraDevice() == "Camera"  # what was loaded before is there still
+    core.unloadAllDevices()
+
+
 def test_an_adapter_that_is_missing_is_named_with_those_there(tmp_path: Path):
     file = tmp_path / "bad.cfg"
     file.write_text("Device,Cam,Hamamatsu,HCam\n" + SMALL)

@@ -83,6 +83,7 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
             f"the camera {core.getCameraDevice()!r} runs a sequence: stop the plan that has it "
             f"run before {file} is loaded in place of its configuration"
         )
+    _check_kind(file)
     close_ports(core)
     try:
         core.loadSystemConfiguration(str(file))
@@ -131,6 +132,15 @@ def _culprit(file: Path, reason: str) -> tuple[int, str]:
         if line in reason:
             return number, line
     return 0, ""
+
+
+def _check_kind(file: Path) -> None:
+    """Refuse a file that is no configuration: the core leaves out what it does not know."""
+    lines = list(_commands(file))
+    if not any(line.startswith(("Device,", "Property,")) for _, line in lines):
+        number, line = lines[0] if lines else (0, "")
+        reason = "it has no line that loads a device or sets a property"
+        raise ConfigurationFileError(str(file), number, line[:80], reason)
 
 
 def _commands(file: Path) -> Iterator[tuple[int, str]]:
