@@ -240,6 +240,18 @@ def test_a_value_that_is_out_of_limits_fails_with_them(RE, core, scope, name, va
     assert core.getProperty("Camera", name) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("white_light_shutter", "open", "takes one of Open, Closed, not open"),
+        ("xy", 5, "xy goes to two finite numbers, x and y, not 5"),
+        ("xy", (1, "a"), "xy goes to two finite numbers, x and y, not (1, 'a')"),
+    ],
+)
+def test_what_is_no_value_of_a_device_is_told_with_what_is(RE, scope, name, value, said):
+    assert said in str(cause_of(RE(bps.mv(scope[name], value))))
+
+
 def test_an_exposure_that_is_out_of_limits_is_told_as_such(RE, core, scope):
     error = cause_of(RE(bps.mv(scope.camera.exposure, -1)))
     assert "the exposure of 'Camera' takes 0 to 10000 ms, not -1" in str(error)

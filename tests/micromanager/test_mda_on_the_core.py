@@ -76,6 +76,17 @@ def test_stacks_are_run_by_hardware(RE: RunEngine, triggered, scope, on_loop):
     assert len(started) == 4
 
 
+@pytest.mark.parametrize("hardware", [True, False])
+def test_an_exposure_out_of_limits_is_refused_in_hardware_too(RE: RunEngine, scope, hardware):
+    sequence = useq.MDASequence(
+        channels=[{"config": "DAPI", "exposure": 1e6}], time_plan={"interval": 0, "loops": 2}
+    )
+    error = RE(mda(sequence, scope, hardware=hardware)).exception(WAIT)
+    said = "the exposure of 'Camera' takes 0 to 10000 ms, not 1e+06"
+    assert error is not None
+    assert said in str(error.__cause__)
+
+
 def test_hardware_that_was_paused_goes_on_where_it_was(RE: RunEngine, triggered, scope, documents):
     sequence = useq.MDASequence(channels=["DAPI"], z_plan={"range": 40, "step": 1})
 

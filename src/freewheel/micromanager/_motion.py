@@ -259,7 +259,7 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
         CoreError
             When the core refuses, or the stage is stopped on its way.
         """
-        place = [float(coordinate) for coordinate in value]
+        place = _numbers(value)
         if len(place) != 2 or not all(map(math.isfinite, place)):
             raise ValueError(f"{self.name} goes to two finite numbers, x and y, not {value!r}")
         task = self._mover.move({"x": place[0], "y": place[1]})
@@ -294,3 +294,11 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
         return Location(
             setpoint=[x["setpoint"], y["setpoint"]], readback=[x["readback"], y["readback"]]
         )
+
+
+def _numbers(value: Any) -> list[float]:
+    """Return several numbers; none if there is something else among them."""
+    try:
+        return [float(coordinate) for coordinate in value]
+    except (TypeError, ValueError):
+        return []

@@ -12,6 +12,8 @@ from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
 
 from ._errors import CoreError
 from ._frames import SequenceStoppedError
+from ._properties import limited
+from ._signals import checked
 from ._statuses import DoneStatus
 
 if TYPE_CHECKING:
@@ -231,6 +233,7 @@ class HardwareSequencer(StandardReadable):
 
     def _load(self, batch: SequencedEvent, corrections: Sequence[float]) -> None:
         """Load each device with its part of a batch, and have it wait for the camera."""
+        self._check(batch, corrections)
         self._load_stages(batch, corrections)
         core, camera = self._port.core, self._parts[0].label
         if batch.channel is not None:
@@ -248,6 +251,21 @@ class HardwareSequencer(StandardReadable):
             self._loaded.append(partial(core.stopPropertySequence, device, name))
             core.startPropertySequence(device, name)
         core.waitForSystem()
+
+    def _check(self, batch: SequencedEvent, corrections: Sequence[float]) -> None:
+        """Refuse what is beyond limits that the core knows: a sequence is loaded as it is."""
+        camera, _, focus = self._parts
+        places = [] if focus is None else _of_all(batch.z_sequence, batch.z_pos)
+        heights = [z + more for z, more in zip(places, corrections, strict=False)]
+        exposures = _of_all(batch.exposure_sequence, batch.exposure)
+        for part, name, units, values in (
+            (camera, "Exposure", "ms", exposures),
+            (focus, "Position", "um", heights),
+        ):
+            if part is not None and values:
+                known = limited(self._port.core, part.label, name, {"units": units})
+                for value in {min(values), max(values)}:
+                    checked(f"the {name.lower()} of {part.label!r}", value, known)
 
     def _unload(self) -> None:
         """Have the devices follow the camera no more."""
@@ -274,6 +292,11 @@ class HardwareSequencer(StandardReadable):
 
 def _what_is_set(event: MDAEvent) -> tuple[bool, ...]:
     return tuple(value is None for value in (event.x_pos, event.y_pos, event.z_pos, event.exposure))
+
+
+def _of_all(several: Sequence[float], one: float | None) -> Sequence[float]:
+    """Return the values that a batch has of something: one by one, one for all, or none."""
+    return several or (() if one is None else (one,))
 
 
 def _first(event: MDAEvent) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from bluesky.protocols import Location, Movable
 from ophyd_async.core import (
@@ -86,7 +86,7 @@ class Shutter(CoreDevice, Followed, Movable["Opening | str | bool"]):
         """Open (``"Open"`` or True) or close (``"Closed"`` or False) it."""
         if isinstance(value, bool):
             value = _opening(value)
-        return self.state.set(Opening(value), timeout=None)
+        return self.state.set(cast("Opening", value), timeout=None)
 
     async def locate(self) -> Location[Opening | str | bool]:
         """Return where it stands."""

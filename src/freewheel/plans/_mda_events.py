@@ -52,7 +52,10 @@ def read_sequence(source: Any) -> MDASequence | Events:
         path = Path(source).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"there is no sequence file {str(path)!r}")
-        return MDASequence.from_file(path)
+        try:
+            return MDASequence.from_file(path)
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r} is no sequence of useq: {error}") from error
     if isinstance(source, Mapping):
         return MDASequence.model_validate(source)
     events = tuple(source) if isinstance(source, Iterable) else ()
