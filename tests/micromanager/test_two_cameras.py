@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -146,6 +147,19 @@ def test_a_shutter_that_frames_leave_alone_is_free(RE: RunEngine, pair, scope_of
 
     RE(plan()).result(WAIT)
     assert len(documents.events()) == 5
+
+
+def test_cameras_know_of_one_another_though_nobody_keeps_all_devices(RE: RunEngine, core, on_loop):
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.initializeDevice("Second")
+    made = devices(core)
+    on_loop(made.connect())
+    camera, second, shutter = made["camera"], made["second"], made.shutter
+    del made
+    gc.collect()
+    RE(bps.mv(camera.free_running, True)).result(WAIT)
+    assert list(camera.claimed_devices()) == [second]
+    assert list(shutter.claimed_devices()) == [camera, second]
 
 
 def test_what_a_sequence_has_held_is_free_after_it(RE: RunEngine, pair):

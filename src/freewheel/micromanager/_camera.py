@@ -133,7 +133,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
     def others(self) -> Sequence[Any]:
         """Return the core's other cameras, none of which can be used while this one runs."""
-        return self._others() or ()
+        return self._others()
 
     # -- single frames ------------------------------------------------------------------------
 

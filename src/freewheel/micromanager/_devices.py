@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
@@ -109,8 +108,8 @@ class MicroManagerDevices(Mapping[str, Any]):
         self.shutter: Shutter | None = self._role(core.getShutterDevice())
         self.autofocus: Autofocus | None = self._role(core.getAutoFocusDevice())
         self._current_shutter = CurrentShutter(
-            _weakly(self, MicroManagerDevices._shutter_now),
-            _weakly(self, lambda self: self._all_of(Shutter)),
+            self._shutter_now,
+            lambda: self._all_of(Shutter),
             name="current_shutter",
         )
         self.sequencer: HardwareSequencer | None = None
@@ -125,15 +124,11 @@ class MicroManagerDevices(Mapping[str, Any]):
         if label == "Core":
             return Core(port)
         if kind == DeviceType.Camera:
-            return Camera(
-                port,
-                label,
-                others=_weakly(self, lambda self: self._cameras_but(label)),
-            )
+            return Camera(port, label, others=lambda: self._cameras_but(label))
         if kind == DeviceType.Shutter:
-            return Shutter(port, label, cameras=_weakly(self, lambda self: self._coupled(label)))
+            return Shutter(port, label, cameras=lambda: self._coupled(label))
         if kind == DeviceType.AutoFocus:
-            return Autofocus(port, label, focus=_weakly(self, lambda self: self.focus))
+            return Autofocus(port, label, focus=lambda: self.focus)
         return _PLAIN.get(kind, CoreDevice)(port, label)
 
     def _add(self, name: str, device: Any) -> None:
@@ -267,17 +262,6 @@ class MicroManagerDevices(Mapping[str, Any]):
 
         lane = self._port.camera_lane
         return await self._port.call("Core", "tell the size of a pixel", look, lane=lane)
-
-
-def _weakly(owner: MicroManagerDevices, ask: Any) -> Any:
-    """Return what asks the owner as long as it lives: devices don't keep one another."""
-    reference = weakref.ref(owner)
-
-    def answer() -> Any:
-        strong = reference()
-        return None if strong is None else ask(strong)
-
-    return answer
 
 
 def devices(core: CMMCorePlus) -> MicroManagerDevices:

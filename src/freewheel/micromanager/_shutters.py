@@ -80,7 +80,7 @@ class Shutter(CoreDevice, Followed, Movable["Opening | str | bool"]):
 
     def claimed_devices(self) -> Sequence[Any]:
         """Return the cameras whose frames would move it: none while auto shutter is off."""
-        return self._cameras() or ()
+        return self._cameras()
 
     def set(self, value: Opening | str | bool) -> AsyncStatus[None]:
         """Open (``"Open"`` or True) or close (``"Closed"`` or False) it."""
@@ -126,7 +126,7 @@ class CurrentShutter(Device, Movable["Opening | str | bool"]):
 
     def claimed_devices(self) -> Sequence[Shutter]:
         """Return all that it may be: a channel that is set later may choose any."""
-        return self._several() or ()
+        return self._several()
 
     def set(self, value: Opening | str | bool) -> AsyncStatus[None]:
         """Open or close it.
