@@ -14,7 +14,7 @@ import pytest
 from freewheel import ResourceConflictError
 from freewheel.micromanager import devices
 from freewheel.plan_stubs import background, cancel_background, wait_for_background
-from freewheel.plans import live_view
+from freewheel.plans import live_view, mda
 
 if TYPE_CHECKING:
     from freewheel import RunEngine
@@ -168,3 +168,42 @@ def test_what_a_sequence_has_held_is_free_after_it(RE: RunEngine, pair):
     assert second not in RE.claims
     RE(fly(second, 5)).result(WAIT)
     assert len(RE.claims) == 0
+
+
+@pytest.fixture
+def both_in_one(core: Any, on_loop: Any) -> Any:
+    core.loadDevice("Second", "DemoCamera", "DCam")
+    core.loadDevice("Both", "Utilities", "Multi Camera")
+    for label in ("Second", "Both"):
+        core.initializeDevice(label)
+    core.setProperty("Both", "Physical Camera 1", "Camera")
+    core.setProperty("Both", "Physical Camera 2", "Second")
+    core.setProperty("Second", "PixelType", core.getProperty("Camera", "PixelType"))
+    core.setCameraDevice("Both")
+    made = devices(core)
+    on_loop(made.connect())
+    return made
+
+
+def test_two_cameras_that_are_one_are_snapped_together(RE: RunEngine, both_in_one, documents):
+    both = both_in_one.camera
+    assert set(both.claimed_devices()) == {both_in_one["camera"], both_in_one["second"]}
+    RE(bp.count([both], 2)).result(WAIT)
+    RE(mda({"channels": ["DAPI"], "time_plan": {"interval": 0, "loops": 3}}, both_in_one)).result(
+        WAIT
+    )
+    assert [frame.shape for frame in documents.data("both-image")] == [(2, 512, 512)] * 5
+    shapes = [d["data_keys"]["both-image"]["shape"] for d in documents.of("descriptor")]
+    assert shapes == [[2, 512, 512]] * 2
+
+
+def test_two_cameras_that_are_one_do_not_fly(RE: RunEngine, core, both_in_one):
+    error = RE(fly(both_in_one.camera, 5)).exception(WAIT)
+    assert "it has 2 channels, and is for snaps alone here" in str(error)
+    assert not core.isSequenceRunning()
+
+
+def test_two_cameras_that_are_one_and_differ_are_told_so(RE: RunEngine, core, both_in_one):
+    core.setProperty("Second", "PixelType", "8bit")
+    error = RE(bps.trigger(both_in_one.camera, wait=True)).exception(WAIT)
+    assert "'Both' could not take a frame: its cameras differ in the size or the type" in str(error)

@@ -8,6 +8,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from bluesky.protocols import EventCollectable, Flyable, Preparable, Triggerable
 from ophyd_async.core import (
     AsyncStatus,
@@ -55,7 +56,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
       without end. For live views at the camera's own rate; the frame may have been exposed
       before the trigger.
 
-    Frames are the arrays that the core gives, without a further copy.
+    Frames are the arrays that the core gives, without a further copy. Those of several cameras that
+    are one (the adapter ``Multi Camera``) are stacked, and taken by snaps alone.
 
     Parameters
     ----------
@@ -87,6 +89,7 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         others: Callable[[], Sequence[Any]] = tuple,
     ) -> None:
         self._others = others
+        self._is_several = port.core.getDeviceName(label) == "Multi Camera"
         self.frame_limits = FrameLimits()
         self._sequence: FrameSequence | None = None  # that runs, or whose frames are not taken
         self._count = 0  # of frames, for the next sequence
@@ -122,12 +125,13 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         return signal
 
     def claimed_devices(self) -> Sequence[Any]:
-        """Return the core's other cameras if this one takes frames by itself.
+        """Return the core's other cameras if this one takes frames by itself, or is made of them.
 
         The core has one place for that. Snaps take turns. A shutter that the core moves for each
         frame claims the cameras (`Shutter`), and not they it: they share it.
         """
-        if self._count or self._sequence is not None or self._runs_freely.reading["value"]:
+        flies = self._count or self._sequence is not None
+        if flies or self._runs_freely.reading["value"] or self._is_several:
             return self.others()
         return ()
 
@@ -182,6 +186,11 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         def snap() -> npt.NDArray[Any]:
             port.make_current(label)
             core.snapImage()
+            channels = core.getNumberOfCameraChannels()
+            if channels > 1:
+                if not core.getBytesPerPixel():
+                    raise RuntimeError("its cameras differ in the size or the type of their frames")
+                return np.stack([core.getImage(channel) for channel in range(channels)])
             return core.getImage()
 
         return CallStatus(

@@ -160,6 +160,9 @@ class FrameSequence:
             self._begun = True
         try:
             self._port.make_current(self._label)
+            channels = core.getNumberOfCameraChannels()
+            if channels > 1:
+                raise RuntimeError(f"it has {channels} channels, and is for snaps alone here")
             if self.count:
                 core.startSequenceAcquisition(self.count, 0.0, True)
             else:

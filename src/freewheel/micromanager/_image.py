@@ -59,6 +59,9 @@ class ImageBackend(SignalBackend[np.ndarray]):
             if components > 1:
                 shape.append(3)
                 size //= components
+            channels = core.getNumberOfCameraChannels()
+            if channels > 1:
+                shape.insert(0, channels)
             return shape, _DTYPES.get(size, "<u2")
 
         return await self._port.call(

@@ -106,7 +106,7 @@ class Port:
         if current and self.core.isSequenceRunning(current):
             raise RuntimeError(
                 f"the camera {current!r} runs a sequence, and the core uses one camera at a time; "
-                f"end that first, or run both as one with the adapter 'Multi Camera' (Utilities)"
+                f"end that first, or snap both as one with the adapter 'Multi Camera' (Utilities)"
             )
         self.core.setCameraDevice(label)
 

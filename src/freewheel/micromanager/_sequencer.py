@@ -219,6 +219,10 @@ class HardwareSequencer(StandardReadable):
 
         It would make one group of an event without a place and one with it, and fail.
         """
+        self._port.make_current(self._parts[0].label)
+        if self._port.core.getNumberOfCameraChannels() > 1:
+            yield from events  # a camera that is several is for snaps
+            return
         for _, alike in groupby(events, _what_is_set):
             yield from iter_sequenced_events(self._port.core, alike)
 
