@@ -270,6 +270,20 @@ def test_a_setup_event_comes_first(RE: RunEngine, core, scope, documents):
     assert len(list(again)) == len(x)
 
 
+@pytest.mark.parametrize("hardware", [True, False])
+def test_the_position_of_a_further_stage_is_a_property(RE, core, on_loop, documents, hardware):
+    core.loadDevice("Fine", "DemoCamera", "DStage")
+    core.initializeDevice("Fine")
+    scope = devices(core)
+    on_loop(scope.connect())
+    further = [("Fine", "Position", 7.0), ("XY", "Position", (30.0, 40.0))]
+    events = [useq.MDAEvent(index={"t": n}, properties=further) for n in range(3)]
+    RE(mda(events, scope, hardware=hardware)).result(WAIT)
+    assert len(documents.events()) == 3
+    assert core.getPosition("Fine") == 7
+    assert core.getXYPosition("XY") == pytest.approx((30, 40), abs=0.1)
+
+
 @pytest.fixture(scope="module")
 def pair() -> Iterator[tuple[RunEngine, Any]]:
     core = load()

@@ -235,11 +235,7 @@ class MicroManagerDevices(Mapping[str, Any]):
             y=None if self.xy is None else self.xy.y,
             z=self.focus,
             channels=self.groups,
-            properties={
-                (label, name): device.properties[name]
-                for label, device in self._by_label.items()
-                for name in device.properties
-            },
+            properties=self._settings(),
             roi=self.camera.roi,
             shutter=None if self.shutter is None else self._current_shutter,
             auto_shutter=None if core is None else core.auto_shutter,
@@ -250,6 +246,17 @@ class MicroManagerDevices(Mapping[str, Any]):
             readables=[device for device in (self.xy, self.focus) if device is not None],
             field_of_view=self._field_of_view,
         )
+
+    def _settings(self) -> dict[tuple[str, str], Any]:
+        """Return all properties by the names of device and property; of stages their position."""
+        settings: dict[tuple[str, str], Any] = {
+            (label, name): device.properties[name]
+            for label, device in self._by_label.items()
+            for name in device.properties
+        }
+        for stage in (*self._all_of(Stage), *self._all_of(XYStage)):
+            settings[stage.label, "Position"] = stage
+        return settings
 
     async def _field_of_view(self, region: tuple[int, int] | None) -> tuple[float, float] | None:
         """Return width and height of what the current camera sees [um]; `None` if not known."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ophyd_async.core import AsyncStatus, StandardReadable
-from pymmcore_plus.core import SequencedEvent, iter_sequenced_events
+from pymmcore_plus.core import DeviceType, SequencedEvent, iter_sequenced_events
 
 from ._errors import CoreError
 from ._frames import SequenceStoppedError
@@ -242,8 +242,8 @@ class HardwareSequencer(StandardReadable):
         core, camera = self._port.core, self._parts[0].label
         if batch.channel is not None:
             core.setConfig(batch.channel.group, batch.channel.config)
-        for device, name, value in batch.properties or ():
-            core.setProperty(device, name, value)
+        for setting in batch.properties or ():
+            self._set_property(*setting)
         if batch.exposure_sequence:
             core.loadExposureSequence(camera, batch.exposure_sequence)
             self._loaded.append(lambda: core.stopExposureSequence(camera))
@@ -255,6 +255,17 @@ class HardwareSequencer(StandardReadable):
             self._loaded.append(partial(core.stopPropertySequence, device, name))
             core.startPropertySequence(device, name)
         core.waitForSystem()
+
+    def _set_property(self, device: str, name: str, value: Any) -> None:
+        """Set a property; of a stage its position, which need not be one."""
+        core = self._port.core
+        kind = core.getDeviceType(device) if name == "Position" else None
+        if kind == DeviceType.Stage:
+            core.setPosition(device, float(value))
+        elif kind == DeviceType.XYStage:
+            core.setXYPosition(device, *map(float, value))
+        else:
+            core.setProperty(device, name, value)
 
     def _check(self, batch: SequencedEvent, corrections: Sequence[float]) -> None:
         """Refuse what is beyond limits that the core knows: a sequence is loaded as it is."""
