@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import queue
 import subprocess
 import sys
@@ -95,6 +96,11 @@ def test_color_frames(RE: RunEngine, scope, documents: DocumentLog):
     frame = documents.data("camera-image")[0]
     assert key["shape"] == list(frame.shape) == [512, 512, 3]
     assert key["dtype_numpy"] == frame.dtype.str == "|u1"
+
+
+def test_where_a_stage_is_has_no_sign_at_zero(core, scope, on_loop):
+    assert math.copysign(1, core.getXPosition()) == -1
+    assert math.copysign(1, on_loop(scope.xy.x.position.get_value())) == 1
 
 
 def test_two_axes_of_one_stage_move_together(RE: RunEngine, core, scope):

@@ -209,7 +209,8 @@ class XYAxis(_Axis):
         access = Access(
             label,
             f"its {axis} position",
-            get=lambda: float((core.getXPosition, core.getYPosition)[index](label)),
+            # Of an axis that is turned round the core tells -0.0, which windows would show.
+            get=lambda: float((core.getXPosition, core.getYPosition)[index](label)) + 0.0,
             topics=[("xy", label)],  # got again, as of a stage of one axis
             metadata={"units": "um", "precision": 3},
         )
