@@ -28,6 +28,7 @@ __all__ = ["rows"]
 
 FRAMES = 200
 MEMORY_FRAMES = 20_000
+MOST_SPREAD = 0.03
 
 
 def rows() -> Iterable[Row]:
@@ -89,7 +90,8 @@ def _sequences(engine: RunEngine, scope: MicroManagerDevices) -> Iterable[Row]:
             peer="pymmcore-plus",
             unit="1/s",
             more_is_better=True,
-            must_reach=f">= {1 - spread:.3f}",  # 1.0 within the spread
+            # 1.0 within the spread, but a loaded machine does not excuse everything.
+            must_reach=f">= {1 - min(spread, MOST_SPREAD):.3f}",
         )
 
 
