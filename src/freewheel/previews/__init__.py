@@ -1,0 +1,20 @@
+"""What a plan will do, before anything moves."""
+
+from ._conflicts import Conflict, conflicts, validate_no_overlap
+from ._learned import Measured, Times
+from ._preview import Move, Preview, Problem, bytes_text
+from ._previewer import Previewer, preview
+
+__all__ = [
+    "Conflict",
+    "Measured",
+    "Move",
+    "Preview",
+    "Previewer",
+    "Problem",
+    "Times",
+    "bytes_text",
+    "conflicts",
+    "preview",
+    "validate_no_overlap",
+]
