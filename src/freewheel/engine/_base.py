@@ -28,6 +28,7 @@ from ._documents import DocumentStream
 from ._events import EngineEvents, Teller
 from ._explain import explain
 from ._foreground import Foreground
+from ._foresight import Foresight
 from ._household import Household
 from ._interlocks import Interlocks
 from ._lifetime import EngineLife, hold_loop
@@ -112,6 +113,7 @@ class EngineBase(BlueskyEngine):
             household.progress, core, lambda: core.plan_name, background=False
         )
         self._add_background(teller)
+        self.preview = Foresight(core, self.background)
         self.by_hand = ByHand(core, self.background, self._between, self._check_usable)
         self._life = EngineLife(
             core, self._foreground, self._services, self._between, self.by_hand, documents, hold

@@ -1,6 +1,7 @@
 """What a plan will do, before anything moves."""
 
-from ._conflicts import Conflict, conflicts, validate_no_overlap
+from ._conflicts import conflicts, validate_no_overlap
+from ._contention import Conflict
 from ._learned import Measured, Times
 from ._preview import Move, Preview, Problem, bytes_text
 from ._previewer import Previewer, preview

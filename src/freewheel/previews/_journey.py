@@ -12,6 +12,7 @@ from freewheel.core import ResourceConflictError
 from freewheel.core._devices import devices_overlap
 
 from ._account import Account
+from ._contention import contended
 from ._course import Course
 from ._model import Devices
 from ._preview import Preview
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bluesky.utils import Msg
 
     from ._budget import Budget
+    from ._contention import Conflict
     from ._learned import Times
     from ._look import Looker
     from ._model import Model
@@ -135,6 +137,8 @@ class Journey:
     def _make_way(self, course: Course, model: Model) -> None:
         """See whether somebody else has a device that a plan needs, and what comes of it."""
         for task in self._tasks:
+            if task.owner is course:
+                task.needed_later[id(model.device)] = model.device
             other = task.course
             if other is course or other is None or other.over or other.waits_for is not None:
                 continue
@@ -231,6 +235,16 @@ class Journey:
             if part
         )
 
+    def _task_conflicts(self) -> dict[str, tuple[Conflict, ...]]:
+        """Return which devices of their tasks plans need themselves while these may run."""
+        found = {}
+        for task in self._tasks:
+            used = () if task.course is None else task.course.holds.values()
+            theirs = [*task.claims, *(model.device for model in used)]
+            if pairs := contended(task.needed_later.values(), theirs):
+                found[task.name] = pairs
+        return found
+
     def _preview(self) -> Preview:
         account, main = self.account, self.main
         owned = [task.course for task in self._tasks if task.course and not task.detach]
@@ -258,6 +272,7 @@ class Journey:
             followed=ends,
             messages=self._budget.messages,
             points=account.points(),
+            task_conflicts=self._task_conflicts(),
         )
 
 

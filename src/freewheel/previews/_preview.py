@@ -12,6 +12,8 @@ from freewheel.core import duration_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._contention import Conflict
+
 __all__ = ["Move", "Preview", "Problem", "bytes_text"]
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
@@ -128,6 +130,11 @@ class Preview:
     points : tuple
         Where the numbered positions were at each event, one tuple for each, in the order of
         ``moves``; thinned out if they are very many.
+    task_conflicts : mapping of str to tuple of Conflict
+        By the names of its background tasks, the devices of these that the plan itself needs
+        after it has started them.
+    rivals : tuple of str
+        Of a preview by an engine: who has devices that it needs, at the time of the preview.
     """
 
     name: str = ""
@@ -146,6 +153,8 @@ class Preview:
     followed: float = 0.0
     messages: int = 0
     points: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
+    task_conflicts: Mapping[str, tuple[Conflict, ...]] = field(default_factory=_nothing)
+    rivals: tuple[str, ...] = ()
 
     @property
     def is_wrong(self) -> bool:
@@ -201,6 +210,7 @@ class Preview:
             )
         if self.claims:
             found.append("needs " + ", ".join(self.claims))
+        found += self.rivals
         found += [
             f"{'may fail' if problem.is_guess else 'fails'}: {problem}" for problem in self.problems
         ]

@@ -102,7 +102,7 @@ class Previewer:
 
     def _processed(self, call: Any) -> Any:
         plan = call.make() if isinstance(call, PlanCall) else call
-        for each in reversed(self._preprocessors):
+        for each in self._preprocessors:
             plan = each(plan)
         return plan
 

@@ -58,6 +58,8 @@ class ForeseenTask:
         self.claims = claims
         self.on_conflict = on_conflict
         self.detach = detach
+        #: What its owner needs after it was started, by id.
+        self.needed_later: dict[int, Any] = {}
 
     @property
     def done(self) -> bool:

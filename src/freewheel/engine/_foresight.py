@@ -1,0 +1,113 @@
+"""What an engine's plans will do: previews that know the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, final
+
+from freewheel.core import PlanCall, ResourceConflictError
+
+from ._calls import drop_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from freewheel.background import Background
+    from freewheel.previews import Preview, Previewer
+
+    from ._bluesky import EngineCore
+
+__all__ = ["Foresight", "refuse_conflicts"]
+
+
+@final
+class Foresight:
+    """Previews of an engine: ``RE.preview``. From any thread; nothing waits for the engine.
+
+    Parameters
+    ----------
+    core : EngineCore
+        The engine.
+    background : Background
+        Its tasks.
+    """
+
+    __slots__ = ("_background", "_core")
+
+    def __init__(self, core: EngineCore, background: Background) -> None:
+        self._core = core
+        self._background = background
+
+    def __call__(self, plan: Any, /, *args: Any, **kwargs: Any) -> Preview:
+        """Say what a plan will do if this engine runs it.
+
+        As `freewheel.preview`, with the engine's preprocessors and the commands that were
+        registered, and with who has the devices that it needs at this moment.
+
+        Parameters
+        ----------
+        plan : plan function, PlanCall, generator or iterable of Msg
+            The plan. A generator is used up: give a function, or a `PlanCall`, for a plan that is
+            to run.
+        *args, **kwargs
+            What a plan function is called with.
+
+        Returns
+        -------
+        Preview
+            What it will do.
+        """
+        foreseen = previewer_of(self._core)(plan, *args, **kwargs)
+        rivals = tuple(dict.fromkeys(self._rivals(foreseen.claims)))
+        return replace(foreseen, rivals=rivals) if rivals else foreseen
+
+    def _rivals(self, claims: Mapping[str, Any]) -> list[str]:
+        """Say who has something of what is needed, and whether he gives way."""
+        ledger, roster = self._background.claims, self._background.roster
+        lives = {life.task.name: life for life in roster.alive}
+        found = []
+        for name, device in claims.items():
+            holder = ledger.get(device)
+            if holder is None:
+                continue
+            life = lives.get(holder)
+            if life is None or life.on_conflict == "error":
+                found.append(f"{holder} has {name}")
+            else:
+                ends = "is cancelled" if life.on_conflict == "cancel" else "gives way"
+                found.append(f"{holder} {ends}: it has {name}")
+        return found
+
+
+def previewer_of(core: EngineCore) -> Previewer:
+    """Return what makes previews of an engine's plans."""
+    from freewheel.previews import Previewer  # here: an engine starts without it
+
+    household = core.household
+    commands = [name for name, function in household.commands.items() if function is not None]
+    return Previewer(
+        preprocessors=tuple(household.preprocessors), commands=commands, loop=core.loop
+    )
+
+
+async def refuse_conflicts(core: EngineCore, name: str | None, payload: Any) -> None:
+    """Refuse a task whose devices its plan will need itself, as far as that is known.
+
+    It is known of a plan that was given as a `PlanCall`, which is previewed for it.
+
+    Raises
+    ------
+    ResourceConflictError
+        With the device, the plan and the task.
+    """
+    plan: Any = core.tasks.supervisor.plan
+    recipe = getattr(getattr(plan, "life", None), "recipe", None)
+    if recipe is None or not isinstance(recipe.call, PlanCall):
+        return
+    foreseen = await asyncio.to_thread(previewer_of(core), recipe.call)
+    known = name or getattr(payload, "name", None) or getattr(payload, "__name__", "task")
+    for task, pairs in foreseen.task_conflicts.items():
+        if task == known:
+            drop_plan(payload)
+            raise ResourceConflictError(pairs[0].second, core.tasks.holder, known)
