@@ -12,7 +12,12 @@ import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import h5py
 import numpy as np
-from ophyd_async.core import StaticFilenameProvider, StaticPathProvider, TriggerInfo
+from ophyd_async.core import (
+    StaticFilenameProvider,
+    StaticPathProvider,
+    TriggerInfo,
+    init_devices,
+)
 from ophyd_async.sim import SimBlobDetector, SimMotor, SimPointDetector
 
 from freewheel import PlanCall, RunEngine
@@ -42,12 +47,15 @@ class Instruments:
         Where files go.
     instant : bool
         Whether everything happens at once.
+    slow : bool
+        Whether it takes so long that the engine's own time is little beside it.
     """
 
-    def __init__(self, directory: Path, *, instant: bool) -> None:
-        from ophyd_async.core import init_devices
-
-        scope = self.scope = microscope(shape=(64, 48), directory=directory, instant=instant)
+    def __init__(self, directory: Path, *, instant: bool, slow: bool = False) -> None:
+        exposure = 0.15 if slow else 0.005
+        scope = self.scope = microscope(
+            shape=(64, 48), directory=directory, instant=instant, exposure=exposure
+        )
         self.camera, self.stage, self.focus = scope.camera, scope.stage, scope.focus
         self.shutter, self.lamp = scope.shutter, scope.lamp
         self.temperature, self.file_camera = scope.temperature, scope.file_camera
@@ -60,6 +68,8 @@ class Instruments:
             self.motor, self.point, self.blob = motor, point, blob
             if not instant:
                 engine(_set_up(motor)).result(10)
+            if slow:
+                engine(_slow_down(self)).result(10)
             engine(bps.abs_set(point.acquire_time, 0.0 if instant else 0.2, wait=True)).result(10)
         self.mda = MDADevices(
             camera=self.camera,
@@ -73,6 +83,11 @@ class Instruments:
 
 def _set_up(motor: Any) -> Any:
     yield from bps.mv(motor.velocity, 5.0, motor.acceleration_time, 0.1)
+
+
+def _slow_down(scope: Instruments) -> Any:
+    yield from bps.mv(scope.stage.x.velocity, 40.0, scope.stage.y.velocity, 40.0)
+    yield from bps.mv(scope.focus.velocity, 8.0)
 
 
 def _nested(scope: Instruments) -> Any:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._devices import device_children, device_name
 
+from ._look import is_local
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -163,12 +165,14 @@ class _Questions:
             self._facts.obstacle = f"{device_name(self._device)} is not connected"
 
     async def ask(self) -> None:
-        """Ask everything."""
-        await asyncio.gather(
-            self._ask_keys(),
-            self._ask_position(),
-            *(self._ask_part(name, part) for name, part in self._signals.items()),
-        )
+        """Ask everything; at once where each answer has a long way."""
+        questions = [self._ask_keys(), self._ask_position()]
+        questions += [self._ask_part(name, part) for name, part in self._signals.items()]
+        if not is_local(self._device):
+            await asyncio.gather(*questions)
+            return
+        for question in questions:
+            await question
 
     async def _ask_keys(self) -> None:
         try:
@@ -192,7 +196,8 @@ class _Questions:
     async def _ask_part(self, name: str, part: Any) -> None:
         try:
             self._facts.values[name] = await part.get_value()
-            if name in ("exposure", "acquire_time", "exposure_time"):
+            says = hasattr(self._device, "expected_time")
+            if not says and name in ("exposure", "acquire_time", "exposure_time"):
                 (key,) = (await part.describe()).values()
                 self._facts.units[name] = key.get("units") or "s"
         except Exception as error:

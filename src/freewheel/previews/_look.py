@@ -15,7 +15,7 @@ from freewheel.core._devices import device_children
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-__all__ = ["Looker", "carried_on"]
+__all__ = ["Looker", "carried_on", "is_local"]
 
 #: For how long a device is waited for that does not answer [s].
 _PATIENCE: Final = 1.0
@@ -56,7 +56,7 @@ class Looker:
         theirs = self._theirs
         # On the thread of their loop its answer could not be waited for.
         waited = theirs is not None and theirs.is_running() and _running() is not theirs
-        if theirs is not None and waited and not _is_local(device):
+        if theirs is not None and waited and not is_local(device):
             future = run_soon(theirs, bounded())
             try:
                 return future.result(2 * _PATIENCE)
@@ -100,12 +100,12 @@ def _running() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _is_local(device: Any) -> bool:
+def is_local(device: Any) -> bool:
     """Tell whether all signals of a device live in this process."""
     source = getattr(device, "source", None)
     if isinstance(source, str):
         return source.startswith(_LOCAL)
-    return all(_is_local(child) for child in device_children(device).values())
+    return all(is_local(child) for child in device_children(device).values())
 
 
 async def carried_on(started: Coroutine[Any, Any, Any]) -> tuple[bool, Any]:

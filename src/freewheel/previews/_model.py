@@ -65,6 +65,11 @@ class Model:
         self._reading: dict[str, Any] | None = None
         self._seen = -1  # how often something had changed when the reading was made
         self._is_made_up = False  # all of it, so that no move changes it
+        self._of_part = {
+            id(part): facts.values[name]
+            for name, part in facts.parts.items()
+            if name in facts.values
+        }
         self._num_bytes: int | None = None
         # What changes the size of its frames, by id, and what that was when they were reckoned.
         self._shapes = [id(facts.parts[name]) for name in ("roi", "binning") if name in facts.parts]
@@ -118,7 +123,11 @@ class Model:
 
     def known(self, part: Any) -> Any:
         """Return the value of a signal as the plan has set it, or `None`."""
-        place = self._devices.get(part).position
+        place = self._devices.planned.get(id(part), UNKNOWN)
+        if place is UNKNOWN:
+            place = self._of_part.get(id(part), UNKNOWN)
+        if place is UNKNOWN:
+            place = self._devices.get(part).position
         return None if place is UNKNOWN else place
 
     def reading(self) -> dict[str, Any]:

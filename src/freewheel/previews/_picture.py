@@ -26,8 +26,6 @@ def draw(
     y: str | None,
 ) -> Any:
     """Draw moves and the points of events; see `Preview.plot`."""
-    import matplotlib.pyplot as plt
-
     names = [name for name, move in moves.items() if move.lowest is not None]
     for asked in (x, y):
         if asked is not None and asked not in names:
@@ -35,6 +33,8 @@ def draw(
     chosen = [asked for asked in (x, y) if asked is not None]
     chosen += [name for name in names if name not in chosen][: 2 - len(chosen)]
     if ax is None:
+        import matplotlib.pyplot as plt
+
         ax = plt.subplots()[1]
     ax.set_title(title)
     points = [point for point in every if all(name in point for name in chosen)]

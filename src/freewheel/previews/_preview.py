@@ -91,7 +91,7 @@ def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Preview:
     """What a plan will do, as far as that can be told before it runs.
 
@@ -223,6 +223,19 @@ class Preview:
 
     def __str__(self) -> str:
         return "\n".join((self._title, *self.lines[1:]))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._title}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it at a prompt as it is printed."""
+        printer.text(repr(self) if cycle else str(self))
+
+    def _repr_html_(self) -> str:
+        """Return a card, for notebooks."""
+        from ._card import card
+
+        return card(self.name, self.lines, wrong=self.is_wrong, unsure=self.is_guess)
 
     def plot(self, ax: Any = None, *, x: str | None = None, y: str | None = None) -> Any:
         """Draw where the events are taken: the raster path of two axes, or one axis by number.

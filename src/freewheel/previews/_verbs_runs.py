@@ -59,6 +59,7 @@ class RunVerbs:
         self._devices = devices
         self._uses = uses
         self._runs: dict[Any, _Run] = {}
+        self._any_monitored = False
 
     def handlers(self) -> Mapping[str, Callable[[Msg], Any]]:
         """Return what carries out which command."""
@@ -181,6 +182,7 @@ class RunVerbs:
         run, model = self._run(msg, "a device is monitored"), self._devices.get(msg.obj)
         stream = msg.kwargs.get("name") or f"{model.name}_monitor"
         run.monitored[id(msg.obj)] = stream
+        self._any_monitored = True
         self._account.event(stream, model.num_bytes)
         self._account.guess(f"how often {model.name} changes while it is monitored")
 
@@ -190,7 +192,7 @@ class RunVerbs:
 
     def told_of_move(self, model: Model, seconds: float) -> None:
         """Count what a monitored axis tells while it moves."""
-        for run in self._runs.values():
+        for run in self._runs.values() if self._any_monitored else ():
             stream = run.monitored.get(id(model.device))
             if stream is not None:
                 self._account.event(stream, model.num_bytes, max(1, round(seconds / _TOLD)))
