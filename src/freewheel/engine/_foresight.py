@@ -58,7 +58,17 @@ class Foresight:
         Preview
             What it will do.
         """
-        foreseen = previewer_of(self._core)(plan, *args, **kwargs)
+        return self._with_rivals(previewer_of(self._core)(plan, *args, **kwargs))
+
+    def gently(self, plan: Any, /) -> Preview:
+        """Say what a plan will do, as a call does, for somebody who types.
+
+        The processor is left to others in between, and a plan is followed for a second at most.
+        """
+        foreseen = previewer_of(self._core, max_seconds=1.0, rests=True)(plan)
+        return self._with_rivals(foreseen)
+
+    def _with_rivals(self, foreseen: Preview) -> Preview:
         rivals = tuple(dict.fromkeys(self._rivals(foreseen.claims)))
         return replace(foreseen, rivals=rivals) if rivals else foreseen
 
@@ -80,14 +90,14 @@ class Foresight:
         return found
 
 
-def previewer_of(core: EngineCore) -> Previewer:
+def previewer_of(core: EngineCore, **limits: Any) -> Previewer:
     """Return what makes previews of an engine's plans."""
     from freewheel.previews import Previewer  # here: an engine starts without it
 
     household = core.household
     commands = [name for name, function in household.commands.items() if function is not None]
     return Previewer(
-        preprocessors=tuple(household.preprocessors), commands=commands, loop=core.loop
+        preprocessors=tuple(household.preprocessors), commands=commands, loop=core.loop, **limits
     )
 
 

@@ -86,6 +86,8 @@ class Account:
         #: How much longer, and how much shorter, what was measured before has been [s].
         self.slack = [0.0, 0.0]
         self.has_unknown_time = False
+        #: Whether the plan was told something made up, so that it may do something else in the run.
+        self.is_astray = False
 
     # -- problems and guesses -----------------------------------------------------------------
 
@@ -95,10 +97,11 @@ class Account:
             return
         self._told.add(text)
         number, now = self._when()
-        self.problems.append(Problem(text, device, number, now, is_guess))
+        self.problems.append(Problem(text, device, number, now, is_guess or self.is_astray))
 
-    def guess(self, text: str) -> None:
-        """Write down what is not known, each once."""
+    def guess(self, text: str, *, astray: bool = False) -> None:
+        """Write down what is not known, each once; and whether the plan may go by it."""
+        self.is_astray = self.is_astray or astray
         if text not in self._told and len(self.guesses) < _TOLD:
             self._told.add(text)
             self.guesses.append(text)

@@ -9,6 +9,8 @@ __all__ = ["Budget"]
 
 #: So many messages are followed from one look at the clock to the next.
 _BATCH: Final = 512
+#: How long a rest is [s].
+_REST: Final = 0.003
 
 
 @final
@@ -21,6 +23,8 @@ class Budget:
         How many messages at most.
     seconds : float
         For how long at most.
+    rests : bool
+        Whether to rest at each look.
 
     Attributes
     ----------
@@ -30,10 +34,11 @@ class Budget:
         With which one to look again.
     """
 
-    __slots__ = ("_ends", "_most", "_seconds", "is_used_up", "look_at", "messages")
+    __slots__ = ("_ends", "_most", "_rests", "_seconds", "is_used_up", "look_at", "messages")
 
-    def __init__(self, messages: int, seconds: float) -> None:
+    def __init__(self, messages: int, seconds: float, *, rests: bool = False) -> None:
         self._most = messages
+        self._rests = rests
         self._seconds = seconds
         self._ends = time.perf_counter() + seconds
         self.messages = 0
@@ -51,6 +56,8 @@ class Budget:
         """See what is left."""
         if self.messages >= self._most or time.perf_counter() >= self._ends:
             self.is_used_up = True
+        if self._rests:
+            time.sleep(_REST)
         self.look_at = min(self.messages + _BATCH, max(self._most, self.messages + 1))
 
     def stop_within(self, messages: int) -> None:

@@ -86,7 +86,7 @@ class Journey:
         return self._budget.messages, self.main.clock.now
 
     def _looked(self, model: Model, key: str) -> None:
-        self.account.guess(f"what {key} reads, which the plan looks at")
+        self.account.guess(f"what {key} reads, which the plan looks at", astray=True)
 
     # -- plans --------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Journey:
     def _unknown(self, course: Course, msg: Msg) -> Any:
         """Answer a command that is not known here."""
         if msg.command in self._commands:
-            self.account.guess(f"what the command {msg.command!r} does and answers")
+            self.account.guess(f"what the command {msg.command!r} does and answers", astray=True)
             return None
         self.account.problem(f"{course.name} sends the message {msg.command!r}: no such command")
         raise InvalidCommand(f"no such command: {msg.command!r}")
@@ -212,9 +212,8 @@ class Journey:
         """Write down how the plans have ended."""
         for course in self._courses:
             if course.error is not None and not self._is_told(course.error):
-                guessed = bool(self.account.guesses)
                 text = f"{course.name} raises {type(course.error).__name__}: {course.error}"
-                self.account.problem(text, is_guess=guessed)
+                self.account.problem(text)
             if course.is_cut:
                 self.account.guess(
                     f"how {course.name} goes on: it was not followed further after "

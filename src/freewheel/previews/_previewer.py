@@ -46,6 +46,8 @@ class Previewer:
         How many messages of a plan are followed at most.
     max_seconds : float
         For how long it is followed at most.
+    rests : bool
+        Whether to leave the processor to others every few milliseconds.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Previewer:
         loop: asyncio.AbstractEventLoop | None = None,
         max_messages: int = MAX_MESSAGES,
         max_seconds: float = MAX_SECONDS,
+        rests: bool = False,
     ) -> None:
         self._times = times or Times()
         self._preprocessors = tuple(preprocessors)
@@ -64,6 +67,7 @@ class Previewer:
         self._loop = loop
         self._max_messages = max_messages
         self._max_seconds = max_seconds
+        self._rests = rests
 
     def __call__(self, plan: Any, /, *args: Any, **kwargs: Any) -> Preview:
         """Preview a plan; see `preview`."""
@@ -78,7 +82,7 @@ class Previewer:
             call = PlanCall(plan, args, kwargs)
         name = call.name if isinstance(call, PlanCall) else _name(call)
         looker = Looker(self._loop)
-        budget = Budget(self._max_messages, self._max_seconds)
+        budget = Budget(self._max_messages, self._max_seconds, rests=self._rests)
         try:
             with remember_call_sites():
                 try:

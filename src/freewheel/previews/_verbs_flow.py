@@ -154,7 +154,9 @@ class FlowVerbs:
         for factory in looks:
             self._uses.look(factory.looks_at, factory)
         if len(looks) < len(factories):
-            self._account.guess("how long the plan waits for something of its own (wait_for)")
+            self._account.guess(
+                "what the plan waits for by itself (wait_for), and how long that takes", astray=True
+            )
         self._pass(_MESSAGE)
         return []
 
@@ -213,7 +215,9 @@ class FlowVerbs:
             self._course.look_for_end()
             return None
         names = ", ".join(events) or "nothing at all"
-        self._account.guess(f"when somebody triggers what the plan waits for ({names})")
+        self._account.guess(
+            f"when somebody triggers what the plan waits for ({names})", astray=True
+        )
         self._account.has_unknown_time = True
         self._asked += 1
         if not events or self._asked > _ASKED:
@@ -224,7 +228,7 @@ class FlowVerbs:
 
     def input(self, msg: Msg) -> str:
         """Ask a person: the answer is taken for an empty one."""
-        self._account.guess("what is typed where the plan asks for input, and when")
+        self._account.guess("what is typed where the plan asks for input, and when", astray=True)
         self._account.has_unknown_time = True
         return ""
 

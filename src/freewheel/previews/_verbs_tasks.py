@@ -232,7 +232,9 @@ class TaskVerbs:
             course.clock.advance(course.clock.now + timeout)
             return None
         latches = [thing for thing in things if isinstance(thing, SRLatch)]
-        course.account.guess("when somebody sets the latch that the plan waits for (wait_any)")
+        course.account.guess(
+            "when somebody sets the latch that the plan waits for (wait_any)", astray=True
+        )
         course.account.has_unknown_time = True
         return latches[0] if latches else None
 
