@@ -63,9 +63,10 @@ class Foresight:
     def gently(self, plan: Any, /) -> Preview:
         """Say what a plan will do, as a call does, for somebody who types.
 
-        The processor is left to others in between, and a plan is followed for a second at most.
+        The processor is left to others most of the time, and a plan is followed for two seconds
+        at most.
         """
-        foreseen = previewer_of(self._core, max_seconds=1.0, rests=True)(plan)
+        foreseen = previewer_of(self._core, max_seconds=2.0, rests=True)(plan)
         return self._with_rivals(foreseen)
 
     def _with_rivals(self, foreseen: Preview) -> Preview:
