@@ -7,16 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 from freewheel.core import PlanCall, ResourceConflictError
+from freewheel.core._devices import safe_name
 
 from ._calls import drop_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from freewheel.background import Background
-    from freewheel.previews import Preview, Previewer
+    from freewheel.previews import Preview, Previewer, Times, TimesFile
 
     from ._bluesky import EngineCore
+    from ._events import EngineEvents
 
 __all__ = ["Foresight", "refuse_conflicts"]
 
@@ -31,13 +34,18 @@ class Foresight:
         The engine.
     background : Background
         Its tasks.
+    events : EngineEvents
+        What it tells.
     """
 
-    __slots__ = ("_background", "_core")
+    __slots__ = ("__weakref__", "_background", "_core", "_events", "_file", "_times")
 
-    def __init__(self, core: EngineCore, background: Background) -> None:
+    def __init__(self, core: EngineCore, background: Background, events: EngineEvents) -> None:
         self._core = core
         self._background = background
+        self._events = events
+        self._times: Times | None = None
+        self._file: TimesFile | None = None
 
     def __call__(self, plan: Any, /, *args: Any, **kwargs: Any) -> Preview:
         """Say what a plan will do if this engine runs it.
@@ -58,7 +66,36 @@ class Foresight:
         Preview
             What it will do.
         """
-        return self._with_rivals(previewer_of(self._core)(plan, *args, **kwargs))
+        return self._with_rivals(previewer_of(self._core, times=self._times)(plan, *args, **kwargs))
+
+    def learn(self, path: str | Path | None = None) -> None:
+        """Measure from now on how long devices take, for those that do not say it themselves.
+
+        Of each command of each device, by name, the last times are remembered.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to keep them in from one start to the next. It is read now, and written each
+            time that a plan has ended; one that cannot be read is begun anew, with a warning in the
+            log.
+        """
+        from freewheel.previews import Times, TimesFile
+
+        times = self._times = self._times or Times()
+        if path is not None:
+            self._file = TimesFile(path, times)
+            self._file.load()
+            self._events.plan_ended.connect(self._plan_ended, unique=True)
+
+        def took(device: Any, verb: str, seconds: float) -> None:
+            times.note(safe_name(device), verb, seconds)
+
+        self._core.household.took = self._core.statuses.took = took
+
+    def _plan_ended(self, _: object) -> None:
+        if self._file is not None:
+            self._file.save_soon()
 
     def gently(self, plan: Any, /) -> Preview:
         """Say what a plan will do, as a call does, for somebody who types.
@@ -66,7 +103,7 @@ class Foresight:
         The processor is left to others most of the time, and a plan is followed for two seconds
         at most.
         """
-        foreseen = previewer_of(self._core, max_seconds=2.0, rests=True)(plan)
+        foreseen = previewer_of(self._core, times=self._times, max_seconds=2.0, rests=True)(plan)
         return self._with_rivals(foreseen)
 
     def _with_rivals(self, foreseen: Preview) -> Preview:

@@ -5,6 +5,7 @@ from ._contention import Conflict
 from ._learned import Measured, Times
 from ._preview import Move, Preview, Problem, bytes_text
 from ._previewer import Previewer, preview
+from ._times_file import TimesFile
 
 __all__ = [
     "Conflict",
@@ -14,6 +15,7 @@ __all__ = [
     "Previewer",
     "Problem",
     "Times",
+    "TimesFile",
     "bytes_text",
     "conflicts",
     "preview",

@@ -46,6 +46,11 @@ class Times:
             return None
         return Measured(several[0], several[len(several) // 2], several[-1])
 
+    def seen(self) -> dict[tuple[str, str], list[float]]:
+        """Return all measurements, by device and verb."""
+        with self._lock:
+            return {key: list(several) for key, several in self._seen.items()}
+
     def all(self) -> Mapping[tuple[str, str], Measured]:
         """Return everything, by device and verb."""
         with self._lock:
