@@ -113,7 +113,6 @@ class EngineBase(BlueskyEngine):
             household.progress, core, lambda: core.plan_name, background=False
         )
         self._add_background(teller)
-        self.preview = Foresight(core, self.background, self.events)
         self.by_hand = ByHand(core, self.background, self._between, self._check_usable)
         self._life = EngineLife(
             core, self._foreground, self._services, self._between, self.by_hand, documents, hold
@@ -141,6 +140,7 @@ class EngineBase(BlueskyEngine):
             partial(teller.tell, self.events.background_changed),
             self._check_ready,
         )
+        self.preview = Foresight(core, self.background, self.events)
         household.suspenders = lambda: self.suspenders
         household.progress.show_tasks(lambda: household.background.running)
         self.claims = claims

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import PlanCall, ResourceConflictError
 from freewheel.core._devices import safe_name
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ._events import EngineEvents
 
 __all__ = ["Foresight", "refuse_conflicts"]
+
+
+#: What becomes of a task when a plan needs what it has, by its ``on_conflict``.
+_WAYS: Final = {"cancel": "is cancelled: it ", "pause": "gives way: it "}
 
 
 @final
@@ -107,25 +111,22 @@ class Foresight:
         return self._with_rivals(foreseen)
 
     def _with_rivals(self, foreseen: Preview) -> Preview:
-        rivals = tuple(dict.fromkeys(self._rivals(foreseen.claims)))
+        rivals = self._rivals(foreseen.claims)
         return replace(foreseen, rivals=rivals) if rivals else foreseen
 
-    def _rivals(self, claims: Mapping[str, Any]) -> list[str]:
+    def _rivals(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
         """Say who has something of what is needed, and whether he gives way."""
         ledger, roster = self._background.claims, self._background.roster
-        lives = {life.task.name: life for life in roster.alive}
-        found = []
+        ways = {life.task.name: life.on_conflict for life in roster.alive}
+        held: dict[str, list[str]] = {}
         for name, device in claims.items():
             holder = ledger.get(device)
-            if holder is None:
-                continue
-            life = lives.get(holder)
-            if life is None or life.on_conflict == "error":
-                found.append(f"{holder} has {name}")
-            else:
-                ends = "is cancelled" if life.on_conflict == "cancel" else "gives way"
-                found.append(f"{holder} {ends}: it has {name}")
-        return found
+            if holder is not None:
+                held.setdefault(holder, []).append(name)
+        return tuple(
+            f"{holder} {_WAYS.get(ways.get(holder, ''), '')}has {', '.join(names)}"
+            for holder, names in held.items()
+        )
 
 
 def previewer_of(core: EngineCore, **limits: Any) -> Previewer:
