@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         RunEngine,
         register_bound_command,
     )
+    from .previews import Preview, conflicts, preview, validate_no_overlap
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -83,6 +84,7 @@ __all__ = [
     "PlanCall",
     "PlanFuture",
     "PlanStatus",
+    "Preview",
     "Progress",
     "ProgressScope",
     "ReadingCache",
@@ -98,9 +100,12 @@ __all__ = [
     "UnknownStatusFailure",
     "WaitTimeoutError",
     "__version__",
+    "conflicts",
     "continous",
     "continuous",
+    "preview",
     "register_bound_command",
+    "validate_no_overlap",
 ]
 
 if not TYPE_CHECKING:
@@ -108,7 +113,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = _lazy.attach(
         __name__,
         __all__,
-        (".core", ".background", ".engine", "bluesky.run_engine", ".plan_stubs"),
+        (".core", ".background", ".engine", "bluesky.run_engine", ".previews", ".plan_stubs"),
     )
 
 

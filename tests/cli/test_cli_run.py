@@ -257,3 +257,25 @@ def test_full_collections_do_not_hold_the_plan_up(command: Any, tmp_path: Path) 
     assert ran.returncode == 0, ran.stderr
     frozen, looked_at = map(int, ran.stdout.split()[:2])
     assert frozen > 10 * looked_at
+
+
+def test_a_preview_runs_nothing_and_says_whether_it_would_fail(
+    command: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "lamps.py"
+    path.write_text(
+        "import bluesky.plans as bp\n"
+        "from bluesky.protocols import Movable, Readable\n"
+        "from bluesky.utils import MsgGenerator\n"
+        "def brighten(lamp: Movable, camera: Readable, power: float) -> MsgGenerator:\n"
+        "    yield from bp.scan([camera], lamp, 0, power, 5)\n"
+    )
+    given = ("run", f"{path}:brighten", "--sim", "--lamp", "lamp", "--camera", "camera")
+    good = command.run(*given, "--power", "80", "--preview")
+    assert good.returncode == 0, good.stderr
+    assert "5 events, 2.62 MB" in good.stdout
+    assert "moves lamp 0 … 80" in good.stdout
+    assert "completed" not in good.stderr
+    bad = command.run(*given, "--power", "200", "--preview")
+    assert bad.returncode == 1
+    assert "fails: lamp takes a power from 0 to 100 %, not 150" in bad.stdout

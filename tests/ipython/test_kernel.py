@@ -153,3 +153,15 @@ def test_an_interrupt_of_fg_detaches(kernel: Kernel) -> None:
     assert shown["data"][-1]["text/plain"] == "'running'"
     shown = kernel.run("%abort done with it")
     assert "long aborted" in "".join(shown["text"])
+
+
+def test_a_preview_is_a_card_and_a_picture(kernel: Kernel) -> None:
+    pytest.importorskip("matplotlib")
+    shown = kernel.run(
+        "%preview bp.grid_scan([scope.camera], scope.stage.x, 0, 4, 3, scope.stage.y, 0, 4, 3)"
+    )
+    assert not shown["error"]
+    card, picture = shown["data"]
+    assert "<b>grid_scan</b> about" in card["text/html"]
+    assert "moves stage-x 0 … 4 um" in card["text/html"]
+    assert "image/png" in picture

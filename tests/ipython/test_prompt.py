@@ -278,3 +278,16 @@ def test_two_engines(ipython: Any) -> None:
     ipython.run("%freewheel use RE")
     ipython.run("other.close()")
     ipython.run("%freewheel", "RE: idle .used.")
+
+
+def test_a_preview_says_what_a_plan_would_do_and_runs_nothing(ipython: Any) -> None:
+    text = ipython.run("%preview bp.scan([scope.camera], scope.focus, -3, 3, num=7)", "7 events")
+    assert "moves focus -3 … 3 um" in text
+    assert "needs camera, focus" in text
+    ipython.run("RE.state, scope.focus.position", r"\('idle', 0.0\)")
+    ipython.run("%preview bps.mv(scope.lamp, 300)", "fails: lamp takes a power from 0 to 100")
+    ipython.run("%preview bp.scan([scope.camera])", "fails: scan raises ValueError")
+    ipython.run("%preview", "UsageError: Give a plan, as in %preview scan")
+    ipython.run("%preview bp.scan(", "UsageError: 'bp.scan\\(' is no plan")
+    ipython.run("from freewheel import PlanCall; call = PlanCall(bp.count, ([scope.camera],))")
+    ipython.run("%preview call", "count: about .* 1 event")

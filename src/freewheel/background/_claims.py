@@ -10,7 +10,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
 from freewheel.core import ResourceConflictError
-from freewheel.core._devices import checked_devices, claimed_with, device_chain, device_name
+from freewheel.core._devices import (
+    checked_devices,
+    claimed_with,
+    device_chain,
+    device_name,
+    devices_overlap,
+)
 
 from ._claim_book import BORROWED, USED, Claim, ClaimBook, Parts, parts_of
 from ._holders import HandHold, Holder, holding
@@ -146,11 +152,7 @@ class ClaimsLedger(Mapping[Any, str]):
 
     def overlap(self, one: Any, other: Any) -> bool:
         """Tell whether one of two devices is the other, contains it, or drives it."""
-        return any(
-            id(part) in device_chain(driven) or id(driven) in device_chain(part)
-            for part in claimed_with(one)
-            for driven in claimed_with(other)
-        )
+        return devices_overlap(one, other)
 
     def lends(self, holder: Holder, device: Any) -> bool:
         """Tell whether ``holder`` has lent ``device``, or a part of it, to somebody."""

@@ -15,7 +15,10 @@ from ._publish import UNSENT, Publish, Unsent
 from ._sources import split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
+
+    from freewheel.core import EngineView
 
 
 def run(
@@ -37,6 +40,13 @@ def run(
     publish: Publish = None,
     unsent: Unsent = UNSENT,
     stacks: Stacks = False,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help="Say what the plan will do, and do not run it; exit code 1 if it fails.",
+        ),
+    ] = False,
     help_: Annotated[
         bool,
         typer.Option(
@@ -77,6 +87,8 @@ def run(
         lab.connect(dict(lab.devices), timeout)
         hint = "" if lab.devices else _HINT
         arguments, keywords = bound_arguments(function, context.args, lab.devices, hint=hint)
+        if preview:
+            raise typer.Exit(_say_what_it_does(lab.engine, function, arguments, keywords))
         lab.publish(publish, unsent)
         job = Job(lab.engine, actions=actions)
         with call_sites(stacks):
@@ -87,6 +99,16 @@ def run(
     if job.result is not None:
         typer.echo(repr(job.result))
     raise typer.Exit(code)
+
+
+def _say_what_it_does(
+    engine: EngineView, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> int:
+    from freewheel import PlanCall  # here: it brings bluesky, which takes long
+
+    foreseen = engine.preview(PlanCall(function, tuple(arguments), keywords))
+    typer.echo(str(foreseen))
+    return int(foreseen.is_wrong)
 
 
 # What is not an option of the command is an argument of the plan; of --help it decides itself.

@@ -25,7 +25,7 @@ from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
-from ._protocols import HasCache, HasClaims
+from ._protocols import HasCache, HasClaims, TellsData, TellsTimes
 from ._snapshot import (
     EngineSnapshot,
     InterlockPicture,
@@ -103,6 +103,8 @@ __all__ = [
     "StatusCallback",
     "StatusTimeoutError",
     "TaskPicture",
+    "TellsData",
+    "TellsTimes",
     "Tick",
     "UnknownStatusFailure",
     "WaitTimeoutError",

@@ -17,6 +17,7 @@ __all__ = [
     "device_chain",
     "device_children",
     "device_name",
+    "devices_overlap",
     "is_device",
     "is_device_class",
     "is_device_instance",
@@ -174,6 +175,15 @@ def _driven_by(device: Any) -> list[Any]:
         if read is not None and is_device(read) and id(device) not in device_chain(read):
             driven.append(read)
     return driven
+
+
+def devices_overlap(one: Any, other: Any) -> bool:
+    """Tell whether one of two devices is the other, contains it, or drives it."""
+    return any(
+        id(part) in device_chain(driven) or id(driven) in device_chain(part)
+        for part in claimed_with(one)
+        for driven in claimed_with(other)
+    )
 
 
 def device_children(device: Any) -> Mapping[str, Any]:

@@ -125,6 +125,16 @@ class Pacer:
             return 0.0
         return (len(recent) - 1) / (recent[-1] - recent[0])
 
+    def follow(self, clock: Callable[[], float]) -> None:
+        """Take the time from another clock from now on: for a preview, which is ahead of it."""
+        if self._clock is not clock:
+            gap = clock() - self._clock()
+            self._clock = clock
+            if self._origin is not None:
+                self._origin += gap
+            if self._now is not None:
+                self._now += gap
+
     def begin_turn(self) -> Tick:
         """Say that a turn begins now; the first one starts the clock."""
         now = self._clock()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from bluesky.protocols import Reading, Status
 
-__all__ = ["HasCache", "HasClaims"]
+__all__ = ["HasCache", "HasClaims", "TellsData", "TellsTimes"]
 
 
 @runtime_checkable
@@ -39,4 +39,46 @@ class HasClaims(Protocol):
 
     def claimed_devices(self) -> Iterable[Any]:
         """Return the devices that whoever claims this one needs as well. It must be quick."""
+        ...
+
+
+@runtime_checkable
+class TellsTimes(Protocol):
+    """A device that says how long it will take, for previews of plans."""
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any], /) -> float | None:
+        """Return how long something will take, without asking hardware.
+
+        Parameters
+        ----------
+        verb : str
+            ``"set"``, ``"trigger"``, ``"prepare"``, ``"complete"`` (all that it was prepared for),
+            or ``"frame"``, one frame of a detector that was prepared with ``value``.
+        value : object
+            What it is set to, or prepared with.
+        known : callable
+            Returns the value of a signal of the device as the plan will have set it by then, and
+            ``None`` if nobody knows it.
+
+        Returns
+        -------
+        float or None
+            Seconds; ``None`` if it does not know.
+        """
+        ...
+
+
+@runtime_checkable
+class TellsData(Protocol):
+    """A device that says what an event will have of it, before it is prepared to tell."""
+
+    def expected_data(self, known: Callable[[Any], Any], /) -> Mapping[str, Any]:
+        """Return data keys as ``describe`` does, of ``dtype``, ``shape`` and ``dtype_numpy``.
+
+        Parameters
+        ----------
+        known : callable
+            Returns the value of a signal of the device as the plan will have set it by then, and
+            ``None`` if nobody knows it.
+        """
         ...

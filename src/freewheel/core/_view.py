@@ -426,6 +426,11 @@ class EngineView(Protocol):
         """Say what the engine waits for, and what may be done."""
         ...
 
+    @property
+    def preview(self) -> Callable[..., Any]:
+        """What says what a plan will do, given the plan as to `freewheel.preview`."""
+        ...
+
     def snapshot(self) -> EngineSnapshot:
         """Return a consistent picture of this moment."""
         ...

@@ -1,10 +1,10 @@
 """The run engine, plan futures, the queue, commands and document delivery."""
 
 from freewheel.core import EngineFuture, EngineSnapshot
+from freewheel.core._call_sites import remember_call_sites
 
 from ._base import register_bound_command
 from ._blocking import BlockingRunEngine
-from ._bluesky import remember_call_sites
 from ._calls import ExhaustedPlanError
 from ._cards import plan_card
 from ._engine import RunEngine

@@ -28,6 +28,7 @@ from ._documents import DocumentStream
 from ._events import EngineEvents, Teller
 from ._explain import explain
 from ._foreground import Foreground
+from ._foresight import Foresight
 from ._household import Household
 from ._interlocks import Interlocks
 from ._lifetime import EngineLife, hold_loop
@@ -139,6 +140,7 @@ class EngineBase(BlueskyEngine):
             partial(teller.tell, self.events.background_changed),
             self._check_ready,
         )
+        self.preview = Foresight(core, self.background, self.events)
         household.suspenders = lambda: self.suspenders
         household.progress.show_tasks(lambda: household.background.running)
         self.claims = claims

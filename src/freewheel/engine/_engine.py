@@ -55,6 +55,8 @@ class RunEngine(EngineBase):
         The hook of bluesky's coming feature: called with the open progress scopes, or ``None``.
     by_hand : ByHand
         What a person moves or changes: ``RE.by_hand.set(device, value)``.
+    preview : callable
+        ``RE.preview(plan)``: what a plan will do on this engine; as `freewheel.preview`.
     interlocks : Interlocks
         What must be so for messages about some devices to be carried out: ``RE.interlocks.add``.
 

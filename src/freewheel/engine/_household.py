@@ -61,6 +61,8 @@ class Household:
         What keeps messages waiting.
     stops_of_all : int
         How often everything was stopped. Counted by any thread; read on the loop.
+    took : callable or None
+        Called with a device, a command and the seconds that it took, by engines made afterwards.
     suspenders : callable
         Returns the suspenders of the engine, for which every plan waits before it begins.
     background : Background
@@ -95,5 +97,6 @@ class Household:
     )
     touched: Touched = field(default_factory=Touched)
     stops_of_all: int = 0
+    took: Callable[[Any, str, float], None] | None = None
     suspenders: Callable[[], tuple[Any, ...]] = field(init=False)
     background: Background = field(init=False)

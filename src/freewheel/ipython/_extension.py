@@ -16,6 +16,7 @@ from ._cards import LiveCards
 from ._completion import magic_matcher
 from ._jobs import Jobs
 from ._magics import JobMagics
+from ._preview_magic import PreviewMagic
 from ._prompt import JobPrompts, PromptRefresher
 from ._queue_magics import QueueMagics
 from ._signals import EndSignals
@@ -51,6 +52,7 @@ class Extension:
         self._magics = [
             JobMagics(shell, self.jobs, notebook=self.notebook),
             QueueMagics(shell, self.jobs),
+            PreviewMagic(shell, self.jobs, notebook=self.notebook),
             bluesky_magics(shell, self.jobs, notebook=self.notebook),
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.utils import Msg
 
@@ -14,11 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = ["answer_of"]
 
+_NOTHING: Final = object()
 
-def answer_of(make: Callable[[], Any]) -> MsgGenerator[Any]:
+
+def answer_of(make: Callable[[], Any], *, looks_at: Any = _NOTHING) -> MsgGenerator[Any]:
     """Call a function on the engine's loop, and await what it returns if need be.
 
     A pause meanwhile has it done again.
+
+    Parameters
+    ----------
+    make : callable
+        The function.
+    looks_at : device, optional
+        Says that nothing is moved or changed by it: it only looks at a device. So a preview calls
+        it, too.
 
     Returns
     -------
@@ -45,6 +55,8 @@ def answer_of(make: Callable[[], Any]) -> MsgGenerator[Any]:
             # `wait_for` would not raise it; the plan does.
             failures.append(error)
 
+    if looks_at is not _NOTHING:
+        ask.looks_at = looks_at  # type: ignore[attr-defined]
     yield Msg("wait_for", None, [ask])
     if failures:
         raise failures[0]

@@ -34,6 +34,7 @@ def background(
     suspendable: bool = True,
     flavour: str | ModuleType | None = None,
     metadata: Mapping[str, Any] | None = None,
+    check: bool = False,
 ) -> MsgGenerator[Any]:
     """Start something that runs beside this plan.
 
@@ -66,6 +67,11 @@ def background(
     metadata : mapping, optional
         For the runs of a plan; ``task.metadata`` in any case.
 
+    check : bool
+        Whether to refuse the task at once if the plan that starts it needs one of its devices
+        later on. That is known of a plan that the engine was given as a `PlanCall`: its function
+        is called once more, for a preview.
+
     Yields
     ------
     Msg
@@ -94,6 +100,7 @@ def background(
         suspendable=suspendable,
         flavour=flavour,
         metadata=metadata,
+        **({"check": True} if check else {}),
     )
     return task
 

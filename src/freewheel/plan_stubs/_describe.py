@@ -31,7 +31,7 @@ def describe(obj: Readable[Any]) -> MsgGenerator[dict[str, Descriptor]]:
     dict of str to Descriptor
         What ``describe`` returned. Empty when nobody answers, as in ``list(plan)``.
     """
-    answer: dict[str, Descriptor] = (yield from answer_of(obj.describe)) or {}
+    answer: dict[str, Descriptor] = (yield from answer_of(obj.describe, looks_at=obj)) or {}
     return answer
 
 
@@ -56,5 +56,5 @@ def describe_collect(
         What ``describe_collect`` returned: descriptors by key, or by stream and key. Empty when
         nobody answers, as in ``list(plan)``.
     """
-    answer: dict[str, Any] = (yield from answer_of(obj.describe_collect)) or {}
+    answer: dict[str, Any] = (yield from answer_of(obj.describe_collect, looks_at=obj)) or {}
     return answer

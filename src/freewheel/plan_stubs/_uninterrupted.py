@@ -17,7 +17,10 @@ __all__ = ["uninterrupted"]
 
 
 def uninterrupted(
-    plan: MsgGenerator[Any], on_request: Callable[[EngineState], None] | None = None
+    plan: MsgGenerator[Any],
+    on_request: Callable[[EngineState], None] | None = None,
+    *,
+    foreseen: Callable[[], MsgGenerator[Any]] | None = None,
 ) -> MsgGenerator[Any]:
     """Carry out some messages as one: a pause, a stop or an abort waits until they are done.
 
@@ -34,6 +37,10 @@ def uninterrupted(
         deferred pause), ``SUSPENDING``, ``STOPPING`` or ``ABORTING``; on the engine's thread. It
         must return at once. The plan may take it as a reason to come to its end sooner.
 
+    foreseen : callable, optional
+        Returns messages that a preview follows in place of ``plan``, where that waits for hardware
+        by itself; what they return is the preview's answer.
+
     Yields
     ------
     Msg
@@ -49,5 +56,6 @@ def uninterrupted(
     InvalidCommand
         In ``plan``, if it sends a message that is not allowed there.
     """
-    result = yield Msg("uninterrupted", None, plan, on_request=on_request)
+    told = {} if foreseen is None else {"foreseen": foreseen}
+    result = yield Msg("uninterrupted", None, plan, on_request=on_request, **told)
     return result

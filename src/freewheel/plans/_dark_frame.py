@@ -129,7 +129,7 @@ def dark_frame(
             cache = caches[correction.detector_name]
             # Off the loop: the median of many large frames takes seconds.
             median_of = partial(asyncio.to_thread, correction.median_of, cache)
-            correction.dark = yield from answer_of(median_of)
+            correction.dark = yield from answer_of(median_of, looks_at=None)
         for cache in caches.values():
             yield from clear_cache(cache, wait=True)
         for _ in range(frames):

@@ -133,7 +133,9 @@ class _Scan:
             self.landing.forget()
             flight = Flight(self.aboard, self.flyers, path, self.landing, self.patience)
             self.flights += 1
-            index = yield from uninterrupted(self._one(flight, scope), self.landing.ask)
+            index = yield from uninterrupted(
+                self._one(flight, scope), self.landing.ask, foreseen=partial(self._foreseen, flight)
+            )
             if index is None:  # list(plan)
                 break
         yield from checkpoint()
@@ -214,6 +216,41 @@ class _Scan:
             return
         yield from self._kick_off(flight)
         flight.follow()
+
+    def _foreseen(self, flight: Flight) -> MsgGenerator[int]:
+        """Send what a preview follows: the flight itself waits for hardware, not by messages."""
+        prepared, flown = fresh_group("prepare"), fresh_group("fly")
+        for detector in flight.on_board:
+            if not (detector.is_external and detector.prepared):
+                info = self._info(detector, flight)
+                yield Msg("prepare", detector.device, info, group=prepared)
+                detector.prepared = True
+        for flyer in self.flyers:
+            yield Msg("prepare", flyer.device, flyer.value(flight.path), group=prepared)
+        yield Msg("wait", None, group=prepared)
+        if not self.declared:
+            yield Msg("declare_stream", None, *self.detectors, name=self.stream, collect=True)
+            self.declared = True
+        for detector in flight.on_board:
+            if detector.is_external:
+                count = detector.device.events_to_kickoff
+                yield Msg("set", count, flight.path.num, group=fresh_group("set"))
+        flying = [each.device for each in flight.on_board]
+        flying += [each.device for each in self.flyers]
+        for device in flying:
+            yield Msg("kickoff", device, group=flown)
+        for row in flight.path.rows:
+            for axis in flight.path.axes:
+                yield Msg("set", axis, row.lower(axis), group=fresh_group("row"))
+                yield Msg("set", axis, row.upper(axis), group=fresh_group("row"))
+        yield Msg("wait", None, group=flown)
+        for device in flying:
+            yield Msg("complete", device, group=flown)
+        yield Msg("wait", None, group=flown)
+        yield Msg("collect", *self.detectors, return_payload=False, name=self.stream)
+        for detector in self.aboard:
+            detector.index = flight.target
+        return flight.index
 
     def _info(self, detector: FlyDetector, flight: Flight) -> TriggerInfo:
         period, external = self.path.period, detector.is_external
@@ -310,7 +347,7 @@ def _fly(
     }
 
     def whole() -> MsgGenerator[None]:
-        yield from answer_of(scan.check)
+        yield from answer_of(scan.check, looks_at=scan.detectors[0])
         staged = [*scan.detectors, *(each for each in flyers if hasattr(each, "stage"))]
         yield from _staged(run_wrapper(scan.fly(), md=metadata), staged)
 

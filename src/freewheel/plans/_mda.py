@@ -121,14 +121,16 @@ def mda(
     scope = devices if isinstance(devices, MDADevices) else devices.mda_devices()
     source = read_sequence(sequence)
     if scope.field_of_view is not None:
-        field = yield from answer_of(partial(scope.field_of_view, _region(source)))
+        field = yield from answer_of(
+            partial(scope.field_of_view, _region(source)), looks_at=scope.camera
+        )
         source = with_field(source, field)
     known = dict(actions or {})
     events = yield from checked_events(source, scope, known)
     batches: list[Events] = [(event,) for event in events]
     sequencer = scope.sequencer
     if hardware and sequencer is not None:
-        batches = yield from answer_of(lambda: sequencer.batches(events))
+        batches = yield from answer_of(lambda: sequencer.batches(events), looks_at=scope.camera)
     view = EventView(events, name)
     acquisition = Acquisition(scope, view, skip, finish, known, stream)
     frames = sum(event.action is None or event.action.type == "acquire_image" for event in events)

@@ -123,7 +123,7 @@ def checked_events(
     # In a thread: there may be very many.
     check = partial(_list_checked, source, devices, tuple(actions))
     answer: tuple[Events, set[tuple[str, str]]] = yield from answer_of(
-        partial(asyncio.to_thread, check)
+        partial(asyncio.to_thread, check), looks_at=devices.camera
     )
     events, channels = answer
     for group in dict(channels):

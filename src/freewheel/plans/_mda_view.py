@@ -53,6 +53,10 @@ class EventView:
 
     # -- the clock ----------------------------------------------------------------------------
 
+    def follow(self, clock: Callable[[], float]) -> None:
+        """Take the time from another clock, before it is started: for a preview."""
+        self._clock = clock
+
     def begin(self) -> None:
         """Start the clock."""
         self._began = self._zero = self._clock()

@@ -28,6 +28,7 @@ from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
+from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._responsive import responsive
 from freewheel.qt._window import AcquisitionWindow
@@ -47,6 +48,7 @@ __all__ = [
     "PlanChooser",
     "PlanForm",
     "PlanLog",
+    "PreviewPane",
     "ProgressPanel",
     "SettingRow",
     "connect_devices",

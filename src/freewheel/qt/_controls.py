@@ -87,6 +87,7 @@ class EngineControls(QWidget):
         self._factory: Callable[[], Any] | None = None
         self._factory_pausable = True
         self._beside = False
+        self._refusal = ""  # why the plan is known to fail
         self._unpausable: set[PlanFutureView] = set()
         self._may_pause = True
         self._state = bridge.snapshot().state
@@ -123,6 +124,7 @@ class EngineControls(QWidget):
             `run_in_background`.
         """
         self._factory = factory
+        self._refusal = ""
         self._factory_pausable = pausable
         self._beside = background
         self._enable()
@@ -158,6 +160,11 @@ class EngineControls(QWidget):
             return None
         on_conflict: OnConflict = "pause" if self._factory_pausable else "cancel"
         return self._bridge.launch(plan, on_conflict=on_conflict, pausable=self._factory_pausable)
+
+    def refuse(self, reason: str) -> None:
+        """Have the Run button off because the plan is known to fail; an empty reason ends that."""
+        self._refusal = reason
+        self._enable()
 
     def _make_plan(self, what: str) -> Any:
         if self._factory is None:
@@ -262,10 +269,17 @@ class EngineControls(QWidget):
             run.setEnabled(self._factory is not None and self._state in _POSSIBLE)
             run.setText("Run")
             run.setToolTip(_BESIDE.format(then=then))
+            self._show_refusal()
             return
         run.setEnabled(self._factory is not None and "run" in possible)
         run.setText("Run" if self._state == "idle" else "Queue")
         run.setToolTip(_TEXTS["run"][1])
+        self._show_refusal()
+
+    def _show_refusal(self) -> None:
+        if self._refusal:
+            self.buttons["run"].setEnabled(False)
+            self.buttons["run"].setToolTip(self._refusal)
 
     def _show_time(self, *_: Any) -> None:
         snapshot = self._bridge.snapshot()

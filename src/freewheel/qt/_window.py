@@ -33,6 +33,7 @@ from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
+from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from freewheel.background import BackgroundTask
     from freewheel.core import EngineView
     from freewheel.forms import PlanEntry
+    from freewheel.previews import Preview
     from freewheel.qt._form import PlanForm
 
 __all__ = ["AcquisitionWindow"]
@@ -115,6 +117,8 @@ class AcquisitionWindow(QMainWindow):
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
+        self.preview = PreviewPane(bridge)
+        self.preview.judged.connect(self._plan_judged)
         self._lay_out()
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -143,6 +147,7 @@ class AcquisitionWindow(QMainWindow):
         column.addWidget(self.actions)
         column.addWidget(_heading("Plan"))
         column.addWidget(self.chooser, 1)
+        column.addWidget(self.preview)
         column.addWidget(self._otherwise)
         # Room for a task, a plan and its move: what is below does not jump when they appear.
         self.progress.setMinimumHeight(3 * self._otherwise.sizeHint().height() + 10)
@@ -209,6 +214,7 @@ class AcquisitionWindow(QMainWindow):
         self._otherwise.setEnabled(form is not None)
         if form is None:
             self.controls.set_plan(None)
+            self.preview.follow(None)
             return
         spec = form.spec
         self._continuous = spec.continuous
@@ -220,6 +226,15 @@ class AcquisitionWindow(QMainWindow):
         text, tip = _FOREGROUND if spec.continuous else _BACKGROUND
         self._otherwise.setText(text)
         self._otherwise.setToolTip(tip)
+        self.preview.follow(form)
+
+    def _plan_judged(self, foreseen: Preview | None) -> None:
+        """Have the plan not run that is known to fail; what was guessed may be tried."""
+        wrong = foreseen is not None and foreseen.is_wrong
+        problems = () if foreseen is None else foreseen.problems
+        reason = "\n".join(problem.text for problem in problems if not problem.is_guess)
+        self.controls.refuse(reason if wrong else "")
+        self._otherwise.setEnabled(not wrong)
 
     def run_in_background(self, *_: Any) -> BackgroundTask | None:
         """Run the chosen plan beside others, giving way to the foreground."""
@@ -249,6 +264,7 @@ class AcquisitionWindow(QMainWindow):
             if self._question is not None:
                 self._question.close()
             self._feed.close()
+            self.preview.end()
             self.log.unlisten()
             self.bridge.close()
             event.accept()

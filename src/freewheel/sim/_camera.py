@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ophyd_async.core import (
@@ -23,6 +23,7 @@ from ._injection import inject
 from ._sample import Sample, View
 from ._sensor import Frame, Rendering, Sensor, SensorSettings
 from ._thread import run_in_thread
+from ._waits import is_instant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -118,6 +119,12 @@ class CameraSettings:
             raise ValueError(msg)
         self._roi = (roi[0], roi[1], roi[2], roi[3])
         return np.array(roi, dtype=np.int32)
+
+
+def frame_shape(camera: Any, known: Callable[[Any], Any]) -> list[int]:
+    """Return height and width of a camera's frames with the settings that are known."""
+    binning = int(known(camera.binning))
+    return [int(edge) // binning for edge in known(camera.roi)[3:1:-1]]
 
 
 class FrameMaker:
@@ -362,3 +369,16 @@ class SimCamera(StandardReadable):
         if due and left > 0:
             await self._sleep(left)
         self._backend.update(frame, time.time())
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
+        """Say how long a frame takes, for previews; see `freewheel.core.TellsTimes`."""
+        if verb != "trigger":
+            return None
+        if is_instant(self._sleep):
+            return 0.0
+        return float(known(self.exposure)) + int(known(self.roi)[3]) * self._row_time
+
+    def expected_data(self, known: Callable[[Any], Any]) -> dict[str, Any]:
+        """Say what an event has of it, for previews; see `freewheel.core.TellsData`."""
+        shape = frame_shape(self, known)
+        return {self.image.name: {"dtype": "array", "shape": shape, "dtype_numpy": "<u2"}}

@@ -26,7 +26,14 @@ from ophyd_async.core import (
     soft_signal_r_and_setter,
 )
 
-from ._camera import CameraSettings, FrameMaker, valid_row_time, valid_seed, valid_shape
+from ._camera import (
+    CameraSettings,
+    FrameMaker,
+    frame_shape,
+    valid_row_time,
+    valid_seed,
+    valid_shape,
+)
 from ._hardware import TriggerLine
 from ._injection import inject
 from ._sample import Sample, View
@@ -373,6 +380,21 @@ class SimFileCamera(StandardDetector):
         super().__init__(name=name)
         if faults:
             inject(self, *faults)
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
+        """Say how long frames take, for previews; see `freewheel.core.TellsTimes`."""
+        if verb not in ("trigger", "frame"):
+            return None
+        if self._acquisition.instant:
+            return 0.0
+        exposure = getattr(value, "livetime", 0.0) or float(known(self.exposure))
+        readout = int(known(self.roi)[3]) * self._acquisition.row_time
+        return exposure + max(readout, getattr(value, "deadtime", 0.0))
+
+    def expected_data(self, known: Callable[[Any], Any]) -> dict[str, Any]:
+        """Say what an event has of it, for previews; see `freewheel.core.TellsData`."""
+        shape = frame_shape(self, known)
+        return {self.name: {"dtype": "array", "shape": shape, "dtype_numpy": "<u2"}}
 
     async def stop_at_safe_point(self) -> int | None:
         """Stop the camera's own clock between two frames; it goes on taking pulses.

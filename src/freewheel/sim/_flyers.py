@@ -113,6 +113,27 @@ class _TrajectoryLogic(FlyableLogic[Any, None]):
         await asyncio.gather(*(axis.set(where) for axis, where in run_up[0][0].items()))
         self._path = value
 
+    def _know(self, path: FlyPath, known: Callable[[Any], Any]) -> None:
+        """Take the axes' speeds and ramps from what is known of them, without asking them."""
+        for axis in path.axes:
+            self._speeds[axis] = abs(known(axis.velocity) or 0.0)
+        ramps = [known(axis.acceleration_time) for axis in path.axes if self._speeds[axis]]
+        self._ramp = max(ramps, default=0.0)
+
+    def travel(self, path: FlyPath, known: Callable[[Any], Any]) -> float:
+        """Return how long the axes take to where the first run-up begins [s]."""
+        ahead = _TrajectoryLogic(self._axes, self._encoders)
+        ahead._know(path, known)
+        begin, _ = ahead._ends(path)[0]
+        here = {axis: known(axis) or 0.0 for axis in path.axes}
+        return ahead._turn_around(here, begin)
+
+    def flight(self, path: FlyPath, known: Callable[[Any], Any]) -> float:
+        """Return how long it takes from the kick-off until all is at rest [s]."""
+        ahead = _TrajectoryLogic(self._axes, self._encoders)
+        ahead._know(path, known)
+        return ahead._timeline(path, _TURN_AROUND).end
+
     def _check(self, path: FlyPath) -> None:
         for axis in path.axes:
             if axis not in self._axes:
@@ -221,6 +242,12 @@ class Trajectory(StandardFlyable[Any, None]):
     def flyable_logic(self) -> FlyableLogic[Any, None]:
         """How it flies."""
         return self._logic
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
+        """Say how long a path takes, for previews; see `freewheel.core.TellsTimes`."""
+        if verb == "prepare":
+            return self._logic.travel(value, known)
+        return self._logic.flight(value, known) if verb == "complete" else None
 
 
 class _PulseTrain:
@@ -381,3 +408,9 @@ class TriggerBox(StandardFlyable[Any, None]):
     def flyable_logic(self) -> FlyableLogic[Any, None]:
         """How it flies."""
         return self._logic
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
+        """Say how long the pulses take, for previews; see `freewheel.core.TellsTimes`."""
+        if verb == "complete":
+            return float(value.period) * int(value.num)
+        return 0.0 if verb == "prepare" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from ophyd_async.core import (
     MovableLogic,
@@ -20,6 +20,7 @@ from ophyd_async.core import (
 )
 
 from ._injection import inject
+from ._waits import is_instant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,7 +54,7 @@ class _SettlingLogic(MovableLogic[SignalDatatypeT], Generic[SignalDatatypeT]):
 class _PowerLogic(_SettlingLogic[float]):
     async def check_move(self, new_position: float) -> None:
         if not 0 <= new_position <= 100:  # true for NaN
-            msg = f"{self.readback.name} takes a power from 0 to 100 %, not {new_position!r}"
+            msg = f"{self.readback.name} takes a power from 0 to 100 %, not {new_position:g}"
             raise ValueError(msg)
 
 
@@ -99,6 +100,12 @@ class Shutter(StandardReadable, StandardMovable[ShutterState]):
         super().__init__(name=name)
         if faults:
             inject(self, *faults)
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
+        """Say how long it takes to open or close, for previews; see `freewheel.core.TellsTimes`."""
+        if verb != "set":
+            return None
+        return 0.0 if is_instant(self._sleep) else self._travel
 
     @property
     def transmission(self) -> float:
@@ -149,6 +156,12 @@ class Lamp(StandardReadable, StandardMovable[float]):
         super().__init__(name=name)
         if faults:
             inject(self, *faults)
+
+    def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
+        """Say how long it takes to be steady, for previews; see `freewheel.core.TellsTimes`."""
+        if verb != "set":
+            return None
+        return 0.0 if is_instant(self._sleep) else self._settle
 
     @property
     def light(self) -> float:

@@ -18,6 +18,7 @@ from ._injection import inject
 from ._lights import Lamp, Shutter
 from ._sample import View
 from ._temperature import Thermometer
+from ._waits import no_wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,11 +164,6 @@ async def _connect(scope: Microscope) -> None:
     await asyncio.gather(*(device.connect() for device in scope.values()))
 
 
-async def _no_wait(_: float) -> None:
-    """Wait for nothing, but let others run."""
-    await asyncio.sleep(0)
-
-
 def _assembled(
     shape: tuple[int, int],
     exposure: float,
@@ -183,7 +179,7 @@ def _assembled(
         if error.name != "h5py":
             raise
         raise MissingExtraError("freewheel.sim.microscope", "sim") from error
-    sleep: Callable[[float], Awaitable[object]] = _no_wait if instant else asyncio.sleep
+    sleep: Callable[[float], Awaitable[object]] = no_wait if instant else asyncio.sleep
     pace: dict[str, Any] = {"velocity": 0.0} if instant else {}
     stage = Stage("stage", directory=directory, **pace)
     focus = Axis("focus", **pace)

@@ -3,7 +3,6 @@
 from ._adapter import BlueskyEngine, inside_of, loop_threads
 from ._aside import Aside
 from ._asked import PlanEnd, PlanStart, Suspension
-from ._call_sites import remember_call_sites
 from ._core import EngineCore
 from ._dispatch import FairDispatcher
 from ._lean import LeanCommands
@@ -45,7 +44,6 @@ __all__ = [
     "loop_threads",
     "managed",
     "plan_name",
-    "remember_call_sites",
     "set_during_task",
     "wait_for",
 ]

@@ -181,6 +181,7 @@ class EngineCore:
             self, commands, engine._command_registry, household.commands, in_child=in_child
         )
         self.statuses = Statuses(engine, loop, thread, self.registry.unrepeated)
+        self.statuses.took = household.took
         self.parts: list[PerPlan] = [self.devices, self.statuses]
         household.touched.add_engine(self)
 

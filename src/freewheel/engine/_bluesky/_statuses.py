@@ -166,6 +166,8 @@ class Pending:
         countdown, self._countdown = self._countdown, None
         if countdown is not None:
             countdown.one_ended(failure is not None)
+        if self._owner.took is not None and failure is None:
+            self._owner.took(self.obj, self.action, monotonic() - self._began)
         self._owner.use_changed()
 
 
@@ -210,6 +212,8 @@ class Statuses:
         The plan that they are of.
     use_changed : callable
         Called when a device comes to be used, or is so no more. It must be quick.
+    took : callable or None
+        Called with a device, a command and the seconds that it took. It must be quick.
     """
 
     __slots__ = (
@@ -225,6 +229,7 @@ class Statuses:
         "log",
         "objects",
         "plan",
+        "took",
         "use_changed",
     )
 
@@ -253,6 +258,8 @@ class Statuses:
         # What the plan has set, in the order of the last times. Of the loop's thread.
         self.last_moves: dict[Any, None] = {}
         self.use_changed: Callable[[], None] = _nothing
+        #: Told how long a device took for what. Set by any thread, called on the loop's.
+        self.took: Callable[[Any, str, float], None] | None = None
 
     def in_use(self) -> list[Any]:
         """Return the devices that are under way, or flying; from any thread."""

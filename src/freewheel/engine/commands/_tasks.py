@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, final
 
 from freewheel.background import BackgroundTask
+from freewheel.engine._foresight import refuse_conflicts
 
 from ._timeouts import checked_timeout
 
@@ -23,9 +24,10 @@ __all__ = ["TaskCommands"]
 class TaskCommands:
     """The commands of plans that have tasks, of one engine."""
 
-    __slots__ = ("_tasks",)
+    __slots__ = ("_core", "_tasks")
 
     def __init__(self, core: EngineCore) -> None:
+        self._core = core
         self._tasks = core.tasks
 
     async def background(self, msg: Msg) -> BackgroundTask:
@@ -35,7 +37,10 @@ class TaskCommands:
                 f'background takes one payload: Msg("background", None, payload, name=…), not '
                 f"{len(msg.args)}"
             )
-        return self._tasks.background.start(self._tasks.supervisor, msg.args[0], **msg.kwargs)
+        kwargs = dict(msg.kwargs)
+        if kwargs.pop("check", False):
+            await refuse_conflicts(self._core, kwargs.get("name"), msg.args[0])
+        return self._tasks.background.start(self._tasks.supervisor, msg.args[0], **kwargs)
 
     async def wait_for(self, msg: Msg) -> Any:
         """Wait for one task, or all: ``Msg("wait_for_background", None, name, timeout=...)``."""

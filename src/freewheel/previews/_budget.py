@@ -1,0 +1,76 @@
+"""What a preview may use up: messages and time."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, final
+
+__all__ = ["Budget"]
+
+#: So many messages are followed from one look at the clock to the next.
+_BATCH: Final = 512
+#: So many from one rest to the next, which take a millisecond; and how long a rest is [s].
+_STINT: Final = 48
+_REST: Final = 0.004
+
+
+@final
+class Budget:
+    """How many messages a preview may follow, and for how long.
+
+    Parameters
+    ----------
+    messages : int
+        How many messages at most.
+    seconds : float
+        For how long at most.
+    rests : bool
+        Whether to rest at each look.
+
+    Attributes
+    ----------
+    messages : int
+        How many there were.
+    look_at : int
+        With which one to look again.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_ends",
+        "_most",
+        "_rests",
+        "_seconds",
+        "is_used_up",
+        "look_at",
+        "messages",
+    )
+
+    def __init__(self, messages: int, seconds: float, *, rests: bool = False) -> None:
+        self._most = messages
+        self._batch = _STINT if rests else _BATCH
+        self._rests = rests
+        self._seconds = seconds
+        self._ends = time.perf_counter() + seconds
+        self.messages = 0
+        self.look_at = min(self._batch, messages)
+        self.is_used_up = False
+
+    @property
+    def text(self) -> str:
+        """What was used up."""
+        if self.messages >= self._most:
+            return f"{self.messages:,} messages"
+        return f"{self.messages:,} messages, in {self._seconds:g} s"
+
+    def renew(self) -> None:
+        """See what is left."""
+        if self.messages >= self._most or time.perf_counter() >= self._ends:
+            self.is_used_up = True
+        if self._rests:
+            time.sleep(_REST)
+        self.look_at = min(self.messages + self._batch, max(self._most, self.messages + 1))
+
+    def stop_within(self, messages: int) -> None:
+        """Look again soon enough."""
+        self.look_at = min(self.look_at, self.messages + messages)

@@ -1,0 +1,105 @@
+"""Whether a plan repeats itself: it is where it was, with the same values, again and again."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, Final, final
+
+from freewheel.core._devices import is_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Cycle"]
+
+#: So many turns in which nothing has changed are taken for all that will come.
+_TURNS: Final = 300
+#: One that has not repeated itself after so many looks is not looked at any more.
+_LOOKS: Final = 20_000
+#: So many messages come before a plan is looked at, and generators one within the other are.
+_BEFORE: Final = 2000
+_DEPTH: Final = 60
+_PLAIN: Final = (int, float, str, bytes, type(None))
+
+
+@final
+class Cycle:
+    """Looks at a plan where it comes by again and again.
+
+    A plan may hide what it counts, in an iterator for example: then its variables tell, for
+    almost every loop has one that changes. So this is no proof, and takes many turns.
+
+    Parameters
+    ----------
+    plan : generator
+        The plan.
+
+    Attributes
+    ----------
+    says_endless : bool
+        Whether the plan has said itself that it has no number of points.
+    """
+
+    __slots__ = ("_count", "_plan", "_seen", "says_endless")
+
+    def __init__(self, plan: Any) -> None:
+        self._plan = plan
+        # By where the plan is: what its variables were, and how often they were the same.
+        self._seen: dict[Any, tuple[Any, int]] = {}
+        self._count = 0
+        self.says_endless = False
+
+    def is_closed(self, messages: int) -> bool:
+        """Tell whether the plan has come by with the same values very often."""
+        if messages < _BEFORE:
+            return False
+        if self.says_endless:
+            return True
+        self._count += 1
+        if self._count > _LOOKS:
+            return False
+        frames = [generator.gi_frame for generator in _generators(self._plan) if generator.gi_frame]
+        place = tuple((id(frame.f_code), frame.f_lasti) for frame in frames)
+        state = tuple(
+            (name, _outline(value)) for frame in frames for name, value in frame.f_locals.items()
+        )
+        before, turns = self._seen.get(place, (None, 0))
+        turns = turns + 1 if before == state else 0
+        if len(self._seen) > 100:
+            self._seen.clear()
+        self._seen[place] = state, turns
+        return turns >= _TURNS
+
+
+def _generators(plan: Any) -> Iterator[Any]:
+    """Return the generators that a plan goes through at this moment."""
+    waiting: deque[Any] = deque([plan])
+    met: set[int] = set()
+    while waiting and len(met) < _DEPTH:
+        each = waiting.popleft()
+        if not isinstance(each, GeneratorType) or id(each) in met:
+            continue
+        met.add(id(each))
+        yield each
+        waiting.append(each.gi_yieldfrom)
+        frame = each.gi_frame
+        for value in () if frame is None else frame.f_locals.values():
+            if isinstance(value, GeneratorType):
+                waiting.append(value)
+            elif isinstance(value, (list, tuple, deque)) and len(value) < 100:
+                waiting.extend(part for part in value if isinstance(part, GeneratorType))
+
+
+def _outline(value: Any) -> Any:
+    """Return what can be compared of a variable."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, (list, tuple, dict, set, deque)):
+        return type(value), len(value)
+    if is_device(value):
+        return id(value)
+    counted = getattr(value, "__dict__", None)
+    if not isinstance(counted, dict):
+        return type(value)
+    return type(value), *(each for each in counted.values() if isinstance(each, (int, float)))

@@ -1,0 +1,204 @@
+"""What is asked of a device before it is followed through a plan: once for each preview."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from freewheel.core._devices import device_children, device_name
+
+from ._look import is_local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._look import Looker
+
+__all__ = ["UNKNOWN", "Facts", "facts_of"]
+
+
+class _Unknown:
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+#: Stands for a value that nobody knows.
+UNKNOWN: Final = _Unknown()
+
+#: The parts of devices that say how far and how long: ophyd's, ophyd-async's and ours.
+_PARTS: Final = (
+    "velocity",
+    "acceleration_time",
+    "acceleration",
+    "exposure",
+    "exposure_time",
+    "acquire_time",
+    "acquire_period",
+    "binning",
+    "roi",
+    "low_limit_travel",
+    "high_limit_travel",
+    "dial_low_limit_travel",
+    "dial_high_limit_travel",
+    "array_size_x",
+    "array_size_y",
+    "data_type",
+)
+#: What ophyd, ophyd-async and aioca raise.
+_NOT_CONNECTED: Final = ("NotConnectedError", "NotConnected", "DisconnectedError", "CANothing")
+#: Where detectors of areaDetector keep them.
+_DRIVERS: Final = ("driver", "drv", "cam")
+
+
+@dataclass
+class Facts:
+    """What a device said.
+
+    Attributes
+    ----------
+    keys : mapping
+        Its data keys, as ``describe`` returns them; empty if it does not say.
+    parts : mapping of str to signal
+        Its parts that matter for times and limits, by name.
+    values : mapping of str to object
+        Their values.
+    units : mapping of str to str
+        Their units, where they have one.
+    position : object
+        Where it stands, if it says so.
+    obstacle : str
+        Why it cannot be used at all: it is not connected. Empty if it can.
+    """
+
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    position: Any = UNKNOWN
+    obstacle: str = ""
+
+
+def facts_of(device: Any, looker: Looker) -> Facts:
+    """Ask a device, of whatever library."""
+    facts = Facts(parts=dict(_parts_of(device)))
+    if getattr(device, "connected", True) is False:  # ophyd's: asking would wait for a time-out
+        facts.obstacle = f"{device_name(device)} is not connected"
+        return facts
+    _ask_now(device, facts)
+    questions = _Questions(device, facts)
+    if questions.are_asked:
+        try:
+            looker.ask(device, questions.ask)
+        except TimeoutError:
+            facts.obstacle = f"{device_name(device)} does not answer"
+        except Exception as error:
+            questions.note(error)
+    return facts
+
+
+def _parts_of(device: Any) -> Iterable[tuple[str, Any]]:
+    homes = [device, *(getattr(device, name, None) for name in _DRIVERS)]
+    for home in homes:
+        if home is None:
+            continue
+        for name in _PARTS:
+            part = getattr(home, name, None)
+            if part is not None:
+                yield name, part
+
+
+def _ask_now(device: Any, facts: Facts) -> None:
+    """Ask what answers at once: ophyd's devices, and numbers that are no signals."""
+    for name, part in facts.parts.items():
+        if isinstance(part, (int, float, tuple)):
+            facts.values[name] = part
+        elif not hasattr(part, "get_value") and callable(getattr(part, "get", None)):
+            try:
+                facts.values[name] = part.get()
+            except Exception:  # a part that does not answer is one that is not known
+                continue
+    try:
+        position = getattr(device, "position", UNKNOWN)
+    except Exception:
+        position = UNKNOWN
+    if not callable(position) and position is not None:
+        facts.position = position
+
+
+class _Questions:
+    """What has to be awaited of a device, all at once."""
+
+    def __init__(self, device: Any, facts: Facts) -> None:
+        self._device = device
+        self._facts = facts
+        self._signals = {
+            name: part for name, part in facts.parts.items() if hasattr(part, "get_value")
+        }
+        self._describe = getattr(device, "describe", None)
+
+    @property
+    def are_asked(self) -> bool:
+        """Whether there is anything to ask on a loop."""
+        if self._signals or any(hasattr(self._device, name) for name in ("locate", "get_value")):
+            return True
+        if self._describe is None or inspect.iscoroutinefunction(self._describe):
+            return self._describe is not None
+        self._keep_keys(self._call(self._describe))
+        return False
+
+    def _call(self, question: Any) -> Any:
+        try:
+            return question()
+        except Exception as error:
+            self.note(error)
+            return {}
+
+    def _keep_keys(self, keys: Any) -> None:
+        if isinstance(keys, dict):
+            self._facts.keys = keys
+
+    def note(self, error: Exception) -> None:
+        """Remember that the device cannot be used, if that is what an error says."""
+        if type(error).__name__ in _NOT_CONNECTED or "connect() has not been" in str(error):
+            self._facts.obstacle = f"{device_name(self._device)} is not connected"
+
+    async def ask(self) -> None:
+        """Ask everything; at once where each answer has a long way."""
+        questions = [self._ask_keys(), self._ask_position()]
+        questions += [self._ask_part(name, part) for name, part in self._signals.items()]
+        if not is_local(self._device):
+            await asyncio.gather(*questions)
+            return
+        for question in questions:
+            await question
+
+    async def _ask_keys(self) -> None:
+        try:
+            keys = {} if self._describe is None else self._describe()
+            self._keep_keys(await keys if inspect.isawaitable(keys) else keys)
+        except Exception as error:
+            self.note(error)
+
+    async def _ask_position(self) -> None:
+        device, facts = self._device, self._facts
+        try:
+            if hasattr(device, "locate"):
+                location = device.locate()
+                location = await location if inspect.isawaitable(location) else location
+                facts.position = location["readback"]
+            elif hasattr(device, "get_value") and not device_children(device):
+                facts.position = await device.get_value()
+        except Exception as error:
+            self.note(error)
+
+    async def _ask_part(self, name: str, part: Any) -> None:
+        try:
+            self._facts.values[name] = await part.get_value()
+            says = hasattr(self._device, "expected_time")
+            if not says and name in ("exposure", "acquire_time", "exposure_time"):
+                (key,) = (await part.describe()).values()
+                self._facts.units[name] = key.get("units") or "s"
+        except Exception as error:
+            self.note(error)

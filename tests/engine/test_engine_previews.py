@@ -1,0 +1,123 @@
+"""Previews by an engine: its preprocessors, its commands, who has the devices; checked tasks."""
+
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import pytest
+from bluesky.preprocessors import SupplementalData
+from bluesky.utils import Msg
+
+from doubles import Gate
+from freewheel import BlockingRunEngine, PlanCall, ResourceConflictError, RunEngine, preview
+from freewheel.engine._owned_tasks import WAIT_FOR_OWNED
+from freewheel.engine.commands import COMMANDS
+from freewheel.plan_stubs import background, wait_for_background
+from freewheel.plans import live_view
+from freewheel.previews import Times
+from freewheel.previews._budget import Budget
+from freewheel.previews._journey import Journey
+from freewheel.previews._look import Looker
+from freewheel.sim import Microscope, microscope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def scope() -> Microscope:
+    return microscope(shape=(16, 16), instant=True)
+
+
+def test_what_the_preprocessors_add_is_counted(RE: RunEngine, scope: Microscope) -> None:
+    RE.preprocessors.append(SupplementalData(baseline=[scope.temperature]))
+    assert RE.preview(bp.count, [scope.camera]).events == {"baseline": 2, "primary": 1}
+    assert preview(bp.count, [scope.camera]).events == {"primary": 1}
+
+
+def test_a_command_of_the_users_is_known(RE: RunEngine) -> None:
+    async def shine(msg: Msg) -> None: ...
+
+    RE.register_command("shine", shine)
+    assert not RE.preview([Msg("shine")]).problems
+    RE.unregister_command("shine")
+    assert RE.preview([Msg("shine")]).is_wrong
+
+
+def test_who_has_the_devices_is_told(RE: RunEngine, scope: Microscope) -> None:
+    task = RE.background.launch(
+        live_view([scope.camera]), name="live", claims=[scope.camera], on_conflict="pause"
+    )
+    with RE.claims.hold(scope.focus, "manual move"):
+        foreseen = RE.preview(bp.scan, [scope.camera], scope.focus, 0, 1, 2)
+    assert foreseen.rivals == ("live gives way: it has camera", "manual move has focus")
+    assert "manual move has focus" in str(foreseen)
+    task.cancel()
+    task.wait(10)
+    assert RE.preview(bp.count, [scope.camera]).rivals == ()
+
+
+def test_a_preview_in_the_middle_of_a_plan_changes_nothing(
+    RE: RunEngine, scope: Microscope, gate: Gate
+) -> None:
+    running = RE(gate.plan())
+    gate.wait()
+    assert RE.preview(bp.count, [scope.camera], 3).num_events == 3
+    gate.open()
+    running.result(10)
+
+
+def test_on_the_engines_own_thread(RE: RunEngine, scope: Microscope) -> None:
+    seen = []
+    RE.subscribe(lambda *_: seen.append(RE.preview(bp.scan, [], scope.focus, 0, 1, 2)), "start")
+    RE(bp.count([scope.camera])).result(10)
+    assert seen[0].num_events == 2
+
+
+def test_a_blocking_engine_has_it_too(scope: Microscope) -> None:
+    with BlockingRunEngine() as engine:
+        assert engine.preview(PlanCall(bp.count, ([scope.camera],))).num_events == 1
+
+
+def _uses(
+    scope: Microscope, later: Callable[[], Any], *, check: bool = True, payload: Any = None
+) -> Iterator[Msg]:
+    task = payload or bps.mv(scope.focus, 2)
+    yield from background(task, name="move", check=check)
+    yield from wait_for_background("move")
+    yield from later()
+
+
+def test_a_task_that_the_plan_would_fight_with_is_refused(RE: RunEngine, scope: Microscope) -> None:
+    call = PlanCall(_uses, (scope, lambda: bps.mv(scope.focus, 0)))
+    with pytest.raises(ResourceConflictError, match="'move' needs 'focus', which '_uses' holds"):
+        RE(call).result(10)
+    assert scope.focus.position == 0.0
+
+
+def test_a_task_that_it_does_not_fight_with_is_not(RE: RunEngine, scope: Microscope) -> None:
+    RE(PlanCall(_uses, (scope, lambda: bps.mv(scope.lamp, 20)))).result(10)
+    assert scope.focus.position == 2.0
+
+
+def test_without_a_check_it_is_dealt_with_when_it_comes(RE: RunEngine, scope: Microscope) -> None:
+    call = PlanCall(_uses, (scope, lambda: bps.mv(scope.focus, 1)), {"check": False})
+    RE(call).result(10)
+    assert scope.focus.position == 1.0
+
+
+def test_of_a_generator_nothing_is_known(RE: RunEngine, scope: Microscope) -> None:
+    RE(_uses(scope, lambda: bps.mv(scope.focus, 1))).result(10)
+    assert scope.focus.position == 1.0
+
+
+def test_every_command_of_the_engine_is_one_of_previews() -> None:
+    sent_by_the_engine_itself = {WAIT_FOR_OWNED}
+    known = Journey(
+        [], "", looker=Looker(), times=Times(), budget=Budget(1, 1.0)
+    ).main.handlers.keys()
+    assert set(COMMANDS) - sent_by_the_engine_itself <= known

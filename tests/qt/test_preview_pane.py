@@ -1,0 +1,100 @@
+"""What the window says of the plan in its form, before it runs."""
+
+import threading
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import pytest
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
+from qtpy.QtWidgets import QPushButton
+
+import freewheel.plans
+from freewheel.forms import find_plans
+from freewheel.qt import AcquisitionWindow, demo_plans
+
+
+def brighten(lamp: Movable[float], power: float = 50.0) -> MsgGenerator:
+    """Set the lamp."""
+    yield from bps.mv(lamp, power)
+
+
+def watch(lamp: Movable[float], camera: Readable[Any]) -> MsgGenerator:
+    """Look at a value, and do something impossible by it."""
+    reading = yield from bps.read(camera)
+    frame = reading["camera-image"]["value"]
+    yield from bps.mv(lamp, 500 + int(frame.size))
+
+
+@pytest.fixture(name="window")
+def _window(engine: Any, scope: Any, qtbot: Any) -> Any:
+    entries = find_plans([freewheel.plans, demo_plans, brighten, watch], scope)
+    window = AcquisitionWindow(engine, dict(scope), entries)
+    qtbot.addWidget(window, before_close_func=lambda w: (w.preview.end(), w.bridge.close()))
+    window.show()
+    return window
+
+
+def enabled(window: Any, name: str = "run") -> bool:
+    return bool(window.findChild(QPushButton, name).isEnabled())
+
+
+def test_it_says_what_the_plan_would_do_as_values_change(window: Any, soon: Any) -> None:
+    form = window.chooser.choose("scan")
+    form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 7})
+    soon(lambda: "7 events" in window.preview.text)
+    assert "needs camera, stage, stage-x" in window.preview.text
+    form.set_values({"num": 9})
+    assert window.preview.text == ""  # that was about other values
+    soon(lambda: "9 events" in window.preview.text)
+    assert enabled(window)
+
+
+def test_a_live_view_goes_on_until_it_is_stopped(window: Any, soon: Any) -> None:
+    window.chooser.choose("live_view").set_values({"detectors": ["camera"], "rate": 20})
+    soon(lambda: "until it is stopped, about 20 events" in window.preview.text)
+
+
+def test_what_is_known_to_fail_is_refused_until_it_is_mended(window: Any, soon: Any) -> None:
+    form = window.chooser.choose("brighten")
+    form.set_values({"lamp": "lamp", "power": 150.0})
+    soon(lambda: "fails: lamp takes a power from 0 to 100" in window.preview.text)
+    assert not enabled(window)
+    assert not enabled(window, "runOtherwise")
+    tip = window.findChild(QPushButton, "run").toolTip()
+    assert tip == "lamp takes a power from 0 to 100 %, not 150"
+    form.set_values({"power": 80.0})
+    assert enabled(window)
+    soon(lambda: "moves lamp 80 %" in window.preview.text)
+
+
+def test_what_was_a_guess_may_be_tried(window: Any, soon: Any) -> None:
+    window.chooser.choose("watch").set_values({"lamp": "lamp", "camera": "camera"})
+    soon(lambda: "may fail: lamp takes a power" in window.preview.text)
+    assert enabled(window)
+
+
+def test_a_form_with_a_value_that_does_not_fit_has_no_preview(window: Any, soon: Any) -> None:
+    form = window.chooser.choose("scan")
+    form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 3})
+    soon(lambda: window.preview.text)
+    form.set_values({"detectors": []})
+    assert window.preview.text == ""
+
+
+def test_after_a_plan_the_devices_stand_somewhere_else(window: Any, soon: Any, scope: Any) -> None:
+    form = window.chooser.choose("brighten")
+    form.set_values({"lamp": "lamp", "power": 30.0})
+    judged: list[Any] = []
+    window.preview.judged.connect(judged.append)
+    soon(lambda: judged and judged[-1] is not None)
+    assert judged[-1].moves["lamp"].path == (100.0, 30.0)
+    window.controls.run().result(10)
+    soon(lambda: judged[-1].moves["lamp"].path == (30.0, 30.0))
+
+
+def test_no_thread_is_left(window: Any, soon: Any) -> None:
+    window.chooser.choose("scan").set_values({"detectors": ["camera"], "motor": "stage.x"})
+    window.preview.end()
+    names = [thread.name for thread in threading.enumerate()]
+    assert "freewheel-preview" not in names
