@@ -164,7 +164,8 @@ def test_a_device_is_set_by_hand(server: Any) -> None:
 def test_the_newest_frame_is_given_on_request(server: Any, listen: Any) -> None:
     listener = listen(server.state)
     server.submit("picture")
-    listener.hear(lambda found: found["state"] == "running")
+    listener.hear(lambda found: found["actions"])
+    server.do("trigger", name="seen")
     listener.hear(lambda found: found["state"] == "idle")
     assert server.look("frame")["shape"] == [3, 4]
     assert server.look("frame?key=camera_image&max_side=2")["shape"] == [2, 2]
