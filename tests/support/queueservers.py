@@ -123,6 +123,10 @@ class Process:
             found = self._news.wait_for(lambda: any(text in line for line in self.lines), timeout)
         assert found, "".join(self.lines)
 
+    def code(self) -> int:
+        """Return how it has ended by itself."""
+        return self._process.wait(30)
+
     def kill(self) -> None:
         """End it as a power cut does."""
         self._process.kill()
