@@ -219,8 +219,15 @@ def test_deferred_pauses_do_not_cost_half_a_second_each(RE: Any) -> None:
     assert RE.state == "idle"
 
 
+def _as_queueserver_does(RE: Any, defer: bool) -> Any:
+    return asyncio.run_coroutine_threadsafe(RE._request_pause_coro(defer), RE.loop)
+
+
 @pytest.mark.parametrize("defer", [False, True])
-def test_waiting_for_an_action_is_a_safe_place_to_pause(RE: Any, defer: bool) -> None:
+@pytest.mark.parametrize(
+    "pause", [lambda RE, defer: RE.request_pause(defer=defer), _as_queueserver_does]
+)
+def test_waiting_for_an_action_is_a_safe_place_to_pause(RE: Any, pause: Any, defer: bool) -> None:
     from freewheel import Action
     from freewheel.plan_stubs import wait_for_actions
 
@@ -234,7 +241,7 @@ def test_waiting_for_an_action_is_a_safe_place_to_pause(RE: Any, defer: bool) ->
 
     first = RE(plan())
     assert on_offer.wait(T)
-    RE.request_pause(defer=defer).result(T)
+    pause(RE, defer).result(T)
     assert isinstance(first.exception(T), RunEngineInterrupted)
     assert RE.state == "paused"
     second = RE.resume()

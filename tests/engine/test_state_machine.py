@@ -454,6 +454,12 @@ class EngineMachine(RuleBasedStateMachine):
         except TransitionError:
             return
 
+    @rule(defer=st.booleans())
+    def pause_as_queueserver_does(self, defer: bool) -> None:
+        coroutine = self.engine._request_pause_coro(defer)
+        with contextlib.suppress(TransitionError):
+            asyncio.run_coroutine_threadsafe(coroutine, self.engine.loop).result(T)
+
     @rule()
     def resume(self) -> None:
         try:

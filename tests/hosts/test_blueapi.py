@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 pytest.importorskip("blueapi")
 
@@ -164,7 +166,8 @@ def test_a_device_is_set_by_hand(server: Any) -> None:
 def test_the_newest_frame_is_given_on_request(server: Any, listen: Any) -> None:
     listener = listen(server.state)
     server.submit("picture")
-    listener.hear(lambda found: found["state"] == "running")
+    listener.hear(lambda found: found["actions"])
+    server.do("trigger", name="seen")
     listener.hear(lambda found: found["state"] == "idle")
     assert server.look("frame")["shape"] == [3, 4]
     assert server.look("frame?key=camera_image&max_side=2")["shape"] == [2, 2]
@@ -229,6 +232,28 @@ def test_a_blueapi_without_what_is_replaced_is_refused() -> None:
 
     with pytest.raises(RuntimeError, match=r"has no Nothing.*freewheel\[blueapi\]"):
         replace(interface, "Nothing", object)
+
+
+def test_a_worker_that_is_killed_ends_the_service_which_says_so(tmp_path: Any) -> None:
+    made = Server(tmp_path)
+    try:
+        worker = made.run("pid").result
+        task = made.start("endless")
+        task.hear_documents(1)
+        os.kill(worker, signal.SIGKILL)
+        made.process.wait_for(f"worker (process {worker}) has died")
+        assert made.process.code() == 1
+        assert task.end.exception(30) is not None
+    finally:
+        made.close()
+
+
+def test_what_is_not_json_is_refused(server: Any) -> None:
+    kind = {"Content-Type": "application/json"}
+    for body, status in ((b"{no json", 422), (b"[1]", 422), (b"\xff", 400)):
+        answer = requests.post(f"{server.url}/stop_all", data=body, headers=kind, timeout=30)
+        assert answer.status_code == status
+    assert server.look("snapshot")["state"] == "idle"
 
 
 def test_a_worker_whose_server_was_killed_cleans_up_and_ends(tmp_path: Any) -> None:

@@ -94,6 +94,19 @@ def test_a_task_in_the_background_is_in_the_state_and_is_cancelled(
         server.call("fw_launch", "launch")
 
 
+def test_a_script_that_is_run_again_publishes_at_the_same_address(server: Any, listen: Any) -> None:
+    listener = listen(server.state)
+    listener.hear(lambda found: found["state"] == "idle")
+    server.upload(f"""
+        from freewheel.hosts.queueserver import *
+
+        publisher = publish_state("{server.state}")
+    """)
+    server.call("fw_hold_queue", "again")
+    assert listener.hear(lambda found: found["queue_held"] == "again")
+    server.call("fw_release_queue")
+
+
 def test_the_red_button_ends_the_plan_and_the_task(server: Any) -> None:
     before = server.api.status()["items_in_history"]
     server.call("fw_launch", "endless", name="beside")
@@ -208,6 +221,32 @@ def test_two_servers_on_one_redis_do_not_see_each_other(
         server.api.queue_clear()
     finally:
         other.close()
+
+
+def test_a_second_manager_of_the_same_script_opens_no_environment_and_the_first_runs_on(
+    redis_port: int, tmp_path: Any, listen: Any
+) -> None:
+    """On one Redis with one prefix: both have one queue, and would run its plans twice."""
+    from freewheel.recording import read_runs
+
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first = Server(folders[0], redis_port, kernel=False, start_up=START_UP)
+    try:
+        listener = listen(first.state)
+        first.run("waiting")
+        listener.hear(lambda found: found["actions"])
+        script = START_UP.replace("{state}", first.state)
+        with pytest.raises(AssertionError, match="another worker with this start-up script"):
+            Server(folders[1], redis_port, False, script, first.prefix)
+        first.call("fw_trigger", "go")
+        listener.hear(lambda found: found["state"] == "idle")
+        first.until(idle)
+        (run,) = read_runs(first.recording)
+        assert run.complete
+    finally:
+        first.close()
 
 
 def test_a_manager_without_its_redis_says_so_and_ends(tmp_path: Any) -> None:

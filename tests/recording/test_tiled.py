@@ -90,6 +90,21 @@ def test_record_and_read(engine, parts, server):
     assert_same_events(events_of(replay(run, speed=math.inf)), events_of(documents))
 
 
+@pytest.mark.parametrize("within", [True, False])
+def test_a_server_that_cannot_read_the_arrays_is_told_of(
+    engine, parts, server, tmp_path, caplog, within
+):
+    arrays = server.directory / "arrays" if within else tmp_path
+    with TiledRecorder(server.uri, arrays=arrays) as recorder:
+        token = engine.subscribe(recorder, delivery="queued")
+        for _ in range(2):
+            engine(bp.count([parts["camera"]], 2)).result(30)
+        engine.unsubscribe(token)
+    told = [line for line in caplog.messages if "cannot read the arrays" in line]
+    assert len(told) == (0 if within else 1)  # it is asked once
+    assert within or str(tmp_path) in told[0]
+
+
 def test_tiled_client_reads_the_arrays(engine, parts, server, client):
     run, documents = record_into(engine, server, bp.count([parts["camera"]], 4))
     stream = client[run.uid]["primary"].base

@@ -97,6 +97,8 @@ INSTRUMENT = """
         yield from bps.open_run()
         yield from _take(camera)
         yield from bps.close_run()
+        yield from bps.checkpoint()
+        yield from wait_for_action(Action(name="seen"))
 
 
     def move(motor: Movable, to: float) -> MsgGenerator[float]:

@@ -91,9 +91,15 @@ START_UP = """
 class Process:
     """A process whose lines are kept, and can be waited for."""
 
-    def __init__(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        environment: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
             command,
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -117,6 +123,10 @@ class Process:
             found = self._news.wait_for(lambda: any(text in line for line in self.lines), timeout)
         assert found, "".join(self.lines)
 
+    def code(self) -> int:
+        """Return how it has ended by itself."""
+        return self._process.wait(30)
+
     def kill(self) -> None:
         """End it as a power cut does."""
         self._process.kill()
@@ -134,15 +144,56 @@ class Process:
         self._process.stdout.close()
 
 
+def call(
+    api: Any, function: str, /, *args: Any, user_group: str | None = None, **kwargs: Any
+) -> Any:
+    """Call a function in the worker, beside what runs there, and return what it returns."""
+    from bluesky_queueserver_api import BFunc
+
+    answer = api.function_execute(
+        BFunc(function, *args, **kwargs), run_in_background=True, user_group=user_group
+    )
+    uid = answer["task_uid"]
+    api.wait_for_completed_task(uid, timeout=30)
+    result = api.task_result(uid)["result"]
+    if not result["success"]:
+        raise RuntimeError(result["msg"])
+    return result["return_value"]
+
+
+def open_client(control: str, info: str) -> tuple[Any, Callable[[], None]]:
+    """Return a client, and what closes it with the contexts that queueserver's leave open."""
+    import zmq
+    from bluesky_queueserver_api.zmq import REManagerAPI
+
+    def contexts() -> list[Any]:
+        return [each for each in gc.get_objects() if isinstance(each, zmq.Context)]
+
+    others = contexts()
+    api = REManagerAPI(zmq_control_addr=control, zmq_info_addr=info)
+    own = [each for each in contexts() if not any(each is other for other in others)]
+
+    def close() -> None:
+        api.close()
+        for context in own:
+            context.destroy(linger=0)
+
+    return api, close
+
+
 class Server:
     """A queueserver, and what clients do with it."""
 
-    def __init__(self, folder: Path, redis_port: int, kernel: bool, start_up: str) -> None:
+    def __init__(
+        self, folder: Path, redis_port: int, kernel: bool, start_up: str, prefix: str = ""
+    ) -> None:
         from freewheel.hosts.queueserver import permissions_file
 
         control, info = free_port(), free_port()
         self.control = f"tcp://127.0.0.1:{control}"
+        self.info = f"tcp://127.0.0.1:{info}"
         self.state = f"tcp://127.0.0.1:{free_port()}"
+        self.prefix = prefix or f"fw_{control}"
         script = folder / "startup.py"
         self.recording = folder / "recording"
         text = textwrap.dedent(start_up).replace("{recording}", str(self.recording))
@@ -160,26 +211,23 @@ class Server:
                 f"--zmq-control-addr=tcp://127.0.0.1:{control}",
                 f"--zmq-info-addr=tcp://127.0.0.1:{info}",
                 f"--redis-addr=127.0.0.1:{redis_port}",
-                f"--redis-name-prefix=fw_{control}",
+                f"--redis-name-prefix={self.prefix}",
                 f"--use-ipython-kernel={'ON' if kernel else 'OFF'}",
                 f"--ipython-dir={folder / 'ipython'}",
                 "--keep-re",
             ],
             {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "PYTHONUNBUFFERED": "1"},
         )
+        self._close_client: Callable[[], None] = lambda: None
         try:
-            self._open(info)
+            self._open()
         except BaseException:
-            self._process.end()
+            self.close()
             raise
 
-    def _open(self, info: int) -> None:
-        from bluesky_queueserver_api.zmq import REManagerAPI
-
+    def _open(self) -> None:
         self._process.wait_for("Starting ZMQ server at")
-        self.api = REManagerAPI(
-            zmq_control_addr=self.control, zmq_info_addr=f"tcp://127.0.0.1:{info}"
-        )
+        self.api, self._close_client = open_client(self.control, self.info)
         self.api.environment_open()
         self.api.wait_for_idle(timeout=90)
         assert self.api.status()["worker_environment_exists"], "".join(self._process.lines)
@@ -189,6 +237,13 @@ class Server:
         from bluesky_queueserver_api import WaitMonitor
 
         self.api.wait_for_condition(condition, timeout=timeout, monitor=WaitMonitor())
+
+    def upload(self, script: str) -> None:
+        """Run a script in the worker, as a client may."""
+        uid = self.api.script_upload(textwrap.dedent(script))["task_uid"]
+        self.api.wait_for_completed_task(uid, timeout=30)
+        result = self.api.task_result(uid)["result"]
+        assert result["success"], result
 
     def run(self, name: str, *args: Any) -> None:
         from bluesky_queueserver_api import BPlan
@@ -202,26 +257,55 @@ class Server:
 
     def call(self, function: str, /, *args: Any, group: str = "primary", **kwargs: Any) -> Any:
         """Call a function in the worker, beside what runs there."""
-        from bluesky_queueserver_api import BFunc
-
-        answer = self.api.function_execute(
-            BFunc(function, *args, **kwargs), run_in_background=True, user_group=group
-        )
-        uid = answer["task_uid"]
-        self.api.wait_for_completed_task(uid, timeout=30)
-        result = self.api.task_result(uid)["result"]
-        if not result["success"]:
-            raise RuntimeError(result["msg"])
-        return result["return_value"]
+        return call(self.api, function, *args, user_group=group, **kwargs)
 
     def close(self) -> None:
-        self.api.close()
+        self._close_client()
         self._process.end()
-        import zmq
 
-        for thing in gc.get_objects():  # queueserver's clients leave theirs open
-            if isinstance(thing, zmq.Context) and not thing.closed:
-                thing.destroy(linger=0)
+
+class Web:
+    """bluesky-httpserver before a queueserver, and people who log in there."""
+
+    def __init__(self, folder: Path, control: str, info: str, config: str) -> None:
+        (folder / "config.yml").write_text(config)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = Process(
+            [
+                str(Path(sys.executable).with_name("start-bluesky-httpserver")),
+                "--host=127.0.0.1",
+                f"--port={port}",
+                f"--config_path={folder / 'config.yml'}",
+            ],
+            {
+                **os.environ,
+                "QSERVER_ZMQ_CONTROL_ADDRESS": control,
+                "QSERVER_ZMQ_INFO_ADDRESS": info,
+                "QSERVER_HTTP_SERVER_DATABASE_URI": f"sqlite:///{folder / 'people.sqlite'}",
+                "PYTHONUNBUFFERED": "1",
+            },
+        )
+        try:
+            self._process.wait_for("Uvicorn running on")
+        except BaseException:
+            self._process.end()
+            raise
+
+    def log_in(self, name: str, password: str) -> Any:
+        """Return a client, which whoever asked for it closes."""
+        from bluesky_queueserver_api.http import REManagerAPI
+
+        api = REManagerAPI(http_server_uri=self.url, http_auth_provider="/lab/token")
+        try:
+            api.login(username=name, password=password)
+        except BaseException:
+            api.close()
+            raise
+        return api
+
+    def close(self) -> None:
+        self._process.end()
 
 
 class Listener:

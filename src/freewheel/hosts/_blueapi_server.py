@@ -1,7 +1,12 @@
 """In blueapi's server process: workers with this engine, and routes to its verbs."""
 
-from multiprocessing import Pool
+import logging
+import os
+from multiprocessing import Pool, active_children
+from multiprocessing.connection import wait
 from multiprocessing.pool import Pool as PoolClass
+from multiprocessing.process import BaseProcess
+from threading import Event, Thread
 from typing import Annotated, Any, Final
 
 from blueapi.service import interface, main
@@ -15,19 +20,48 @@ from ._replace import replace
 
 __all__ = ["Dispatcher", "install"]
 
+_log = logging.getLogger("freewheel")
+
 _LOOKS: Final = ("actions", "claims", "explain", "snapshot")
 _DOES: Final = ("cancel", "hold_queue", "launch", "release", "release_queue", "set", "trigger")
 
 
 class Dispatcher(WorkerDispatcher):
-    """blueapi's dispatcher, whose worker processes are told of this engine as they start."""
+    """blueapi's dispatcher, whose worker processes are told of this engine as they start.
+
+    A worker that dies takes the service with it. A pool whose worker was killed while it waited
+    for calls answers none any more, and blueapi would wait for that for good; what it knows of
+    tasks was the worker's.
+    """
 
     def __init__(self, config: Any = None) -> None:
-        super().__init__(config, _pool)
+        super().__init__(config, self._pool)
+        self._let_go = Event()  # set before the worker is; each pool has one of its own
+
+    def _pool(self) -> PoolClass:
+        others = set(active_children())
+        pool = Pool(initializer=_blueapi_worker.prepare, processes=1)
+        (worker,) = set(active_children()) - others
+        self._let_go = Event()
+        Thread(target=_watch, args=(worker, self._let_go), daemon=True).start()
+        return pool
+
+    def stop(self) -> None:
+        """End the worker."""
+        self._let_go.set()
+        super().stop()
 
 
-def _pool() -> PoolClass:
-    return Pool(initializer=_blueapi_worker.prepare, processes=1)
+def _watch(worker: BaseProcess, let_go: Event) -> None:
+    wait([worker.sentinel])
+    if not let_go.is_set():
+        _log.critical(
+            "blueapi's worker (process %s) has died, and the service ends. Start it again; what "
+            "recorders and publishers of the worker had is where they keep it.",
+            worker.pid,
+        )
+        logging.shutdown()
+        os._exit(1)
 
 
 def _runner() -> WorkerDispatcher:

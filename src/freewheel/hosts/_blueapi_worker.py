@@ -3,6 +3,7 @@
 # No annotations as texts here: blueapi checks what is returned by them.
 
 import logging
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
@@ -99,16 +100,10 @@ class Worker(TaskWorker):
     """blueapi's worker, which leaves no plan behind, and no process when its server has died."""
 
     def start(self) -> None:
-        """Start the worker, and a look-out for the end of the server."""
+        """Start the worker, which ends with the server."""
+        global _worker
         super().start()
-        server = parent_process()
-        if server is not None:
-            look_out = Thread(target=self._outlive, args=(server,), daemon=True)
-            look_out.start()
-
-    def _outlive(self, server: Any) -> None:
-        server.join()
-        self.stop()
+        _worker = self
 
     def stop(self) -> None:
         """End the plan, with its clean-up, and then the worker."""
@@ -121,8 +116,23 @@ class Worker(TaskWorker):
         super().stop()
 
 
+#: The worker of this process, once it was started.
+_worker: Worker | None = None
+
+
+def _end_with_server() -> None:
+    server = parent_process()
+    if server is None:
+        return
+    server.join()
+    if _worker is None:
+        os._exit(1)  # in the place of one that was killed, whose lock it waits for
+    _worker.stop()
+
+
 def prepare() -> None:
     """Have blueapi build its context and its worker from the classes above, in this process."""
+    Thread(target=_end_with_server, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as blueapi does: the server ends its worker
     replace(interface, "BlueskyContext", _only_context)
     replace(interface, "TaskWorker", Worker)

@@ -32,6 +32,14 @@ _SIGNALS: Final = (
 )
 
 
+_NONE: Final = "Give one such as in publish_state('tcp://127.0.0.1:60640')."
+_TAKEN: Final = (
+    "Somebody publishes there: another worker with this start-up script, or an earlier one that "
+    "has not ended. Two managers need a publish_state('tcp://…') each, and of queueserver's a "
+    "--redis-name-prefix each."
+)
+
+
 class StatePublisher:
     """Publishes an engine's snapshots over 0MQ, after each change, from a thread of its own.
 
@@ -72,8 +80,8 @@ class StatePublisher:
         except zmq.ZMQError as error:
             self._context.destroy()
             raise OSError(
-                f"The engine's state cannot be published at {address!r}: {error}. Give an address "
-                "that is free, as in publish_state('tcp://127.0.0.1:60640')."
+                f"The engine's state cannot be published at {address!r}: {error}. "
+                + (_TAKEN if error.errno == zmq.EADDRINUSE else _NONE)
             ) from error
         self.address: str = self._socket.get(zmq.LAST_ENDPOINT).decode()
         # Written to by any thread, one byte for a change; read by ours.

@@ -28,9 +28,10 @@ __all__ = [
     "use",
 ]
 
-_lock = threading.RLock()  # guards `_engine`, and the frames of that engine
+_lock = threading.RLock()  # guards what is below
 _engine: BlockingRunEngine | None = None
-_frames = FrameKeeper()
+_frames = FrameKeeper()  # of that engine
+_publishers: dict[str, StatePublisher] = {}  # by the address that was asked for
 
 
 def use(engine: RunEngine | BlockingRunEngine) -> BlockingRunEngine:
@@ -63,12 +64,19 @@ def in_use() -> BlockingRunEngine:
 def publish_state(address: str = "tcp://127.0.0.1:60640") -> StatePublisher:
     """Publish the engine's state over 0MQ, with the last value kept. See `StatePublisher`.
 
+    A script that is run once more in the same process publishes at the same address again.
+
     Parameters
     ----------
     address : str
         Where; one that is not the loopback's is open to everybody who reaches it.
     """
-    return StatePublisher(in_use(), address)
+    with _lock:
+        before = None if address.endswith("*") else _publishers.pop(address, None)
+        if before is not None:
+            before.close()
+        made = _publishers[address] = StatePublisher(in_use(), address)
+        return made
 
 
 # -- looking -------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.recording import Recorder, RecordingError
+from freewheel.recording._format import MANIFEST
 
 if TYPE_CHECKING:
     import os
@@ -106,7 +106,10 @@ class Keeper:
         with contextlib.suppress(OSError, RecordingError):
             self._recorder.close()
         if not self._was_there and not any(self._recorder.path.glob("*.jsonl")):
-            shutil.rmtree(self._recorder.path, ignore_errors=True)
+            # Nothing but what is empty: another process may keep its runs here, from now on.
+            with contextlib.suppress(OSError):
+                (self._recorder.path / MANIFEST).unlink()
+                self._recorder.path.rmdir()
 
     def _empty(self, copy: _Copy) -> list[tuple[str, Mapping[str, Any]]]:
         documents, copy.documents = copy.documents, []

@@ -13,6 +13,7 @@ from ._errors import RecordingError
 from ._external import ArrayDivider
 from ._fidelity import plain
 from ._owners import RunOwners
+from ._tiled_arrays import say_if_unreadable
 from ._tiled_client import Connection, reporting
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class TiledRecorder:
         self._runs: dict[str, _TiledRunWriter] = {}
         self._owners = RunOwners()
         self._closed = False
+        self._unasked = True  # whether the server can read arrays
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Write one document.
@@ -105,6 +107,9 @@ class TiledRecorder:
                 self._owners.forget(uid)
             with reporting(f"cannot record a document ({name})", self.address, uid):
                 writer(name, doc)
+            if name == "stop" and self._unasked and (self._arrays / uid).exists():
+                self._unasked = False
+                say_if_unreadable(self._connection.client, uid, self._arrays)
 
     def close(self) -> None:
         """Close the files of runs that have not ended, which stay incomplete. Idempotent.

@@ -212,10 +212,10 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
 
     async def _request_pause_coro(self, defer: bool = False) -> None:
         """Pause from the engine's own thread: what the ``pause`` message and queueserver do."""
-        if defer:
-            self._requests.request(Request.PAUSE, True)
-        else:
+        if not defer and asyncio.current_task() is self._task:
             self._core.pause_from_inside()
+        else:  # queueserver's calls come from beside the plan, and cut short what it waits for
+            self._requests.request(Request.PAUSE, defer)
 
     # -- what bluesky's commands ask for ------------------------------------------------------
 
