@@ -280,6 +280,35 @@ def test_a_task_that_is_cancelled_while_it_takes_back_its_device_waits_for_that(
     assert camera.did.count("stage") == camera.did.count("unstage") == 2
 
 
+def test_a_task_that_cleans_up_has_nothing_staged_again(engine: RunEngine, log: Log) -> None:
+    camera = Device("camera")
+
+    def live() -> Any:
+        yield Msg("stage", camera)
+        try:
+            yield from using(log, camera)
+        finally:
+            log.add("cleans up")
+            while "given back" not in log.entries:
+                yield from sleep(0.001)
+
+    def plan() -> Any:
+        task = yield from background(live(), name="live", on_conflict="pause")
+        yield from turn(log)
+        yield from claim(camera)
+        task.cancel()
+        while "cleans up" not in log.entries:
+            yield from sleep(0.001)
+        yield from release(camera)
+        yield from sleep(0.01)
+        log.add("given back")
+        while not task.done:
+            yield from sleep(0.001)
+
+    run(engine, plan())
+    assert camera.did.count("stage") == camera.did.count("unstage") == 1
+
+
 def test_with_error_the_foreground_message_is_refused(engine: RunEngine, log: Log) -> None:
     camera = Device("camera")
 

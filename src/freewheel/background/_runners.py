@@ -124,9 +124,8 @@ class PlanRunner:
         return "" if child is None else child.waits_for
 
     def cancel(self, how: How, reason: str) -> None:
-        if self._moves_devices:
-            self._asked_to_end = how, reason
-        elif self._child is not None:
+        self._asked_to_end = how, reason
+        if self._child is not None and not self._moves_devices:
             self._child.end("abort" if how == "halt" else how, reason)
 
     @contextlib.contextmanager
@@ -153,7 +152,8 @@ class PlanRunner:
         return self._child is not None and await self._child.pause()
 
     async def resume(self) -> None:
-        if self._child is None:
+        # What ends has nothing staged again: its clean-up may have unstaged the rest already.
+        if self._child is None or self._asked_to_end is not None:
             return
         if self._gave_way:
             self._gave_way = False
