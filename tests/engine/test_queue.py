@@ -450,6 +450,33 @@ def test_what_a_stop_has_cancelled_is_put_back(RE: Any, gate: Any) -> None:
     assert RE.queue.put_back(back[0])[0].result(T).plan_result == 2
 
 
+def test_what_is_on_its_way_to_be_cancelled_is_put_back(RE: Any, gate: Any) -> None:
+    back: list[Any] = []
+
+    class PutBack(logging.Handler):
+        """Puts back, in another thread, what the engine says that it cancels."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if "queued plan(s) cancelled" in record.getMessage():
+                person = threading.Thread(target=lambda: back.extend(RE.queue.put_back()))
+                person.start()
+                person.join()
+
+    running = RE(gate.plan())
+    gate.wait()
+    waiting = RE(PlanCall(quick, (2,)))
+    log, handler = logging.getLogger("freewheel"), PutBack()
+    log.addHandler(handler)
+    try:
+        RE.queue.clear()
+    finally:
+        log.removeHandler(handler)
+    assert waiting.cancelled()
+    gate.open()
+    running.result(T)
+    assert [future.result(T).plan_result for future in back] == [2]
+
+
 def test_what_waits_or_runs_is_not_put_back(RE: Any, gate: Any) -> None:
     running = RE(PlanCall(gate.plan))
     waiting = RE(PlanCall(quick))

@@ -365,6 +365,8 @@ class EngineMachine(RuleBasedStateMachine):
         with contextlib.suppress(TypeError):  # those that were made already
             for future in self.call(self.engine.queue.put_back):
                 turn = future.call.function.__self__
+                with contextlib.suppress(CancelledError):  # it may be on its way to that
+                    turn.outcome.result(T)
                 assert turn.outcome.cancelled()
                 turn.futures, turn.outcome = [future], future.outcome
 

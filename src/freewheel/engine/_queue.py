@@ -222,7 +222,8 @@ class PlanQueue(Sequence["PlanFuture"]):
         for future in several:
             if not isinstance(future, PlanFuture):
                 raise TypeError(f"What RE(plan) has returned can be put back, not {future!r}.")
-        if alive := [future for future in several if not future.status.ended]:
+        # Those that were cancelled last may be on their way to it: they are out of the queue.
+        if alive := [future for future in futures if not future.status.ended]:
             raise ValueError(
                 f"{alive[0].plan_name!r} is {alive[0].status}: what has ended, or was cancelled, "
                 "can be put back."
