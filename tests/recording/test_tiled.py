@@ -24,6 +24,7 @@ from freewheel.recording import (
 
 pytest.importorskip("tiled.server")
 pytestmark = [
+    pytest.mark.servers,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
