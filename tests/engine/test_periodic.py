@@ -77,6 +77,19 @@ def long(over: threading.Event, points: list[int]) -> Any:
     yield Msg("close_run")
 
 
+def test_it_is_listed_at_once_whatever_the_loop_does(RE: Any) -> None:
+    busy = threading.Event()
+    RE.loop.call_soon_threadsafe(busy.wait, T)
+    handle = RE.queue.every(3600, quick)
+    listed, (picture,) = RE.queue.periodic, RE.snapshot().periodic
+    handle.cancel()
+    after = RE.queue.periodic
+    busy.set()
+    assert listed == (handle,)
+    assert 3500 < picture.due_in <= 3600
+    assert after == ()
+
+
 def test_it_runs_again_and_again_while_nothing_else_does(RE: Any, focus: Focus) -> None:
     handle = RE.queue.every(SOON, focus.plan, "a")
     assert handle.seconds == SOON

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import numbers
+import threading
 from typing import TYPE_CHECKING, Any, final
 
 from freewheel.core import EngineClosedError, PeriodicPicture, ServiceFailedError
@@ -70,7 +71,7 @@ class Periodic:
         self.failure: BaseException | None = None
         self._cancelled = False  # only ever set, by any thread
         self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0  # in the loop's time
+        self._due = owner.loop.time() + seconds  # in the loop's time
         self._overdue = False  # it would start the engine by itself, after it was stopped
 
     @property
@@ -123,6 +124,8 @@ class Periodic:
 
     def begin(self) -> None:
         """Count the time from now on."""
+        if self.done:  # cancelled already
+            return
         loop = self._owner.loop
         self._due = loop.time() + self.seconds
         self._timer = loop.call_at(self._due, self._run)
@@ -229,7 +232,7 @@ class Periodics:
         self._thread = core.thread
         self._check = check
         self._preempt = preempt
-        # Replaced as a whole on the loop's thread, read by any.
+        self._lock = threading.Lock()  # held by whoever replaces `all`, which any thread reads
         self.all: tuple[Periodic, ...] = ()
 
     def every(self, seconds: Any, call: PlanCall) -> Periodic:
@@ -241,14 +244,11 @@ class Periodics:
             raise ValueError(f"A plan is run every so many seconds, more than 0, not {seconds!r}.")
         self._check()
         periodic = Periodic(self, period, call)
-        self.call_on_loop(self._add, periodic)
-        return periodic
-
-    def _add(self, periodic: Periodic) -> None:
-        if not periodic.done:
-            periodic.begin()
+        with self._lock:
             self.all = (*self.all, periodic)
-            self.changed()
+        self.call_on_loop(periodic.begin)
+        self.changed()
+        return periodic
 
     def picture(self) -> tuple[PeriodicPicture, ...]:
         """Return when each is due; from any thread."""
@@ -256,11 +256,9 @@ class Periodics:
 
     def forget(self, periodic: Periodic) -> None:
         """Run one of them no more; from any thread."""
-        self.call_on_loop(self._remove, periodic)
-
-    def _remove(self, periodic: Periodic) -> None:
-        periodic.stop()
-        self.all = tuple(each for each in self.all if each is not periodic)
+        with self._lock:
+            self.all = tuple(each for each in self.all if each is not periodic)
+        self.call_on_loop(periodic.stop)
         self.changed()
 
     def wake(self) -> None:
