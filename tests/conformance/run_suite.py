@@ -13,6 +13,7 @@ chance as well.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,4 +68,6 @@ def run(options: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Shells have what they start in the background ignore it, and bluesky's tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
