@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 import weakref
@@ -16,6 +15,7 @@ import pytest
 from bluesky.utils import Msg
 from ophyd.sim import SynSignal
 
+from doubles import at_log
 from freewheel.engine import _delivery
 
 T = 10
@@ -540,31 +540,24 @@ def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(
     monkeypatch.setattr(_delivery, "BATCH_BYTES", 10_000)
     told, disk = threading.Event(), threading.Event()
 
-    class Tell(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if "is behind by" in record.getMessage():
-                told.set()
-
     class Disk(Batches):
         def take_batch(self, documents: list[tuple[str, Any]]) -> None:
             disk.wait(T)
             super().take_batch(documents)
 
-    handler = Tell()
-    logging.getLogger("freewheel").addHandler(handler)
     emitted, slow = [], Disk()
     RE.subscribe(lambda name, doc: emitted.append(doc["seq_num"]), "event")
     RE.subscribe(slow, delivery="queued")
     camera = SynSignal(name="camera", func=lambda: np.zeros(40_000, "u1"))
     try:
-        future = RE(events(20, device=camera))
-        assert told.wait(T)
-        assert emitted == [1, 2, 3]  # 120 kB wait, and the plan
-        assert not future.done()
-        disk.set()
-        future.result(T)
+        with at_log("is behind by", told.set):
+            future = RE(events(20, device=camera))
+            assert told.wait(T)
+            assert emitted == [1, 2, 3]  # 120 kB wait, and the plan
+            assert not future.done()
+            disk.set()
+            future.result(T)
     finally:
         disk.set()
-        logging.getLogger("freewheel").removeHandler(handler)
     written = [doc["seq_num"] for batch in slow.taken for name, doc in batch if name == "event"]
     assert written == list(range(1, 21))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ophyd import Signal
 from ophyd_async.core import NotConnectedError, soft_signal_rw
 
-from doubles import Device, at_message, quick
+from doubles import Device, at_log, at_message, quick
 from freewheel import EngineClosedError, InterlockError, RunEngine
 from freewheel.core import EngineSnapshot, PlanStatus
 from freewheel.engine import _signal_conditions
@@ -115,23 +115,10 @@ def test_what_is_forbidden_waits_until_it_is_allowed(
 def test_one_that_lets_go_just_before_somebody_begins_to_wait(
     RE: Any, door: Switch, motor: Device
 ) -> None:
-    class LetGo(logging.Handler):
-        """Lets go, in another thread, after the look and before the wait."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage().startswith("Interlocked"):
-                other = threading.Thread(target=door.put, args=(0,))
-                other.start()
-                other.join()
-
     door.put(1)
     RE.interlocks.add("door", door)
-    log, handler = logging.getLogger("freewheel"), LetGo()
-    log.addHandler(handler)
-    try:
+    with at_log("Interlocked", lambda: door.put(0)):  # after the look, and before the wait
         RE(mv(motor, 1)).result(T)
-    finally:
-        log.removeHandler(handler)
     assert motor.position == 1
 
 

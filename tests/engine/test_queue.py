@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
-from doubles import in_a_run, quick
+from doubles import at_log, in_a_run, quick
 from freewheel import (
     BlockingRunEngine,
     EngineClosedError,
@@ -453,24 +453,11 @@ def test_what_a_stop_has_cancelled_is_put_back(RE: Any, gate: Any) -> None:
 def test_what_is_on_its_way_to_be_cancelled_is_put_back(RE: Any, gate: Any) -> None:
     back: list[Any] = []
 
-    class PutBack(logging.Handler):
-        """Puts back, in another thread, what the engine says that it cancels."""
-
-        def emit(self, record: logging.LogRecord) -> None:
-            if "queued plan(s) cancelled" in record.getMessage():
-                person = threading.Thread(target=lambda: back.extend(RE.queue.put_back()))
-                person.start()
-                person.join()
-
     running = RE(gate.plan())
     gate.wait()
     waiting = RE(PlanCall(quick, (2,)))
-    log, handler = logging.getLogger("freewheel"), PutBack()
-    log.addHandler(handler)
-    try:
+    with at_log("queued plan(s) cancelled", lambda: back.extend(RE.queue.put_back())):
         RE.queue.clear()
-    finally:
-        log.removeHandler(handler)
     assert waiting.cancelled()
     gate.open()
     running.result(T)

@@ -13,7 +13,7 @@ from .devices import Device, Mover, SlowCache, SlowlyPaused, SlowlyUnstaged, Sta
 from .engines import at_message, collect, on_loop, run
 from .gate import Blocked, Gate
 from .latches import OtherLatch
-from .log import Log
+from .log import Log, at_log
 from .plans import endless, failing, in_a_run, quick, value
 from .scripts import run_script
 from .statuses import Finished, finished
@@ -45,6 +45,7 @@ __all__ = [
     "SlowlyUnstaged",
     "Stage",
     "User",
+    "at_log",
     "at_message",
     "collect",
     "endless",
