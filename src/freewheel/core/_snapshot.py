@@ -224,24 +224,28 @@ class EngineSnapshot:
         return SNAPSHOT_SCHEMA
 
 
+def _known(kind: Any, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a kind of picture that were found: a newer one may have written more."""
+    return {key: found[key] for key in kind._fields if key in found}
+
+
 def _action(found: Mapping[str, Any]) -> OfferedAction:
-    known = {key: found[key] for key in OfferedAction._fields if key in found}
+    known = _known(OfferedAction, found)
     known["toggle_states"] = tuple(known["toggle_states"])
     return OfferedAction(**known)
 
 
 def _interlock(found: Mapping[str, Any]) -> InterlockPicture:
-    known = {key: found[key] for key in InterlockPicture._fields if key in found}
+    known = _known(InterlockPicture, found)
     return InterlockPicture(**{**known, "waiting": tuple(found.get("waiting", ()))})
 
 
 def _periodic(found: Mapping[str, Any]) -> PeriodicPicture:
-    known = {key: found[key] for key in PeriodicPicture._fields if key in found}
-    return PeriodicPicture(**known)
+    return PeriodicPicture(**_known(PeriodicPicture, found))
 
 
 def _waiting(found: Mapping[str, Any]) -> WaitingPlan:
-    known = {key: found[key] for key in WaitingPlan._fields if key in found}
+    known = _known(WaitingPlan, found)
     if known.get("priority", 0) is None:  # of one that goes before all others
         known["priority"] = math.inf
     return WaitingPlan(**known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from freewheel.core._devices import device_name
@@ -76,17 +77,11 @@ class _Awaited:
                 return
             started.close()
             self._never_waits = False
-        try:
+        with suppress(TypeError):  # not hashable: it is asked each time
             if value in self._taken:
                 return
-        except TypeError:  # not hashable
-            pass
-        else:
+        at_once, _ = self._looker.ask(self._device, lambda: carried_on(self._check(value)))
+        with suppress(TypeError):
             self._taken.add(value)
-        try:
-            at_once, _ = self._looker.ask(self._device, lambda: carried_on(self._check(value)))
-        except BaseException:
-            self._taken.discard(value) if getattr(value, "__hash__", None) else None
-            raise
         if self._never_waits is None:
             self._never_waits = at_once

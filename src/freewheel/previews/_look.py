@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -70,21 +70,8 @@ class Looker:
         own = self._own
         if _running() is None:
             return own.run_until_complete(question())
-        answers: list[Any] = []
-        failures: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                answers.append(own.run_until_complete(question()))
-            except BaseException as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=run, name="freewheel-preview")
-        thread.start()
-        thread.join()
-        if failures:
-            raise failures[0]
-        return answers[0]
+        with ThreadPoolExecutor(1, "freewheel-preview") as other:
+            return other.submit(own.run_until_complete, question()).result()
 
     def close(self) -> None:
         """Give the loop back."""
