@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -186,6 +187,15 @@ def test_ten_million_messages_are_not_all_followed() -> None:
     assert foreseen.summary.startswith("at least")
     assert peak < 20e6
     assert time.process_time() - began < 60
+
+
+def test_a_machine_that_is_busy_with_other_things_shortens_no_preview() -> None:
+    def slow() -> Iterator[Msg]:
+        threading.Event().wait(0.6)  # others have the processor
+        for number in range(1000):
+            yield Msg("sleep", None, 1 + number % 7)
+
+    assert Previewer(max_seconds=0.5)(slow).is_complete
 
 
 def test_the_number_of_messages_is_bounded_too() -> None:

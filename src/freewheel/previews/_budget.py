@@ -12,18 +12,21 @@ _BATCH: Final = 512
 #: So many from one rest to the next, which take a millisecond; and how long a rest is [s].
 _STINT: Final = 48
 _REST: Final = 0.004
+#: A machine that is busy with other things has so many times as long by the clock.
+_BUSY: Final = 5.0
 
 
 @final
 class Budget:
-    """How many messages a preview may follow, and for how long.
+    """How many messages a preview may follow, and for how long. Of the thread that previews.
 
     Parameters
     ----------
     messages : int
         How many messages at most.
     seconds : float
-        For how long at most.
+        For how long at most [s], of the processor's time: how far a preview comes does not hang
+        on what else runs. By the clock it is five times as long at most.
     rests : bool
         Whether to rest at each look.
 
@@ -38,6 +41,7 @@ class Budget:
     __slots__ = (
         "_batch",
         "_ends",
+        "_ends_at_last",
         "_most",
         "_rests",
         "_seconds",
@@ -51,7 +55,8 @@ class Budget:
         self._batch = _STINT if rests else _BATCH
         self._rests = rests
         self._seconds = seconds
-        self._ends = time.perf_counter() + seconds
+        self._ends = time.thread_time() + seconds
+        self._ends_at_last = time.perf_counter() + _BUSY * seconds
         self.messages = 0
         self.look_at = min(self._batch, messages)
         self.is_used_up = False
@@ -65,8 +70,11 @@ class Budget:
 
     def renew(self) -> None:
         """See what is left."""
-        if self.messages >= self._most or time.perf_counter() >= self._ends:
-            self.is_used_up = True
+        self.is_used_up = (
+            self.messages >= self._most
+            or time.thread_time() >= self._ends
+            or time.perf_counter() >= self._ends_at_last
+        )
         if self._rests:
             time.sleep(_REST)
         self.look_at = min(self.messages + self._batch, max(self._most, self.messages + 1))

@@ -45,7 +45,7 @@ class Previewer:
     max_messages : int
         How many messages of a plan are followed at most.
     max_seconds : float
-        For how long it is followed at most.
+        For how long it is followed at most [s], of the processor's time.
     rests : bool
         Whether to leave the processor to others every few milliseconds.
     """
