@@ -12,6 +12,7 @@ import pytest
 
 from freewheel.recording import TiledRecorder
 
+pytestmark = pytest.mark.servers
 pytest.importorskip("tiled.server")
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,8 @@ MOST_LEFT_OUT = 5
 # A session at a prompt is run by tests/ipython/test_tutorial.py.
 SESSIONS = [ROOT / "docs" / "tutorials" / "prompt.md"]
 PATIENCE = 100  # seconds
+# Their programs start other projects' servers.
+SERVED = {"docs/how-to/epics", "docs/how-to/tango", "docs/how-to/tiled"}
 
 
 def with_blocks(*kinds: str) -> list[Path]:
@@ -111,10 +114,10 @@ def test_blocks_are_found_wherever_they_stand(tmp_path: Path) -> None:
     ]
 
 
-def programs() -> list[Path]:
+def programs() -> list[Any]:
     """Return the pages with a program: with blocks of Python that are no files of their own."""
     return [
-        page
+        pytest.param(page, marks=[pytest.mark.servers] if name_of(page) in SERVED else [])
         for page, blocks in RUN.items()
         if any(block.kind == "python" and not block.file for block in blocks)
     ]

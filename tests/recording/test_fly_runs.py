@@ -211,6 +211,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield running
 
 
+@pytest.mark.servers
 @every_plan
 @every_story
 def test_tiled_reads_what_was_flown(
