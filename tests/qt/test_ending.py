@@ -1,5 +1,6 @@
 """Signals end a window's plan with its clean-up, and then the program; as processes."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication
+
+from freewheel.qt._ending import Ending
 
 ROOT = Path(__file__).parents[2]
 STEPS = sorted((ROOT / "docs/tutorials/window").glob("step*.py"))
@@ -141,3 +146,15 @@ def test_without_a_display_one_line_says_so(start: Any) -> None:
     assert len(err.splitlines()) == 1
     assert err.startswith("freewheel: no window can be opened here: there is no display")
     assert "7654" in err
+
+
+def test_one_that_is_deleted_before_it_tells_tells_nobody(bridge: Any, qtbot: Any) -> None:
+    owner = QObject()
+    ending = Ending(bridge, owner)
+    ending.stop("to see")
+    del owner  # and what it owns, as with a window that is closed
+    gc.collect()
+    with qtbot.captureExceptions() as errors:
+        QApplication.processEvents()
+    assert ending.asked
+    assert not errors

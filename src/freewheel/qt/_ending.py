@@ -50,6 +50,11 @@ class Ending(QObject):
         self._asked = False
         self._halted = False
         self._given_up = False
+        # Timers of its own: they end with it, whoever deletes it.
+        self._over_soon = _once(self)
+        self._over_soon.timeout.connect(self.over)
+        self._patience = _once(self)
+        self._patience.timeout.connect(self._give_up)
         for changed in (bridge.planEnded, bridge.stateChanged, bridge.backgroundChanged):
             changed.connect(self._look)
 
@@ -95,7 +100,7 @@ class Ending(QObject):
         """End the plan without its clean-up, and give up what does not end then."""
         self._asked = self._halted = True
         self._cut_short()
-        QTimer.singleShot(_HALT_MS, self._give_up)
+        self._patience.start(_HALT_MS)
         self._look()
 
     def _cut_short(self) -> None:
@@ -111,7 +116,13 @@ class Ending(QObject):
 
     def _look(self, *_: Any) -> None:
         if self._asked and not self.busy:
-            QTimer.singleShot(0, self.over.emit)
+            self._over_soon.start(0)
+
+
+def _once(parent: QObject) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    return timer
 
 
 class _Signals(QObject):
