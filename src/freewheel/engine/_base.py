@@ -120,6 +120,7 @@ class EngineBase(BlueskyEngine):
         hold.release_with(self, documents.deliveries)
         self._stop_everything = StopAll(core, self._foreground, self.by_hand)
         self._services.adopt_marked()
+        hold.wait_until_it_runs()
 
     def _add_foreground(self, teller: Teller) -> None:
         core, requests = inside_of(self)

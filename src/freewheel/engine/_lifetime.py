@@ -86,6 +86,16 @@ class LoopHold:
         finalizer.atexit = False
         self._forget = finalizer.detach
 
+    def wait_until_it_runs(self) -> None:
+        """Wait until the thread has come to run the loop; from any thread.
+
+        bluesky and ophyd-async refuse, rather than wait for, a loop that does not run yet.
+        """
+        if not self.loop.is_running():
+            runs = threading.Event()
+            self.loop.call_soon_threadsafe(runs.set)
+            runs.wait()
+
     def release(self, timeout: float) -> None:
         """End the thread, if it is the engine's, and close the loop, if it is."""
         forget, self._forget = self._forget, None
