@@ -13,7 +13,7 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import pytest
-from bluesky.utils import Msg
+from bluesky.utils import Msg, Plan
 from ophyd_async.core import StandardReadable, soft_signal_rw
 from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor, SimPointDetector
@@ -406,10 +406,35 @@ async def test_within_a_loop_that_runs(scope: Microscope) -> None:
     assert foreseen.duration > 0.5
 
 
-def test_bluesky_sees_its_own_time_afterwards(scope: Microscope) -> None:
+def test_bluesky_is_as_it_was_afterwards(scope: Microscope) -> None:
     preview(bp.count, [scope.temperature], 2, 1)
     assert bps.time is time
     assert bp.time is time
+    assert "isinstance" not in vars(bps)
+    made = bps.null()
+    assert isinstance(made, Plan)
+    made.close()  # or else it says that nobody has iterated it
+
+
+def test_other_threads_see_bluesky_as_it_is_meanwhile(scope: Microscope) -> None:
+    seen = []
+
+    def look() -> None:
+        plan = bps.mv(scope.focus, 1)
+        seen.append((isinstance(plan, Plan), time.time() - bps.time.time()))
+        seen.append(next(iter(plan)).kwargs["group"])
+
+    def plan() -> Iterator[Msg]:
+        yield from bps.sleep(1000)
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    preview(plan)
+    (wrapped, ahead), group = seen
+    assert wrapped
+    assert abs(ahead) < 100
+    assert not group.removeprefix("set-").isdecimal()
 
 
 def test_an_action_that_the_plan_reads_until(scope: Microscope) -> None:

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import Any, final
 
-import bluesky.plan_stubs
-import bluesky.plans
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["Clock", "ForeseenStatus", "plans_see"]
-
-#: Where bluesky's own plans look at the time.
-_PLANS: Final = (bluesky.plan_stubs, bluesky.plans)
+__all__ = ["Clock", "ForeseenStatus"]
 
 
 @final
@@ -122,68 +111,3 @@ class ForeseenStatus:
         callbacks, self._callbacks = self._callbacks or (), None
         for callback in callbacks:
             callback(self)
-
-
-class _Thread(threading.local):
-    """The clock of the plan that this thread previews at this moment."""
-
-    clock: Clock | None = None
-
-
-_here: Final = _Thread()
-
-
-class _TimeOfPlans:
-    """In place of the module ``time`` in bluesky's plans: the preview's time where one is made.
-
-    Every other thread gets the module's answers.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-    def time(self) -> float:
-        return time.time() if _here.clock is None else _here.clock.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic() if _here.clock is None else _here.clock.monotonic()
-
-
-# Guards the two below. Invariant: bluesky's plans have ours exactly while `_users` > 0.
-_lock = threading.Lock()
-_users = 0
-_ours: Final = _TimeOfPlans()
-
-
-@contextmanager
-def _installed() -> Iterator[None]:
-    """Have bluesky's plans ask for the time here: some reckon how long they have to sleep yet."""
-    global _users
-    with _lock:
-        _users += 1
-        for module in _PLANS:
-            vars(module)["time"] = _ours
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if not _users:
-                for module in _PLANS:
-                    vars(module)["time"] = time
-
-
-@contextmanager
-def plans_see(clock: Clock) -> Iterator[None]:
-    """Have plans that are iterated in this thread see a clock's time."""
-    before, _here.clock = _here.clock, clock
-    with _installed():
-        try:
-            yield
-        finally:
-            _here.clock = before
-
-
-def show(clock: Clock) -> None:
-    """Have the plans of this thread see another clock from now on; within `plans_see`."""
-    _here.clock = clock

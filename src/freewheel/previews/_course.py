@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from bluesky.utils import FailedStatus, Msg, RequestStop, ensure_generator
 
-from ._clock import Clock, ForeseenStatus, show
+from ._clock import Clock, ForeseenStatus
 from ._cycle import Cycle
+from ._surroundings import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

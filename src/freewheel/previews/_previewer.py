@@ -11,11 +11,11 @@ from freewheel.core import PlanCall
 from freewheel.core._call_sites import remember_call_sites
 
 from ._budget import Budget
-from ._clock import plans_see
 from ._journey import Journey
 from ._learned import Times
 from ._look import Looker
 from ._preview import Preview, Problem
+from ._surroundings import plans_see
 
 if TYPE_CHECKING:
     import asyncio
