@@ -10,7 +10,9 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import pytest
 from bluesky.preprocessors import SupplementalData
+from bluesky.suspenders import SuspendBoolHigh
 from bluesky.utils import Msg
+from ophyd import Signal
 
 from doubles import Gate
 from freewheel import BlockingRunEngine, PlanCall, ResourceConflictError, RunEngine, preview
@@ -22,10 +24,12 @@ from freewheel.previews import Times
 from freewheel.previews._budget import Budget
 from freewheel.previews._journey import Journey
 from freewheel.previews._look import Looker
+from freewheel.recording import Recorder
 from freewheel.sim import Microscope, microscope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -37,6 +41,68 @@ def test_what_the_preprocessors_add_is_counted(RE: RunEngine, scope: Microscope)
     RE.preprocessors.append(SupplementalData(baseline=[scope.temperature]))
     assert RE.preview(bp.count, [scope.camera]).events == {"baseline": 2, "primary": 1}
     assert preview(bp.count, [scope.camera]).events == {"primary": 1}
+
+
+def test_what_may_hold_a_plan_up_is_named_and_not_foreseen(
+    RE: RunEngine, scope: Microscope
+) -> None:
+    tripped = [False]
+    RE.interlocks.add("door", lambda: tripped[0], devices=[scope.lamp])
+    RE.interlocks.add("water", lambda: False, devices=[scope.camera], otherwise="fail")
+    RE.install_suspender(SuspendBoolHigh(Signal(name="beam", value=0)))
+    RE.queue.every(600, bps.null)
+    plan = bps.mv, scope.lamp, 50
+    foreseen = RE.preview(*plan)
+    assert foreseen.unforeseen == (
+        "whether the interlock 'door' holds it up",
+        "whether the suspender SuspendBoolHigh holds it up",
+        "that null takes its place every 10 min 0 s",
+    )
+    tripped[0] = True
+    text = str(RE.preview(*plan))
+    assert "not foreseen: the interlock 'door' holds it up while it is tripped" in text
+    assert "makes it fail" in RE.preview(bp.count, [scope.camera]).unforeseen[0]
+
+
+class Huge:
+    """A detector whose frames fit onto no disk."""
+
+    name, parent = "huge", None
+
+    def __init__(self, folder: Path) -> None:
+        self.writes_to = folder
+
+    def read(self) -> Any: ...
+
+    def describe(self) -> Any:
+        return {"huge": {"dtype": "array", "shape": [10**9, 10**9], "dtype_numpy": "<u2"}}
+
+
+def test_what_recorders_and_detectors_write_is_compared_with_what_is_free(
+    RE: RunEngine, tmp_path: Path
+) -> None:
+    scope = microscope(shape=(100, 100), instant=True, directory=tmp_path / "frames")
+    (frames,) = RE.preview(bp.count, [scope.file_camera], 3).disks
+    assert (frames.path, frames.needed) == (str(tmp_path / "frames"), 60_000)
+    assert frames.free > 0
+    token = RE.subscribe(Recorder(tmp_path / "runs"), delivery="queued")
+    both = RE.preview(bp.count, [scope.camera, scope.file_camera], 3)
+    assert {disk.path: disk.needed for disk in both.disks} == {
+        str(tmp_path / "frames"): 60_000,
+        str(tmp_path / "runs"): pytest.approx(60_000, rel=0.01),
+    }
+    assert not both.problems
+    assert f"writes 60 kB to {tmp_path}" in str(both)
+    short = RE.preview(bp.count, [Huge(tmp_path)], 3)
+    (problem,) = short.problems
+    assert problem.is_guess
+    assert "are free" in problem.text
+    assert not short.is_wrong
+    (live,) = RE.preview(live_view, [scope.camera]).disks
+    assert live.lasts is not None
+    assert live.lasts > 0
+    RE.unsubscribe(token)
+    assert not RE.preview(bp.count, [scope.camera], 3).disks
 
 
 def test_a_command_of_the_users_is_known(RE: RunEngine) -> None:

@@ -63,10 +63,12 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     assert found["state"] == "running"
     assert found["plan"]["name"] == "plan"
     assert found["plan"]["elapsed"] >= 0
+    assert found["plan"]["time_left"] is None
     assert found["queue"] == ["quick", "quick"]
+    unknown = {"duration": None, "starts_in": None}
     assert found["waiting"] == [
-        {"name": "quick", "arguments": "3", "priority": None},
-        {"name": "quick", "arguments": "", "priority": 0},
+        {"name": "quick", "arguments": "3", "priority": None, **unknown},
+        {"name": "quick", "arguments": "", "priority": 0, **unknown},
     ]
     (periodic,) = found["periodic"]
     assert 3500 < periodic.pop("due_in") <= 3600

@@ -7,7 +7,8 @@ import bluesky.plan_stubs as bps
 import pytest
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QMessageBox, QPushButton
 
 import freewheel.plans
 from freewheel.forms import find_plans
@@ -68,10 +69,49 @@ def test_what_is_known_to_fail_is_refused_until_it_is_mended(window: Any, soon: 
     soon(lambda: "moves lamp 80 %" in window.preview.text)
 
 
-def test_what_was_a_guess_may_be_tried(window: Any, soon: Any) -> None:
+def asked(window: Any) -> Any:
+    """Return the question whether to run a plan anyway."""
+    box = window.findChild(QMessageBox, "anyway")
+    return box if box is not None and box.isVisible() else None
+
+
+@pytest.mark.parametrize("button", ["run", "runOtherwise"])
+def test_what_was_a_guess_may_be_tried(
+    button: str, window: Any, soon: Any, qtbot: Any, engine: Any
+) -> None:
     window.chooser.choose("watch").set_values({"lamp": "lamp", "camera": "camera"})
     soon(lambda: "may fail: lamp takes a power" in window.preview.text)
-    assert enabled(window)
+    ended: list[Any] = []
+    engine.events.plan_ended.connect(ended.append)
+    engine.events.background_changed.connect(ended.append)
+    run = window.findChild(QPushButton, button)
+    assert run.isEnabled()
+    run.click()
+    soon(lambda: asked(window))
+    box = asked(window)
+    assert "lamp takes a power from 0 to 100" in box.informativeText()
+    assert box.defaultButton() is box.button(QMessageBox.StandardButton.Cancel)
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    soon(lambda: not asked(window))
+    run.click()
+    soon(lambda: asked(window))
+    qtbot.keyClick(asked(window), Qt.Key.Key_Escape)
+    soon(lambda: not asked(window))
+    assert not ended
+    run.click()
+    soon(lambda: asked(window))
+    asked(window).button(QMessageBox.StandardButton.Yes).click()
+    soon(lambda: ended and ended[-1].status in ("failed", "completed"))
+
+
+def test_what_nothing_is_known_against_is_run_without_a_question(window: Any, soon: Any) -> None:
+    window.chooser.choose("brighten").set_values({"lamp": "lamp", "power": 30.0})
+    soon(lambda: "moves lamp 30 %" in window.preview.text)
+    ended: list[Any] = []
+    window.bridge.planEnded.connect(ended.append)
+    window.findChild(QPushButton, "run").click()
+    soon(lambda: ended)
+    assert asked(window) is None
 
 
 def test_a_form_with_a_value_that_does_not_fit_has_no_preview(window: Any, soon: Any) -> None:

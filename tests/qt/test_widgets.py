@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Sequence
 from contextvars import Context
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -144,15 +145,13 @@ def test_plans_that_wait_show_their_arguments_and_are_held(
     controls.run()
     waits = controls.run()
     soon(hold.isVisible)
-    texts = [label.text() for label in controls.findChild(QListWidget).findChildren(QLabel)]
-    assert texts == ["sleep(60)"]
+    labels = partial(controls.findChild(QListWidget).findChildren, QLabel)
+    assert [label.text() for label in labels()] == ["sleep(60)", "start not known"]
+    bridge.engine.preview(bps.sleep, 60)  # somebody has asked: now it is
+    soon(lambda: labels()[1].text().startswith("starts in about 5"))
+    soon(lambda: controls.findChild(QLabel, "elapsed").text().endswith(" s left"))
     bridge.engine.queue.edit(waits, PlanCall(bps.sleep, (50,)))
-    soon(
-        lambda: (
-            [each.text() for each in controls.findChild(QListWidget).findChildren(QLabel)]
-            == ["sleep(50)"]
-        )
-    )
+    soon(lambda: [each.text() for each in labels()][:1] == ["sleep(50)"])
     qtbot.mouseClick(hold, LEFT)
     soon(lambda: bridge.engine.queue.held == "the Hold button")
     soon(lambda: not hold.isVisible())

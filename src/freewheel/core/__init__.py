@@ -53,6 +53,7 @@ from ._wording import (
     label_text,
     left_text,
     status_text,
+    time_left_text,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ __all__ = [
     "label_text",
     "left_text",
     "status_text",
+    "time_left_text",
 ]
 
 if not TYPE_CHECKING:

@@ -73,11 +73,18 @@ class WaitingPlan(NamedTuple):
         What it will be called with, in one line; empty for a plan that was made already.
     priority : float
         The highest starts next.
+    duration : float or None
+        How long it will take [s], of one that was previewed: infinite if it has no end; ``None``
+        if that is not known.
+    starts_in : float or None
+        In how many seconds it will start; ``None`` if that is not known.
     """
 
     name: str
     arguments: str = ""
     priority: float = 0
+    duration: float | None = None
+    starts_in: float | None = None
 
     def __str__(self) -> str:
         return f"{self.name}({self.arguments})" if self.arguments else self.name
@@ -153,6 +160,9 @@ class EngineSnapshot:
         The plan in the foreground.
     elapsed : float or None
         Seconds since that plan was started.
+    time_left : float or None
+        How many seconds it will take yet, by its preview and by how it goes: infinite if it has
+        no end; ``None`` if that is not known.
     queue : tuple of str
         The names of the plans that wait, in their order.
     background : tuple
@@ -191,6 +201,7 @@ class EngineSnapshot:
     interlocks: tuple[InterlockPicture, ...] = ()
     parked: tuple[str, ...] = ()
     periodic: tuple[PeriodicPicture, ...] = ()
+    time_left: float | None = None
 
     def to_json(self) -> str:
         """Return it as JSON: names instead of objects, as `json_schema` says.

@@ -41,7 +41,11 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
     """Return the fields of a snapshot as JSON: names for objects, and numbers that all know."""
     plan = None
     if snapshot["plan_name"] is not None:
-        plan = {"name": snapshot["plan_name"], "elapsed": snapshot["elapsed"]}
+        plan = {
+            "name": snapshot["plan_name"],
+            "elapsed": snapshot["elapsed"],
+            "time_left": snapshot["time_left"],
+        }
     elapsed = {each.name: each.elapsed for each in snapshot["progress"] if each.kind == "task"}
     found = {
         "format": _FORMAT,
@@ -108,6 +112,7 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
         "state": found["state"],
         "plan_name": plan["name"],
         "elapsed": plan["elapsed"],
+        "time_left": plan.get("time_left"),
         "queue": tuple(found["queue"]),
         "parked": tuple(found.get("parked", ())),
         "waiting": tuple(found.get("waiting", ())),
@@ -155,10 +160,23 @@ SNAPSHOT_SCHEMA: Final[Mapping[str, Any]] = {
             "format": {"const": _FORMAT},
             "version": {"const": _VERSION},
             "state": _TEXT,
-            "plan": {"anyOf": [{"type": "null"}, _object({"name": _TEXT, "elapsed": _SECONDS})]},
+            "plan": {
+                "anyOf": [
+                    {"type": "null"},
+                    _object({"name": _TEXT, "elapsed": _SECONDS, "time_left": _SECONDS}),
+                ]
+            },
             "queue": _TEXTS,
             "parked": _TEXTS,
-            "waiting": _array({"name": _TEXT, "arguments": _TEXT, "priority": _NUMBER_OR_NULL}),
+            "waiting": _array(
+                {
+                    "name": _TEXT,
+                    "arguments": _TEXT,
+                    "priority": _NUMBER_OR_NULL,
+                    "duration": _SECONDS,
+                    "starts_in": _SECONDS,
+                }
+            ),
             "periodic": _array(
                 {
                     "name": _TEXT,

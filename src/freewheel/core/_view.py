@@ -100,6 +100,11 @@ class PlanFutureView(FutureView[Any], Protocol):
         ...
 
     @property
+    def time_left(self) -> float | None:
+        """Seconds until the plan's end: infinite if it has none; ``None`` if nobody knows."""
+        ...
+
+    @property
     def progress(self) -> tuple[Progress, ...]:
         """How far the plan has come; empty when it has ended."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from ._states import PlanStatus
@@ -19,6 +20,7 @@ __all__ = [
     "left_text",
     "names_text",
     "status_text",
+    "time_left_text",
 ]
 
 #: So many names are told in a sentence.
@@ -71,6 +73,32 @@ def duration_text(seconds: float | None, *, tenths: bool = False) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def time_left_text(seconds: float | None) -> str:
+    """Return how long something takes yet, in words: ``"48 s left"``.
+
+    Parameters
+    ----------
+    seconds : float or None
+        The time in seconds; ``None``, and a time without an end, give an empty text.
+    """
+    if seconds is None or math.isinf(seconds):
+        return ""
+    return f"{duration_text(seconds)} left"
+
+
+def took_text(elapsed: float | None, left: float | None, *, tenths: bool = False) -> str:
+    """Return how long a plan has been under way, and takes yet: ``"12 s, 48 s left"``."""
+    times = duration_text(elapsed, tenths=tenths), time_left_text(left)
+    return ", ".join(filter(None, times))
+
+
+def start_text(seconds: float | None) -> str:
+    """Return in how many seconds a plan that waits will start: ``"starts in about 48 s"``."""
+    if seconds is None:
+        return "start not known"
+    return f"starts in about {duration_text(seconds)}"
+
+
 def clock_text(seconds: float | None) -> str:
     """Return a time as a clock shows it: ``"1:05.3"``, ``"2:00:05.3"``; empty for ``None``."""
     if seconds is None:
@@ -97,7 +125,7 @@ def amount_text(each: Progress) -> str:
 
 def left_text(each: Progress) -> str:
     """Return how long it will take yet, in words: ``"3 min 20 s left"``; empty if not known."""
-    return "" if each.remaining is None else f"{duration_text(each.remaining)} left"
+    return time_left_text(each.remaining)
 
 
 def _short(value: object) -> str:

@@ -14,8 +14,9 @@ from bluesky.run_engine import MAX_DEPTH_EXCEEDED_ERR_MSG, default_scan_id_sourc
 from bluesky.suspenders import SuspenderBase
 
 from freewheel.background import Background, ClaimsLedger, ServiceKeeper
-from freewheel.core import EngineSnapshot, EngineState, duration_text
+from freewheel.core import EngineSnapshot, EngineState
 from freewheel.core._crossings import call_soon
+from freewheel.core._wording import took_text
 
 from ._action_board import ActionBoard
 from ._between import BetweenMessages
@@ -23,6 +24,7 @@ from ._bluesky import BlueskyEngine, FairDispatcher, Request, inside_of, loop_th
 from ._by_hand import ByHand
 from ._cards import engine_card
 from ._child import ChildEngine
+from ._circumstances import Circumstances
 from ._claim_check import ForegroundClaims
 from ._documents import DocumentStream
 from ._events import EngineEvents, Teller
@@ -141,7 +143,9 @@ class EngineBase(BlueskyEngine):
             partial(teller.tell, self.events.background_changed),
             self._check_ready,
         )
-        self.preview = Foresight(core, self.background, self.events)
+        foreground = self._foreground
+        around = Circumstances(self.background, household, foreground.periodics.picture)
+        self.preview = Foresight(core, around, self.events, foreground.foreseen)
         household.suspenders = lambda: self.suspenders
         household.progress.show_tasks(lambda: household.background.running)
         self.claims = claims
@@ -283,7 +287,8 @@ class EngineBase(BlueskyEngine):
         picture = self.snapshot()
         words = str(picture.state)
         if picture.plan_name is not None:
-            words += f": {picture.plan_name}, {duration_text(picture.elapsed, tenths=True)}"
+            took = took_text(picture.elapsed, picture.time_left, tenths=True)
+            words += f": {picture.plan_name}, {took}"
         if picture.parked:
             words += f"; parked for it: {', '.join(reversed(picture.parked))}"
         if picture.background:

@@ -17,6 +17,7 @@ from freewheel.core import PlanCall, WaitingPlan
 from ._bluesky import PlanStart, plan_name
 from ._endings import ended
 from ._futures import PlanFuture, Recipe
+from ._outlook import Outlook
 
 if TYPE_CHECKING:
     import threading
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from freewheel.core import EngineFuture
     from freewheel.core._circles import Party
+    from freewheel.previews import Preview
 
 __all__ = ["Call", "ExhaustedPlanError", "check_plan", "drop_plan", "start_of"]
 
@@ -138,10 +140,12 @@ class Call:
     """
 
     __slots__ = (
+        "__weakref__",
         "context",
         "ends",
         "future",
         "hands",
+        "outlook",
         "pauses",
         "periodic",
         "preempts",
@@ -174,6 +178,7 @@ class Call:
         # What a snapshot shows of it while it waits: made early, for devices tell their names by
         # code of their own, which is not called with the lock held.
         self.shown = shown
+        self.outlook = Outlook(start.name)
 
     @classmethod
     def make(
@@ -201,6 +206,11 @@ class Call:
         self.future.plan_name = start.name
         self.future.life.recipe = recipe
         self.shown = _shown(start, recipe, self.priority)
+        self.outlook = Outlook(start.name)
+
+    def foresee(self, foreseen: Preview) -> None:
+        """Take what is known of the plan; from any thread."""
+        self.outlook.foreseen = foreseen
 
     def set_priority(self, priority: float) -> None:
         """Have another priority; while the call waits."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from freewheel.core import amount_text, duration_text, label_text
-from freewheel.core._wording import names_text
+from freewheel.core import amount_text, label_text
+from freewheel.core._wording import names_text, took_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,11 @@ def _escape(text: str) -> str:
 
 
 def plan_card(
-    name: str, status: str, elapsed: float | None, progress: Iterable[Progress] = ()
+    name: str,
+    status: str,
+    elapsed: float | None,
+    progress: Iterable[Progress] = (),
+    left: float | None = None,
 ) -> str:
     """Return a card about a plan.
 
@@ -49,8 +53,10 @@ def plan_card(
         Seconds since its start.
     progress : iterable of Progress
         How far it has come.
+    left : float or None
+        Seconds until its end, if that is known.
     """
-    took = "" if elapsed is None else f" · {duration_text(elapsed, tenths=True)}"
+    took = "" if elapsed is None else f" · {took_text(elapsed, left, tenths=True)}"
     return _card(name, status, f"{took}{progress_bars(progress)}")
 
 
@@ -68,7 +74,7 @@ def engine_card(name: str, picture: EngineSnapshot, note: str) -> str:
     """
     lines = []
     if picture.plan_name is not None:
-        took = duration_text(picture.elapsed, tenths=True)
+        took = took_text(picture.elapsed, picture.time_left, tenths=True)
         lines.append(
             f"<b>{_escape(picture.plan_name)}</b> · {took}{progress_bars(picture.progress)}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from freewheel.core._futures import failure_text
@@ -26,6 +27,10 @@ MAX_LOGGED: Final = 20
 
 _Emit: TypeAlias = "Callable[[Any, Any], object]"
 _Fail: TypeAlias = "Callable[[BaseException], None]"
+
+
+def _nobody(name: Any, doc: Any) -> None:
+    """Follow nothing."""
 
 
 @final
@@ -54,12 +59,17 @@ class DocumentStream:
         self._deliveries: dict[int, Delivery] = {}
         # Those of them that are awaited: replaced under the lock, read by the loop.
         self._awaited: tuple[Delivery, ...] = ()
+        # By token, what writes documents to a folder, and says where. Under the lock.
+        self._writers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         # Whether the document under way is a task's, and whether those of the foreground are of a
         # plan that has taken another's place; of the loop's thread.
         self._of_task = self._preempted = False
         # Documents from other threads, with where they go and who is told of a failure: appended
         # by those threads, emitted on the loop's.
         self._foreign: list[tuple[_Emit, _Fail | None, Any, Any]] = []
+        # Who follows how the plan in the foreground goes. Replaced by whoever begins one, before
+        # its first document; called on the loop's thread.
+        self._follower: Callable[[Any, Any], object] = _nobody
 
     def fail_with(self, fail: _Fail) -> None:
         """Have the failure of a subscriber that nobody waits for just then told to ``fail``."""
@@ -74,7 +84,12 @@ class DocumentStream:
             return
         if self._foreign:
             self._emit_foreign()
+        self._follower(name, doc)
         self._dispatcher.process(name, doc)
+
+    def follow(self, follower: Callable[[Any, Any], object] | None) -> None:
+        """Have the documents of the plan in the foreground told to one who counts them, first."""
+        self._follower = follower or _nobody
 
     def emit_of_task(self, name: Any, doc: Any) -> None:
         """Hand a background task's document to the subscribers; on the loop's thread."""
@@ -144,6 +159,7 @@ class DocumentStream:
         one_run = self._one_run_at_a_time(func, name, runs)
         if delivery == "inline":
             token: int = self._dispatcher.subscribe(one_run(func), name)
+            self._note_writer(token, func)
             return token
         if delivery not in DELIVERIES:
             raise ValueError(
@@ -156,7 +172,19 @@ class DocumentStream:
         with self._lock:
             self._deliveries[token] = made
             self._note_awaited()
+        self._note_writer(token, func)
         return token
+
+    def _note_writer(self, token: int, func: Any) -> None:
+        writer = getattr(func, "__self__", func)
+        if isinstance(getattr(writer, "writes_to", None), (str, PathLike)):
+            with self._lock:
+                self._writers[token] = writer
+
+    def folders(self) -> tuple[str, ...]:
+        """Return the folders that subscribers write documents to; from any thread."""
+        with self._lock:
+            return tuple({str(each.writes_to): None for each in self._writers.values()})
 
     def _one_run_at_a_time(
         self, func: Any, name: str, runs: str | None
@@ -178,6 +206,7 @@ class DocumentStream:
         self._dispatcher.unsubscribe(token)
         with self._lock:
             delivery = self._deliveries.pop(token, None)
+            self._writers.pop(token, None)
             self._note_awaited()
         if delivery is not None:
             delivery.close()

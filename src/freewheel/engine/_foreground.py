@@ -16,7 +16,9 @@ from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
 from ._endings import paused
 from ._events import emit_safely
+from ._foreseen import Foreseen
 from ._futures import status_of
+from ._outlook import starts
 from ._parking import Parking, Then
 from ._periodic import Periodics
 from ._queue import PlanQueue
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["Foreground"]
 
 _log = logging.getLogger("freewheel")
+
+#: The states in which the time that a plan takes does not count.
+_RESTING = (EngineState.PAUSED, EngineState.SUSPENDING)
 
 
 @final
@@ -84,6 +89,8 @@ class Foreground:
         tell = partial(teller.tell_latest, events.queue_changed, self._queue_now)
         kick = partial(core.call_on_loop, self._have_way_given)
         self._waiting = WaitingList(core.states, tell, kick)
+        #: What is known of calls before they run.
+        self.foreseen = Foreseen(self._waiting.retell)
         self._parking = Parking(core, requests, household.documents.preempt)
         #: Raises if no plan may be started; set once, before the first call.
         self.check: Callable[[], None] = _nothing
@@ -150,6 +157,7 @@ class Foreground:
         RuntimeError
             If it would have to wait, and may not.
         """
+        self.foreseen.expect(call)
         with self._states.lock:
             free = self._call is None and self._states.now is EngineState.IDLE
             if free and self._waiting.held is None:
@@ -211,7 +219,9 @@ class Foreground:
         self._call = call
         self._waiting.quiet = self._waiting.quiet and call.periodic
         call.claim(lambda: self._states.now)
-        call.future.follow(self._core.progress.picture)
+        call.future.follow(self._core.progress.picture, lambda: call.outlook.left)
+        call.outlook.begin()
+        self._household.documents.follow(call.outlook.document)
         self._requests.claim_locked()
         call_soon(self._core.loop, self._start, call)
 
@@ -362,6 +372,9 @@ class Foreground:
 
     def state_changed(self, new: EngineState, old: EngineState) -> None:
         """Tell of the engine's state."""
+        call = self._call  # the plan is the same as long as it rests
+        if call is not None:
+            call.outlook.rest(new in _RESTING)
         emit_safely(self._events.state_changed, str(new), str(old))
 
     @property
@@ -391,6 +404,7 @@ class Foreground:
             if following is None:
                 return False
             self._parking.park(call)
+            call.outlook.rest(True)
             following.future.life.party.keeper = call.future.life.party
             self._claim_locked(following)
         return True
@@ -418,11 +432,14 @@ class Foreground:
         with states.lock:
             call, self._call = self._call, None
             assert call is not None
+            self._household.documents.follow(None)  # so that nothing of the plan is kept
             halted = states.now is EngineState.HALTING
             cancelled: Sequence[Call] = ()
             back = self._parking.come_back(end)
             if back is not None:
                 self._call = back.call
+                self._call.outlook.rest(False)
+                self._household.documents.follow(self._call.outlook.document)
             elif end.by_itself is False and not call.ends:
                 cancelled = self._waiting.interrupted(f"plan {call.name!r} {_how(end)}")
             if back is None and states.now is not EngineState.PANICKED:
@@ -453,13 +470,16 @@ class Foreground:
     def picture(self) -> Mapping[str, Any]:
         """Return what the snapshot has of the foreground. With the lock held, or any time."""
         with self._states.lock:
-            call = self._call
+            call, held = self._call, self._waiting.held
+            left = () if call is None else (call.outlook.left, *self._parking.left)
+            waiting = self._waiting.picture()
             return {
                 "state": self._states.now,
                 "plan_name": None if call is None else call.name,
                 "elapsed": None if call is None else call.future.elapsed,
-                "waiting": self._waiting.picture(),
-                "queue_held": self._waiting.held,
+                "time_left": left[0] if left else None,
+                "waiting": tuple(starts(left, waiting, held)),
+                "queue_held": held,
                 "parked": self._parking.names,
                 "periodic": self.periodics.picture(),
             }

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, final
 
 from freewheel.core import PlanCall, ResourceConflictError
 from freewheel.core._devices import safe_name
 
 from ._calls import drop_plan
+from ._look_ahead import LookAhead
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from freewheel.background import Background
     from freewheel.previews import Preview, Previewer, Times, TimesFile
 
     from ._bluesky import EngineCore
+    from ._circumstances import Circumstances
     from ._events import EngineEvents
+    from ._foreseen import Foreseen
 
 __all__ = ["Foresight", "refuse_conflicts"]
-
-
-#: What becomes of a task when a plan needs what it has, by its ``on_conflict``.
-_WAYS: Final = {"cancel": "is cancelled: it ", "pause": "gives way: it "}
 
 
 @final
@@ -36,17 +34,32 @@ class Foresight:
     ----------
     core : EngineCore
         The engine.
-    background : Background
-        Its tasks.
+    around : Circumstances
+        What plans meet there.
     events : EngineEvents
         What it tells.
+    foreseen : Foreseen
+        Where previews are kept for plans that wait and run.
     """
 
-    __slots__ = ("__weakref__", "_background", "_core", "_events", "_file", "_times")
+    __slots__ = (
+        "__weakref__",
+        "_ahead",
+        "_around",
+        "_core",
+        "_events",
+        "_file",
+        "_foreseen",
+        "_times",
+    )
 
-    def __init__(self, core: EngineCore, background: Background, events: EngineEvents) -> None:
+    def __init__(
+        self, core: EngineCore, around: Circumstances, events: EngineEvents, foreseen: Foreseen
+    ) -> None:
         self._core = core
-        self._background = background
+        self._foreseen = foreseen
+        self._ahead = LookAhead(self.gently)
+        self._around = around
         self._events = events
         self._times: Times | None = None
         self._file: TimesFile | None = None
@@ -70,7 +83,26 @@ class Foresight:
         Preview
             What it will do.
         """
-        return self._with_rivals(previewer_of(self._core, times=self._times)(plan, *args, **kwargs))
+        made = previewer_of(self._core, times=self._times)(plan, *args, **kwargs)
+        if isinstance(plan, PlanCall):
+            self._foreseen.note(plan, made)
+        elif callable(plan) and not isinstance(plan, Iterable):
+            self._foreseen.note(PlanCall(plan, args, kwargs), made)
+        return self._around.added_to(made)
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether each `PlanCall` is previewed as it is submitted; not unless it is set.
+
+        The time that is left of it, and when those behind it will start, are known then. It is
+        previewed once, on a thread of its own, and **its function is called once more for that**:
+        what its Python code does beside its messages is done twice.
+        """
+        return self._foreseen.wanted is not None
+
+    @looks_ahead.setter
+    def looks_ahead(self, value: bool) -> None:
+        self._foreseen.wanted = self._ahead.put if value else None
 
     def learn(self, path: str | Path | None = None) -> None:
         """Measure from now on how long devices take, for those that do not say it themselves.
@@ -101,32 +133,17 @@ class Foresight:
         if self._file is not None:
             self._file.save_soon()
 
-    def gently(self, plan: Any, /) -> Preview:
+    def gently(self, plan: Any, /, given_up: Callable[[], bool] = lambda: False) -> Preview:
         """Say what a plan will do, as a call does, for somebody who types.
 
         The processor is left to others most of the time, and a plan is followed for two seconds
-        at most.
+        at most; only until it is ``given_up``, and what is returned then is worth nothing.
         """
-        foreseen = previewer_of(self._core, times=self._times, max_seconds=2.0, rests=True)(plan)
-        return self._with_rivals(foreseen)
-
-    def _with_rivals(self, foreseen: Preview) -> Preview:
-        rivals = self._rivals(foreseen.claims)
-        return replace(foreseen, rivals=rivals) if rivals else foreseen
-
-    def _rivals(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
-        """Say who has something of what is needed, and whether he gives way."""
-        ledger, roster = self._background.claims, self._background.roster
-        ways = {life.task.name: life.on_conflict for life in roster.alive}
-        held: dict[str, list[str]] = {}
-        for name, device in claims.items():
-            holder = ledger.get(device)
-            if holder is not None:
-                held.setdefault(holder, []).append(name)
-        return tuple(
-            f"{holder} {_WAYS.get(ways.get(holder, ''), '')}has {', '.join(names)}"
-            for holder, names in held.items()
-        )
+        limits: Any = {"max_seconds": 2.0, "rests": True, "given_up": given_up}
+        foreseen = previewer_of(self._core, times=self._times, **limits)(plan)
+        if isinstance(plan, PlanCall) and not given_up():
+            self._foreseen.note(plan, foreseen)
+        return self._around.added_to(foreseen)
 
 
 def previewer_of(core: EngineCore, **limits: Any) -> Previewer:
@@ -136,7 +153,11 @@ def previewer_of(core: EngineCore, **limits: Any) -> Previewer:
     household = core.household
     commands = [name for name, function in household.commands.items() if function is not None]
     return Previewer(
-        preprocessors=tuple(household.preprocessors), commands=commands, loop=core.loop, **limits
+        preprocessors=tuple(household.preprocessors),
+        commands=commands,
+        recorders=household.documents.folders(),
+        loop=core.loop,
+        **limits,
     )
 
 

@@ -6,8 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
 
-from freewheel.core import EngineFuture, PlanStatus, duration_text, status_text
+from freewheel.core import EngineFuture, PlanStatus, status_text
 from freewheel.core._circles import Party
+from freewheel.core._wording import took_text
 
 from ._cards import plan_card
 
@@ -241,6 +242,7 @@ class PlanFuture(_Withdrawable[Any]):
         self._started_at: float | None = None
         self._state_of: Callable[[], str] | None = None
         self._progress_of: Callable[[], Sequence[Progress]] | None = None
+        self._left_of: Callable[[], float | None] | None = None
         self._turn_of: Callable[[], str] | None = None
         self._parked = False
 
@@ -255,9 +257,13 @@ class PlanFuture(_Withdrawable[Any]):
         recipe = self.life.recipe
         return None if recipe is None else recipe.call
 
-    def follow(self, progress_of: Callable[[], Sequence[Progress]]) -> None:
-        """Show the plan's progress, as `progress_of` tells it, while it is under way."""
-        self._progress_of = progress_of
+    def follow(
+        self,
+        progress_of: Callable[[], Sequence[Progress]],
+        left_of: Callable[[], float | None] | None = None,
+    ) -> None:
+        """Show the plan's progress, and the time that is left, while it is under way."""
+        self._progress_of, self._left_of = progress_of, left_of
 
     def wait_for_turn(self, turn_of: Callable[[], str]) -> None:
         """Say what the call waits for, as `turn_of` tells it, until it starts."""
@@ -277,15 +283,15 @@ class PlanFuture(_Withdrawable[Any]):
     def end(self) -> None:
         """Note the time of the plan's end, and let go of the engine."""
         self.life.ended_at = time.monotonic()
-        self._state_of = self._progress_of = None
+        self._state_of = self._progress_of = self._left_of = None
 
     def successor(self) -> PlanFuture:
         """Return the future of the resumed plan, with the same outcome."""
         new = PlanFuture(self.plan_name, self._thread, self.life)
         if self._state_of is not None:
             new.start(self._state_of, self._started_at)
-        new._progress_of = self._progress_of
-        self._state_of = self._progress_of = None
+        new._progress_of, new._left_of = self._progress_of, self._left_of
+        self._state_of = self._progress_of = self._left_of = None
         return new
 
     @property
@@ -294,6 +300,15 @@ class PlanFuture(_Withdrawable[Any]):
         if self._started_at is None:
             return None
         return (self.life.ended_at or time.monotonic()) - self._started_at
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until the plan's end: infinite if it has none; ``None`` if that is not known.
+
+        By its preview, if there was one, and by how it goes.
+        """
+        left_of = self._left_of  # one look: the engine's thread lets go of it
+        return None if left_of is None else left_of()
 
     @property
     def status(self) -> PlanStatus:
@@ -328,7 +343,8 @@ class PlanFuture(_Withdrawable[Any]):
 
     def __repr__(self) -> str:
         elapsed = self.elapsed
-        took = "" if elapsed is None else f", {duration_text(elapsed, tenths=True)}"
+        times = took_text(elapsed, self.time_left, tenths=True)
+        took = "" if elapsed is None else f", {times}"
         fraction = next((p.fraction for p in self.progress if p.fraction is not None), None)
         come = "" if fraction is None else f", {fraction:.0%}"
         return f"<PlanFuture {self.plan_name}: {self._standing}{took}{come}{self._turn}>"
@@ -344,4 +360,5 @@ class PlanFuture(_Withdrawable[Any]):
 
     def _repr_html_(self) -> str:
         """Return a small card, for notebooks."""
-        return plan_card(self.plan_name, self._standing, self.elapsed, self.progress)
+        progress, left = self.progress, self.time_left
+        return plan_card(self.plan_name, self._standing, self.elapsed, progress, left)

@@ -73,6 +73,11 @@ class Parking:
         """Their names, the one that was parked first at the beginning."""
         return tuple(call.name for call, _, _ in self._parked)
 
+    @property
+    def left(self) -> tuple[float | None, ...]:
+        """How long each of them takes yet, as far as that is known."""
+        return tuple(call.outlook.left for call, _, _ in self._parked)
+
     def outermost(self, call: Call) -> Call:
         """Return the call that ends last: the one that was parked first, or ``call``."""
         return self._parked[0][0] if self._parked else call

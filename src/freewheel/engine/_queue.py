@@ -18,6 +18,7 @@ from ._waiting_list import OnInterruption, cancel_all, not_made_anew
 if TYPE_CHECKING:
     import threading
 
+    from ._foreseen import Foreseen
     from ._futures import Recipe
     from ._periodic import Periodic, Periodics
     from ._waiting_list import WaitingList
@@ -30,6 +31,7 @@ class _Foreground(Protocol):
 
     thread: threading.Thread
     periodics: Periodics
+    foreseen: Foreseen
 
     def check(self) -> None:
         """Raise if no plan may be started."""
@@ -191,10 +193,11 @@ class PlanQueue(Sequence["PlanFuture"]):
         start = start_of(call, recipe.subs, recipe.metadata, recipe.name)
         try:
             with self._waiting.lock:
-                replaced = self._waiting.edit(future, recipe, start)
+                edited, replaced = self._waiting.edit(future, recipe, start)
         except BaseException:
             drop_plan(start.plan)
             raise
+        self._foreground.foreseen.expect(edited)
         drop_plan(replaced)
 
     def put_back(self, *futures: PlanFuture) -> tuple[PlanFuture, ...]:

@@ -155,8 +155,15 @@ class WaitingList:
         """Return what waits, for a snapshot; from any thread."""
         with self.lock:
             if self._picture is None:
-                self._picture = tuple(call.shown for call in self.calls)
+                self._picture = tuple(
+                    call.shown._replace(duration=call.outlook.duration) for call in self.calls
+                )
             return self._picture
+
+    def retell(self) -> None:
+        """Tell that more is known of what waits; from any thread."""
+        with self.lock:
+            self.tell()
 
     # -- coming and going ---------------------------------------------------------------------
 
@@ -265,13 +272,13 @@ class WaitingList:
         elif low or high:
             call.rank = low[0] + 1 if low else high[0] - 1
 
-    def edit(self, future: PlanFuture, recipe: Recipe, start: PlanStart) -> Any:
-        """Have a call that waits run another plan; return the plan that it would have run."""
+    def edit(self, future: PlanFuture, recipe: Recipe, start: PlanStart) -> tuple[Call, Any]:
+        """Have a call that waits run another plan; return it, and the plan that it had."""
         call = self.calls[self.place_of(future)]
         replaced = call.start.plan
         call.change(recipe, start)
         self.tell()
-        return replaced
+        return call, replaced
 
     def place_of(self, future: PlanFuture) -> int:
         """Return where a call waits.

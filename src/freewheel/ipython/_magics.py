@@ -13,6 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from freewheel.core import PlanStatus, amount_text, duration_text, status_text
+from freewheel.core._wording import start_text, took_text
 from freewheel.forms import find_plans, is_plan_function
 from freewheel.terminal import DetachFirst, LiveProgress, Watcher, wait_for
 
@@ -302,7 +303,7 @@ def _jobs(engine: EngineView) -> Iterator[str]:
     if snapshot.plan_name is None:
         yield "foreground  nothing"
     else:
-        took = duration_text(snapshot.elapsed)
+        took = took_text(snapshot.elapsed, snapshot.time_left)
         yield f"foreground  {snapshot.plan_name}: {snapshot.state}, {took}"
     for name in reversed(snapshot.parked):
         yield f"parked      {name}"
@@ -327,7 +328,8 @@ def _jobs(engine: EngineView) -> Iterator[str]:
 def queue_lines(snapshot: EngineSnapshot) -> Iterator[str]:
     """Return a line for each plan that waits, and for each that is run again and again."""
     for number, waiting in enumerate(snapshot.waiting[:_LINES], 1):
-        yield f"queued {number:<4} {waiting}{_priority_text(waiting.priority)}"
+        start = "" if snapshot.queue_held is not None else f"  ({start_text(waiting.starts_in)})"
+        yield f"queued {number:<4} {waiting}{_priority_text(waiting.priority)}{start}"
     if (more := len(snapshot.waiting) - _LINES) > 0:
         yield f"queued      and {more} more: RE.queue has all of them"
     for number, periodic in enumerate(snapshot.periodic):

@@ -10,7 +10,7 @@ from IPython.terminal.prompts import Prompts
 from prompt_toolkit.formatted_text import PygmentsTokens
 from pygments.token import Token  # type: ignore[import-untyped]
 
-from freewheel.core import duration_text
+from freewheel.core._wording import took_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class JobPrompts(Prompts):
             return f"[{', '.join(words)}] " if words else ""
         state = engine.state
         words = [future.plan_name, *([] if state == "running" else [str(state)])]
-        words.append(duration_text(future.elapsed))
+        words.append(took_text(future.elapsed, future.time_left))
         if waiting := len(engine.queued):
             words.append(f"+{waiting}")
         return f"[{' '.join(words)}] "

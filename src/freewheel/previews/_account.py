@@ -19,6 +19,8 @@ __all__ = ["Account"]
 
 #: So many places of a path, and so many points of a picture, are kept.
 _KEPT: Final = 10_000
+#: So many milestones are.
+_MARKS: Final = 1000
 #: So many different problems and guesses are told.
 _TOLD: Final = 50
 
@@ -75,6 +77,8 @@ class Account:
         self.events: dict[str, int] = {}
         self.data_bytes = 0
         self.runs = 0
+        #: How much devices write into files, by folder.
+        self.wrote: dict[str, int] = {}
         self.problems: list[Problem] = []
         self._told: set[str] = set()
         self.guesses: list[str] = []
@@ -83,6 +87,9 @@ class Account:
         self._points: list[dict[str, float]] = []
         self._every = 1
         self._saved = 0
+        self._milestones: list[tuple[int, float]] = []
+        self._last_mark = 0, 0.0
+        self._marked, self._next_mark, self._apart = 0, 1, 1
         #: How much longer, and how much shorter, what was measured before has been [s].
         self.slack = [0.0, 0.0]
         self.has_unknown_time = False
@@ -107,6 +114,18 @@ class Account:
             self.guesses.append(text)
 
     # -- events -------------------------------------------------------------------------------
+
+    def mark(self, number: int, now: float) -> None:
+        """Write down when the plan itself has had events."""
+        self._marked += number
+        milestones = self._milestones
+        if self._marked >= self._next_mark:
+            milestones.append((self._marked, now))
+            self._next_mark = self._marked + self._apart
+            if len(milestones) > _MARKS:
+                del milestones[:-1:2]
+                self._apart *= 2
+        self._last_mark = self._marked, now
 
     def event(self, stream: str, size: int, number: int = 1) -> None:
         """Count events of a stream."""
@@ -158,6 +177,12 @@ class Account:
     def moves(self) -> Mapping[str, Move]:
         """Return where devices are sent, by name."""
         return _named((path.model.name, path.shown()) for path in self._paths.values())
+
+    def milestones(self) -> tuple[tuple[int, float], ...]:
+        """Return when the plan's own events are taken; the last one is among them."""
+        kept = self._milestones
+        last = [self._last_mark] if self._marked and kept[-1] != self._last_mark else []
+        return (*kept, *last)
 
     def points(self) -> tuple[Mapping[str, float], ...]:
         """Return where the events are taken."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Budget"]
 
@@ -29,6 +32,8 @@ class Budget:
         on what else runs. By the clock it is five times as long at most.
     rests : bool
         Whether to rest at each look.
+    given_up : callable
+        Asked at each look whether anybody wants the preview still.
 
     Attributes
     ----------
@@ -42,15 +47,24 @@ class Budget:
         "_batch",
         "_ends",
         "_ends_at_last",
+        "_given_up",
         "_most",
         "_rests",
         "_seconds",
+        "is_given_up",
         "is_used_up",
         "look_at",
         "messages",
     )
 
-    def __init__(self, messages: int, seconds: float, *, rests: bool = False) -> None:
+    def __init__(
+        self,
+        messages: int,
+        seconds: float,
+        *,
+        rests: bool = False,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._most = messages
         self._batch = _STINT if rests else _BATCH
         self._rests = rests
@@ -59,7 +73,8 @@ class Budget:
         self._ends_at_last = time.perf_counter() + _BUSY * seconds
         self.messages = 0
         self.look_at = min(self._batch, messages)
-        self.is_used_up = False
+        self.is_used_up = self.is_given_up = False
+        self._given_up = given_up
 
     @property
     def text(self) -> str:
@@ -75,7 +90,8 @@ class Budget:
             or time.thread_time() >= self._ends
             or time.perf_counter() >= self._ends_at_last
         )
-        if self._rests:
+        self.is_given_up = self._given_up()
+        if self._rests and not self.is_given_up:
             time.sleep(_REST)
         self.look_at = min(self.messages + self._batch, max(self._most, self.messages + 1))
 

@@ -93,6 +93,7 @@ class Course:
         #: Looks whether it repeats itself; where nobody waits for its end that does not matter.
         self.cycle = Cycle(self.generator)
         self.is_watched = True
+        self.is_main = False  # the plan that is previewed, and no task of it
         self._answer: Any = None
         self._failure: BaseException | None = None
         self._stops_at: int | None = None
@@ -166,6 +167,8 @@ class Course:
     def _look(self, budget: Budget) -> RequestStop | None:
         """See now and then whether there is any budget left; return what is to be raised."""
         budget.renew()
+        if budget.is_given_up:
+            raise IgnoredMessage
         if self._stops_at is not None:
             if budget.messages >= self._stops_at:
                 raise IgnoredMessage

@@ -15,8 +15,9 @@ __all__ = ["Cycle"]
 
 #: So many turns in which nothing has changed are taken for all that will come.
 _TURNS: Final = 300
-#: One that has not repeated itself after so many looks is not looked at any more.
-_LOOKS: Final = 20_000
+#: One that has not repeated itself after so many looks is looked at seldom: each is dear.
+_OFTEN: Final = 1500
+_SELDOM: Final = 32
 #: So many messages come before a plan is looked at, and generators one within the other are.
 _BEFORE: Final = 2000
 _DEPTH: Final = 60
@@ -57,7 +58,7 @@ class Cycle:
         if self.says_endless:
             return True
         self._count += 1
-        if self._count > _LOOKS:
+        if self._count > _OFTEN and self._count % _SELDOM:
             return False
         frames = [generator.gi_frame for generator in _generators(self._plan) if generator.gi_frame]
         place = tuple((id(frame.f_code), frame.f_lasti) for frame in frames)

@@ -48,6 +48,8 @@ _PARTS: Final = (
 )
 #: What ophyd, ophyd-async and aioca raise.
 _NOT_CONNECTED: Final = ("NotConnectedError", "NotConnected", "DisconnectedError", "CANothing")
+#: Where they keep what they write files with.
+_WRITERS: Final = ("fileio", "hdf", "hdf1", "hdf5")
 #: Where detectors of areaDetector keep them.
 _DRIVERS: Final = ("driver", "drv", "cam")
 
@@ -68,6 +70,8 @@ class Facts:
         Their units, where they have one.
     position : object
         Where it stands, if it says so.
+    folder : str
+        Where it writes files, if it says so.
     obstacle : str
         Why it cannot be used at all: it is not connected. Empty if it can.
     """
@@ -77,6 +81,7 @@ class Facts:
     values: dict[str, Any] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     position: Any = UNKNOWN
+    folder: str = ""
     obstacle: str = ""
 
 
@@ -87,6 +92,7 @@ def facts_of(device: Any, looker: Looker) -> Facts:
         facts.obstacle = f"{device_name(device)} is not connected"
         return facts
     _ask_now(device, facts)
+    facts.folder = str(getattr(device, "writes_to", None) or "")
     questions = _Questions(device, facts)
     if questions.are_asked:
         try:
@@ -107,6 +113,10 @@ def _parts_of(device: Any) -> Iterable[tuple[str, Any]]:
             part = getattr(home, name, None)
             if part is not None:
                 yield name, part
+    for writer in _WRITERS:
+        part = getattr(getattr(device, writer, None), "file_path", None)
+        if part is not None:
+            yield "file_path", part
 
 
 def _ask_now(device: Any, facts: Facts) -> None:

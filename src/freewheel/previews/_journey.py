@@ -80,7 +80,7 @@ class Journey:
         self._tasks: list[ForeseenTask] = []
         self._ends: list[Callable[[], None]] = []  # what is to be done when all is over
         self.main = self.add(plan, name, 0.0)
-        self.main.is_watched = True
+        self.main.is_watched = self.main.is_main = True
 
     def _when(self) -> tuple[int, float]:
         return self._budget.messages, self.main.clock.now
@@ -270,6 +270,7 @@ class Journey:
             is_complete=complete,
             followed=ends,
             messages=self._budget.messages,
+            milestones=account.milestones(),
             points=account.points(),
             task_conflicts=self._task_conflicts(),
         )

@@ -148,6 +148,12 @@ class Model:
         return Guess(lambda: plausible(described), lambda: self._devices.looked(self, key))
 
     @property
+    def folder(self) -> str:
+        """Where it writes files; empty if it does not say."""
+        path = self.part("file_path")
+        return self.facts.folder or ("" if path is UNKNOWN else str(path))
+
+    @property
     def num_bytes(self) -> int:
         """How many bytes of an event come of it."""
         planned = self._devices.planned

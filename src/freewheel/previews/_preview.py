@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ._contention import Conflict
 
-__all__ = ["Move", "Preview", "Problem", "bytes_text"]
+__all__ = ["Disk", "Move", "Preview", "Problem", "bytes_text"]
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -87,6 +87,34 @@ class Move:
         return f"{self.lowest:.6g} … {self.highest:.6g} {self.unit}".strip()
 
 
+@dataclass(frozen=True)
+class Disk:
+    """A folder that a plan's data go to.
+
+    Attributes
+    ----------
+    path : str
+        The folder.
+    needed : int
+        How many bytes the plan writes there.
+    free : int
+        How many are free, at the time of the preview.
+    lasts : float or None
+        Of a plan without an end: in how many seconds there is no room any more.
+    """
+
+    path: str
+    needed: int
+    free: int
+    lasts: float | None = None
+
+    def __str__(self) -> str:
+        free = f"{self.path}, where {bytes_text(self.free)} are free"
+        if self.lasts is None:
+            return f"{bytes_text(self.needed)} to {free}"
+        return f"to {free}: full after {duration_text(self.lasts)}"
+
+
 def _nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
@@ -127,6 +155,11 @@ class Preview:
         How many seconds of the plan were followed.
     messages : int
         How many messages it has sent until then.
+    disks : tuple of Disk
+        Where data are written to, by detectors and by recorders, and how much is free there.
+    milestones : tuple of (int, float)
+        After how many events of the plan itself how many seconds have passed; thinned out if they
+        are very many. Without those of its tasks, and of devices that are monitored.
     points : tuple
         Where the numbered positions were at each event, one tuple for each, in the order of
         ``moves``; thinned out if they are very many.
@@ -135,6 +168,9 @@ class Preview:
         after it has started them.
     rivals : tuple of str
         Of a preview by an engine: who has devices that it needs, at the time of the preview.
+    unforeseen : tuple of str
+        Of a preview by an engine: what may hold it up there, and is not in the numbers: interlocks
+        on its devices, suspenders, plans that take its place again and again.
     """
 
     name: str = ""
@@ -152,9 +188,12 @@ class Preview:
     is_complete: bool = True
     followed: float = 0.0
     messages: int = 0
+    disks: tuple[Disk, ...] = ()
+    milestones: tuple[tuple[int, float], ...] = field(default=(), repr=False)
     points: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
     task_conflicts: Mapping[str, tuple[Conflict, ...]] = field(default_factory=_nothing)
     rivals: tuple[str, ...] = ()
+    unforeseen: tuple[str, ...] = ()
 
     @property
     def is_wrong(self) -> bool:
@@ -202,6 +241,9 @@ class Preview:
         ):
             most = "not known" if math.isinf(self.longest) else duration_text(self.longest)
             found.append(f"at least {duration_text(self.shortest)}, at most {most}")
+        found += [
+            f"{'may fail' if problem.is_guess else 'fails'}: {problem}" for problem in self.problems
+        ]
         if len(self.events) > 1:
             found.append("events: " + ", ".join(f"{n:,} {name}" for name, n in self.events.items()))
         if self.moves:
@@ -210,11 +252,10 @@ class Preview:
             )
         if self.claims:
             found.append("needs " + ", ".join(self.claims))
+        found += [f"writes {disk}" for disk in self.disks]
         found += self.rivals
-        found += [
-            f"{'may fail' if problem.is_guess else 'fails'}: {problem}" for problem in self.problems
-        ]
         found += [f"guessed: {guess}" for guess in self.guesses]
+        found += [f"not foreseen: {each}" for each in self.unforeseen]
         return tuple(found)
 
     @property

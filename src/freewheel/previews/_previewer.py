@@ -11,6 +11,7 @@ from freewheel.core import PlanCall
 from freewheel.core._call_sites import remember_call_sites
 
 from ._budget import Budget
+from ._disks import with_disks
 from ._journey import Journey
 from ._learned import Times
 from ._look import Looker
@@ -46,8 +47,13 @@ class Previewer:
         How many messages of a plan are followed at most.
     max_seconds : float
         For how long it is followed at most [s], of the processor's time.
+    recorders : collection of str
+        Folders that all data are written to that devices do not write themselves.
     rests : bool
         Whether to leave the processor to others every few milliseconds.
+    given_up : callable
+        Asked now and then whether the preview is not wanted any more; then it ends soon, and what
+        it says is to be thrown away.
     """
 
     def __init__(
@@ -56,18 +62,22 @@ class Previewer:
         times: Times | None = None,
         preprocessors: Sequence[Callable[[Any], Any]] = (),
         commands: Collection[str] = (),
+        recorders: Collection[str] = (),
         loop: asyncio.AbstractEventLoop | None = None,
         max_messages: int = MAX_MESSAGES,
         max_seconds: float = MAX_SECONDS,
         rests: bool = False,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._times = times or Times()
         self._preprocessors = tuple(preprocessors)
         self._commands = tuple(commands)
+        self._recorders = tuple(recorders)
         self._loop = loop
         self._max_messages = max_messages
         self._max_seconds = max_seconds
         self._rests = rests
+        self._given_up = given_up
 
     def __call__(self, plan: Any, /, *args: Any, **kwargs: Any) -> Preview:
         """Preview a plan; see `preview`."""
@@ -82,7 +92,9 @@ class Previewer:
             call = PlanCall(plan, args, kwargs)
         name = call.name if isinstance(call, PlanCall) else _name(call)
         looker = Looker(self._loop)
-        budget = Budget(self._max_messages, self._max_seconds, rests=self._rests)
+        budget = Budget(
+            self._max_messages, self._max_seconds, rests=self._rests, given_up=self._given_up
+        )
         try:
             with remember_call_sites():
                 try:
@@ -100,7 +112,8 @@ class Previewer:
                     commands=self._commands,
                 )
                 with plans_see(journey.main.clock):
-                    return journey.run()
+                    foreseen = journey.run()
+            return with_disks(foreseen, journey.account.wrote, self._recorders)
         finally:
             looker.close()
 

@@ -28,11 +28,12 @@ _TOLD: Final = 0.1
 class _Run:
     """One open run."""
 
-    __slots__ = ("collected", "declared", "monitored", "read", "size", "stream")
+    __slots__ = ("collected", "declared", "files", "monitored", "read", "size", "stream")
 
     def __init__(self) -> None:
         self.stream: str | None = None  # of the event that is open
         self.size = 0
+        self.files: dict[str, int] = {}  # what of that goes to which folder
         self.read: set[int] = set()
         self.declared: dict[str, list[Any]] = {}
         self.collected: dict[str, int] = {}
@@ -127,6 +128,7 @@ class RunVerbs:
             raise self._illegal("a second event is opened before the first is saved")
         run.stream = msg.args[0] if msg.args else msg.kwargs.get("name", "primary")
         run.size = 0
+        run.files.clear()
         run.read.clear()
 
     def read(self, msg: Msg) -> Mapping[str, Any]:
@@ -137,7 +139,10 @@ class RunVerbs:
             raise RuntimeError(model.facts.obstacle)
         run = self._runs.get(msg.run)
         if run is not None and run.stream is not None:
-            run.size += model.num_bytes
+            size = model.num_bytes
+            run.size += size
+            if folder := model.folder:
+                run.files[folder] = run.files.get(folder, 0) + size
             run.read.add(id(msg.obj))
         self._course.clock.now += _READ
         return model.reading()
@@ -148,9 +153,20 @@ class RunVerbs:
         if run.stream is None:
             raise self._illegal("an event is saved, and none is open")
         if run.read:
-            self._account.event(run.stream, run.size)
+            self._taken(run.stream, run.size)
+            for folder, size in run.files.items():
+                self._wrote(folder, size)
         run.stream = None
         self._course.clock.now += _SAVE
+
+    def _wrote(self, folder: str, size: int) -> None:
+        wrote = self._account.wrote
+        wrote[folder] = wrote.get(folder, 0) + size
+
+    def _taken(self, stream: str, size: int, number: int = 1) -> None:
+        self._account.event(stream, size, number)
+        if self._course.is_main:
+            self._account.mark(number, self._course.clock.now)
 
     def drop(self, msg: Msg) -> None:
         """Forget the event."""
@@ -169,10 +185,12 @@ class RunVerbs:
                 model = self._uses.needed(device, "trigger")
                 longest = max(longest, self._uses.measured(model) or 0.0)
             size += model.num_bytes
+            if folder := model.folder:
+                self._wrote(folder, model.num_bytes)
             readings.update(model.reading())
         self._course.clock.advance(self._course.clock.now + longest + _SAVE)
         if msg.args:
-            self._account.event(msg.kwargs.get("name", "primary"), size)
+            self._taken(msg.kwargs.get("name", "primary"), size)
         return readings
 
     # -- events that come by themselves -------------------------------------------------------
@@ -225,10 +243,12 @@ class RunVerbs:
         index = min(model.flight.index(now) for model in flying if model.flight is not None)
         new = index - run.collected.get(stream, 0)
         if new > 0:
-            frames = sum(
-                model.num_bytes * (1 if model.flight is None else model.flight.collections)
-                for model in flying
-            )
+            frames = 0
+            for model in flying:
+                each = model.num_bytes * (1 if model.flight is None else model.flight.collections)
+                frames += each
+                if folder := model.folder:
+                    self._wrote(folder, each * new)
             run.collected[stream] = index
-            self._account.event(stream, frames, new)
+            self._taken(stream, frames, new)
         return []

@@ -16,14 +16,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from freewheel.core import EngineState, clock_text
+from freewheel.core import EngineState, clock_text, time_left_text
+from freewheel.core._wording import start_text
+from freewheel.qt._anyway import run_anyway
 from freewheel.qt._held import HeldLine, PeriodicLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from freewheel.background import BackgroundTask, OnConflict
-    from freewheel.core import PlanFutureView
+    from freewheel.core import EngineSnapshot, PlanFutureView
     from freewheel.qt._bridge import EngineBridge
 
 __all__ = ["EngineControls"]
@@ -88,6 +90,7 @@ class EngineControls(QWidget):
         self._factory_pausable = True
         self._beside = False
         self._refusal = ""  # why the plan is known to fail
+        self._doubt = ""  # why it may fail
         self._unpausable: set[PlanFutureView] = set()
         self._may_pause = True
         self._state = bridge.snapshot().state
@@ -124,7 +127,7 @@ class EngineControls(QWidget):
             `run_in_background`.
         """
         self._factory = factory
-        self._refusal = ""
+        self._refusal = self._doubt = ""
         self._factory_pausable = pausable
         self._beside = background
         self._enable()
@@ -146,7 +149,7 @@ class EngineControls(QWidget):
         future = None if plan is None else self._bridge.run(plan)
         if future is not None and not self._factory_pausable:
             self._unpausable.add(future)
-        self._show_queue()
+        self._show_time()
         return future
 
     def run_in_background(self) -> BackgroundTask | None:
@@ -165,6 +168,10 @@ class EngineControls(QWidget):
         """Have the Run button off because the plan is known to fail; an empty reason ends that."""
         self._refusal = reason
         self._enable()
+
+    def doubt(self, reason: str) -> None:
+        """Have the Run button ask before it runs, for the plan may fail; empty ends that."""
+        self._doubt = reason
 
     def _make_plan(self, what: str) -> Any:
         if self._factory is None:
@@ -187,7 +194,7 @@ class EngineControls(QWidget):
         top.addWidget(self._state_label)
         top.addWidget(self._time_label, 1)
         asks = {
-            "run": self.run,
+            "run": lambda: run_anyway(self, self._doubt, self.run),
             "pause": self._bridge.pause,
             "resume": self._bridge.resume,
             "stop": self._bridge.stop,
@@ -285,6 +292,8 @@ class EngineControls(QWidget):
         snapshot = self._bridge.snapshot()
         if snapshot.plan_name is not None:
             text = f"{snapshot.plan_name}   {clock_text(snapshot.elapsed)}"
+            if left := time_left_text(snapshot.time_left):
+                text += f"   {left}"
             if snapshot.parked:
                 text += f"   ({', '.join(reversed(snapshot.parked))} parked)"
         elif snapshot.background:
@@ -293,9 +302,10 @@ class EngineControls(QWidget):
             text = ""
         self._time_label.setText(text)
         self._show_queue()
+        self._show_starts(snapshot)
 
     def _queue_changed(self, _: object) -> None:
-        self._show_queue()
+        self._show_time()
 
     def _show_queue(self) -> None:
         waiting = self._bridge.engine.queued
@@ -318,6 +328,14 @@ class EngineControls(QWidget):
         if more > 0:
             self._queue.addItem(f"and {more} more")
 
+    def _show_starts(self, snapshot: EngineSnapshot) -> None:
+        """Say of each plan that waits when it will start; nothing while the queue is held."""
+        held = snapshot.queue_held is not None
+        for row, plan in zip(range(self._queue.count()), snapshot.waiting, strict=False):
+            line = self._queue.itemWidget(self._queue.item(row))
+            if isinstance(line, _QueueLine):  # and not how many more there are
+                line.start.setText("" if held else start_text(plan.starts_in))
+
 
 class _QueueLine(QWidget):
     """One plan that waits, with a button that removes it."""
@@ -333,6 +351,9 @@ class _QueueLine(QWidget):
         label.setToolTip(label.text())
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout.addWidget(label, 1)
+        self.start = QLabel()
+        self.start.setObjectName("start")
+        layout.addWidget(self.start)
         remove = QPushButton("Remove")
         remove.setObjectName("remove")
         remove.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -54,7 +54,8 @@ class PreviewPane(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self._form: PlanForm | None = None
-        self._number = 0  # of what was asked for last
+        # Of what was asked for last; of the window's thread, and read by the other one.
+        self._number = 0
         # Guards the two that follow: the window's thread asks, the other one answers.
         self._lock = threading.Lock()
         self._wanted: tuple[int, PlanCall] | None = None
@@ -123,8 +124,6 @@ class PreviewPane(QWidget):
                 self._thread.start()
 
     def _work(self) -> None:
-        preview = self._bridge.engine.preview
-        preview = getattr(preview, "gently", preview)
         while True:
             with self._lock:
                 wanted, self._wanted = self._wanted, None
@@ -133,9 +132,16 @@ class PreviewPane(QWidget):
                     return
             number, call = wanted
             try:
-                self._feed.put("preview", number, preview(call))
+                self._feed.put("preview", number, self._preview(number, call))
             except Exception as error:  # the plan's own code, or a device's
                 self._feed.put("preview", number, error)
+
+    def _preview(self, number: int, call: PlanCall) -> Any:
+        preview = self._bridge.engine.preview
+        gently = getattr(preview, "gently", None)
+        if gently is None:
+            return preview(call)
+        return gently(call, lambda: number != self._number)
 
     def arrived(self, number: int, foreseen: Any) -> None:
         """Show a preview, unless it is of values that have changed since."""
@@ -155,6 +161,7 @@ class PreviewPane(QWidget):
     def end(self) -> None:
         """Make no more previews, and wait for the one that is under way."""
         self._quiet.stop()
+        self._number += 1
         self._feed.close()
         with self._lock:
             self._wanted = None

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.qt._action_bar import ActionBar
+from freewheel.qt._anyway import run_anyway
 from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimsView
 from freewheel.qt._controls import EngineControls
@@ -101,6 +102,7 @@ class AcquisitionWindow(QMainWindow):
         self.setWindowTitle("freewheel")
         self._continuous = False  # whether the chosen plan is
         self._question: QMessageBox | None = None
+        self._doubt = ""  # why the plan that is chosen may fail
         self.bridge = bridge = EngineBridge(engine, self)
         self._ending = Ending(bridge, self)
         self._known = dict(devices)  # by name: a device, an exception, or a future of them
@@ -229,12 +231,13 @@ class AcquisitionWindow(QMainWindow):
         self.preview.follow(form)
 
     def _plan_judged(self, foreseen: Preview | None) -> None:
-        """Have the plan not run that is known to fail; what was guessed may be tried."""
-        wrong = foreseen is not None and foreseen.is_wrong
+        """Have the plan not run that is known to fail; where that is a guess, a person is asked."""
         problems = () if foreseen is None else foreseen.problems
-        reason = "\n".join(problem.text for problem in problems if not problem.is_guess)
-        self.controls.refuse(reason if wrong else "")
-        self._otherwise.setEnabled(not wrong)
+        known = "\n".join(each.text for each in problems if not each.is_guess)
+        self.controls.refuse(known)
+        self._doubt = "\n".join(each.text for each in problems if each.is_guess)
+        self.controls.doubt(self._doubt)
+        self._otherwise.setEnabled(not known)
 
     def run_in_background(self, *_: Any) -> BackgroundTask | None:
         """Run the chosen plan beside others, giving way to the foreground."""
@@ -242,10 +245,8 @@ class AcquisitionWindow(QMainWindow):
 
     def _run_otherwise(self) -> None:
         """Run the chosen plan in the way that the Run button does not."""
-        if self._continuous:
-            self.controls.run_in_foreground()
-        else:
-            self.controls.run_in_background()
+        foreground, background = self.controls.run_in_foreground, self.controls.run_in_background
+        run_anyway(self, self._doubt, foreground if self._continuous else background)
 
     def _show_failure(self, line: str) -> None:
         self.statusBar().showMessage(line, 15_000)

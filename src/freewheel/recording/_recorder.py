@@ -99,6 +99,11 @@ class Recorder:
         self._flush_later_until = 0.0
         self._make_directory()
 
+    @property
+    def writes_to(self) -> Path:
+        """The folder that it fills, for those who ask how much room there is."""
+        return self.path
+
     def _make_directory(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -263,6 +263,11 @@ class FreshFiles(PathProvider):
     def __init__(self, directory: str | Path | None) -> None:
         self._directory = None if directory is None else Path(directory)
 
+    @property
+    def directory(self) -> Path:
+        """Where they go."""
+        return Path(tempfile.gettempdir()) if self._directory is None else self._directory
+
     def __call__(self, datakey_name: str | None = None) -> PathInfo:
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="freewheel-sim-"))
@@ -372,6 +377,8 @@ class SimFileCamera(StandardDetector):
             show_lost=show_lost,
         )
         files = path_provider or FreshFiles(directory)
+        #: The folder that files go to, for previews; ``None`` if a path provider chooses it.
+        self.writes_to = files.directory if isinstance(files, FreshFiles) else None
         self.add_detector_logics(
             _TriggerLogic(acquisition),
             _AcquireLogic(acquisition),

@@ -6,7 +6,8 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from freewheel.core import amount_text, duration_text, label_text, left_text, status_text
+from freewheel.core import amount_text, label_text, left_text, status_text
+from freewheel.core._wording import took_text
 from freewheel.engine import plan_card
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ class _Display(Protocol):
     def start(self) -> None: ...
 
     def show(
-        self, name: str, status: str, elapsed: float | None, progress: Iterable[Progress]
+        self,
+        name: str,
+        status: str,
+        elapsed: float | None,
+        progress: Iterable[Progress],
+        left: float | None = None,
     ) -> None: ...
 
     def stop(self) -> None: ...
@@ -58,7 +64,12 @@ class LiveProgress:
         self._display.stop()
 
     def show(
-        self, name: str, status: str, elapsed: float | None, progress: Iterable[Progress]
+        self,
+        name: str,
+        status: str,
+        elapsed: float | None,
+        progress: Iterable[Progress],
+        left: float | None = None,
     ) -> None:
         """Show how things stand.
 
@@ -72,13 +83,15 @@ class LiveProgress:
             Seconds since its start.
         progress : iterable of Progress
             What has come how far.
+        left : float or None
+            Seconds until its end, if that is known.
         """
-        self._display.show(name, status, elapsed, progress)
+        self._display.show(name, status, elapsed, progress, left)
 
     def show_plan(self, future: PlanFutureView, progress: Iterable[Progress]) -> None:
         """Show how a plan stands, with the progress given."""
         status = status_text(future.status, future.failure)
-        self.show(future.plan_name, status, future.elapsed, progress)
+        self.show(future.plan_name, status, future.elapsed, progress, future.time_left)
 
 
 class _Bars:
@@ -99,10 +112,15 @@ class _Bars:
         self._live.start()
 
     def show(
-        self, name: str, status: str, elapsed: float | None, progress: Iterable[Progress]
+        self,
+        name: str,
+        status: str,
+        elapsed: float | None,
+        progress: Iterable[Progress],
+        left: float | None = None,
     ) -> None:
         if self._console.is_terminal:
-            self._live.update(_table(name, status, elapsed, progress), refresh=True)
+            self._live.update(_table(name, status, elapsed, progress, left), refresh=True)
 
     def stop(self) -> None:
         if not self._console.is_terminal:
@@ -113,7 +131,11 @@ class _Bars:
 
 
 def _table(
-    name: str, status: str, elapsed: float | None, progress: Iterable[Progress]
+    name: str,
+    status: str,
+    elapsed: float | None,
+    progress: Iterable[Progress],
+    left: float | None,
 ) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
@@ -134,7 +156,7 @@ def _table(
         rows.add_row(title, bar, Text(amount_text(each)), Text(left_text(each)))
     if len(every) > _MAX_ROWS:
         rows.add_row(Text(f"  and {len(every) - _MAX_ROWS} more"))
-    head = Text.assemble((name, "bold"), f" {status} {duration_text(elapsed)}")
+    head = Text.assemble((name, "bold"), f" {status} {took_text(elapsed, left)}")
     return Group(head, rows) if every else head
 
 
@@ -152,9 +174,14 @@ class _Card:
         self._handle = untyped.display(self._html(""), display_id=True)
 
     def show(
-        self, name: str, status: str, elapsed: float | None, progress: Iterable[Progress]
+        self,
+        name: str,
+        status: str,
+        elapsed: float | None,
+        progress: Iterable[Progress],
+        left: float | None = None,
     ) -> None:
-        card = plan_card(name, status, elapsed, progress)
+        card = plan_card(name, status, elapsed, progress, left)
         if card != self._shown:
             self._shown = card
             self._handle.update(self._html(card))
