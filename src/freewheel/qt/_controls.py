@@ -54,6 +54,7 @@ _TEXTS = {
 }
 _BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
 _STOP_ALL = "Stop every device, and end every plan and task with its clean-up"
+_HOLD = "Let the plan that runs go on, and start nothing new until Release"
 _CLOCK_MS = 200
 
 
@@ -193,7 +194,7 @@ class EngineControls(QWidget):
         top, row = QHBoxLayout(), QHBoxLayout()
         top.addWidget(self._state_label)
         top.addWidget(self._time_label, 1)
-        asks = {
+        asks: dict[str, Callable[[], Any]] = {
             "run": lambda: run_anyway(self, self._doubt, self.run),
             "pause": self._bridge.pause,
             "resume": self._bridge.resume,
@@ -203,28 +204,19 @@ class EngineControls(QWidget):
         }
         for name, ask in asks.items():
             text, tip = _TEXTS[name]
-            button = QPushButton(text)
-            button.setObjectName(name)
-            button.setToolTip(tip)
+            button = _button(name, text, tip, ask)
             button.setMinimumWidth(52)
-            button.clicked.connect(lambda _=False, ask=ask: ask())
             self.buttons[name] = button
             row.addWidget(button)
         self.buttons["run"].setDefault(True)
-        stop_all = QPushButton("Stop all")
-        stop_all.setObjectName("stop_all")
-        stop_all.setToolTip(_STOP_ALL)
+        stop_all = _button("stop_all", "Stop all", _STOP_ALL, self._bridge.stop_all)
         stop_all.setStyleSheet("background: #c62828; color: white; font-weight: bold;")
-        stop_all.clicked.connect(self._bridge.stop_all)
         top.addWidget(stop_all)  # in every state: it is not among those that come and go
         self._queue = QListWidget()
         self._queue.setObjectName("queue")
         self._queue.setMaximumHeight(90)
         self._queue.setToolTip("Plans that wait, in their order; the button removes one")
-        self._hold = QPushButton("Hold")
-        self._hold.setObjectName("hold")
-        self._hold.setToolTip("Let the plan that runs go on, and start nothing new until Release")
-        self._hold.clicked.connect(self._bridge.hold_queue)
+        self._hold = _button("hold", "Hold", _HOLD, self._bridge.hold_queue)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
@@ -335,6 +327,14 @@ class EngineControls(QWidget):
             line = self._queue.itemWidget(self._queue.item(row))
             if isinstance(line, _QueueLine):  # and not how many more there are
                 line.start.setText("" if held else start_text(plan.starts_in))
+
+
+def _button(name: str, text: str, tip: str, ask: Callable[[], Any]) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda _=False: ask())
+    return button
 
 
 class _QueueLine(QWidget):
