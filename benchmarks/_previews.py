@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import bluesky.plans as bp
 
+from benchmarks._preview_window import window_rows
 from benchmarks._rows import Row, interleave, make_row
 from freewheel import PlanCall, RunEngine, preview
 from freewheel.engine import remember_call_sites
@@ -41,6 +42,7 @@ def rows() -> Iterable[Row]:
         instruments = Instruments(Path(folder), instant=False, slow=True)
         yield from speed_rows(instruments)
         yield from duration_rows(instruments)
+    yield from window_rows()
 
 
 def speed_rows(instruments: Instruments) -> Iterable[Row]:

@@ -1,0 +1,172 @@
+"""What previews of a form cost a window that shows a live view at 60 Hz, and that live view.
+
+Seconds with a form whose values change, so that a preview is nearly always under way, take turns
+with seconds without, in one window and one live view.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+
+from benchmarks._rows import Row
+from freewheel import RunEngine
+from freewheel.plans import live_view
+from freewheel.sim import microscope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["window_rows"]
+
+_TURNS: Final = int(os.environ.get("FREEWHEEL_BENCH_TURNS", "8"))
+_TURN: Final = 3.0  # s
+_TICK: Final = 0.005
+_RATE: Final = 60.0
+
+
+class _Bench:
+    """A window with a live view, and what is seen of both."""
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import QTimer
+
+        from freewheel.forms import find_plans
+        from freewheel.qt import AcquisitionWindow, demo_plans
+
+        self.engine = RunEngine()
+        self.scope = microscope(shape=(256, 256), exposure=0.005)
+        plans = find_plans([demo_plans], self.scope)
+        self.window = AcquisitionWindow(self.engine, dict(self.scope), plans)
+        self.window.show()
+        self.form = self.window.chooser.choose("scan")
+        self.gaps: list[float] = []
+        self.previews = 0
+        self._last = 0.0
+        self._points = itertools.count(2000)
+        self._tick = QTimer()
+        self._tick.setInterval(round(1000 * _TICK))
+        self._tick.timeout.connect(self._ticked)
+        self._typed = QTimer()
+        self._typed.setInterval(500)
+        self._typed.timeout.connect(self._type)
+        self.window.preview.judged.connect(self._judged)
+
+    def _ticked(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append(now - self._last)
+        self._last = now
+
+    def _judged(self, foreseen: Any) -> None:
+        self.previews += foreseen is not None
+
+    def _type(self) -> None:
+        self.form.set_values(
+            {"detectors": ["camera"], "motor": "stage.x", "num": next(self._points)}
+        )
+
+    def watch(self, *, typing: bool) -> tuple[list[float], int, float]:
+        """Return the gaps of the window, the live view's frames, and its thread's seconds."""
+        from qtpy.QtCore import QEventLoop, QTimer
+
+        self.gaps = []
+        if typing:
+            self._type()
+            self._typed.start()
+        loop = QEventLoop()
+        QTimer.singleShot(round(1000 * _TURN), loop.quit)
+        before, used = self._frames, self._used()
+        self._last = time.perf_counter()
+        self._tick.start()
+        loop.exec()
+        self._tick.stop()
+        self._typed.stop()
+        return self.gaps, self._frames - before, self._used() - used
+
+    def _used(self) -> float:
+        clock = time.pthread_getcpuclockid(self._thread)
+        return time.clock_gettime(clock)
+
+    def __enter__(self) -> _Bench:
+        self._frames = 0
+        began = threading.Event()
+
+        def count(name: str, _: Any) -> None:
+            self._frames += name == "event"
+            if self._frames == 10:
+                self._thread = threading.get_ident()
+                began.set()
+
+        self.engine.subscribe(count)
+        self.window.bridge.run(live_view([self.scope.camera], rate=_RATE))
+        began.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from qtpy.QtWidgets import QApplication
+
+        self.window.preview.end()
+        self.engine.stop_all().result(20)
+        self.window.close()
+        QApplication.processEvents()
+        self.engine.close()
+
+
+def window_rows() -> Iterable[Row]:
+    """Return the stalls of the window, and the frames of the live view, with and without."""
+    from qtpy.QtWidgets import QApplication
+
+    application = QApplication.instance() or QApplication([])
+    gaps: dict[bool, list[float]] = {True: [], False: []}
+    frames: dict[bool, list[int]] = {True: [], False: []}
+    used: dict[bool, list[float]] = {True: [], False: []}
+    with _Bench() as bench:
+        bench.watch(typing=True)  # what is imported, and found out once
+        bench.previews = 0
+        for turn in range(2 * _TURNS):
+            typing = bool(turn % 2)
+            seen, number, seconds = bench.watch(typing=typing)
+            gaps[typing] += seen
+            frames[typing].append(number)
+            used[typing].append(seconds / max(number, 1))
+        previews = bench.previews
+    del application
+    stall = {typing: 1000 * float(np.percentile(each, 99)) for typing, each in gaps.items()}
+    took = {typing: _TURN * _TURNS / sum(each) for typing, each in frames.items()}
+    cpu = {typing: 1e6 * statistics.median(each) for typing, each in used.items()}
+    name = f"live view at {_RATE:g} Hz, {previews} previews in {_TURN * _TURNS:g} s"
+    yield Row(
+        f"{name}: stall of the window, p99",
+        stall[True],
+        stall[False],
+        "without",
+        None,
+        "ms",
+        "<= 20 ms",
+    )
+    ratio = took[False] / took[True]
+    yield Row(
+        f"{name}: time a frame",
+        1000 * took[True],
+        1000 * took[False],
+        "without",
+        ratio,
+        "ms",
+        ">= 0.98 x",
+    )
+    yield Row(
+        f"{name}: processor time a frame",
+        cpu[True],
+        cpu[False],
+        "without",
+        cpu[False] / cpu[True],
+        "µs",
+    )
