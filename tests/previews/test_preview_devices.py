@@ -16,6 +16,7 @@ from ophyd_async.sim import SimMotor
 from freewheel import RunEngine, preview
 from freewheel.previews import Previewer, Times
 from freewheel.sim import Axis, Microscope, SimCamera, microscope
+from freewheel.sim._making import MakingTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,21 @@ class TestTimes:
         foreseen = preview(plan)
         assert foreseen.data_bytes == 250 * 50 * 2
         assert foreseen.duration == pytest.approx(0.5, rel=0.05)
+
+    def test_frames_that_take_a_computer_longer_than_they_are_exposed(self) -> None:
+        making = MakingTime()
+        assert 0 < making.of(10**6) < 0.1
+        for seconds in (2.0, 1.0, 40.0):  # the last one while the machine was busy
+            making.note(seconds, 10**6)
+        assert making.of(2 * 10**6) == pytest.approx(4)
+
+    def test_large_frames_take_as_long_as_those_before(self) -> None:
+        large = microscope(shape=(2048, 2048), exposure=0.001)
+        with RunEngine() as engine:
+            for camera in (large.camera, large.file_camera):
+                engine(bp.count([camera], 2)).result(60)
+        for camera in (large.camera, large.file_camera):
+            assert preview(bp.count, [camera], 5).duration > 5 * 0.012  # 0.011 for the read-out
 
     def test_an_axis_of_ophyds_simulation(self) -> None:
         sim = pytest.importorskip("ophyd.sim")

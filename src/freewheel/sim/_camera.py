@@ -20,6 +20,7 @@ from ophyd_async.core import (
 )
 
 from ._injection import inject
+from ._making import MakingTime
 from ._sample import Sample, View
 from ._sensor import Frame, Rendering, Sensor, SensorSettings
 from ._thread import run_in_thread
@@ -335,6 +336,7 @@ class SimCamera(StandardReadable):
         self._settings = CameraSettings((height, width), exposure, gain)
         self._view = view or View
         self._sleep = sleep
+        self._making = MakingTime()
         self._frames = FrameMaker(Sensor((height, width), Sample(seed), seed=seed))
         self.exposure = self._settings.exposure
         self.gain = self._settings.gain
@@ -364,6 +366,7 @@ class SimCamera(StandardReadable):
         settings = self._settings.current(self._view())
         # Made while the exposure goes on, so that it takes no time of its own.
         frame = await self._frames.make(settings)
+        self._making.note(time.monotonic() - started, frame.size)
         due = settings.exposure + settings.roi[3] * self._row_time
         left = due - (time.monotonic() - started)
         if due and left > 0:
@@ -376,7 +379,8 @@ class SimCamera(StandardReadable):
             return None
         if is_instant(self._sleep):
             return 0.0
-        return float(known(self.exposure)) + int(known(self.roi)[3]) * self._row_time
+        due = float(known(self.exposure)) + int(known(self.roi)[3]) * self._row_time
+        return max(due, self._making.of(math.prod(frame_shape(self, known))))
 
     def expected_data(self, known: Callable[[Any], Any]) -> dict[str, Any]:
         """Say what an event has of it, for previews; see `freewheel.core.TellsData`."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,7 @@ from ._camera import (
 )
 from ._hardware import TriggerLine
 from ._injection import inject
+from ._making import MakingTime
 from ._sample import Sample, View
 from ._sensor import Frame, Sensor
 from ._shots import ClockShots, LineShots, Taking
@@ -119,6 +122,7 @@ class _Acquisition:
     show_written: Callable[[int], None]
     show_lost: Callable[[int], None]
     file: _FrameFile | None = None
+    making: MakingTime = field(default_factory=MakingTime)
     number: int = 1  # of frames to take; 0 for no end
     deadtime: float = 0.0
     external: bool = False
@@ -142,8 +146,12 @@ class _Acquisition:
     def _write(self, pulses: Pulses) -> int:
         # On the detector's thread.
         file, settings = self.file, self.settings.current(self.view())
+        began = time.monotonic()
         frames = [self.frames.make_now(settings) for _ in pulses.times]
-        return 0 if file is None else file.append(frames)
+        written = 0 if file is None else file.append(frames)
+        if frames:
+            self.making.note((time.monotonic() - began) / len(frames), frames[0].size)
+        return written
 
     async def start(self) -> None:
         """Take the frames, and write them."""
@@ -396,7 +404,10 @@ class SimFileCamera(StandardDetector):
             return 0.0
         exposure = getattr(value, "livetime", 0.0) or float(known(self.exposure))
         readout = int(known(self.roi)[3]) * self._acquisition.row_time
-        return exposure + max(readout, getattr(value, "deadtime", 0.0))
+        period = exposure + max(readout, getattr(value, "deadtime", 0.0))
+        making = self._acquisition.making.of(math.prod(frame_shape(self, known)))
+        # The next one is exposed while one is made; a single one is waited for.
+        return max(period, making) if verb == "frame" else period + making
 
     def expected_data(self, known: Callable[[Any], Any]) -> dict[str, Any]:
         """Say what an event has of it, for previews; see `freewheel.core.TellsData`."""
