@@ -53,6 +53,7 @@ class Instruments:
 
     def __init__(self, directory: Path, *, instant: bool, slow: bool = False) -> None:
         exposure = 0.15 if slow else 0.005
+        self.times = 4 if slow else 1  # how often the short plans do what they do
         scope = self.scope = microscope(
             shape=(64, 48), directory=directory, instant=instant, exposure=exposure
         )
@@ -121,7 +122,7 @@ def _guarded(scope: Instruments) -> Any:
         yield from bps.mv(scope.shutter, "Closed")
 
     yield from bps.mv(scope.shutter, "Open", scope.lamp, 50)
-    yield from bpp.finalize_wrapper(bp.count([scope.camera], 3), closed)
+    yield from bpp.finalize_wrapper(bp.count([scope.camera], 4 * scope.times), closed)
 
 
 def _flown(scope: Instruments, detector: Any, info: TriggerInfo) -> Any:
@@ -139,7 +140,7 @@ def _flown(scope: Instruments, detector: Any, info: TriggerInfo) -> Any:
 def _clocked(scope: Instruments) -> Any:
     @bpp.run_decorator()
     def inner() -> Any:
-        for _ in range(5):
+        for _ in range(5 * scope.times):
             yield from pace(0.05)
             yield from bps.checkpoint()
             yield from bps.trigger_and_read([scope.camera])
@@ -153,7 +154,11 @@ def _too_far(scope: Instruments) -> Any:
 
 def _held(scope: Instruments) -> Any:
     yield from claim_wrapper(
-        restoring(bp.scan([scope.temperature], scope.focus, 0, 2, 3), scope.focus), scope.shutter
+        restoring(
+            bp.scan([scope.temperature], scope.focus, 0, 2 * scope.times, 1 + 2 * scope.times),
+            scope.focus,
+        ),
+        scope.shutter,
     )
 
 
@@ -162,15 +167,24 @@ SEQUENCE: dict[str, Any] = {
     "stage_positions": [(0, 0), (20, 10)],
     "z_plan": {"range": 4, "step": 1},
 }
-TIMES: dict[str, Any] = {"axis_order": "t", "time_plan": {"interval": 0.3, "loops": 4}}
+
+
+def times(loops: int) -> dict[str, Any]:
+    """Return a sequence of frames in time."""
+    return {"axis_order": "t", "time_plan": {"interval": 0.3, "loops": loops}}
+
 
 #: By name, what makes the plan for some instruments. Those whose names end with "?" hang on what
 #: is read, so that their previews are guesses.
 PLANS: dict[str, Any] = {
-    "count": lambda s: PlanCall(bp.count, ([s.camera],), {"num": 10}),
-    "count with delay": lambda s: PlanCall(bp.count, ([s.camera],), {"num": 5, "delay": 0.1}),
-    "count two detectors": lambda s: PlanCall(bp.count, ([s.camera, s.temperature],), {"num": 4}),
-    "count to file": lambda s: PlanCall(bp.count, ([s.file_camera],), {"num": 6}),
+    "count": lambda s: PlanCall(bp.count, ([s.camera],), {"num": 10 * s.times}),
+    "count with delay": lambda s: PlanCall(
+        bp.count, ([s.camera],), {"num": 5 * s.times, "delay": 0.1}
+    ),
+    "count two detectors": lambda s: PlanCall(
+        bp.count, ([s.camera, s.temperature],), {"num": 4 * s.times}
+    ),
+    "count to file": lambda s: PlanCall(bp.count, ([s.file_camera],), {"num": 6 * s.times}),
     "scan": lambda s: PlanCall(bp.scan, ([s.camera], s.stage.x, -20, 60, 9)),
     "scan two axes": lambda s: PlanCall(
         bp.scan, ([s.camera], s.stage.x, 0, 60, s.stage.y, 0, -30, 7)
@@ -192,15 +206,19 @@ PLANS: dict[str, Any] = {
     ),
     "spiral": lambda s: PlanCall(bp.spiral, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 5, 4)),
     "spiral_fermat": lambda s: PlanCall(
-        bp.spiral_fermat, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 6, 1)
+        bp.spiral_fermat, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 6 / s.times, 1)
     ),
     "spiral_square": lambda s: PlanCall(
         bp.spiral_square, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 4, 4)
     ),
-    "x2x_scan": lambda s: PlanCall(bp.x2x_scan, ([s.camera], s.stage.x, s.stage.y, -8, 8, 5)),
+    "x2x_scan": lambda s: PlanCall(
+        bp.x2x_scan, ([s.camera], s.stage.x, s.stage.y, -8, 8, 1 + 4 * s.times)
+    ),
     "live view": lambda s: PlanCall(live_view, ([s.camera],), {"rate": 40.0, "frames": 20}),
     "dark_frame?": lambda s: PlanCall(
-        dark_frame, ([s.camera],), {"shutter": s.shutter, "dark_frames": 3, "frames": 4}
+        dark_frame,
+        ([s.camera],),
+        {"shutter": s.shutter, "dark_frames": 3 * s.times, "frames": 4 * s.times},
     ),
     "nested runs": lambda s: PlanCall(_nested, (s,)),
     "a task beside": lambda s: PlanCall(_beside, (s,)),
@@ -210,20 +228,23 @@ PLANS: dict[str, Any] = {
     "beyond a limit": lambda s: PlanCall(_too_far, (s,)),
     "claims, and back": lambda s: PlanCall(_held, (s,)),
     "mda stacks": lambda s: PlanCall(mda, (SEQUENCE, s.mda)),
-    "mda times": lambda s: PlanCall(mda, (TIMES, s.mda)),
+    "mda times": lambda s: PlanCall(mda, (times(4 * s.times), s.mda)),
     "ophyd-async scan": lambda s: PlanCall(bp.scan, ([s.point], s.motor, 0, 4, 5)),
-    "ophyd-async blobs": lambda s: PlanCall(bp.count, ([s.blob],), {"num": 3}),
+    "ophyd-async blobs": lambda s: PlanCall(bp.count, ([s.blob],), {"num": 3 * s.times}),
     "ophyd-async flight": lambda s: PlanCall(
-        _flown, (s, s.blob, TriggerInfo(livetime=0.02, deadtime=0.01, number_of_events=20))
+        _flown,
+        (s, s.blob, TriggerInfo(livetime=0.02, deadtime=0.01, number_of_events=20 * s.times)),
     ),
     "a flight of the file camera": lambda s: PlanCall(
-        _flown, (s, s.file_camera, TriggerInfo(livetime=0.01, number_of_events=15))
+        _flown, (s, s.file_camera, TriggerInfo(livetime=0.01, number_of_events=15 * s.times**2))
     ),
-    "fly_count": lambda s: PlanCall(fly_count, ([s.file_camera],), {"num": 30, "period": 0.02}),
+    "fly_count": lambda s: PlanCall(
+        fly_count, ([s.file_camera],), {"num": 30 * s.times, "period": 0.02}
+    ),
     "fly_scan": lambda s: PlanCall(
         fly_scan,
-        ([s.file_camera, s.stage.recorder], s.stage.x, 0, 30),
-        {"num": 31, "period": 0.02, "flyers": [s.stage.triggers, s.stage.trajectory]},
+        ([s.file_camera, s.stage.recorder], s.stage.x, 0, 30 * s.times),
+        {"num": 1 + 30 * s.times, "period": 0.02, "flyers": [s.stage.triggers, s.stage.trajectory]},
     ),
 }
 
