@@ -1,7 +1,8 @@
 """What previews of a form cost a window that shows a live view at 60 Hz, and that live view.
 
-Seconds with a form whose values change, so that a preview is nearly always under way, take turns
-with seconds without, in one window and one live view.
+Values of the form change all the time. Seconds in which they are previewed, so that a preview is
+nearly always under way, take turns with seconds in which they are not, in one window and one live
+view.
 """
 
 from __future__ import annotations
@@ -73,14 +74,13 @@ class _Bench:
             {"detectors": ["camera"], "motor": "stage.x", "num": next(self._points)}
         )
 
-    def watch(self, *, typing: bool) -> tuple[list[float], int, float]:
+    def watch(self, *, previews: bool) -> tuple[list[float], int, float]:
         """Return the gaps of the window, the live view's frames, and its thread's seconds."""
         from qtpy.QtCore import QEventLoop, QTimer
 
         self.gaps = []
-        if typing:
-            self._type()
-            self._typed.start()
+        self.window.preview.follow(self.form if previews else None)
+        self._typed.start()
         loop = QEventLoop()
         QTimer.singleShot(round(1000 * _TURN), loop.quit)
         before, used = self._frames, self._used()
@@ -129,19 +129,19 @@ def window_rows() -> Iterable[Row]:
     frames: dict[bool, list[int]] = {True: [], False: []}
     used: dict[bool, list[float]] = {True: [], False: []}
     with _Bench() as bench:
-        bench.watch(typing=True)  # what is imported, and found out once
+        bench.watch(previews=True)  # what is imported, and found out once
         bench.previews = 0
         for turn in range(2 * _TURNS):
-            typing = bool(turn % 2)
-            seen, number, seconds = bench.watch(typing=typing)
-            gaps[typing] += seen
-            frames[typing].append(number)
-            used[typing].append(seconds / max(number, 1))
+            made = bool(turn % 2)
+            seen, number, seconds = bench.watch(previews=made)
+            gaps[made] += seen
+            frames[made].append(number)
+            used[made].append(seconds / max(number, 1))
         previews = bench.previews
     del application
-    stall = {typing: 1000 * float(np.percentile(each, 99)) for typing, each in gaps.items()}
-    took = {typing: _TURN * _TURNS / sum(each) for typing, each in frames.items()}
-    cpu = {typing: 1e6 * statistics.median(each) for typing, each in used.items()}
+    stall = {made: 1000 * float(np.percentile(each, 99)) for made, each in gaps.items()}
+    took = {made: _TURN * _TURNS / sum(each) for made, each in frames.items()}
+    cpu = {made: 1e6 * statistics.median(each) for made, each in used.items()}
     name = f"live view at {_RATE:g} Hz, {previews} previews in {_TURN * _TURNS:g} s"
     yield Row(
         f"{name}: stall of the window, p99",

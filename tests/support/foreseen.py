@@ -206,7 +206,7 @@ PLANS: dict[str, Any] = {
     ),
     "spiral": lambda s: PlanCall(bp.spiral, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 5, 4)),
     "spiral_fermat": lambda s: PlanCall(
-        bp.spiral_fermat, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 6 / s.times, 1)
+        bp.spiral_fermat, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 6 / s.times**0.5, 1)
     ),
     "spiral_square": lambda s: PlanCall(
         bp.spiral_square, ([s.camera], s.stage.x, s.stage.y, 0, 0, 20, 20, 4, 4)

@@ -12,9 +12,11 @@ __all__ = ["Budget"]
 
 #: So many messages are followed from one look at the clock to the next.
 _BATCH: Final = 512
-#: So many from one rest to the next, which take a millisecond; and how long a rest is [s].
+#: So many from one rest to the next, which take half a millisecond; and how long a rest is [s]: at
+#: least so long, and so many times as long as they took by the clock, where others want to go on.
 _STINT: Final = 48
 _REST: Final = 0.004
+_RESTS: Final = 4
 #: A machine that is busy with other things has so many times as long by the clock.
 _BUSY: Final = 5.0
 
@@ -49,6 +51,7 @@ class Budget:
         "_ends_at_last",
         "_given_up",
         "_most",
+        "_rested",
         "_rests",
         "_seconds",
         "is_given_up",
@@ -67,7 +70,7 @@ class Budget:
     ) -> None:
         self._most = messages
         self._batch = _STINT if rests else _BATCH
-        self._rests = rests
+        self._rests, self._rested = rests, time.perf_counter()
         self._seconds = seconds
         self._ends = time.thread_time() + seconds
         self._ends_at_last = time.perf_counter() + _BUSY * seconds
@@ -92,7 +95,8 @@ class Budget:
         )
         self.is_given_up = self._given_up()
         if self._rests and not self.is_given_up:
-            time.sleep(_REST)
+            time.sleep(max(_REST, _RESTS * (time.perf_counter() - self._rested)))
+            self._rested = time.perf_counter()
         self.look_at = min(self.messages + self._batch, max(self._most, self.messages + 1))
 
     def stop_within(self, messages: int) -> None:

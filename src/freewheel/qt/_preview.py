@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,9 +11,9 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from freewheel.qt._feed import Feed
+from freewheel.qt._preview_worker import PreviewWorker
 
 if TYPE_CHECKING:
-    from freewheel.core import PlanCall
     from freewheel.qt._bridge import EngineBridge
     from freewheel.qt._form import PlanForm
 
@@ -26,8 +25,6 @@ _log = logging.getLogger("freewheel")
 _QUIET: Final = 200
 #: Lines that are shown; the others are in the tool tip.
 _LINES: Final = 6
-#: For how long a preview that is under way is waited for when the window closes [s].
-_PATIENCE: Final = 3.0
 
 
 class PreviewPane(QWidget):
@@ -54,15 +51,12 @@ class PreviewPane(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self._form: PlanForm | None = None
-        # Of what was asked for last; of the window's thread, and read by the other one.
-        self._number = 0
-        # Guards the two that follow: the window's thread asks, the other one answers.
-        self._lock = threading.Lock()
-        self._wanted: tuple[int, PlanCall] | None = None
-        self._thread: threading.Thread | None = None
         me = weakref.ref(self)
         self._feed = feed = Feed(lambda _, arguments: _hand_over(me, *arguments))
-        weakref.finalize(self, feed.close).atexit = False
+        self._worker = worker = PreviewWorker(
+            bridge.engine.preview, lambda number, made: feed.put("preview", number, made)
+        )
+        weakref.finalize(self, _let_go, worker, feed).atexit = False
         self._label = QLabel()
         self._label.setObjectName("preview")
         self._label.setTextFormat(Qt.TextFormat.PlainText)
@@ -100,7 +94,7 @@ class PreviewPane(QWidget):
 
     def _changed(self) -> None:
         """Forget what was said: it was about other values."""
-        self._number += 1
+        self._worker.ask(None)
         self._show("")
         self.judged.emit(None)
         self._quiet.start()
@@ -114,38 +108,11 @@ class PreviewPane(QWidget):
         except Exception as error:  # a form with a bad value marks it itself
             _log.debug("No preview: %s", error)
             return
-        self._number += 1
-        with self._lock:
-            self._wanted = self._number, call
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="freewheel-preview", daemon=True
-                )
-                self._thread.start()
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                wanted, self._wanted = self._wanted, None
-                if wanted is None:
-                    self._thread = None
-                    return
-            number, call = wanted
-            try:
-                self._feed.put("preview", number, self._preview(number, call))
-            except Exception as error:  # the plan's own code, or a device's
-                self._feed.put("preview", number, error)
-
-    def _preview(self, number: int, call: PlanCall) -> Any:
-        preview = self._bridge.engine.preview
-        gently = getattr(preview, "gently", None)
-        if gently is None:
-            return preview(call)
-        return gently(call, lambda: number != self._number)
+        self._worker.ask(call)
 
     def arrived(self, number: int, foreseen: Any) -> None:
         """Show a preview, unless it is of values that have changed since."""
-        if number != self._number:
+        if number != self._worker.number:
             return
         if isinstance(foreseen, Exception):
             self._show(f"no preview: {foreseen}")
@@ -161,13 +128,13 @@ class PreviewPane(QWidget):
     def end(self) -> None:
         """Make no more previews, and wait for the one that is under way."""
         self._quiet.stop()
-        self._number += 1
         self._feed.close()
-        with self._lock:
-            self._wanted = None
-            thread = self._thread
-        if thread is not None:
-            thread.join(_PATIENCE)
+        self._worker.end()
+
+
+def _let_go(worker: PreviewWorker, feed: Feed) -> None:
+    worker.end(wait=False)
+    feed.close()
 
 
 def _hand_over(pane: weakref.ref[PreviewPane], number: int, foreseen: Any) -> None:
