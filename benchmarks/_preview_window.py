@@ -142,7 +142,7 @@ def window_rows() -> Iterable[Row]:
     stall = {made: 1000 * float(np.percentile(each, 99)) for made, each in gaps.items()}
     took = {made: _TURN * _TURNS / sum(each) for made, each in frames.items()}
     cpu = {made: 1e6 * statistics.median(each) for made, each in used.items()}
-    name = f"live view at {_RATE:g} Hz, {previews} previews in {_TURN * _TURNS:g} s"
+    name = f"live view at {_RATE:g} Hz beside previews, {previews} made in {_TURN * _TURNS:g} s"
     yield Row(
         f"{name}: stall of the window, p99",
         stall[True],
