@@ -193,6 +193,10 @@ def test_the_queue_says_when_each_will_start(RE: RunEngine, scope: Microscope) -
     assert (third.duration, last.starts_in) == (None, None)
     RE.preview(unknown)  # somebody asks: it is known from now on
     assert RE.snapshot().waiting[3].starts_in == pytest.approx(first.starts_in + 70, rel=0.02)
+    RE.request_pause().result(T)
+    assert {each.starts_in for each in RE.snapshot().waiting} == {None}
+    current = RE.resume()
+    assert RE.snapshot().waiting[0].starts_in is not None
     RE.queue.hold()
     assert {each.starts_in for each in RE.snapshot().waiting} == {None}
     RE.queue.clear()

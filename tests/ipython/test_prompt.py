@@ -289,5 +289,6 @@ def test_a_preview_says_what_a_plan_would_do_and_runs_nothing(ipython: Any) -> N
     ipython.run("%preview bp.scan([scope.camera])", "fails: scan raises ValueError")
     ipython.run("%preview", "UsageError: Give a plan, as in %preview scan")
     ipython.run("%preview bp.scan(", "UsageError: 'bp.scan\\(' is no plan")
+    ipython.run("%preview scam(3)", "UsageError: NameError: name 'scam' is not defined")
     ipython.run("from freewheel import PlanCall; call = PlanCall(bp.count, ([scope.camera],))")
     ipython.run("%preview call", "count: about .* 1 event")

@@ -310,7 +310,7 @@ def test_what_a_finally_yields_is_followed(scope: Microscope) -> None:
             yield from bps.mv(scope.shutter, "Closed")
 
     foreseen = preview(plan)
-    assert list(foreseen.moves) == ["lamp", "shutter"]
+    assert list(foreseen.moves) == ["shutter"]
     assert "0 to 100" in texts(foreseen)
     assert len(foreseen.problems) == 1
 

@@ -165,6 +165,9 @@ class TestLimits:
         foreseen = preview(bps.mv, axis, 6)
         assert foreseen.problems[0].text == "axis can move from -5 to 5 um, not to 6 um"
 
+    def test_what_is_refused_at_once_is_no_move(self) -> None:
+        assert not preview(bps.mv, Axis("axis", limits=(-5, 5)), 6).moves
+
     def test_a_check_that_waits_for_something_is_waited_for(self) -> None:
         class Checked(Axis):
             async def check_value(self, value: float) -> None:

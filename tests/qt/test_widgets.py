@@ -146,9 +146,9 @@ def test_plans_that_wait_show_their_arguments_and_are_held(
     waits = controls.run()
     soon(hold.isVisible)
     labels = partial(controls.findChild(QListWidget).findChildren, QLabel)
-    assert [label.text() for label in labels()] == ["sleep(60)", "start not known"]
+    assert [label.text() for label in labels()] == ["sleep(60)", "not known"]
     bridge.engine.preview(bps.sleep, 60)  # somebody has asked: now it is
-    soon(lambda: labels()[1].text().startswith("starts in about 5"))
+    soon(lambda: labels()[1].text().startswith("in about 5"))
     soon(lambda: controls.findChild(QLabel, "elapsed").text().endswith(" s left"))
     bridge.engine.queue.edit(waits, PlanCall(bps.sleep, (50,)))
     soon(lambda: [each.text() for each in labels()][:1] == ["sleep(50)"])

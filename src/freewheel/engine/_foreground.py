@@ -473,12 +473,14 @@ class Foreground:
             call, held = self._call, self._waiting.held
             left = () if call is None else (call.outlook.left, *self._parking.left)
             waiting = self._waiting.picture()
+            # Nobody knows when a person has it go on.
+            stays = held is not None or self._states.now is EngineState.PAUSED
             return {
                 "state": self._states.now,
                 "plan_name": None if call is None else call.name,
                 "elapsed": None if call is None else call.future.elapsed,
                 "time_left": left[0] if left else None,
-                "waiting": tuple(starts(left, waiting, held)),
+                "waiting": tuple(starts(left, waiting, stays=stays)),
                 "queue_held": held,
                 "parked": self._parking.names,
                 "periodic": self.periodics.picture(),

@@ -159,7 +159,7 @@ def _around(
 
 
 def starts(
-    left: Iterable[float | None], waiting: tuple[WaitingPlan, ...], held: str | None
+    left: Iterable[float | None], waiting: tuple[WaitingPlan, ...], *, stays: bool
 ) -> Iterator[WaitingPlan]:
     """Return the plans that wait, with when they will start, as far as that is known.
 
@@ -169,10 +169,10 @@ def starts(
         How long what is under way takes yet, parked plans too.
     waiting : tuple of WaitingPlan
         The plans.
-    held : str or None
-        Why nothing starts, if that is so.
+    stays : bool
+        Whether all stays as it is until a person does something.
     """
-    at: float | None = None if held is not None else 0.0
+    at: float | None = None if stays else 0.0
     for each in left:
         at = None if at is None or each is None else at + each
     for number, plan in enumerate(waiting):

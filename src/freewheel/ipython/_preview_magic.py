@@ -74,7 +74,10 @@ class PreviewMagic(Magics):
     def _value(self, node: ast.expr, **more: Any) -> Any:
         code = compile(ast.fix_missing_locations(ast.Expression(node)), "<%preview>", "eval")
         shell: Any = self.shell
-        return eval(code, shell.user_global_ns, {**shell.user_ns, **more})
+        try:
+            return eval(code, shell.user_global_ns, {**shell.user_ns, **more})
+        except Exception as error:  # of the person's own line, and not of ours
+            raise UsageError(f"{type(error).__name__}: {error}") from None
 
 
 def _show(foreseen: Preview) -> None:

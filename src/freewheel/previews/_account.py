@@ -176,7 +176,8 @@ class Account:
 
     def moves(self) -> Mapping[str, Move]:
         """Return where devices are sent, by name."""
-        return _named((path.model.name, path.shown()) for path in self._paths.values())
+        moved = (path for path in self._paths.values() if path.count)  # and not refused at once
+        return _named((path.model.name, path.shown()) for path in moved)
 
     def milestones(self) -> tuple[tuple[int, float], ...]:
         """Return when the plan's own events are taken; the last one is among them."""

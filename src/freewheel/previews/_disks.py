@@ -37,13 +37,15 @@ def with_disks(foreseen: Preview, wrote: Mapping[str, int], recorders: Iterable[
         return foreseen
     disks: dict[Disk, int] = {}  # with the volumes that they are on
     for folder, number in needed.items():
+        if not number:
+            continue
         there = _existing(Path(folder))
         try:
             volume, free = there.stat().st_dev, shutil.disk_usage(there).free
         except OSError:
             continue  # what a detector's computer has is not always seen from here
         lasts = None
-        if foreseen.is_endless and number and foreseen.followed:
+        if foreseen.is_endless and foreseen.followed:
             lasts = free / number * foreseen.followed
         disks[Disk(folder, number, free, lasts)] = volume
     problems = () if foreseen.is_endless else tuple(_problems(disks))

@@ -326,7 +326,7 @@ class EngineControls(QWidget):
         for row, plan in zip(range(self._queue.count()), snapshot.waiting, strict=False):
             line = self._queue.itemWidget(self._queue.item(row))
             if isinstance(line, _QueueLine):  # and not how many more there are
-                line.start.setText("" if held else start_text(plan.starts_in))
+                line.show_start("" if held else start_text(plan.starts_in))
 
 
 def _button(name: str, text: str, tip: str, ask: Callable[[], Any]) -> QPushButton:
@@ -351,11 +351,16 @@ class _QueueLine(QWidget):
         label.setToolTip(label.text())
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout.addWidget(label, 1)
-        self.start = QLabel()
-        self.start.setObjectName("start")
-        layout.addWidget(self.start)
+        self._start = QLabel()
+        self._start.setObjectName("start")
+        layout.addWidget(self._start)
         remove = QPushButton("Remove")
         remove.setObjectName("remove")
         remove.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         remove.clicked.connect(lambda: (future.cancel(), QTimer.singleShot(0, removed)))
         layout.addWidget(remove)
+
+    def show_start(self, text: str) -> None:
+        """Say when it will start, in few words: "in about 8 s", "not known"."""
+        self._start.setText(text.removeprefix("starts ").removeprefix("start "))
+        self._start.setToolTip(text)
