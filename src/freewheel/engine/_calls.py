@@ -209,8 +209,9 @@ class Call:
         self.outlook = Outlook(start.name)
 
     def foresee(self, foreseen: Preview) -> None:
-        """Take what is known of the plan; from any thread."""
+        """Take what is known of the plan."""
         self.outlook.foreseen = foreseen
+        self.shown = self.shown._replace(duration=self.outlook.duration)
 
     def set_priority(self, priority: float) -> None:
         """Have another priority; while the call waits."""

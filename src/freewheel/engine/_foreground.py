@@ -90,7 +90,7 @@ class Foreground:
         kick = partial(core.call_on_loop, self._have_way_given)
         self._waiting = WaitingList(core.states, tell, kick)
         #: What is known of calls before they run.
-        self.foreseen = Foreseen(self._waiting.retell)
+        self.foreseen = Foreseen(self._waiting.foresee)
         self._parking = Parking(core, requests, household.documents.preempt)
         #: Raises if no plan may be started; set once, before the first call.
         self.check: Callable[[], None] = _nothing

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from freewheel.core import PlanCall
     from freewheel.previews import Preview
@@ -30,8 +30,8 @@ class Foreseen:
 
     Parameters
     ----------
-    changed : callable
-        Told when something has become known of a call.
+    known : callable
+        Has calls know a preview.
 
     Attributes
     ----------
@@ -39,8 +39,8 @@ class Foreseen:
         Called with a call that nothing is known of, to have it previewed: if a person asks for it.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    def __init__(self, known: Callable[[Sequence[Call], Preview], None]) -> None:
+        self._known = known
         self.wanted: Callable[[Call], None] | None = None
         # Guards the two below. Invariant: of no call that is in the second is there one in the
         # first. Nothing else is called with it held but `==` of numbers and texts.
@@ -57,10 +57,8 @@ class Foreseen:
             self._previews = deque([*others, (made_of, foreseen)], _KEPT)
             known = [call for call in self._unknown if _alike(_made_of(call), made_of)]
             self._unknown.difference_update(known)
-        for call in known:
-            call.foresee(foreseen)
         if known:
-            self._changed()
+            self._known(known, foreseen)
 
     def expect(self, call: Call) -> None:
         """Have a call that was just made know its preview, now or when there is one."""
@@ -72,7 +70,7 @@ class Foreseen:
             if not known:
                 self._unknown.add(call)
         if known:
-            call.foresee(known[-1])
+            self._known([call], known[-1])
         elif self.wanted is not None:
             self.wanted(call)
 

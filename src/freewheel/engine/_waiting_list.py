@@ -13,9 +13,10 @@ from freewheel.core._wording import names_text
 from ._futures import PlanFuture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from freewheel.core import WaitingPlan
+    from freewheel.previews import Preview
 
     from ._bluesky import PlanStart, States
     from ._calls import Call
@@ -155,15 +156,16 @@ class WaitingList:
         """Return what waits, for a snapshot; from any thread."""
         with self.lock:
             if self._picture is None:
-                self._picture = tuple(
-                    call.shown._replace(duration=call.outlook.duration) for call in self.calls
-                )
+                self._picture = tuple(call.shown for call in self.calls)
             return self._picture
 
-    def retell(self) -> None:
-        """Tell that more is known of what waits; from any thread."""
+    def foresee(self, calls: Sequence[Call], foreseen: Preview) -> None:
+        """Have calls know their preview, whether they wait here or not; from any thread."""
         with self.lock:
-            self.tell()
+            for call in calls:
+                call.foresee(foreseen)
+            if any(call.future in self._by_future for call in calls):
+                self.tell()
 
     # -- coming and going ---------------------------------------------------------------------
 
