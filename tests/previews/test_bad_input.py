@@ -142,6 +142,32 @@ def test_a_count_without_a_number_is_endless(scope: Microscope, number: int | No
     assert foreseen.is_endless == (number is None)
 
 
+def test_runs_without_an_end_are_endless(scope: Microscope) -> None:
+    def watch(pause: float) -> Iterator[Msg]:
+        while True:
+            yield from bp.count([scope.temperature], 2, pause)
+            yield from bps.sleep(60)
+
+    foreseen = preview(watch, 0.1)
+    assert foreseen.is_endless
+    assert foreseen.messages < 30_000
+
+
+def test_a_plan_that_looks_until_a_move_arrives_has_an_end(scope: Microscope) -> None:
+    motor = SimMotor("motor", instant=False)
+
+    def far() -> Iterator[Msg]:
+        return (yield Msg("set", motor, 3000.0))
+
+    def look() -> Iterator[Msg]:
+        yield from bps.checkpoint()
+        yield from bps.trigger_and_read([scope.temperature])
+
+    foreseen = preview(bp.ramp_plan, far(), motor, look, period=1)
+    assert not foreseen.is_endless
+    assert foreseen.duration == pytest.approx(3000, rel=0.01)
+
+
 def test_a_clean_up_is_followed_when_a_plan_does_not_end(scope: Microscope) -> None:
     def watch() -> Iterator[Msg]:
         while True:

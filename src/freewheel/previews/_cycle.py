@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core._devices import is_device
 
+from ._clock import ForeseenStatus
+from ._fleeting import Moment, Uid
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,11 +19,13 @@ __all__ = ["Cycle"]
 #: So many turns in which nothing has changed are taken for all that will come.
 _TURNS: Final = 300
 #: One that has not repeated itself after so many looks is looked at seldom: each is dear.
-_OFTEN: Final = 1500
-_SELDOM: Final = 32
+_OFTEN: Final = 3000
+_SELDOM: Final = 16
 #: So many messages come before a plan is looked at, and generators one within the other are.
 _BEFORE: Final = 2000
 _DEPTH: Final = 60
+#: What was reckoned from what time it is differs behind these.
+_DIGITS: Final = 5
 _PLAIN: Final = (int, float, str, bytes, type(None))
 
 
@@ -61,6 +66,8 @@ class Cycle:
         if self._count > _OFTEN and self._count % _SELDOM:
             return False
         frames = [generator.gi_frame for generator in _generators(self._plan) if generator.gi_frame]
+        if any(_is_under_way(value) for frame in frames for value in frame.f_locals.values()):
+            return False
         place = tuple((id(frame.f_code), frame.f_lasti) for frame in frames)
         state = tuple(
             (name, _outline(value)) for frame in frames for name, value in frame.f_locals.items()
@@ -92,8 +99,17 @@ def _generators(plan: Any) -> Iterator[Any]:
                 waiting.extend(part for part in value if isinstance(part, GeneratorType))
 
 
+def _is_under_way(value: Any) -> bool:
+    """Tell whether a plan may wait for a value to change: for a move to arrive."""
+    return isinstance(value, ForeseenStatus) and not value.done
+
+
 def _outline(value: Any) -> Any:
     """Return what can be compared of a variable."""
+    if isinstance(value, (Uid, Moment)):  # other ones each time
+        return type(value)
+    if isinstance(value, float):
+        return round(value, _DIGITS)
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple, dict, set, deque)):

@@ -18,6 +18,8 @@ import bluesky.plans
 import bluesky.preprocessors
 import bluesky.utils
 
+from ._fleeting import Moment, Uid
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -56,10 +58,11 @@ class _TimeOfPlans:
         return getattr(time, name)
 
     def time(self) -> float:
-        return time.time() if _here.clock is None else _here.clock.time()
+        return time.time() if _here.clock is None else Moment(_here.clock.time())
 
     def monotonic(self) -> float:
-        return time.monotonic() if _here.clock is None else _here.clock.monotonic()
+        clock = _here.clock
+        return time.monotonic() if clock is None else Moment(clock.monotonic())
 
 
 def _made(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -84,7 +87,7 @@ def _numbered(label: str | None = None, truncate: int | None = 6) -> str:
     """Name a group by a number instead of a random one, for which the system is asked."""
     if _here.clock is None:
         return _short_uid(label, truncate)
-    return f"{label}-{next(_numbers)}"
+    return Uid(f"{label}-{next(_numbers)}")
 
 
 #: By module: the names of it that are others meanwhile.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from bluesky.utils import IllegalMessageSequence
 
+from ._fleeting import Uid
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -110,14 +112,14 @@ class RunVerbs:
         if "num_points" in msg.kwargs and msg.kwargs["num_points"] is None:
             self._course.cycle.says_endless = True
         self._course.clock.now += _OPEN
-        return str(uuid.uuid4())
+        return Uid(uuid.uuid4())
 
     def close(self, msg: Msg) -> str:
         """Close a run."""
         self._run(msg, "a run is closed")
         del self._runs[msg.run]
         self._course.clock.now += _OPEN
-        return str(uuid.uuid4())
+        return Uid(uuid.uuid4())
 
     # -- events -------------------------------------------------------------------------------
 
