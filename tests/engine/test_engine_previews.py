@@ -43,6 +43,22 @@ def test_what_the_preprocessors_add_is_counted(RE: RunEngine, scope: Microscope)
     assert preview(bp.count, [scope.camera]).events == {"primary": 1}
 
 
+def test_what_does_not_say_where_it_writes_is_left_out(RE: RunEngine) -> None:
+    class Broken:
+        name, parent = "broken", None
+
+        @property
+        def writes_to(self) -> str:
+            raise RuntimeError("not yet")
+
+        def __call__(self, name: str, doc: Any) -> None: ...
+        def set(self, value: Any) -> Any: ...
+
+    RE.subscribe(Broken())
+    foreseen = RE.preview(bps.abs_set, Broken(), 1)
+    assert (foreseen.disks, foreseen.problems) == ((), ())
+
+
 def test_what_may_hold_a_plan_up_is_named_and_not_foreseen(
     RE: RunEngine, scope: Microscope
 ) -> None:

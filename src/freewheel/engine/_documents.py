@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
@@ -31,6 +32,15 @@ _Fail: TypeAlias = "Callable[[BaseException], None]"
 
 def _nobody(name: Any, doc: Any) -> None:
     """Follow nothing."""
+
+
+def _folder_of(writer: Any) -> str:
+    """Return where a subscriber writes to; empty if it does not say."""
+    try:
+        folder = getattr(writer, "writes_to", None)
+        return str(folder) if isinstance(folder, (str, PathLike)) else ""
+    except Exception:  # of a property, which is somebody's own code
+        return ""
 
 
 @final
@@ -177,14 +187,15 @@ class DocumentStream:
 
     def _note_writer(self, token: int, func: Any) -> None:
         writer = getattr(func, "__self__", func)
-        if isinstance(getattr(writer, "writes_to", None), (str, PathLike)):
-            with self._lock:
+        if _folder_of(writer):
+            with suppress(TypeError), self._lock:  # of what takes no weak references
                 self._writers[token] = writer
 
     def folders(self) -> tuple[str, ...]:
         """Return the folders that subscribers write documents to; from any thread."""
         with self._lock:
-            return tuple({str(each.writes_to): None for each in self._writers.values()})
+            writers = list(self._writers.values())
+        return tuple(dict.fromkeys(filter(None, map(_folder_of, writers))))
 
     def _one_run_at_a_time(
         self, func: Any, name: str, runs: str | None

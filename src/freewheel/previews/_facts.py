@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,7 +93,8 @@ def facts_of(device: Any, looker: Looker) -> Facts:
         facts.obstacle = f"{device_name(device)} is not connected"
         return facts
     _ask_now(device, facts)
-    facts.folder = str(getattr(device, "writes_to", None) or "")
+    with suppress(Exception):  # a property of somebody's
+        facts.folder = str(getattr(device, "writes_to", None) or "")
     questions = _Questions(device, facts)
     if questions.are_asked:
         try:
