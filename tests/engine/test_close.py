@@ -17,7 +17,7 @@ import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 
 from doubles import Device, in_a_run, quick, run_script
-from freewheel import BlockingRunEngine, EngineClosedError, RunEngine
+from freewheel import BlockingRunEngine, EngineClosedError, PlanCall, RunEngine
 
 T = 10
 
@@ -35,6 +35,23 @@ def test_close_aborts_what_runs_and_lets_it_clean_up(RE: Any, gate: Any, documen
     assert [name for name, _ in documents] == ["start", "stop"]
     assert documents[-1][1]["exit_status"] == "abort"
     assert not RE._th.is_alive()
+
+
+def test_a_plan_that_comes_while_the_engine_is_closed_is_refused(RE: Any) -> None:
+    """And not begun by an engine that nobody will end: its future would never be done."""
+    begun: list[None] = []
+
+    def plan() -> Any:
+        begun.append(None)
+        yield Msg("null")
+
+    def made_too_late() -> Any:
+        RE.close()  # after the call was let in, and before the plan has its place
+        return plan()
+
+    with pytest.raises(EngineClosedError, match="closed"):
+        RE(PlanCall(made_too_late))
+    assert not begun
 
 
 def test_close_stops_what_is_moved_by_hand(RE: Any) -> None:

@@ -156,9 +156,13 @@ class Foreground:
         ------
         RuntimeError
             If it would have to wait, and may not.
+        EngineClosedError
+            If the engine was closed since it was last asked.
         """
         self.foreseen.expect(call)
         with self._states.lock:
+            if self._closing:
+                self.check()
             free = self._call is None and self._states.now is EngineState.IDLE
             if free and self._waiting.held is None:
                 self._claim_locked(call)
