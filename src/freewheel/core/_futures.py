@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from ._circles import Waiting, here
 from ._crossings import new_waiter, wake
 from ._errors import ForkedProcessError
+from ._lean_future import LeanFuture
+from ._process import process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -28,7 +29,7 @@ T = TypeVar("T")
 _HINT: Final = "In a callback or a plan, use add_done_callback, or await it in a coroutine."
 
 
-class EngineFuture(Future[T]):
+class EngineFuture(LeanFuture[T]):
     """A `concurrent.futures.Future` that can be awaited too, from any asyncio loop.
 
     An ``await`` that is cancelled leaves the future as it is.
@@ -49,6 +50,10 @@ class EngineFuture(Future[T]):
     # Whose end it is, of a plan or a task; set before the future is given away. For the engine.
     party: Party | None = None
 
+    _hint = _HINT
+    _tells = False
+    _observed = False  # only ever set, by any thread
+
     def __init__(
         self,
         what: str,
@@ -60,12 +65,14 @@ class EngineFuture(Future[T]):
         super().__init__()
         self._what = what
         self._thread = thread
-        self._hint = hint
-        self._tells = tells
-        self._pid = os.getpid()
+        # Left to the class where they are as usual: whoever calls an engine waits for this.
+        if hint is not _HINT:
+            self._hint = hint
+        if tells:
+            self._tells = tells
+        self._pid = process.number
         # One entry for each who waits: appended and popped by any thread, each in one step.
         self._listeners: list[None] = []
-        self._observed = False  # only ever set, by any thread
 
     @classmethod
     def under_way(
@@ -76,10 +83,15 @@ class EngineFuture(Future[T]):
         future.set_running_or_notify_cancel()
         return future
 
+    @property
+    def what(self) -> str:
+        """What it stands for, for messages."""
+        return self._what
+
     def __reduce__(self) -> NoReturn:
         """Say what to do instead, where a program takes the future for what it stands for."""
         raise TypeError(
-            f"The future of {self._what} cannot be pickled, for it belongs to this process. If a "
+            f"The future of {self.what} cannot be pickled, for it belongs to this process. If a "
             "program took it for the result: wait for it, as in RE(plan).result(), or give that "
             "program RE.blocking, whose calls wait."
         )
@@ -151,7 +163,7 @@ class EngineFuture(Future[T]):
         """Note that somebody waits, unless that would close a circle; from any thread."""
         noted = None
         # A wait with a limit ends by itself; and one that is nobody's is in no circle.
-        if limit is None and self.party is not None and here() is not None and not self.done():
+        if limit is None and here() is not None and self.party is not None and not self.done():
             noted = Waiting((self.party,))
             noted.__enter__()
         self._listeners.append(None)
@@ -169,13 +181,13 @@ class EngineFuture(Future[T]):
             return
         if threading.current_thread() is self._thread:
             raise RuntimeError(
-                f"Waiting for {self._what} on the run engine's own thread, such as in a document "
+                f"Waiting for {self.what} on the run engine's own thread, such as in a document "
                 "callback, would never end: it is this thread that has to carry it out. "
                 f"{self._hint}"
             )
-        if os.getpid() != self._pid:
+        if process.number != self._pid:
             raise ForkedProcessError(
-                f"Waiting for {self._what} in a forked process would never end: the run engine's "
+                f"Waiting for {self.what} in a forked process would never end: the run engine's "
                 "thread exists in the parent process only."
             )
 
@@ -198,10 +210,11 @@ class EngineFuture(Future[T]):
         if not self.cancelled():
             return error
         why = f": {self.why_cancelled}" if self.why_cancelled else ""
-        return CancelledError(f"{self._what[:1].upper()}{self._what[1:]} was cancelled{why}.")
+        what = self.what
+        return CancelledError(f"{what[:1].upper()}{what[1:]} was cancelled{why}.")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._what}: {self._how}>"
+        return f"<{type(self).__name__} of {self.what}: {self._how}>"
 
     @property
     def _how(self) -> str:
@@ -231,7 +244,7 @@ class EngineFuture(Future[T]):
         an interpreter that exits collects nothing.
         """
         if not self.observed and not isinstance(error, CancelledError):
-            _log.error("Failed: %s, with %s.", self._what, failure_text(error), exc_info=error)
+            _log.error("Failed: %s, with %s.", self.what, failure_text(error), exc_info=error)
 
 
 def failure_text(error: BaseException) -> str:

@@ -172,8 +172,7 @@ class EngineBase(BlueskyEngine):
         self._life.check_ready()
 
     def _check_call(self, metadata: Mapping[str, Any]) -> None:
-        """Refuse a call that could not be run; from `__call__` alone, which the warning skips."""
-        self._life.check_ready()
+        """Look at how a plan is called; from `__call__` alone, which the warning skips."""
         if "raise_if_interrupted" in metadata:
             warnings.warn(
                 "'raise_if_interrupted' is taken as metadata, as every keyword argument is: a plan "

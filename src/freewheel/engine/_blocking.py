@@ -97,6 +97,7 @@ class BlockingRunEngine(EngineBase):
             If the plan is paused, stopped, aborted or halted.
         """
         self._refuse_on_loop("RE(plan)")
+        self._life.check_ready()
         self._check_call(metadata_kw)
         with managed(self, self.context_managers):
             return self._resolve(self._foreground.submit(plan, subs, metadata_kw, queue=False))

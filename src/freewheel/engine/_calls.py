@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.utils import Msg, normalize_subs_input
 
-from freewheel.background import hands_here
 from freewheel.core import PlanCall, WaitingPlan
 
 from ._bluesky import PlanStart, plan_name
@@ -21,11 +20,11 @@ from ._outlook import Outlook
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bluesky.run_engine import RunEngineResult
 
-    from freewheel.core import EngineFuture
+    from freewheel.core import EngineFuture, Progress
     from freewheel.core._circles import Party
     from freewheel.previews import Preview
 
@@ -85,7 +84,7 @@ def _checked_messages(plan: Any) -> Any:
     TypeError
         If the first one is no message.
     """
-    if isinstance(plan, Msg) or hasattr(plan, "send"):
+    if isinstance(plan, (GeneratorType, Msg)) or hasattr(plan, "send"):
         return plan
     items = iter(plan)
     if hasattr(items, "send"):
@@ -116,14 +115,12 @@ def start_of(plan: Any, subs: Any, metadata: dict[str, Any], name: str | None = 
     made = plan
     if isinstance(plan, PlanCall):
         name, made = name or plan.name, plan.make()
-    check_plan(made)
     funcs = {} if subs is None else normalize_subs_input(subs)
-    messages = _checked_messages(made)
-    return PlanStart(name or plan_name(made), made, funcs, metadata, messages=messages)
-
-
-def _shown(start: PlanStart, recipe: Recipe | None, priority: float) -> WaitingPlan:
-    return WaitingPlan(start.name, "" if recipe is None else recipe.call.arguments, priority)
+    if type(made) is list and made and isinstance(made[0], Msg):
+        # What most of the checks below come to, for whoever calls waits for them.
+        return PlanStart(name or "list", made, funcs, metadata, made)
+    check_plan(made)
+    return PlanStart(name or plan_name(made), made, funcs, metadata, _checked_messages(made))
 
 
 def drop_plan(plan: Any) -> None:
@@ -139,46 +136,39 @@ class Call:
     Its futures are settled on the loop's thread; the rest is guarded by the engine's lock.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "context",
-        "ends",
-        "future",
-        "hands",
-        "outlook",
-        "pauses",
-        "periodic",
-        "preempts",
-        "priority",
-        "rank",
-        "restores",
-        "resumed",
-        "shown",
-        "start",
-    )
+    # What is as usual at first is left to the class: whoever calls waits for what is made here.
+    ends: tuple[EngineFuture[Any], ...] = ()  # of stop, abort and halt
+    # Futures of a plan that was resumed before its pause had come: they end with that pause.
+    resumed: tuple[PlanFuture, ...] = ()
+    pauses: tuple[EngineFuture[None], ...] = ()
+    rank: float = 0  # among those of its priority that wait; the lowest is next
+    preempts = False  # whether the plan that runs is to be parked for it
+    periodic = False  # whether it is started by the time, and not by a person
+    restores = False  # and what that has moved is to be put back
+    _arguments = ""
+    _outlook: Outlook | None = None
 
     def __init__(
-        self, start: PlanStart, future: PlanFuture, shown: WaitingPlan, priority: float = 0
+        self,
+        start: PlanStart,
+        thread: threading.Thread,
+        recipe: Recipe | None = None,
+        priority: float = 0,
     ) -> None:
         self.start = start
-        self.future = future
-        self.ends: list[EngineFuture[Any]] = []  # of stop, abort and halt
-        # Futures of a plan that was resumed before its pause had come: they end with that pause.
-        self.resumed: list[PlanFuture] = []
-        self.pauses: list[EngineFuture[None]] = []
+        self.future = PlanFuture(start.name, thread)
         # Whoever calls: the plan runs with his context variables, however long it waits in the
         # queue, and with what he holds.
         self.context = contextvars.copy_context()
-        self.hands = hands_here()
         self.priority = priority
-        self.rank: float = 0  # among those of its priority that wait; the lowest is next
-        self.preempts = False  # whether the plan that runs is to be parked for it
-        self.periodic = False  # whether it is started by the time, and not by a person
-        self.restores = False  # and what that has moved is to be put back
-        # What a snapshot shows of it while it waits: made early, for devices tell their names by
-        # code of their own, which is not called with the lock held.
-        self.shown = shown
-        self.outlook = Outlook(start.name)
+        if recipe is not None:
+            self._note(recipe)
+
+    def _note(self, recipe: Recipe) -> None:
+        self.future.life.recipe = recipe
+        # Asked now, for devices tell their names by code of their own, which is not called with
+        # the lock held: what a snapshot shows is asked for under it.
+        self._arguments = recipe.call.arguments
 
     @classmethod
     def make(
@@ -195,39 +185,51 @@ class Call:
         recipe = None
         if isinstance(plan, PlanCall):
             recipe = Recipe(plan, subs, metadata, name, priority)
-        start = start_of(plan, subs, metadata, name)
-        future = PlanFuture(start.name, thread)
-        future.life.recipe = recipe
-        return cls(start, future, _shown(start, recipe, priority), priority)
+        return cls(start_of(plan, subs, metadata, name), thread, recipe, priority)
 
     def change(self, recipe: Recipe, start: PlanStart) -> None:
         """Run another plan, of the same name or of another; while the call waits."""
         self.start = start
         self.future.plan_name = start.name
-        self.future.life.recipe = recipe
-        self.shown = _shown(start, recipe, self.priority)
-        self.outlook = Outlook(start.name)
+        self._note(recipe)
+        self._outlook = Outlook(start.name)
 
     def foresee(self, foreseen: Preview) -> None:
         """Take what is known of the plan."""
         self.outlook.foreseen = foreseen
-        self.shown = self.shown._replace(duration=self.outlook.duration)
 
-    def set_priority(self, priority: float) -> None:
-        """Have another priority; while the call waits."""
-        self.priority = priority
-        self.shown = self.shown._replace(priority=priority)
+    @property
+    def shown(self) -> WaitingPlan:
+        """What a snapshot shows of it while it waits."""
+        duration = None if self._outlook is None else self._outlook.duration
+        return WaitingPlan(self.name, self._arguments, self.priority, duration)
+
+    @property
+    def outlook(self) -> Outlook:
+        """How long the plan takes yet; from any thread."""
+        if self._outlook is not None:
+            return self._outlook
+        # One step: two threads that come at once get the same.
+        made: Outlook = vars(self).setdefault("_outlook", Outlook(self.name))
+        return made
+
+    def left(self) -> float | None:
+        """Return how long the plan takes yet; from any thread."""
+        return self.outlook.left
 
     @property
     def name(self) -> str:
         """The plan's name."""
         return self.future.plan_name
 
-    def claim(self, state_of: Callable[[], str]) -> None:
+    def claim(
+        self, state_of: Callable[[], str], progress_of: Callable[[], Sequence[Progress]]
+    ) -> None:
         """Mark the call as the one that runs."""
-        self.future.start(state_of)
-        self.future.life.begin()
-        self.future.life.party.behind = None
+        future = self.future
+        future.start(state_of, progress_of, self.left)
+        if future.life.waits:
+            future.life.begin()
 
     def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
         """Mark the call as one that waits, and may be withdrawn."""
@@ -237,7 +239,7 @@ class Call:
     def wait_for_turn(self, turn_of: Callable[[], str], behind: Callable[[], Party | None]) -> None:
         """Have the future say what the call waits for, and for whose end."""
         self.future.wait_for_turn(turn_of)
-        self.future.life.party.behind = behind
+        self.future.life.wait_behind(behind)
 
     def cancel(self, why: str) -> None:
         """End the futures of a call that was withdrawn, and its plan, which never ran."""
@@ -248,7 +250,7 @@ class Call:
     def renew(self) -> PlanFuture:
         """Make the future of a resumed plan: a new one with the same outcome."""
         if not self.future.done():
-            self.resumed.append(self.future)
+            self.resumed += (self.future,)
         self.future = self.future.successor()
         return self.future
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._base import EngineBase
 from ._blocking import BlockingView
 from ._bluesky import Request
-from ._hosts import refuse_host
+from ._hosts import HOSTS, refuse_host
 from ._queue import checked_call
 
 if TYPE_CHECKING:
@@ -91,8 +91,13 @@ class RunEngine(EngineBase):
         EngineClosedError, ForkedProcessError
             If this engine cannot run anything any more.
         """
-        self._check_call(metadata_kw)
-        refuse_host(sys._getframe(1))  # noqa: SLF001 - inspect's way takes ten times as long
+        self._life.check_ready()
+        if metadata_kw or self.max_depth is not None:
+            self._check_call(metadata_kw)
+        # inspect's way takes ten times as long.
+        module = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001
+        if module.startswith(HOSTS):
+            refuse_host(module)
         return self._foreground.submit(plan, subs, metadata_kw, queue=True)
 
     def preempt(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from bluesky.run_engine import RunEngineResult
 
+from freewheel.background import hands_here
 from freewheel.core import EngineFuture, EngineState, duration_text
 from freewheel.core._crossings import call_soon
 
@@ -67,6 +68,8 @@ class Foreground:
     ----------
     queue : PlanQueue
         The calls that wait, for the user.
+    closing : bool
+        Whether further plans are refused.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class Foreground:
             tell,
         )
         self.queue = PlanQueue(self._waiting, self)
-        self._closing = False  # only ever set
+        self.closing = False  # only ever set, under the lock
         # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
         # the loop's thread, read by any.
         self._last: _Ended | None = None
@@ -126,11 +129,6 @@ class Foreground:
         name, status, failure, elapsed = self._last
         how = str(status) if failure is None else f"{status}: {failure.__name__}"
         return f"{name} {how}, after {duration_text(elapsed, tenths=True)}"
-
-    @property
-    def closing(self) -> bool:
-        """Whether further plans are refused."""
-        return self._closing
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -159,9 +157,10 @@ class Foreground:
         EngineClosedError
             If the engine was closed since it was last asked.
         """
-        self.foreseen.expect(call)
+        if call.future.call is not None:
+            self.foreseen.expect(call)
         with self._states.lock:
-            if self._closing:
+            if self.closing:
                 self.check()
             free = self._call is None and self._states.now is EngineState.IDLE
             if free and self._waiting.held is None:
@@ -183,8 +182,7 @@ class Foreground:
         RuntimeError
             If nothing runs, the queue is held, and it may not be queued.
         """
-        call.preempts, call.restores = True, restores
-        call.set_priority(inf)
+        call.preempts, call.restores, call.priority = True, restores, inf
         with self._states.lock:
             return self.admit(call, queue=queue or self._call is not None)
 
@@ -192,6 +190,9 @@ class Foreground:
         """Have the plan give way at once that runs, and waits where it may be parked."""
         if self._states.preempted and self._core.plan is not None:
             self._core.plan.give_way()
+
+    def _state_now(self) -> str:
+        return self._states.now
 
     def _queue_now(self) -> tuple[PlanFuture, ...]:
         return self._waiting.futures()
@@ -213,7 +214,7 @@ class Foreground:
 
     def start_next_locked(self) -> None:
         """Start the next call, if the engine is free. With the lock held."""
-        if self._call is None and self._states.now is EngineState.IDLE and not self._closing:
+        if self._call is None and self._states.now is EngineState.IDLE and not self.closing:
             following = self._waiting.next()
             if following is not None:
                 self._claim_locked(following)
@@ -221,20 +222,20 @@ class Foreground:
     def _claim_locked(self, call: Call) -> None:
         """Give the engine to a call. With the lock held, and nothing running."""
         self._call = call
-        self._waiting.quiet = self._waiting.quiet and call.periodic
-        call.claim(lambda: self._states.now)
-        call.future.follow(self._core.progress.picture, lambda: call.outlook.left)
-        call.outlook.begin()
-        self._household.documents.follow(call.outlook.document)
+        if not call.periodic:
+            self._waiting.quiet = False
+        call.claim(self._state_now, self._core.progress.picture)
         self._requests.claim_locked()
         call_soon(self._core.loop, self._start, call)
 
     def _start(self, call: Call) -> None:
         self._states.announce()
         try:
+            call.outlook.begin()
+            self._household.documents.follow(call.outlook.document)
             check_plan(call.start.plan)  # it may have been run by an earlier call meanwhile
             call.context.run(self._requests.begin, call.start)
-            self._core.tasks.lend_from(call.hands)
+            self._core.tasks.lend_from(call.context.run(hands_here))
         except BaseException as error:
             self.plan_finished(PlanEnd(self._failed_result(error), error, by_itself=False))
             return
@@ -254,7 +255,7 @@ class Foreground:
             future: EngineFuture[None] = self._future("the pause")
             self._requests.request(Request.PAUSE, defer)
             if not defer and self._call is not None:
-                self._call.pauses.append(future)
+                self._call.pauses += (future,)
         if defer:
             future.settle(None)
         return future
@@ -276,7 +277,7 @@ class Foreground:
             future: EngineFuture[Any] = self._future(f"the {kind}")
             self._requests.request(kind, argument)
             if self._call is not None:
-                self._call.ends.append(future)
+                self._call.ends += (future,)
             # Those that wait do so for a plan that is parked, too: it is paused then.
             parked = len(self._parking)
             waiting = [] if parked else self._waiting.interrupted(f"a {kind} was requested")
@@ -295,7 +296,7 @@ class Foreground:
             Done when that plan is cleaned up; ``None`` if nothing runs.
         """
         with self._states.lock:
-            self._closing = True
+            self.closing = True
             waiting = self._waiting.take_all()
             future = None
             if self._call is not None:
@@ -331,7 +332,7 @@ class Foreground:
     def _end_with_parked(self, future: EngineFuture[Any], reason: str) -> None:
         """Abort the plan that runs, and those that are parked for it; with the lock held."""
         assert self._call is not None
-        self._parking.outermost(self._call).ends.append(future)
+        self._parking.outermost(self._call).ends += (future,)
         self._parking.ending = reason if self._parking else None
         self._requests.request(Request.ABORT, reason)
 
@@ -421,10 +422,10 @@ class Foreground:
         with self._states.lock:
             call = self._call
             assert call is not None
-            pauses, call.pauses = call.pauses, []
-            futures, call.resumed = call.resumed, []
+            pauses, call.pauses = call.pauses, ()
+            futures, call.resumed = call.resumed, ()
             if self._states.now is EngineState.PAUSED:  # and not resumed, or ended, meanwhile
-                futures.append(call.future)
+                futures += (call.future,)
         for future in futures:
             future.settle(error=paused(call.name, self._core.engine.pause_msg, why))
         for pause in pauses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, final
 
 from freewheel.core import EngineFuture, PlanStatus, status_text
 from freewheel.core._circles import Party
@@ -54,6 +54,9 @@ class _Withdrawable(EngineFuture[T]):
     # Set while the call waits in the queue, under the engine's lock; read without it, since the
     # engine is asked in any case.
     _withdraw: Callable[[], bool] | None = None
+    # Likewise. `set_running_or_notify_cancel` would say it too, with one more lock to be taken
+    # while somebody waits for ``RE(plan)`` to return.
+    _begun = False
 
     def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
         """Have `cancel` call ``withdraw``, until `begin`."""
@@ -61,8 +64,13 @@ class _Withdrawable(EngineFuture[T]):
 
     def begin(self) -> None:
         """Mark what it stands for as under way: it cannot be cancelled any more."""
-        self._withdraw = None
-        self.set_running_or_notify_cancel()
+        if self._withdraw is not None:
+            self._withdraw = None
+        self._begun = True
+
+    def running(self) -> bool:
+        """Tell whether what it stands for is under way."""
+        return self._begun and not self.done()
 
     def cancel(self) -> bool:
         """Withdraw the call if it still waits in the queue.
@@ -90,56 +98,60 @@ class _Life:
     """A plan's life from its call to its end, over pauses: what the plan's futures share.
 
     The future of its end is made when somebody asks for it, for most plans have nobody who does,
-    and to make and settle one takes a tenth of the time of an empty plan.
+    and to make and settle one takes a tenth of the time of an empty plan. What is as usual at
+    first is left to the class, and its party to the loop: whoever calls ``RE(plan)`` waits for
+    what is made here.
     """
 
-    __slots__ = (
-        "_begun",
-        "_end",
-        "_future",
-        "_halted",
-        "_lock",
-        "_name",
-        "_thread",
-        "_why_cancelled",
-        "_withdraw",
-        "ended_at",
-        "party",
-        "recipe",
-    )
+    # Under the lock, in which no callback is called.
+    _party: Party | None = None
+    _future: _Withdrawable[RunEngineResult] | None = None
+    # While the call waits: given before anybody knows of it. Without it, it has begun or ended.
+    _withdraw: Callable[[], bool] | None = None
+    # The result and the error; both are ``None`` for a call that was cancelled.
+    _end: tuple[RunEngineResult | None, BaseException | None] | None = None
+    _halted = False
+    _why_cancelled = ""
+    # Written on the engine's thread; read without the lock, for display.
+    ended_at: float | None = None
+    # Written under the engine's lock, until the plan begins; read without it.
+    recipe: Recipe | None = None
 
     def __init__(self, name: str, thread: threading.Thread) -> None:
         self._name = name
-        self.party = Party(f"the plan {name!r}")
         self._thread = thread
-        # Guards all below; no callback is called with it held.
         self._lock = threading.Lock()
-        self._future: _Withdrawable[RunEngineResult] | None = None
-        self._begun = False
-        self._withdraw: Callable[[], bool] | None = None
-        # The result and the error; both are ``None`` for a call that was cancelled.
-        self._end: tuple[RunEngineResult | None, BaseException | None] | None = None
-        self._halted = False
-        self._why_cancelled = ""
-        # Written on the engine's thread; read without the lock, for display.
-        self.ended_at: float | None = None
-        # Written under the engine's lock, until the plan begins; read without it.
-        self.recipe: Recipe | None = None
+
+    @property
+    def party(self) -> Party:
+        """The plan, as one who waits and is waited for; from any thread."""
+        if self._party is None:
+            with self._lock:
+                if self._party is None:
+                    self._party = Party(f"the plan {self._name!r}")
+        return self._party
+
+    def wait_behind(self, behind: Callable[[], Party | None] | None) -> None:
+        """Note for whose end the plan waits, or that it waits for its turn no more."""
+        if behind is not None or self._party is not None:
+            self.party.behind = behind
 
     @property
     def outcome(self) -> _Withdrawable[RunEngineResult]:
-        with self._lock:
-            if self._future is None:
-                self._future = self._make_future()
-            return self._future
+        if self._future is None:
+            party = self.party
+            with self._lock:
+                if self._future is None:
+                    self._future = self._make_future(party)
+        return self._future
 
-    def _make_future(self) -> _Withdrawable[RunEngineResult]:
+    def _make_future(self, party: Party) -> _Withdrawable[RunEngineResult]:
         future: _Withdrawable[RunEngineResult]
         future = _Withdrawable(f"the outcome of {self._name!r}", self._thread)
-        future.party = self.party
+        future.party = party
         if self._withdraw is not None:
             future.make_withdrawable(self._withdraw)
-        if self._begun:
+        elif self._end != _WITHDRAWN:
             future.begin()
         if self._end is not None:
             self._end_future(future)
@@ -153,12 +165,18 @@ class _Life:
             future.make_withdrawable(withdraw)
 
     def begin(self) -> None:
+        """Note that a call which has waited for its turn waits no more."""
+        self.wait_behind(None)
         with self._lock:
-            self._begun = True
             self._withdraw = None
             future = self._future
         if future is not None:
             future.begin()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the call waits for its turn; under the engine's lock."""
+        return self._withdraw is not None
 
     def settle(
         self,
@@ -181,7 +199,7 @@ class _Life:
     def _end_future(self, future: _Withdrawable[RunEngineResult]) -> None:
         assert self._end is not None
         result, error = self._end
-        if result is None and error is None:
+        if self._end == _WITHDRAWN:
             future.mark_cancelled(self._why_cancelled)
         else:
             future.settle(result, error)
@@ -195,6 +213,10 @@ class _Life:
     def last_status(self) -> PlanStatus | None:
         """How it ended, in one word, or ``None``; from any thread."""
         return None if self._end is None else status_of(*self._end, halted=self._halted)
+
+
+#: How a call ended that was cancelled.
+_WITHDRAWN: Final = (None, None)
 
 
 def status_of(
@@ -228,23 +250,33 @@ class PlanFuture(_Withdrawable[Any]):
         one that failed.
     """
 
+    # Written under the engine's lock, or on its thread; read without, for display.
+    _started_at: float | None = None
+    _state_of: Callable[[], str] | None = None
+    _progress_of: Callable[[], Sequence[Progress]] | None = None
+    _left_of: Callable[[], float | None] | None = None
+    _turn_of: Callable[[], str] | None = None
+    _parked = False
+
     def __init__(
         self,
         name: str,
         thread: threading.Thread,
         life: _Life | None = None,
     ) -> None:
-        super().__init__(f"plan {name!r}", thread)
+        super().__init__(name, thread)
         self.plan_name = name
         self.life = _Life(name, thread) if life is None else life  # for the engine
-        self.party = self.life.party
-        # Written under the engine's lock, or on its thread; read without, for display.
-        self._started_at: float | None = None
-        self._state_of: Callable[[], str] | None = None
-        self._progress_of: Callable[[], Sequence[Progress]] | None = None
-        self._left_of: Callable[[], float | None] | None = None
-        self._turn_of: Callable[[], str] | None = None
-        self._parked = False
+
+    @property
+    def what(self) -> str:
+        """The plan, for messages."""
+        return f"plan {self.plan_name!r}"
+
+    @property
+    def party(self) -> Party:  # type: ignore[override]
+        """The plan, as one who waits and is waited for."""
+        return self.life.party
 
     @property
     def outcome(self) -> EngineFuture[RunEngineResult]:
@@ -257,14 +289,6 @@ class PlanFuture(_Withdrawable[Any]):
         recipe = self.life.recipe
         return None if recipe is None else recipe.call
 
-    def follow(
-        self,
-        progress_of: Callable[[], Sequence[Progress]],
-        left_of: Callable[[], float | None] | None = None,
-    ) -> None:
-        """Show the plan's progress, and the time that is left, while it is under way."""
-        self._progress_of, self._left_of = progress_of, left_of
-
     def wait_for_turn(self, turn_of: Callable[[], str]) -> None:
         """Say what the call waits for, as `turn_of` tells it, until it starts."""
         self._turn_of = turn_of
@@ -273,11 +297,29 @@ class PlanFuture(_Withdrawable[Any]):
         """Note whether another plan runs in this one's place."""
         self._parked = parked
 
-    def start(self, state_of: Callable[[], str], since: float | None = None) -> None:
-        """Mark the plan as under way, ``since`` now or the time of `time.monotonic` given."""
+    def start(
+        self,
+        state_of: Callable[[], str],
+        progress_of: Callable[[], Sequence[Progress]] | None,
+        left_of: Callable[[], float | None] | None,
+        since: float | None = None,
+    ) -> None:
+        """Mark the plan as under way.
+
+        Parameters
+        ----------
+        state_of, progress_of, left_of : callable
+            Return the engine's state, how far the plan has come, and how long it takes yet, while
+            it is.
+        since : float, optional
+            The time of `time.monotonic` of its start; by default now.
+        """
         self.begin()
-        self._turn_of = None
+        if self._turn_of is not None:
+            self._turn_of = None
         self._state_of = state_of
+        self._progress_of = progress_of
+        self._left_of = left_of
         self._started_at = time.monotonic() if since is None else since
 
     def end(self) -> None:
@@ -289,8 +331,7 @@ class PlanFuture(_Withdrawable[Any]):
         """Return the future of the resumed plan, with the same outcome."""
         new = PlanFuture(self.plan_name, self._thread, self.life)
         if self._state_of is not None:
-            new.start(self._state_of, self._started_at)
-        new._progress_of, new._left_of = self._progress_of, self._left_of
+            new.start(self._state_of, self._progress_of, self._left_of, self._started_at)
         self._state_of = self._progress_of = self._left_of = None
         return new
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from types import FrameType
-
-__all__ = ["refuse_host"]
+__all__ = ["HOSTS", "refuse_host"]
 
 #: Their packages, as they are imported.
-_HOSTS: Final = ("bluesky_queueserver", "blueapi")
+HOSTS: Final = ("bluesky_queueserver", "blueapi")
 
 
-def refuse_host(caller: FrameType) -> None:
+def refuse_host(module: str) -> None:
     """Refuse a call that comes from such a program's own code, before a plan is started.
 
     It would take the future for a result, report that the plan has ended, and begin the next.
 
     Parameters
     ----------
-    caller : frame
+    module : str
         Where the engine was called.
 
     Raises
@@ -28,8 +25,8 @@ def refuse_host(caller: FrameType) -> None:
     TypeError
         With the remedy.
     """
-    package = caller.f_globals.get("__name__", "").partition(".")[0]
-    if package in _HOSTS:
+    package = module.partition(".")[0]
+    if package in HOSTS:
         raise TypeError(
             f"{package} expects RE(plan) to return when the plan has ended, and a "
             "freewheel.RunEngine returns a future. Nothing was started. Give it "

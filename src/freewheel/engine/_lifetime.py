@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
 import weakref
@@ -14,6 +13,7 @@ import bluesky.run_engine
 
 from freewheel.core import EngineClosedError, EngineState, ForkedProcessError
 from freewheel.core._crossings import run_soon
+from freewheel.core._process import process
 
 from ._loop_thread import LoopThread, new_event_loop
 
@@ -167,8 +167,9 @@ class EngineLife:
         documents: DocumentStream,
         loop: LoopHold,
     ) -> None:
-        self._pid = os.getpid()
+        self._process = process.number
         self._core = core
+        self._states = core.states
         self._foreground = foreground
         self._services = services
         self._between = between
@@ -186,7 +187,7 @@ class EngineLife:
     @property
     def forked(self) -> bool:
         """Whether this is a forked child of the process that made the engine."""
-        return os.getpid() != self._pid
+        return process.number != self._process
 
     def check_process(self) -> None:
         """Refuse a forked child of the process that made the engine.
@@ -226,7 +227,13 @@ class EngineLife:
         EngineClosedError, ForkedProcessError, ServiceFailedError
             With the remedy.
         """
-        self.check_usable()
+        # Looked at in one step first: whoever calls ``RE(plan)`` waits for it.
+        if (
+            process.number != self._process
+            or self._foreground.closing
+            or self._states.now is EngineState.PANICKED
+        ):
+            self.check_usable()
         self._services.check()
 
     def begin_close(self, why: str) -> EngineFuture[Any] | None:

@@ -256,7 +256,7 @@ class WaitingList:
         call, position = self.calls.pop(place), position % count
         before = self.calls[position - 1].priority if position else inf
         behind = self.calls[position].priority if position < count - 1 else -inf
-        call.set_priority(min(max(call.priority, behind), before))
+        call.priority = min(max(call.priority, behind), before)
         self.calls.insert(position, call)
         self._rank(position)
         self.tell()

@@ -49,6 +49,7 @@ class HostedEngine(RunEngine):
             If another plan runs or is paused; and for a plan that fails with what is no
             ``Exception``, which would end blueapi's thread.
         """
+        self._check_ready()
         self._check_call(metadata_kw)
         future = self._foreground.submit(plan, subs, metadata_kw, queue=False)
         try:

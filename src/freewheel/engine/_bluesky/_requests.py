@@ -132,11 +132,12 @@ class Requests:
 
     def claim_locked(self) -> None:
         """Have the engine run from now on; the caller holds the states' lock, and begins a plan."""
-        self._waiting.clear()
+        if self._waiting:
+            self._waiting.clear()
         self._begun = False
         states = self._core.states
         if states.now is not EngineState.RUNNING:  # else it takes the place of another plan
-            states.change_locked(EngineState.RUNNING)
+            states.run_locked()
 
     @property
     def plan(self) -> PlanRun:

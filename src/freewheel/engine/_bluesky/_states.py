@@ -22,6 +22,8 @@ _NO_PAUSE_AT_A_CHECKPOINT: Final = frozenset(
     }
 )
 
+_BEGUN: Final = (EngineState.RUNNING, EngineState.IDLE)
+
 
 @final
 class States:
@@ -92,6 +94,15 @@ class States:
         if old is EngineState.IDLE or new in _NO_PAUSE_AT_A_CHECKPOINT:
             self.pause_deferred = False  # another plan begins; it takes effect, or will never
         self._changes.append((new, old))
+
+    def run_locked(self) -> None:
+        """Be running, which an idle engine may always be; otherwise as `change_locked`."""
+        if self.now is not EngineState.IDLE:
+            self.change_locked(EngineState.RUNNING)
+            return
+        self.now = EngineState.RUNNING
+        self.goes_on = self.pause_deferred = False
+        self._changes.append(_BEGUN)
 
     def announce(self) -> None:
         """Tell of the changes, in their order, on the loop's thread; from any thread."""
