@@ -103,6 +103,37 @@ def test_a_shell_completes_commands_and_their_options(line: str, expected: list[
     assert ran.stderr.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("shell", "expected"),
+    [
+        ("bash", "record\nreplay\n"),
+        ("zsh", '"record":"Run a plan'),
+        ("fish", "replay\tEmit recorded documents again."),
+    ],
+)
+def test_a_shell_completes_a_command_without_what_reads_values(shell: str, expected: str) -> None:
+    code = (
+        "import sys; from freewheel.cli import main; code = main([]);"
+        "sys.exit('pydantic' in sys.modules)"
+    )
+    asked = {
+        "_FREEWHEEL_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "freewheel re",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "freewheel re",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert expected in ran.stdout
+
+
 def test_help_shows_units_in_brackets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", "--help"]) == 0
     assert "[pixels]" in capsys.readouterr().out

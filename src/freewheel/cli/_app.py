@@ -35,7 +35,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        _app(arguments)(_with_defaults(arguments), prog_name="freewheel")
+        _program(arguments)(_with_defaults(arguments), prog_name="freewheel")
     except SystemExit as ending:
         return _exit_code(ending.code)
     except ImportError as error:
@@ -69,8 +69,21 @@ def _exit_code(code: Any) -> int:
     return 1
 
 
-def _app(arguments: Sequence[str]) -> typer.Typer:
+def _program(arguments: Sequence[str]) -> Callable[..., Any]:
     """Make the program for these arguments: only the sub-command that is called is imported."""
+    words = _words(arguments)
+    app = _app(words)
+    if not _completes() or any(word.startswith("-") for word in words):
+        return app
+    # Of a line without options, for a shell: for the value of an option, be it none, typer brings
+    # pydantic, which takes as long as the rest.
+    command = typer.main.get_command(app)
+    command.params = []
+    command.add_help_option = False
+    return command
+
+
+def _app(words: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="freewheel",
         help="Run Bluesky plans while your prompt and your windows stay free.",
@@ -81,7 +94,7 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    called = next((word for word in _words(arguments) if not word.startswith("-")), None)
+    called = next((word for word in words if not word.startswith("-")), None)
     for name, entry in COMMANDS.items():
         function = load(name) if name == called else _placeholder()
         # A command that takes the arguments of something else says so with this attribute.
@@ -92,10 +105,15 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
 
 def _words(arguments: Sequence[str]) -> Sequence[str]:
     """Return what is on the command line: of a shell that completes it, what it has so far."""
-    if "_FREEWHEEL_COMPLETE" not in os.environ:
+    if not _completes():
         return arguments
     line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
     return line.split()[1:]
+
+
+def _completes() -> bool:
+    """Tell whether a shell asks for words."""
+    return "_FREEWHEEL_COMPLETE" in os.environ
 
 
 def _show_version(wanted: bool) -> None:
