@@ -319,6 +319,116 @@ def test_values_that_no_encoder_knows_are_recorded_as_text(tmp_path, caplog):
     assert recorded.complete
 
 
+class _HasNoText:
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+    def __eq__(self, other):
+        raise RuntimeError("equal to nothing")
+
+    __hash__ = object.__hash__
+
+
+def _objects(*items, shape):
+    array = np.empty(shape, object)
+    for index, item in zip(np.ndindex(*shape), items, strict=True):
+        array[index] = item
+    return array
+
+
+def _nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def _endless():
+    value = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({1: "number", "1": "text", "1'": "another"}, ...),
+        ({(1, 2), ("a", (3,))}, ...),
+        ({np.float64(1.5), 2}, {1.5, 2}),
+        ({b"x": 1, "x": 2}, {"b'x'": 1, "x": 2}),
+        ({1j: 1}, {"1j": 1}),
+        ({frozenset({1})}, {"frozenset({1})"}),
+        (np.ma.masked_array([1, 2, 3], [0, 1, 0]), _objects(1, None, 3, shape=(3,))),
+        (np.ma.masked_array([1.0, 2.0]), np.array([1.0, 2.0])),
+        (np.ma.masked_array(np.arange(9999), 9998 * [0] + [1]), ...),
+        (_objects([1, 2], [3, 4], shape=(2,)), ...),
+        (_objects((1,), None, "a", b"b", shape=(2, 2)), ...),
+        (np.array({"a": 1}, object), ...),
+        (_nested(90), ...),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+@pytest.mark.parametrize("in_batches", [True, False])
+def test_odd_values_come_back(tmp_path, value, expected, in_batches):
+    if expected is ...:
+        expected = np.array(value.tolist(), object) if np.ma.is_masked(value) else value
+    run, back = _recorded_with(tmp_path, value, in_batches)
+    assert type(back) is type(expected)
+    np.testing.assert_equal(back, expected)
+    assert run.verify() == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [_HasNoText(), {_HasNoText(): 1}, {_HasNoText()}, _nested(5000), _endless()],
+    ids=["no text", "key without text", "item without text", "deep", "endless"],
+)
+@pytest.mark.parametrize("in_batches", [True, False])
+def test_a_value_without_a_text_or_an_end_loses_nothing_else(tmp_path, value, in_batches):
+    run, _ = _recorded_with(tmp_path, value, in_batches)
+    assert run.complete
+    assert run.verify() == ()
+
+
+def _recorded_with(folder, value, in_batches):
+    """Record a value between others, and return the run and the value as it is read."""
+    run = event_model.compose_run()
+    about = {"dtype": "array", "shape": [9999], "source": "sim"}  # one for a file, if it can be
+    stream = run.compose_descriptor(name="primary", data_keys={"x": about})
+    pairs = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    for each in (1.5, value, 2.5):
+        event = stream.compose_event(data={"x": each}, timestamps={"x": 0.0}, validate=False)
+        pairs.append(("event", event))
+    pairs.append(("stop", run.compose_stop()))
+    with Recorder(folder) as recorder:
+        if in_batches:
+            recorder.take_batch(pairs)
+        else:
+            for pair in pairs:
+                recorder(*pair)
+    (recorded,) = read_runs(folder)
+    first, read, last = (doc["data"]["x"] for name, doc in recorded.documents() if name == "event")
+    assert (first, last) == (1.5, 2.5)
+    return recorded, read
+
+
+def test_a_value_that_no_encoder_knows_is_told_of_once(tmp_path, caplog):
+    class Told:
+        pass
+
+    values = [Told() for _ in range(50)]
+    run = event_model.compose_run()
+    about = {"dtype": "string", "shape": [], "source": "sim"}
+    stream = run.compose_descriptor(name="primary", data_keys={"told": about})
+    with Recorder(tmp_path) as recorder:
+        recorder("start", run.start_doc)
+        recorder("descriptor", stream.descriptor_doc)
+        for value in values:
+            data, times = {"told": value}, {"told": 0.0}
+            recorder("event", stream.compose_event(data=data, timestamps=times, validate=False))
+    assert caplog.text.count("which no file format of documents can hold") == 1
+
+
 @pytest.mark.parametrize(
     "odd",
     [

@@ -45,6 +45,7 @@ def can_store(array: np.ndarray) -> bool:
         and array.dtype.itemsize in (1, 2, 4, 8, 16)
         and array.dtype != np.longdouble
         and 0 < array.nbytes <= _LARGEST_CHUNK
+        and not np.ma.is_masked(array)
     )
 
 

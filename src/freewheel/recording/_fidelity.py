@@ -9,13 +9,17 @@ emitted. Without its notes a document is still valid; its tuples are lists then.
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 from collections.abc import Mapping, Set
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["ABSENT", "Note", "Notes", "plain", "restore"]
 
@@ -28,6 +32,12 @@ Notes = list[Note]
 
 ABSENT = "absent"
 """The kind of note that takes a key away again, one that only the written document has."""
+
+#: What is nested deeper is recorded as text; what contains itself has no end.
+_DEEPEST = 100
+#: So many different warnings are remembered, in order not to be repeated for each event.
+_MOST_SAID = 1000
+_said: set[tuple[Any, ...]] = set()  # added to by any thread, in one step
 
 _EXACT = (str, int, float, bool, type(None))
 _NUMERIC_KINDS = "biuf"
@@ -47,6 +57,8 @@ def plain(value: Any, notes: Notes, path: tuple[str | int, ...] = ()) -> Any:
     """
     if type(value) in _EXACT:
         return value
+    if len(path) > _DEEPEST:
+        return _as_text(value, path)
     if isinstance(value, Mapping):
         return _plain_mapping(value, notes, path)
     if isinstance(value, (list, tuple)):
@@ -65,18 +77,31 @@ def _plain_mapping(value: Mapping[Any, Any], notes: Notes, path: tuple[str | int
     result = {}
     odd_keys = {}
     for key, item in value.items():
-        text = key if type(key) is str else str(key)
-        if text != key:
-            odd_keys[text] = plain(key, [])
+        text = key if type(key) is str else _text_of(key, str)
+        if not isinstance(key, str) or text != key:
+            while text in value or text in result:  # as of a number, and the text of it
+                text += "'"
+            odd_keys[text] = _plain_key(key, (*path, text))
         result[text] = plain(item, notes, (*path, text))
     if odd_keys:
         notes.append([list(path), "keys", odd_keys])
     return result
 
 
+def _plain_key(value: Any, path: tuple[str | int, ...]) -> Any:
+    """Return what `_key` makes a key, or an item of a set, of again; its text, if nothing is."""
+    result = plain(value, [], path)
+    if result is value:  # as a NaN, which equals nothing
+        return result
+    with contextlib.suppress(Exception):
+        if _key(result) == value:
+            return result
+    return _as_text(value, path)
+
+
 def _plain_array(value: np.ndarray, notes: Notes, path: tuple[str | int, ...]) -> Any:
-    if value.dtype.kind == "O":
-        items = [plain(item, notes, (*path, i)) for i, item in enumerate(value.tolist())]
+    if value.dtype.kind == "O" or np.ma.is_masked(value):  # None stands for what is masked
+        items = plain(value.tolist(), notes, path)
         notes.append([list(path), "objects", list(value.shape)])
         return items
     about: dict[str, Any] = {"dtype": _dtype_text(value.dtype), "shape": list(value.shape)}
@@ -114,7 +139,7 @@ def _plain_other(value: Any, notes: Notes, path: tuple[str | int, ...]) -> Any:
         notes.append([list(path), "bytes", None])
         return _base64(bytes(value))
     if isinstance(value, Set):
-        items = [plain(item, []) for item in sorted(value, key=repr)]
+        items = [_plain_key(item, (*path, i)) for i, item in enumerate(_in_order(value))]
         notes.append([list(path), "set", None])
         return items
     if isinstance(value, complex):
@@ -125,14 +150,40 @@ def _plain_other(value: Any, notes: Notes, path: tuple[str | int, ...]) -> Any:
         return value.isoformat()
     if isinstance(value, PurePath):
         return str(value)
-    logger.warning(
-        "A document has at %s a value of type %s, which no file format of documents can hold; "
-        "its text %r is recorded instead.",
-        "/".join(map(str, path)),
-        type(value).__qualname__,
-        value,
-    )
-    return repr(value)
+    return _as_text(value, path)
+
+
+def _in_order(values: Set[Any]) -> list[Any]:
+    try:
+        return sorted(values, key=repr)
+    except Exception:  # of an item whose text cannot be had
+        return list(values)
+
+
+def _text_of(value: Any, make: Callable[[Any], str] = repr) -> str:
+    try:
+        return make(value)
+    except Exception:  # some library's, or one that is nested too deep for it
+        return object.__repr__(value)
+
+
+def _as_text(value: Any, path: tuple[str | int, ...]) -> str:
+    """Return a value's text, and say so once for each place and type."""
+    text = _text_of(value)
+    shown = "/".join(map(str, path[:10])) + ("/…" if len(path) > 10 else "")
+    about = shown, type(value)
+    if about not in _said:
+        if len(_said) >= _MOST_SAID:
+            _said.clear()
+        _said.add(about)
+        logger.warning(
+            "A document has at %s a value of type %s, which no file format of documents can hold; "
+            "its text %.200r is recorded instead. Further ones there are not told of.",
+            shown,
+            type(value).__qualname__,
+            text,
+        )
+    return text
 
 
 def _dtype_text(dtype: np.dtype[Any]) -> Any:
@@ -175,13 +226,11 @@ def _restored(value: Any, kind: str, argument: Any) -> Any:
                 return np.frombuffer(base64.b64decode(argument["raw"]), dtype)[0]
             return dtype.type(value) if dtype.names is None else value
         case "objects":
-            array = np.empty(argument, dtype=object)
-            array[...] = value
-            return array
+            return _array_of_objects(value, argument)
         case "bytes":
             return base64.b64decode(value)
         case "set":
-            return set(value)
+            return set(map(_key, value))
         case "complex":
             return complex(*value)
         case "datetime":
@@ -202,6 +251,18 @@ def _dtype(text: Any) -> np.dtype[Any]:
     fields = [tuple(tuple(x) if isinstance(x, list) else x for x in field) for field in text]
     structured: np.dtype[Any] = np.dtype(cast("Any", fields))
     return structured
+
+
+def _array_of_objects(value: Any, shape: list[int]) -> np.ndarray:
+    array = np.empty(shape, dtype=object)
+    if not shape:
+        array.fill(value)
+    for index in np.ndindex(*shape) if shape else ():
+        item = value  # each by itself: numpy would take a list for one more dimension
+        for place in index:
+            item = item[place]
+        array[index] = item
+    return array
 
 
 def _array(value: Any, about: Mapping[str, Any]) -> np.ndarray:

@@ -49,7 +49,7 @@ class _Supports:
         """Raise bluesky's error if ``obj`` has not the protocol."""
         kind = type(obj)
         rest = self._rest.get(kind)
-        if rest is not None and all(hasattr(obj, name) for name in rest):
+        if rest == () or (rest is not None and all(hasattr(obj, name) for name in rest)):
             return
         check_supports(obj, self._protocol)
         members = get_protocol_members(self._protocol)
