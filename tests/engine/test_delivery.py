@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bluesky.utils import Msg
+from bluesky.utils import Msg, RunEngineInterrupted
+from event_model import DocumentNames
 from ophyd.sim import SynSignal
 
 from doubles import at_log
@@ -531,6 +532,91 @@ def test_the_plan_waits_for_a_subscriber_that_is_far_behind_and_says_so_once(
     caplog.clear()
     RE(events(500)).result(T)
     assert caplog.text.count("is behind by 11 documents") == 1
+
+
+class Gate:
+    """A subscriber that lets documents through one kind after the other."""
+
+    def __init__(self, RE: Any) -> None:
+        self.closed_for: str = ""  # the kind that it does not take
+        self.go_on = threading.Event()
+        self.taken: list[str] = []
+        self._emitted = {kind: threading.Event() for kind in DocumentNames.__members__}
+        RE.subscribe(self._emit)
+        RE.subscribe(self, delivery="queued")
+        self._loop = RE.loop
+
+    def _emit(self, name: str, doc: Any) -> None:
+        self._emitted[name].set()
+
+    def __call__(self, name: str, doc: Any) -> None:
+        if name == self.closed_for:
+            self.go_on.wait(T)
+        self.taken.append(name)
+
+    def wait_until_waited_for(self, kind: str) -> None:
+        """Wait until the plan has emitted such a document, and waits for it to be taken."""
+        assert self._emitted[kind].wait(T)
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        assert turned.wait(T)
+
+
+@pytest.fixture
+def gate_for(RE: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A subscriber that a plan waits for at each document, and that takes all but one kind."""
+    monkeypatch.setattr(_delivery, "MAX_DOCUMENTS", 0)
+    gate = Gate(RE)
+    yield gate
+    gate.go_on.set()
+
+
+@pytest.mark.parametrize("kind", ["start", "descriptor", "event", "stop"])
+def test_a_pause_while_the_plan_waits_for_a_subscriber_fails_nothing(
+    RE: Any, gate_for: Gate, kind: str
+) -> None:
+    gate_for.closed_for = kind
+    future = RE(events(1))
+    gate_for.wait_until_waited_for(kind)
+    assert "document subscriber" in RE.explain()
+    RE.request_pause()
+    with pytest.raises(RunEngineInterrupted):
+        future.result(T)
+    gate_for.go_on.set()
+    RE.resume().result(T)
+    assert [gate_for.taken.count(once) for once in ("start", "descriptor", "stop")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("how", ["stop", "abort", "halt"])
+@pytest.mark.parametrize("kind", ["event", "stop"])
+def test_who_ends_a_plan_that_waits_for_a_subscriber_gets_one_stop_document(
+    RE: Any, gate_for: Gate, how: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate_for.closed_for = kind
+    future = RE(events(1))
+    gate_for.wait_until_waited_for(kind)
+    ended = getattr(RE, how)()
+    gate_for.go_on.set()
+    with pytest.raises(RunEngineInterrupted):
+        future.result(T)
+    ended.result(T)
+    assert gate_for.taken == ["start", "descriptor", "event", "stop"]
+    assert "Failed" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["event", "stop"])
+def test_a_subscriber_that_is_stuck_for_ever_is_left_by_a_second_halt(
+    RE: Any, gate_for: Gate, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate_for.closed_for = kind
+    future = RE(events(1))
+    gate_for.wait_until_waited_for(kind)
+    RE.halt()
+    gate_for.wait_until_waited_for("stop")
+    RE.halt()
+    with pytest.raises(RunEngineInterrupted):
+        future.result(T)
+    assert "Failed" not in caplog.text
 
 
 def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(

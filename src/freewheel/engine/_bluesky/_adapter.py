@@ -262,7 +262,7 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
         documents = self._core.documents
         documents.emit(name, doc)
         if documents.is_behind():
-            await documents.caught_up()
+            await self._core.let_subscribers_catch_up()
 
 
 def inside_of(engine: BlueskyEngine) -> tuple[EngineCore, Requests]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ from ._statuses import Statuses
 from ._tracing import Tracing
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from bluesky.utils import Msg
@@ -234,6 +234,25 @@ class EngineCore:
             yield
         finally:
             self.doing = before
+
+    async def let_subscribers_catch_up(self) -> None:
+        """Wait for a document subscriber that is far behind, unless something else comes first.
+
+        The document is out by then. So a request ends the wait, and not the message, which would
+        be repeated: no run is opened or closed twice. The clean-up waits when all is done.
+        """
+        plan = self.plan
+        if plan is None or asyncio.current_task() is not self.engine._task:
+            await self.documents.caught_up()
+            return
+        if plan.asked.attention or plan.pardons:
+            return
+        try:
+            with self.at("let a document subscriber catch up"):
+                await self.documents.caught_up()
+        except asyncio.CancelledError:
+            if not plan.asked.attention:
+                raise  # nobody has asked for anything
 
     # -- the plan -----------------------------------------------------------------------------
 
