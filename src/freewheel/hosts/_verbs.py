@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from freewheel.engine import BlockingRunEngine, RunEngine
+from freewheel.engine import BlockingRunEngine, RunEngine, remember_call_sites
 
 from ._frames import FrameKeeper
 from ._publisher import StatePublisher
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 __all__ = [
     "fw_actions",
@@ -28,10 +32,14 @@ __all__ = [
     "use",
 ]
 
+#: Set to anything, it keeps bluesky's call stacks, for its warning about plans that nobody ran.
+STACKS: Final = "FREEWHEEL_STACKS"
+
 _lock = threading.RLock()  # guards what is below
 _engine: BlockingRunEngine | None = None
 _frames = FrameKeeper()  # of that engine
 _publishers: dict[str, StatePublisher] = {}  # by the address that was asked for
+_call_sites: AbstractContextManager[None] | None = None  # entered, until the process ends
 
 
 def use(engine: RunEngine | BlockingRunEngine) -> BlockingRunEngine:
@@ -49,10 +57,19 @@ def use(engine: RunEngine | BlockingRunEngine) -> BlockingRunEngine:
     """
     global _engine, _frames
     with _lock:
+        _make_plans_quick()
         _engine = engine.blocking if isinstance(engine, RunEngine) else engine
         _frames = FrameKeeper()
         _engine.subscribe(_frames, delivery="latest")
         return _engine
+
+
+def _make_plans_quick() -> None:
+    """Have bluesky's own plans run at full speed in this process. With the lock held."""
+    global _call_sites
+    if _call_sites is None and not os.environ.get(STACKS):
+        _call_sites = remember_call_sites()
+        _call_sites.__enter__()
 
 
 def in_use() -> BlockingRunEngine:
