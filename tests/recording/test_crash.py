@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -257,6 +258,15 @@ def test_full_disk_fails_the_plan(engine, parts, tmp_path):
     events = [doc for name, doc in run.documents() if name == "event"]
     assert events
     assert all(value.any() for event in events for value in event["data"].values())
+
+
+def test_a_recording_that_is_deleted_while_it_is_written_is_told_of(tmp_path):
+    *pairs, stop = images()
+    with Recorder(tmp_path / "recorded") as recorder:
+        recorder.take_batch(pairs)
+        shutil.rmtree(tmp_path / "recorded")
+        with pytest.raises(RecordingError, match=r"deleted meanwhile. This run is not recorded"):
+            recorder.take_batch([stop])
 
 
 def test_disk_that_cannot_be_written(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections import Counter
@@ -282,6 +283,8 @@ class RunWriter:
         """
         try:
             self._divider.close(durable=self._durable)
+            if self._documents.is_deleted:
+                raise OSError(errno.ENOENT, "its file was deleted meanwhile")
             if whole and not self._failed:
                 self._notes.write(encoded({"end": self._summary()}) + b"\n")
                 self._notes.flush()
@@ -307,9 +310,11 @@ class RunWriter:
         }
 
     def _error(self, name: str, error: OSError) -> RecordingError:
+        kept = "What was recorded before is intact and readable; the rest of this run"
+        if self._documents.is_deleted:
+            kept = "This run"
         message = (
-            f"cannot record a document ({name}): {error.strerror or error}. What was recorded "
-            "before is intact and readable; the rest of this run is not recorded"
+            f"cannot record a document ({name}): {error.strerror or error}. {kept} is not recorded"
         )
         return RecordingError(message, file=self.path, run=self.uid)
 
@@ -354,6 +359,11 @@ class _AppendOnly:
         self._fd = -1
         self._waiting: list[bytes] = []
         self.size = 0
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether what was written is in no folder any more, and so lost when it is closed."""
+        return self._fd >= 0 and not os.fstat(self._fd).st_nlink
 
     def open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
