@@ -116,9 +116,6 @@ def start_of(plan: Any, subs: Any, metadata: dict[str, Any], name: str | None = 
     if isinstance(plan, PlanCall):
         name, made = name or plan.name, plan.make()
     funcs = {} if subs is None else normalize_subs_input(subs)
-    if type(made) is list and made and isinstance(made[0], Msg):
-        # What most of the checks below come to, for whoever calls waits for them.
-        return PlanStart(name or "list", made, funcs, metadata, made)
     check_plan(made)
     return PlanStart(name or plan_name(made), made, funcs, metadata, _checked_messages(made))
 
