@@ -17,7 +17,9 @@ from bluesky.bundlers import RunBundler
 from bluesky.log import doc_logger
 from bluesky.protocols import Collectable
 from bluesky.utils import Msg, maybe_collect_asset_docs
-from event_model import ComposeEvent, DocumentNames
+from event_model import DocumentNames
+
+from ._compose import LeanComposeDescriptor, LeanComposeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,51 +32,6 @@ __all__ = ["LeanRunBundler"]
 def _bluesky(parent: Any) -> Any:
     """Return what it is given: bluesky does not annotate the methods that are called on it."""
     return parent
-
-
-class _LeanComposeEvent(ComposeEvent):
-    """Composes events, and validates those whose validity depends on anything but their keys.
-
-    The schema of events leaves the contents of ``data`` and ``timestamps`` open, and every other
-    field is made here or by event-model; so what is left to check is which keys there are. Where
-    they are not those of the descriptor, event-model's own check finds the words.
-    """
-
-    def __init__(self, original: ComposeEvent) -> None:
-        super().__init__(descriptor=original.descriptor, event_counters=original.event_counters)
-        data_keys = original.descriptor["data_keys"]
-        self.required = frozenset(
-            key for key, data_key in data_keys.items() if data_key.get("external") != "STREAM:"
-        )
-        # bluesky marks these as not filled in each event of a bundle.
-        self.unfilled = {
-            key: False
-            for key, data_key in data_keys.items()
-            if "external" in data_key and data_key["external"] != "STREAM:"
-        }
-
-    def __call__(
-        self,
-        data: dict[str, Any],
-        timestamps: dict[str, Any],
-        seq_num: int | None = None,
-        filled: dict[str, bool | str] | None = None,
-        uid: str | None = None,
-        time: float | None = None,
-        validate: bool = True,
-    ) -> Any:
-        if (
-            validate
-            and seq_num is None
-            and uid is None
-            and time is None
-            and type(data) is type(timestamps) is dict
-            and data.keys() == self.required
-            and timestamps.keys() == self.required
-            and (not filled or filled == self.unfilled)
-        ):
-            validate = False
-        return super().__call__(data, timestamps, seq_num, filled, uid, time, validate)
 
 
 class _Routine:
@@ -103,10 +60,18 @@ class LeanRunBundler(RunBundler):
 
     # -- descriptors --------------------------------------------------------------------------
 
+    async def open_run(self, msg: Msg) -> Any:
+        uid = await _bluesky(super()).open_run(msg)
+        made = self._compose_descriptor
+        self._compose_descriptor = LeanComposeDescriptor(
+            made.start, made.streams, made.event_counters
+        )
+        return uid
+
     async def _prepare_stream(self, desc_key: str, objs_dks: Any) -> Any:
         doc, _, objs = await super()._prepare_stream(desc_key, objs_dks)
         bundle = self._descriptors[desc_key]
-        bundle.compose_event = _LeanComposeEvent(bundle.compose_event)
+        bundle.compose_event = LeanComposeEvent(bundle.compose_event)
         return doc, bundle.compose_event, objs
 
     # -- flyers -------------------------------------------------------------------------------
@@ -227,7 +192,7 @@ class LeanRunBundler(RunBundler):
         await self._emit_event(routine)
 
     async def _emit_event(self, routine: _Routine) -> None:
-        compose: _LeanComposeEvent = routine.bundle.compose_event
+        compose: LeanComposeEvent = routine.bundle.compose_event
         read_cache = routine.cache.read_cache
         if len(read_cache) == 1:
             readings = read_cache[0]
@@ -245,13 +210,14 @@ class LeanRunBundler(RunBundler):
         read_cache.clear()
         await self.emit(DocumentNames.event, doc)
         if doc_logger.isEnabledFor(logging.DEBUG):
+            run_uid = compose.descriptor["run_start"]
             doc_logger.debug(
                 "[event] document emitted with data keys %r (run_uid=%r)",
                 data.keys(),
-                self._run_start_uid,
+                run_uid,
                 extra={
                     "doc_name": "event",
-                    "run_uid": self._run_start_uid,
+                    "run_uid": run_uid,
                     "data_keys": data.keys(),
                 },
             )
