@@ -469,6 +469,27 @@ def test_what_a_resume_does_not_repeat_is_waited_for_again(RE: Any, command: str
     assert slow.begun == 1
 
 
+def test_what_was_begun_ahead_of_a_checkpoint_is_begun_again(RE: Any) -> None:
+    detector = Detector()
+    seen: list[str] = []
+    RE.msg_hook = lambda msg: seen.append(msg.command)
+
+    def plan() -> Any:
+        ahead = Msg("trigger", detector, group="ahead")
+        yield ahead
+        yield Msg("checkpoint", None, ahead)
+        yield Msg("pause")
+        yield Msg("wait", None, group="ahead")
+        yield Msg("checkpoint")
+        yield Msg("pause")
+
+    assert isinstance(RE(plan()).exception(T), RunEngineInterrupted)
+    assert isinstance(RE.resume().exception(T), RunEngineInterrupted)
+    RE.resume().result(T)
+    assert detector.triggered == 2
+    assert seen == ["trigger", "checkpoint", "pause", "trigger", "wait", "checkpoint", "pause"]
+
+
 @pytest.mark.parametrize("take", [bps.trigger_and_read, acquire])
 def test_a_pause_after_a_run_was_closed_repeats_nothing_of_it(RE: Any, take: Any) -> None:
     detector = Detector()

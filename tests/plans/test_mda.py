@@ -293,6 +293,114 @@ def test_a_hand_that_moved_something_in_a_pause_is_put_right(
     assert set(documents.data("z")) == {3}
 
 
+class PlacedCamera(StandardReadable):
+    """Takes frames that say where the focus was when they were exposed."""
+
+    def __init__(self, z: Any, name: str) -> None:
+        self.moves = (z,)
+        self.exposed = 0
+        self.fails_at = 0
+        with self.add_children_as_readables():
+            self.seen = soft_signal_rw(float)
+        super().__init__(name=name)
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        self.exposed += 1
+        exposed = self.exposed
+        place = await self.moves[0].get_value()
+        await asyncio.sleep(0.001)
+        if exposed == self.fails_at:
+            raise RuntimeError("no light")
+        await self.seen.set(place)
+
+
+def with_placed_camera(RE: RunEngine, scope: Scope) -> MDADevices:
+    camera = PlacedCamera(scope.z, "camera")
+    asyncio.run_coroutine_threadsafe(camera.connect(), RE.loop).result(WAIT)
+    return replace(scope.mda_devices(), camera=camera)
+
+
+ALIKE = useq.MDASequence(stage_positions=[(1, 2, 3)], time_plan={"interval": 0, "loops": 4})
+
+
+def test_the_camera_exposes_for_the_next_event_while_documents_go_out(
+    RE: RunEngine, scope, documents: DocumentLog
+):
+    devices = with_placed_camera(RE, scope)
+    exposed: list[int] = []
+    RE.subscribe(lambda name, _: exposed.append(devices.camera.exposed), "event")
+    messages: list[str] = []
+    RE.msg_hook = lambda msg: messages.append(msg.command)
+    RE(mda(ALIKE, devices)).result(WAIT)
+    assert exposed == [2, 3, 4, 4]
+    assert messages.count("trigger") == 4
+    assert documents.data("mda-t") == [0, 1, 2, 3]
+    assert_valid(documents)
+    # With something to set in between it does not.
+    exposed.clear()
+    RE(mda({"channels": ["DAPI", "FITC"]}, devices)).result(WAIT)
+    assert exposed == [5, 6]
+
+
+def test_a_pause_anywhere_exposes_anew_what_was_exposed_ahead(RE: RunEngine, scope):
+    devices = with_placed_camera(RE, scope)
+    messages: list[Any] = []
+    RE.msg_hook = messages.append
+    RE(mda(ALIKE, devices)).result(WAIT)
+
+    async def move() -> None:
+        await scope.z.set(99.0)
+
+    first = next(n for n, msg in enumerate(messages) if msg.command == "checkpoint")
+    for number in range(first + 1, len(messages), 3):
+        log = DocumentLog()
+        token = RE.subscribe(log)
+        at_message(RE, number, RE.request_pause)
+        if isinstance(RE(mda(ALIKE, devices)).exception(WAIT), RunEngineInterrupted):
+            RE.msg_hook = None
+            asyncio.run_coroutine_threadsafe(move(), RE.loop).result(WAIT)
+            RE.resume().result(WAIT)
+        RE.unsubscribe(token)
+        by_number = {event["seq_num"]: event["data"] for event in log.events()}
+        taken = [(data["mda-t"], data["z"], data["camera-seen"]) for data in by_number.values()]
+        assert taken == [(t, 3, 3) for t in range(4)], number
+
+
+@pytest.mark.parametrize(("action", "at", "taken"), [("skip", 2, (4, 1)), ("finish", 3, (3, 0))])
+def test_what_was_exposed_ahead_is_dropped_when_a_user_wants_it_no_more(
+    RE: RunEngine, scope, documents: DocumentLog, action: str, at: int, taken: tuple[int, int]
+):
+    devices = with_placed_camera(RE, scope)
+    events = [useq.MDAEvent(index={"t": t, "p": 0}) for t in (0, 0, 0, 1, 1)]
+    trigger_after(RE, action, at)
+    result = RE(mda(events, devices)).result(WAIT).plan_result
+    assert (result.events, result.skipped) == taken
+    assert len(documents.events()) == taken[0]
+    assert devices.camera.exposed == taken[0] + 1
+
+
+def test_a_frame_is_recorded_though_the_next_one_fails(
+    RE: RunEngine, scope, documents: DocumentLog
+):
+    devices = with_placed_camera(RE, scope)
+    devices.camera.fails_at = 3
+    assert "no light" in str(RE(mda(ALIKE, devices)).exception(WAIT))
+    assert documents.data("mda-t") == [0, 1]
+
+    class Refusing(PlacedCamera):
+        def trigger(self) -> Any:
+            if self.exposed == 2:
+                raise RuntimeError("no film")
+            return super().trigger()
+
+    camera = Refusing(scope.z, "camera")
+    asyncio.run_coroutine_threadsafe(camera.connect(), RE.loop).result(WAIT)
+    error = RE(mda(ALIKE, replace(devices, camera=camera))).exception(WAIT)
+    assert "no film" in str(error)
+    assert documents.data("mda-t") == [0, 1] * 2
+
+
 def trigger_after(RE: RunEngine, action: str, count: int) -> None:
     def look(name: str, doc: Any) -> None:
         if name == "event" and doc["seq_num"] == count:

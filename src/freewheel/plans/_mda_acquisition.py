@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, final
 
 from bluesky.utils import FailedStatus, Msg
@@ -70,11 +71,14 @@ class Acquisition:
         self._holds_shutter = False
         self._holds_focus = False  # whether continuous focus was on at the begin
         self._refocus = False  # whether it has to be switched on again
+        # The group of the exposure for the next event, if that was begun before the documents of
+        # the one before it were out.
+        self._ahead: str | None = None
         self.taken = self.skipped = self.unfocused = 0
 
     # -- the whole ----------------------------------------------------------------------------
 
-    def run(self, batches: Iterable[Events], setup: MDAEvent | None) -> MsgGenerator[None]:
+    def run(self, batches: Sequence[Events], setup: MDAEvent | None) -> MsgGenerator[None]:
         """Take all batches."""
         devices = self._devices
         yield Msg("null", self._view)  # the engine tells what it has seen of a pause
@@ -88,11 +92,13 @@ class Acquisition:
         for latch in self._latches.values():
             latch.reset()  # what came too late for a plan before is not meant for this one
         yield from wait_for_actions(self._latches, timeout=0, hold=True)
-        for batch in batches:
+        for number, batch in enumerate(batches):
             if len(batch) > 1 and len({self._correction(event) for event in batch}) == 1:
                 done = yield from self._batch(batch)
             else:
-                done = yield from self._one_by_one(batch)
+                # What comes after it if that is not one for hardware.
+                after = batches[number + 1] if number + 1 < len(batches) else ()
+                done = yield from self._one_by_one(batch, after if len(after) == 1 else ())
             if not done:
                 break
         yield from wait_for_actions({}, timeout=0)
@@ -114,7 +120,7 @@ class Acquisition:
         if event.reset_event_timer:
             self._view.restart()
         while place != self._left_out:
-            yield Msg("checkpoint")
+            yield Msg("checkpoint", None, *self._begun(event))
             left = self._view.until(event)
             if not left:
                 return True
@@ -139,21 +145,34 @@ class Acquisition:
             # On offer again: there may be more to skip.
             changed = yield from wait_for_actions(self._latches, timeout=0, hold=True)
 
-    def _one_by_one(self, events: Sequence[MDAEvent]) -> MsgGenerator[bool]:
-        """Take events in software; return whether there is more to do."""
-        for event in events:
+    def _one_by_one(
+        self, events: Sequence[MDAEvent], after: Sequence[MDAEvent] = ()
+    ) -> MsgGenerator[bool]:
+        """Take events in software; return whether there is more to do.
+
+        Parameters
+        ----------
+        events : sequence of MDAEvent
+            The events.
+        after : sequence of MDAEvent
+            The one that comes after them, if it is taken in software too.
+        """
+        for event, following in zip_longest(events, (*events[1:], *after)):
             due = yield from self._due(event)
+            if not due and self._ahead is not None:  # a user has left out what is under way
+                yield Msg("wait", None, group=self._ahead)
+                self._ahead = None
             if due is None:
                 return False
             if due:
-                yield from self._do(event)
+                yield from self._do(event, following)
                 yield from self._listen(_place(event))
         return True
 
-    def _do(self, event: MDAEvent) -> MsgGenerator[None]:
+    def _do(self, event: MDAEvent, following: MDAEvent | None) -> MsgGenerator[None]:
         action = event.action
         if action is None or action.type == "acquire_image":
-            yield from self._acquire(event)
+            yield from self._acquire(event, following)
         elif action.type == "hardware_autofocus":
             yield from self._move(event)
             yield from self._focus(event)
@@ -163,16 +182,21 @@ class Acquisition:
 
     # -- one event ------------------------------------------------------------------------------
 
-    def _acquire(self, event: MDAEvent) -> MsgGenerator[None]:
-        yield from self._move(event)
-        yield from self._hold_shutter(event)
-        group = fresh_group("mda")
-        yield Msg("trigger", self._devices.camera, group=group)
-        yield from self._record(event, group)
+    def _acquire(self, event: MDAEvent, following: MDAEvent | None) -> MsgGenerator[None]:
+        if self._ahead is None:
+            yield from self._move(event)
+            yield from self._hold_shutter(event)
+            group = fresh_group("mda")
+            yield Msg("trigger", self._devices.camera, group=group)
+        else:
+            group, self._ahead = self._ahead, None
+        yield from self._record(event, group, following)
         if not event.keep_shutter_open:
             yield from self._release_shutter()
 
-    def _record(self, event: MDAEvent, exposure: Any = None) -> MsgGenerator[None]:
+    def _record(
+        self, event: MDAEvent, exposure: Any = None, following: MDAEvent | None = None
+    ) -> MsgGenerator[None]:
         """Read all into one event, the camera last: most of it while it exposes.
 
         Parameters
@@ -181,8 +205,11 @@ class Acquisition:
             The event.
         exposure : hashable, optional
             The group to wait for before the camera is read.
+        following : MDAEvent, optional
+            The event that comes next, if the camera may begin with it before this one is out.
         """
         self._view.show(event)
+        alike = None if following is None or not self._is_alike(event, following) else following
         yield Msg("create", name=self._stream)
         try:
             for device in self._beside:
@@ -193,8 +220,46 @@ class Acquisition:
         except Exception:
             yield Msg("drop")
             raise
+        if alike is not None:
+            yield from self._begin(alike)
         yield Msg("save")
         self.taken += 1
+
+    def _is_alike(self, event: MDAEvent, following: MDAEvent) -> bool:
+        """Tell whether between two events there is nothing to do but to expose."""
+        return (
+            _takes_frame(following)
+            and not following.reset_event_timer
+            and following.keep_shutter_open == event.keep_shutter_open
+            and [*self._settings(following)] == [*self._settings(event)]
+        )
+
+    def _begin(self, event: MDAEvent) -> MsgGenerator[None]:
+        """Have the camera expose for an event, with the one before read and not yet saved."""
+        place = _place(event)
+        if (
+            self._view.until(event)
+            or place == self._left_out
+            or (self._last is not None and place != self._last)
+            or any(latch.is_set() for latch in self._latches.values())
+        ):
+            return
+        self._ahead = fresh_group("mda")
+        try:
+            yield Msg("trigger", self._devices.camera, group=self._ahead)
+        except Exception:
+            yield Msg("save")  # its frame is there
+            raise
+
+    def _begun(self, event: MDAEvent) -> Iterable[Msg]:
+        """Return what a pause is to repeat of an event, as far as it was begun already."""
+        if self._ahead is None:
+            return
+        group = self._ahead
+        for device, value in self._settings(event):
+            yield Msg("set", device, value, group=group)
+        yield Msg("wait", None, group=group)
+        yield Msg("trigger", self._devices.camera, group=group)
 
     def _move(self, event: MDAEvent) -> MsgGenerator[None]:
         """Set all that an event says, and wait for it.
@@ -208,7 +273,7 @@ class Acquisition:
             moved = True
         if moved:
             yield Msg("wait", None, group=group)
-        if self._refocus and (event.action is None or event.action.type == "acquire_image"):
+        if self._refocus and _takes_frame(event):
             self._refocus = False
             yield from abs_set(self._devices.autofocus_continuous, True, wait=True)
 
@@ -321,6 +386,10 @@ class Acquisition:
             else:
                 return True
         return False
+
+
+def _takes_frame(event: MDAEvent) -> bool:
+    return event.action is None or event.action.type == "acquire_image"
 
 
 def _place(event: MDAEvent) -> tuple[int | None, int | None]:

@@ -23,7 +23,7 @@ from ._statuses import Statuses
 from ._tracing import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from bluesky.utils import Msg
 
@@ -460,11 +460,11 @@ class EngineCore:
 
     # -- rewinding ----------------------------------------------------------------------------
 
-    def take_checkpoint(self) -> None:
-        """Repeat nothing of what was done until now."""
+    def take_checkpoint(self, again: Iterable[Msg] = ()) -> None:
+        """Repeat nothing of what was done until now, but for some messages."""
         plan = self.plan
         if plan is not None and plan.replay.messages is not None:
-            plan.replay.messages = []
+            plan.replay.messages = [*again]
             for run in self.runs.values():
                 run.reset_checkpoint_state()
 

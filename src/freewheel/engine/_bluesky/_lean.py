@@ -82,13 +82,21 @@ class LeanCommands:
     # -- marks --------------------------------------------------------------------------------
 
     async def checkpoint(self, msg: Msg) -> None:
-        """Mark the place that a pause rewinds to."""
+        """Mark the place that a pause rewinds to.
+
+        Expected message object is::
+
+            Msg("checkpoint", None, *again)
+
+        where ``again`` are messages that a rewind is to send before those that come after the mark:
+        of what the plan has begun ahead of it.
+        """
         core = self._core
         for run in core.runs.values():
             if run.bundling:
                 await core.original("checkpoint")(msg)  # which has an error for this
                 return
-        core.take_checkpoint()
+        core.take_checkpoint(msg.args)
         if core.states.pause_deferred:
             core.pause_at_checkpoint()
         elif core.states.preempted:
