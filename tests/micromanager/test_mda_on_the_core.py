@@ -76,6 +76,20 @@ def test_stacks_are_run_by_hardware(RE: RunEngine, triggered, scope, on_loop):
     assert len(started) == 4
 
 
+def test_the_core_knows_which_channel_hardware_has_come_to(RE: RunEngine, core, scope, on_loop):
+    core.setConfig("Objective", "10X")
+    events = [
+        useq.MDAEvent(index={"t": t, "c": c}, channel={"group": "Objective", "config": config})
+        for t in range(2)
+        for c, config in enumerate(("10X", "20X"))
+    ]
+    assert [len(batch) for batch in on_loop(scope.sequencer.batches(events))] == [4]
+    RE(mda(events, scope)).result(WAIT)
+    assert core.getCurrentConfigFromCache("Objective") == "20X"
+    RE(mda(events[:1], scope, hardware=False)).result(WAIT)
+    assert core.getCurrentConfig("Objective") == "10X"
+
+
 @pytest.mark.parametrize("hardware", [True, False])
 def test_an_exposure_out_of_limits_is_refused_in_hardware_too(RE: RunEngine, scope, hardware):
     sequence = useq.MDASequence(

@@ -92,6 +92,7 @@ class MicroManagerDevices(Mapping[str, Any]):
         self._port = Port(core)
         self._by_label: dict[str, Any] = {}
         self._by_name: dict[str, Any] = {}
+        self._by_kind: dict[type, tuple[Any, ...]] = {}  # asked for with each claim
         for label in core.getLoadedDevices():
             device = self._make(label)
             self._by_label[label] = device
@@ -148,7 +149,7 @@ class MicroManagerDevices(Mapping[str, Any]):
         core = self.mmcore
         with contextlib.suppress(ClosedError), self._port.gate:
             if core.getAutoShutter() and core.getShutterDevice() == shutter:
-                return self._all_of(Camera)
+                return [*self._all_of(Camera)]
         return []
 
     def _shutter_now(self) -> Shutter | None:
@@ -160,8 +161,12 @@ class MicroManagerDevices(Mapping[str, Any]):
     def _cameras_but(self, label: str) -> list[Camera]:
         return [camera for camera in self._all_of(Camera) if camera.label != label]
 
-    def _all_of(self, kind: type[D]) -> list[D]:
-        return [device for device in self._by_label.values() if isinstance(device, kind)]
+    def _all_of(self, kind: type[D]) -> tuple[D, ...]:
+        known = self._by_kind.get(kind)
+        if known is None:
+            several = (device for device in self._by_label.values() if isinstance(device, kind))
+            known = self._by_kind[kind] = tuple(several)
+        return known
 
     def __getattr__(self, name: str) -> Any:
         """Return a device by its name, where no role has that name."""

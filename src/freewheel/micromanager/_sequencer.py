@@ -70,7 +70,7 @@ class HardwareSequencer(StandardReadable):
         self._sequence: FrameSequence | None = None
         self._stops = 0  # how often it was stopped
         self._success = True  # whether the last stop was an ordinary end
-        self._next = 0  # the event whose frame comes next
+        self._next = 0  # the event whose frame comes next; the lane reads it while the loop waits
         self._armed = False  # whether devices were told, or are being told, to follow the camera
         self._loaded: list[Callable[[], object]] = []  # what stops them; of the lane
         super().__init__(name=name)
@@ -113,6 +113,7 @@ class HardwareSequencer(StandardReadable):
     async def _take(self, events: Sequence[MDAEvent], corrections: Sequence[float]) -> None:
         await self._end()
         self._events, self._corrections = tuple(events), tuple(corrections)
+        self._next = 0
 
     def set(self, value: int) -> AsyncStatus[None] | DoneStatus:
         """Wait for the frame of an event of the batch.
@@ -240,8 +241,10 @@ class HardwareSequencer(StandardReadable):
         self._check(batch, corrections)
         self._load_stages(batch, corrections)
         core, camera = self._port.core, self._parts[0].label
-        if batch.channel is not None:
-            core.setConfig(batch.channel.group, batch.channel.config)
+        channel = batch.channel
+        # One that holds already is not set again, as by a `ConfigGroup`.
+        if channel is not None and core.getCurrentConfigFromCache(channel.group) != channel.config:
+            core.setConfig(channel.group, channel.config)
         for setting in batch.properties or ():
             self._set_property(*setting)
         if batch.exposure_sequence:
@@ -251,10 +254,23 @@ class HardwareSequencer(StandardReadable):
         elif batch.exposure is not None:
             core.setExposure(camera, batch.exposure)
         for (device, name), values in batch.property_sequences.items():
-            core.loadPropertySequence(device, name, [str(value) for value in values])
-            self._loaded.append(partial(core.stopPropertySequence, device, name))
+            texts = [str(value) for value in values]
+            core.loadPropertySequence(device, name, texts)
+            self._loaded.append(partial(self._stop_following, device, name, texts[-1]))
             core.startPropertySequence(device, name)
         core.waitForSystem()
+
+    def _stop_following(self, device: str, name: str, last: str) -> None:
+        """Have a property follow the camera no more, and the core know what it is.
+
+        Its cache knows nothing of sequences, and by that a channel that holds is not set again.
+        """
+        core = self._port.core
+        core.stopPropertySequence(device, name)
+        if self._next == len(self._events):
+            core.setProperty(device, name, last)
+        else:
+            core.getProperty(device, name)
 
     def _set_property(self, device: str, name: str, value: Any) -> None:
         """Set a property; of a stage its position, which need not be one."""
