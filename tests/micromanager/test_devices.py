@@ -54,6 +54,25 @@ def test_everything_of_the_configuration_is_there_by_name(scope):
     assert repr(scope).startswith("<MicroManagerDevices: dhub, camera, ")
 
 
+def test_a_device_that_is_busy_is_described_all_the_same(scope, on_loop):
+    go_on = threading.Event()
+
+    async def describe() -> Any:
+        lane = scope.camera._port.lane("Camera")
+        busy = lane.begin(lambda: go_on.wait(WAIT))
+        try:
+            keys = await asyncio.wait_for(scope.camera.binning.describe(), WAIT / 4)
+            assert not busy.done()
+        finally:
+            go_on.set()
+            await busy
+        return keys
+
+    (key,) = on_loop(describe()).values()
+    assert (key["dtype"], key["dtype_numpy"], key["shape"]) == ("integer", "<i8", [])
+    assert on_loop(scope.camera.binning.locate()) == {"setpoint": 1, "readback": 1}
+
+
 def test_a_scan_over_the_focus_takes_frames(RE: RunEngine, scope, documents: DocumentLog):
     RE(bp.scan([scope.camera, scope.xy], scope.focus, -5, 5, 5)).result(WAIT)
     assert_valid(documents)

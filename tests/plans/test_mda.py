@@ -335,6 +335,7 @@ def test_the_camera_exposes_for_the_next_event_while_documents_go_out(
     RE(mda(ALIKE, devices)).result(WAIT)
     assert exposed == [2, 3, 4, 4]
     assert messages.count("trigger") == 4
+    assert "locate" not in messages  # no event asks for the shutter's or the autofocus' state
     assert documents.data("mda-t") == [0, 1, 2, 3]
     assert_valid(documents)
     # With something to set in between it does not.

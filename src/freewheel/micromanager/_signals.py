@@ -28,7 +28,7 @@ from ._errors import CoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from bluesky.protocols import Reading
+    from bluesky.protocols import Location, Reading
     from event_model import DataKey
     from ophyd_async.core import Callback
 
@@ -161,8 +161,12 @@ class CoreBackend(SignalBackend[SignalDatatypeT]):
         await self.refresh()
 
     async def get_datakey(self, source: str) -> DataKey:
-        assert self.datatype is not None
-        return make_datakey(self.datatype, await self.get_value(), source, self._access.metadata)
+        datatype = self.datatype
+        assert datatype is not None
+        # The value is looked at for its shape, which for these is known without asking the core.
+        is_scalar = isinstance(datatype, type) and issubclass(datatype, (bool, int, float, str))
+        value: Any = 0 if is_scalar else await self.get_value()
+        return make_datakey(datatype, value, source, self._access.metadata)
 
     async def get_reading(self) -> Reading[SignalDatatypeT]:
         return _reading(await self.get_value())
@@ -249,6 +253,11 @@ class CoreSignalR(SignalR[SignalDatatypeT]):
 
 class CoreSignalRW(CoreSignalR[SignalDatatypeT], SignalRW[SignalDatatypeT]):
     """The same, which can be set."""
+
+    async def locate(self) -> Location[SignalDatatypeT]:
+        """Return the value: the core keeps no other of what was asked for."""
+        value = await self.get_value()
+        return {"setpoint": value, "readback": value}
 
 
 def _reading(value: SignalDatatypeT) -> Reading[SignalDatatypeT]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Unit
-from bluesky.preprocessors import run_wrapper, stage_wrapper
 from bluesky.protocols import Readable
 from bluesky.utils import MsgGenerator
 
 from freewheel.core import Action, SRLatch, continuous
 from freewheel.plan_stubs import Pacer, read_while_waiting, trigger_and_read, wait_for_actions
+from freewheel.plan_stubs._around import run_wrapper, stage_wrapper
 
 __all__ = ["SNAP", "LiveViewResult", "live_view"]
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bluesky.preprocessors import finalize_wrapper, run_wrapper, stage_wrapper
+from bluesky.preprocessors import finalize_wrapper
 
 from freewheel.core import Action
 from freewheel.plan_stubs import claim_wrapper
 from freewheel.plan_stubs._answer import answer_of
+from freewheel.plan_stubs._around import run_wrapper, stage_wrapper
 
 from ._mda_acquisition import Acquisition
 from ._mda_devices import MDADevices

@@ -82,9 +82,10 @@ class Acquisition:
         """Take all batches."""
         devices = self._devices
         yield Msg("null", self._view)  # the engine tells what it has seen of a pause
-        if devices.auto_shutter is not None:
+        events = [event for batch in batches for event in batch]
+        if devices.auto_shutter is not None and any(e.keep_shutter_open for e in events):
             self._couples = bool((yield from rd(devices.auto_shutter)))
-        if devices.autofocus_continuous is not None:
+        if devices.autofocus_continuous is not None and any(map(_focuses, events)):
             self._holds_focus = bool((yield from rd(devices.autofocus_continuous)))
         if setup is not None:
             yield from self._move(setup)
@@ -390,6 +391,10 @@ class Acquisition:
 
 def _takes_frame(event: MDAEvent) -> bool:
     return event.action is None or event.action.type == "acquire_image"
+
+
+def _focuses(event: MDAEvent) -> bool:
+    return event.action is not None and event.action.type == "hardware_autofocus"
 
 
 def _place(event: MDAEvent) -> tuple[int | None, int | None]:
