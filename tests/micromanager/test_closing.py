@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -98,3 +101,28 @@ def test_devices_made_afterwards_are_not_touched_by_the_close_of_those_before(
     anew = devices(core)
     on_loop(anew.connect())
     RE(bps.trigger(anew.camera, wait=True)).result(WAIT)
+
+
+def test_a_program_that_ends_while_the_core_tells_of_changes_ends_well():
+    program = """
+        import time
+        from freewheel.micromanager import load
+
+        class Slow:  # the interpreter takes its time to go
+            def __del__(self, sleep=time.sleep):
+                sleep(0.5)
+
+        _slow = Slow()
+        core = load()
+        core.events.propertyChanged.connect(lambda *_: time.sleep(0.02))
+        for preset in ("DAPI", "FITC", "Cy5", "DAPI"):
+            core.setConfig("Channel", preset)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr

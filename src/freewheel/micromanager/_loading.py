@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pymmcore_plus import CMMCorePlus
 
 from ._errors import ConfigurationFileError
+from ._exit import leave_at_exit
 from ._port import close_ports
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def load(path: str | Path | None = None, *, core: CMMCorePlus | None = None) -> 
     _find_adapters()
     if core is None:
         core = ClosingCore()
+    leave_at_exit(core)
     file = _demo(core) if path is None else Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"there is no Micro-Manager configuration {file}")

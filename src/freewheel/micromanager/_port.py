@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from ._changes import Changes
 from ._errors import CoreError, CoreTimeoutError
+from ._exit import leave_at_exit
 from ._lanes import THREAD_NAME, Gate, Lane
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Port:
         # Those that run, or have run; added and copied by single steps, from any thread.
         self.sequences: WeakSet[_Sequence] = WeakSet()
         _open.setdefault(core, WeakSet()).add(self)
+        leave_at_exit(core)
 
     def lane(self, label: str) -> Lane:
         """Return the lane of a device."""
