@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 from freewheel.core._crossings import Waiter, new_waiter, wake
@@ -16,8 +18,6 @@ from ._errors import BufferOverflowError, CoreError, FrameTimeoutError
 from ._lanes import THREAD_NAME
 
 if TYPE_CHECKING:
-    import asyncio
-
     import numpy as np
     import numpy.typing as npt
     from pymmcore_plus.core import Metadata
@@ -210,6 +210,29 @@ class FrameSequence:
                 waiter = self._new_waiter()
             await waiter
         return frame
+
+    def coming(self) -> asyncio.Future[CoreFrame | None]:
+        """Return a future of the next frame, or of `None` if the sequence is stopped before.
+
+        What `next` does, without a task.
+        """
+        answer: asyncio.Future[CoreFrame | None] = asyncio.get_running_loop().create_future()
+        self._give_next(answer)
+        return answer
+
+    def _give_next(self, answer: asyncio.Future[CoreFrame | None], _: object = None) -> None:
+        if answer.done():
+            return
+        with self._lock:
+            if not self._frames and not self._ended:
+                self._new_waiter().add_done_callback(partial(self._give_next, answer))
+                return
+        frame = self.take()
+        error = None if frame is not None else self._error or self._over()
+        if error is None or isinstance(error, SequenceStoppedError):
+            answer.set_result(frame)
+        else:
+            answer.set_exception(error)
 
     def take(self) -> CoreFrame | None:
         """Return the next frame if it is there; on the loop."""

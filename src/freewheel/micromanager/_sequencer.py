@@ -14,11 +14,12 @@ from ._errors import CoreError
 from ._frames import SequenceStoppedError
 from ._properties import limited
 from ._signals import checked
-from ._statuses import DoneStatus
+from ._statuses import CallStatus, DoneStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bluesky.protocols import Status
     from useq import MDAEvent
 
     from ._camera import Camera
@@ -115,7 +116,7 @@ class HardwareSequencer(StandardReadable):
         self._events, self._corrections = tuple(events), tuple(corrections)
         self._next = 0
 
-    def set(self, value: int) -> AsyncStatus[None] | DoneStatus:
+    def set(self, value: int) -> Status:
         """Wait for the frame of an event of the batch.
 
         Raises
@@ -129,6 +130,8 @@ class HardwareSequencer(StandardReadable):
             if frame is not None:  # the camera is ahead
                 self._show(value, frame)
                 return DoneStatus()
+            come = partial(self._come, value, self._stops)
+            return CallStatus(sequence.coming(), come, lambda error: error, self.name)
         return AsyncStatus(self._set(value, self._stops), name=self.name)
 
     def _is_ours(self, value: Any) -> bool:
@@ -141,11 +144,15 @@ class HardwareSequencer(StandardReadable):
         frame: CoreFrame | None = None
         with contextlib.suppress(SequenceStoppedError):  # also by who unstages the camera
             frame = await self._frame(value, stops)
+        self._come(value, stops, frame)
+        if self._stops == stops and frame is not None and self._next == len(self._events):
+            await self._end()
+
+    def _come(self, value: int, stops: int, frame: CoreFrame | None) -> None:
+        """Take a frame as that of an event; `None` if the camera was stopped before it came."""
         if self._stops == stops:
             if frame is not None:
                 self._show(value, frame)
-                if self._next == len(self._events):
-                    await self._end()
         elif not self._success:
             raise CoreError(self._parts[0].label, f"take event {value}", "it was stopped")
 
