@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -89,5 +90,7 @@ async def test_those_behind_a_call_that_does_not_return_are_given_up_with_it():
         with pytest.raises(TimeoutError):
             await call
     release.set()
-    await lane.call(lambda: made.append("third"))
+    while not made:
+        with contextlib.suppress(TimeoutError):  # the first one may still be on its way out
+            await lane.call(lambda: made.append("third"))
     assert made == ["third"]
