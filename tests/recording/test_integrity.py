@@ -366,7 +366,21 @@ def _endless():
         (np.array({"a": 1}, object), ...),
         (_nested(90), ...),
     ],
-    ids=lambda value: ascii(value)[:40],
+    ids=[
+        "keys alike as text",
+        "set of tuples",
+        "set of numbers",
+        "keys alike as bytes",
+        "complex key",
+        "set of sets",
+        "masked integers",
+        "masked without a mask",
+        "long masked",
+        "lists",
+        "objects",
+        "one object",
+        "deep",
+    ],
 )
 @pytest.mark.parametrize("in_batches", [True, False])
 def test_odd_values_come_back(tmp_path, value, expected, in_batches):
