@@ -10,6 +10,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
+import numpy as np
 import pytest
 from event_model import DocumentNames
 
@@ -161,6 +162,29 @@ def test_a_preview_is_known_when_an_equal_call_runs(RE: RunEngine, scope: Micros
     assert seen[0] is not None
     assert 0 <= seen[0] <= foreseen.duration
     assert seen[1] is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "known"),
+    [
+        (np.float64(2), np.float64(2), True),
+        (np.linspace(0, 1, 5), np.linspace(0, 1, 5), True),
+        (np.linspace(0, 1, 5), np.linspace(0, 1, 6), False),
+        (np.zeros(2), np.zeros(2, int), False),
+        (np.array([object()]), np.array([object()]), False),
+    ],
+)
+def test_arguments_may_be_of_numpy(RE: RunEngine, one: Any, other: Any, known: bool) -> None:
+    seen: list[float | None] = []
+
+    def plan(_: Any) -> Any:
+        seen.append(RE.snapshot().time_left)
+        yield from bps.null()
+
+    RE.preview(plan, one)
+    seen.clear()
+    RE(PlanCall(plan, (other,))).result(T)
+    assert (seen[0] is not None) == known
 
 
 def test_a_generator_is_never_run_to_see(RE: RunEngine) -> None:

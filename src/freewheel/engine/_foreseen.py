@@ -21,6 +21,8 @@ __all__ = ["Foreseen"]
 
 #: So many previews are kept.
 _KEPT: Final = 64
+#: Arrays of so many bytes are not compared.
+_LARGE: Final = 1_000_000
 _PLAIN: Final = (int, float, complex, str, bytes, bool, type(None))
 
 
@@ -97,4 +99,16 @@ def _equal(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(_equal, one, other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    return type(one) in _PLAIN and type(one) is type(other) and bool(one == other)
+    if type(one) is not type(other):
+        return False
+    if type(one).__module__ == "numpy":
+        return _equal_numbers(one, other)
+    return type(one) in _PLAIN and bool(one == other)
+
+
+def _equal_numbers(one: Any, other: Any) -> bool:
+    """Compare NumPy's numbers and arrays of them, bit by bit."""
+    kind, size = getattr(one, "dtype", None), getattr(one, "nbytes", _LARGE)
+    if kind is None or kind.hasobject or size >= _LARGE:
+        return False
+    return (kind, one.shape) == (other.dtype, other.shape) and one.tobytes() == other.tobytes()
