@@ -41,26 +41,32 @@ class PreviewMagic(Magics):
 
     @line_magic
     def preview(self, line: str) -> None:
-        """Say what a plan would do: ``%preview scan([camera], stage.x, 0, 9, 10)``.
+        """Say what a plan would do: ``%preview bp.scan([camera], stage.x, 0, 9, 10)``.
 
-        The plan is written as it would be for ``RE(...)``; ``%preview call`` takes a `PlanCall`, or
-        a generator, which is used up.
+        The plan is written as it would be within ``RE(...)``; ``%preview call`` takes a `PlanCall`,
+        or a generator, which is used up.
         """
         if not line.strip():
-            raise UsageError("Give a plan, as in %preview scan([camera], stage.x, 0, 9, 10).")
-        foreseen = self._jobs.engine().preview(self._plan(line))
+            raise UsageError("Give a plan, as in %preview bp.scan([camera], stage.x, 0, 9, 10).")
+        engine = self._jobs.engine()
+        try:
+            foreseen = engine.preview(self._plan(line, engine))
+        except TypeError as error:  # what is no plan
+            raise UsageError(str(error)) from None
         if self._notebook:
             _show(foreseen)
         else:
             say(str(foreseen))
 
-    def _plan(self, line: str) -> Any:
+    def _plan(self, line: str, engine: Any) -> Any:
         """Return the plan that is written in a line; a call is not made yet."""
         try:
             tree = ast.parse(line.strip(), mode="eval")
         except SyntaxError as error:
             raise UsageError(f"{line.strip()!r} is no plan: {error.msg}.") from None
         node = tree.body
+        if any(self._names(each, engine) for each in ast.walk(node)):
+            raise UsageError("Give the plan alone: the engine would run it.")
         if not isinstance(node, ast.Call):
             return self._value(node)
         function = self._value(node.func)
@@ -70,6 +76,12 @@ class PreviewMagic(Magics):
         gather = ast.Call(ast.Name("__gather", ast.Load()), node.args, node.keywords)
         args, kwargs = self._value(gather, __gather=lambda *args, **kwargs: (args, kwargs))
         return PlanCall(function, args, kwargs)
+
+    def _names(self, node: ast.AST, engine: Any) -> bool:
+        """Tell whether an engine is called there."""
+        called = node.func if isinstance(node, ast.Call) else None
+        shell: Any = self.shell
+        return isinstance(called, ast.Name) and shell.user_ns.get(called.id) is engine
 
     def _value(self, node: ast.expr, **more: Any) -> Any:
         code = compile(ast.fix_missing_locations(ast.Expression(node)), "<%preview>", "eval")

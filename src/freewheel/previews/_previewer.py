@@ -118,7 +118,10 @@ class Previewer:
             looker.close()
 
     def _processed(self, call: Any) -> Any:
-        plan = call.make() if isinstance(call, PlanCall) else call
+        if isinstance(call, PlanCall):
+            _refuse_engine(call.function)
+            call = call.make()
+        plan = call
         for each in self._preprocessors:
             plan = each(plan)
         return plan
@@ -169,6 +172,12 @@ def _is_function(plan: Any) -> bool:
             "preview(count, [detector]), or a plan."
         )
     return callable(plan) and not isinstance(plan, (Iterable, Msg))
+
+
+def _refuse_engine(function: Any) -> None:
+    """Call no engine, nor a method of one: it would run the plan instead of returning it."""
+    if hasattr(getattr(function, "__self__", function), "register_command"):
+        raise TypeError("that would run the plan. Give the plan alone, without the engine.")
 
 
 def _name(plan: Any) -> str:
