@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import threading
 import time
 import tracemalloc
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -19,7 +21,7 @@ from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor, SimPointDetector
 
 from doubles import Mover
-from freewheel import Action, PlanCall, preview
+from freewheel import Action, PlanCall, RunEngine, preview
 from freewheel.plan_stubs import background, checkpoint, read_while_waiting, wait_for_action
 from freewheel.plans import live_view
 from freewheel.previews import Preview, Previewer
@@ -27,6 +29,7 @@ from freewheel.sim import Axis, Microscope, microscope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,54 @@ def test_a_plan_that_looks_at_its_readings_is_a_guess(scope: Microscope) -> None
     assert preview(bp.count, [scope.camera]).guesses == ()
     (guess,) = preview(look, scope.camera).guesses
     assert "camera-image" in guess
+
+
+def test_a_plan_that_looks_at_the_clock_itself_may_have_an_end(scope: Microscope) -> None:
+    def for_a_minute() -> Iterator[Msg]:
+        begin = time.monotonic()
+        while time.monotonic() - begin < 60:
+            yield from bps.sleep(1)
+
+    def by_a_name_of_its_own(clock: Any = None) -> Iterator[Msg]:
+        while clock is None or monotonic() < clock:
+            yield from bps.sleep(1)
+
+    for plan in (for_a_minute, by_a_name_of_its_own):
+        (guess,) = preview(plan).guesses
+        assert "looks at the clock" in guess
+    assert preview(bp.count, [scope.camera], num=None, delay=1).guesses == ()
+
+
+def test_a_plan_that_wants_an_event_loop_may_find_one_in_its_run() -> None:
+    def looks_for_loop() -> Iterator[Msg]:
+        asyncio.get_running_loop()
+        yield from bps.null()
+
+    (problem,) = preview(looks_for_loop).problems
+    assert "no running event loop" in problem.text
+    assert problem.is_guess
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300])
+def test_a_wait_for_ever_is_told(seconds: float, tmp_path: Path) -> None:
+    camera = microscope(shape=(32, 32), directory=tmp_path).file_camera
+
+    def waits() -> Iterator[Msg]:
+        yield from bp.count([camera])
+        yield from bps.sleep(seconds)
+
+    foreseen = preview(waits)
+    assert foreseen.is_endless == math.isinf(seconds)
+    assert ("until it is stopped" in str(foreseen)) == foreseen.is_endless
+    assert foreseen.disks
+
+
+def test_no_engine_is_called_for_a_preview(scope: Microscope) -> None:
+    with RunEngine() as engine:
+        for function in (engine, engine.preempt):
+            foreseen = preview(PlanCall(function, (bp.count([scope.camera]),)))
+            assert "Give the plan alone" in texts(foreseen)
+        assert engine.snapshot().plan_name is None
 
 
 def test_an_axis_is_where_it_was_sent(scope: Microscope) -> None:

@@ -162,6 +162,8 @@ class Course:
         if self.is_watched and self._stops_at is None:
             if self.cycle.is_closed(self.budget.messages):
                 self.is_endless = True
+                if self.cycle.is_timed:
+                    self.account.guess(f"that {self.name} has no end: it looks at the clock itself")
                 raise self.stopping()
 
     def _look(self, budget: Budget) -> RequestStop | None:

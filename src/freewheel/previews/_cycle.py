@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 from collections import deque
-from types import GeneratorType
+from types import BuiltinFunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core._devices import is_device
@@ -13,6 +15,7 @@ from ._fleeting import Moment, Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 __all__ = ["Cycle"]
 
@@ -45,16 +48,18 @@ class Cycle:
     ----------
     says_endless : bool
         Whether the plan has said itself that it has no number of points.
+    is_timed : bool
+        Whether a plan that has come by very often may end by the clock, which is not the preview's.
     """
 
-    __slots__ = ("_count", "_plan", "_seen", "says_endless")
+    __slots__ = ("_count", "_plan", "_seen", "is_timed", "says_endless")
 
     def __init__(self, plan: Any) -> None:
         self._plan = plan
         # By where the plan is: what its variables were, and how often they were the same.
         self._seen: dict[Any, tuple[Any, int]] = {}
         self._count = 0
-        self.says_endless = False
+        self.says_endless = self.is_timed = False
 
     def is_closed(self, messages: int) -> bool:
         """Tell whether the plan has come by with the same values very often."""
@@ -77,6 +82,7 @@ class Cycle:
         if len(self._seen) > 100:
             self._seen.clear()
         self._seen[place] = state, turns
+        self.is_timed = turns >= _TURNS and any(map(_looks_at_clock, frames))
         return turns >= _TURNS
 
 
@@ -102,6 +108,18 @@ def _generators(plan: Any) -> Iterator[Any]:
 def _is_under_way(value: Any) -> bool:
     """Tell whether a plan may wait for a value to change: for a move to arrive."""
     return isinstance(value, ForeseenStatus) and not value.done
+
+
+def _looks_at_clock(frame: FrameType) -> bool:
+    """Tell whether code uses a clock: bluesky's plans are shown the preview's instead."""
+    used = map(frame.f_globals.get, frame.f_code.co_names)
+    return any(
+        each is time
+        or each is datetime
+        or each is datetime.datetime
+        or (isinstance(each, BuiltinFunctionType) and each.__module__ == "time")
+        for each in used
+    )
 
 
 def _outline(value: Any) -> Any:

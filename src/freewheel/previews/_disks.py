@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def with_disks(foreseen: Preview, wrote: Mapping[str, int], recorders: Iterable[
         except OSError:
             continue  # what a detector's computer has is not always seen from here
         lasts = None
-        if foreseen.is_endless and foreseen.followed:
+        if foreseen.is_endless and 0 < foreseen.followed < math.inf:
             lasts = free / number * foreseen.followed
         disks[Disk(folder, number, free, lasts)] = volume
     problems = () if foreseen.is_endless else tuple(_problems(disks))

@@ -213,7 +213,7 @@ class Journey:
         for course in self._courses:
             if course.error is not None and not self._is_told(course.error):
                 text = f"{course.name} raises {type(course.error).__name__}: {course.error}"
-                self.account.problem(text)
+                self.account.problem(text, is_guess=_wants_loop(course.error))
             if course.is_cut:
                 self.account.guess(
                     f"how {course.name} goes on: it was not followed further after "
@@ -248,7 +248,7 @@ class Journey:
         account, main = self.account, self.main
         owned = [task.course for task in self._tasks if task.course and not task.detach]
         ends = max(course.clock.now for course in (main, *owned))
-        endless = any(course.is_endless for course in (main, *owned))
+        endless = math.isinf(ends) or any(course.is_endless for course in (main, *owned))
         complete = not endless and not any(course.is_cut for course in self._courses)
         less, more = account.slack
         longest = (
@@ -274,6 +274,11 @@ class Journey:
             points=account.points(),
             task_conflicts=self._task_conflicts(),
         )
+
+
+def _wants_loop(error: BaseException) -> bool:
+    """Tell whether a plan has missed the event loop that it runs in on an engine."""
+    return isinstance(error, RuntimeError) and "event loop" in str(error)
 
 
 def _is_ready(course: Course) -> bool:

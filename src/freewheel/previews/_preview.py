@@ -224,7 +224,7 @@ class Preview:
         return f"about {about}, {events}"
 
     def _rates(self) -> str:
-        if not self.followed or not self.num_events:
+        if not self.followed or math.isinf(self.followed) or not self.num_events:
             return ""
         each = self.num_events / self.followed
         data = self.data_bytes / self.followed
