@@ -25,6 +25,7 @@ from freewheel import Action, PlanCall, RunEngine, preview
 from freewheel.plan_stubs import background, checkpoint, read_while_waiting, wait_for_action
 from freewheel.plans import live_view
 from freewheel.previews import Preview, Previewer
+from freewheel.previews._disks import with_disks
 from freewheel.sim import Axis, Microscope, microscope
 
 if TYPE_CHECKING:
@@ -99,6 +100,13 @@ def test_a_wait_for_ever_is_told(seconds: float, tmp_path: Path) -> None:
     assert foreseen.is_endless == math.isinf(seconds)
     assert ("until it is stopped" in str(foreseen)) == foreseen.is_endless
     assert foreseen.disks
+
+
+@pytest.mark.parametrize("folder", ["C:\\data", "/" + "x" * 300])
+def test_a_folder_that_cannot_be_seen_from_here_is_left_out(folder: str) -> None:
+    foreseen = with_disks(preview(bp.count, []), {folder: 10**18}, [])
+    assert not foreseen.disks
+    assert not foreseen.problems
 
 
 def test_no_engine_is_called_for_a_preview(scope: Microscope) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from ._preview import Disk, Problem, bytes_text
@@ -40,8 +40,11 @@ def with_disks(foreseen: Preview, wrote: Mapping[str, int], recorders: Iterable[
     for folder, number in needed.items():
         if not number:
             continue
-        there = _existing(Path(folder))
+        # Of another computer; here it would be a folder in this one.
+        if PureWindowsPath(folder).drive and not Path(folder).is_absolute():
+            continue
         try:
+            there = _existing(Path(folder))
             volume, free = there.stat().st_dev, shutil.disk_usage(there).free
         except OSError:
             continue  # what a detector's computer has is not always seen from here
