@@ -270,6 +270,26 @@ def _all_known(engine: RunEngine) -> bool:
     return len(waiting) == 2 and all(each.starts_in is not None for each in waiting)
 
 
+def test_no_plan_ends_the_previews_of_those_after_it(RE: RunEngine) -> None:
+    known = threading.Event()
+
+    def interrupt() -> Any:
+        raise KeyboardInterrupt
+        yield from bps.null()
+
+    def told() -> Any:
+        if threading.current_thread().name == "freewheel-look-ahead":
+            known.set()
+        yield from bps.null()
+
+    RE.queue.hold("looking ahead")
+    RE.preview.looks_ahead = True
+    for plan in (interrupt, told):
+        RE(PlanCall(plan))
+    assert known.wait(T)
+    RE.queue.clear()
+
+
 def test_a_parked_plan_is_behind_the_one_in_its_place(RE: RunEngine) -> None:
     began = threading.Event()
 

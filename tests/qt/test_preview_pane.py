@@ -20,6 +20,12 @@ def brighten(lamp: Movable[float], power: float = 50.0) -> MsgGenerator:
     yield from bps.mv(lamp, power)
 
 
+def interrupt() -> MsgGenerator:
+    """Do what a person does who presses Ctrl-C."""
+    yield from bps.null()
+    raise KeyboardInterrupt
+
+
 def watch(lamp: Movable[float], camera: Readable[Any]) -> MsgGenerator:
     """Look at a value, and do something impossible by it."""
     reading = yield from bps.read(camera)
@@ -29,7 +35,7 @@ def watch(lamp: Movable[float], camera: Readable[Any]) -> MsgGenerator:
 
 @pytest.fixture(name="window")
 def _window(engine: Any, scope: Any, qtbot: Any) -> Any:
-    entries = find_plans([freewheel.plans, demo_plans, brighten, watch], scope)
+    entries = find_plans([freewheel.plans, demo_plans, brighten, interrupt, watch], scope)
     window = AcquisitionWindow(engine, dict(scope), entries)
     qtbot.addWidget(window, before_close_func=lambda w: (w.preview.end(), w.bridge.close()))
     window.show()
@@ -49,6 +55,13 @@ def test_it_says_what_the_plan_would_do_as_values_change(window: Any, soon: Any)
     assert window.preview.text == ""  # that was about other values
     soon(lambda: "9 events" in window.preview.text)
     assert enabled(window)
+
+
+def test_no_plan_ends_the_previews_of_those_after_it(window: Any, soon: Any) -> None:
+    window.chooser.choose("interrupt")
+    soon(lambda: "no preview: KeyboardInterrupt" in window.preview.text)
+    window.chooser.choose("brighten").set_values({"lamp": "lamp"})
+    soon(lambda: "needs lamp" in window.preview.text)
 
 
 def test_a_live_view_goes_on_until_it_is_stopped(window: Any, soon: Any) -> None:

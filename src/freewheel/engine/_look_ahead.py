@@ -59,5 +59,6 @@ class LookAhead:
                 continue
             try:
                 self._preview(recipe.call)
-            except Exception as error:  # the plan's own code, or a device's
+            # The plan's own code, or a device's; a person's Ctrl-C comes to the main thread.
+            except BaseException as error:
                 _log.debug("%r could not be previewed: %r", call.name, error)

@@ -114,8 +114,8 @@ class PreviewPane(QWidget):
         """Show a preview, unless it is of values that have changed since."""
         if number != self._worker.number:
             return
-        if isinstance(foreseen, Exception):
-            self._show(f"no preview: {foreseen}")
+        if isinstance(foreseen, BaseException):
+            self._show(f"no preview: {foreseen!r}")
             return
         self._show("\n".join(foreseen.lines[:_LINES]), str(foreseen), wrong=foreseen.is_wrong)
         self.judged.emit(foreseen)

@@ -81,7 +81,8 @@ class PreviewWorker:
                 return
             try:
                 self._answer(number, self._made(number, call))
-            except Exception as error:  # the plan's own code, or a device's
+            # The plan's own code, or a device's; a person's Ctrl-C comes to the main thread.
+            except BaseException as error:
                 self._answer(number, error)
             del call  # devices may go while this waits
 
