@@ -15,7 +15,7 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import pytest
-from bluesky.utils import Msg, Plan
+from bluesky.utils import FailedStatus, Msg, Plan
 from ophyd_async.core import StandardReadable, soft_signal_rw
 from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor, SimPointDetector
@@ -107,6 +107,19 @@ def test_a_folder_that_cannot_be_seen_from_here_is_left_out(folder: str) -> None
     foreseen = with_disks(preview(bp.count, []), {folder: 10**18}, [])
     assert not foreseen.disks
     assert not foreseen.problems
+
+
+def test_a_text_that_is_no_value_of_a_device_is_refused(scope: Microscope) -> None:
+    for device, value, other in (
+        (scope.shutter, "open", "Open"),
+        (scope.camera.exposure, "long", "0.2"),
+    ):
+        (problem,) = preview(bps.mv, device, value).problems
+        assert f"cannot be set to {value!r}" in problem.text
+        assert not problem.is_guess
+        with RunEngine() as engine, pytest.raises(FailedStatus):
+            engine(bps.mv(device, value)).result(10)
+        assert not preview(bps.mv, device, other).problems
 
 
 def test_no_engine_is_called_for_a_preview(scope: Microscope) -> None:

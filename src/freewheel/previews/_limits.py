@@ -25,6 +25,33 @@ def check_of(model: Seen, looker: Looker) -> Callable[[Any], None] | None:
 
     ``None`` for a device that refuses nothing that is known.
     """
+    own = _own_check_of(model, looker)
+    kind = _kind_of(model.device)
+    if kind is None:
+        return own
+
+    def check(value: Any) -> None:
+        if isinstance(value, str):  # numbers each control system takes in its own way
+            kind(value)
+        if own is not None:
+            own(value)
+
+    return check
+
+
+def _kind_of(device: Any) -> Callable[[str], Any] | None:
+    """Return what makes a value of ophyd-async's out of a text, or refuses it as a device does."""
+    signal = getattr(getattr(device, "movable_logic", None), "setpoint", device)
+    kind = getattr(signal, "datatype", None)
+    # What is derived of others takes what its own function takes.
+    if not isinstance(kind, type) or str(getattr(signal, "source", "")).startswith("derived"):
+        return None
+    if issubclass(kind, (int, float)) and not issubclass(kind, bool):
+        return float
+    return kind if any(each.__name__ == "StrictEnum" for each in kind.__mro__) else None
+
+
+def _own_check_of(model: Seen, looker: Looker) -> Callable[[Any], None] | None:
     if "low_limit_travel" in model.facts.values:
         return lambda value: _within_travel(model, value)
     check = getattr(model.device, "check_value", None)
