@@ -102,6 +102,16 @@ def test_a_wait_for_ever_is_told(seconds: float, tmp_path: Path) -> None:
     assert foreseen.disks
 
 
+def test_a_plan_that_is_too_long_to_be_followed_says_when_its_disk_is_full(tmp_path: Path) -> None:
+    camera = microscope(shape=(32, 32), directory=tmp_path, exposure=0.1).file_camera
+    foreseen = Previewer(max_messages=1000)(bp.count, [camera], num=10**6)
+    (disk,) = foreseen.disks
+    assert not foreseen.is_endless
+    assert disk.lasts is not None
+    assert disk.lasts == pytest.approx(disk.free / disk.needed * foreseen.followed)
+    assert "full after" in str(foreseen)
+
+
 @pytest.mark.parametrize("folder", ["C:\\data", "/" + "x" * 300])
 def test_a_folder_that_cannot_be_seen_from_here_is_left_out(folder: str) -> None:
     foreseen = with_disks(preview(bp.count, []), {folder: 10**18}, [])

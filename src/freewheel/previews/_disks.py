@@ -49,7 +49,7 @@ def with_disks(foreseen: Preview, wrote: Mapping[str, int], recorders: Iterable[
         except OSError:
             continue  # what a detector's computer has is not always seen from here
         lasts = None
-        if foreseen.is_endless and 0 < foreseen.followed < math.inf:
+        if not foreseen.is_complete and 0 < foreseen.followed < math.inf:
             lasts = free / number * foreseen.followed
         disks[Disk(folder, number, free, lasts)] = volume
     problems = () if foreseen.is_endless else tuple(_problems(disks))

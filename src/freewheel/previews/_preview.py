@@ -100,7 +100,8 @@ class Disk:
     free : int
         How many are free, at the time of the preview.
     lasts : float or None
-        Of a plan without an end: in how many seconds there is no room any more.
+        Of a plan without an end, or one that was not followed to its end: in how many seconds there
+        is no room any more, should it go on so.
     """
 
     path: str
