@@ -60,7 +60,7 @@ def test_a_sequence_from_a_file(window: Any, engine: Any, soon: Any, tmp_path: P
     form = window.chooser.choose("microscopy")
     form.set_values({"file": file, "output": str(output)})
     window.controls.run()
-    soon(lambda: [name for name, _ in seen].count("stop") == 1)
+    soon(lambda: [name for name, _ in seen].count("stop") == 1 and not window.busy)
     assert [name for name, _ in seen].count("event") == 10
     soon(lambda: window.image.frame is not None and window.image.frame.shape == (512, 512))
     assert output.exists()

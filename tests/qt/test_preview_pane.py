@@ -1,5 +1,6 @@
 """What the window says of the plan in its form, before it runs."""
 
+import gc
 import threading
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QMessageBox, QPushButton
+from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
 
 import freewheel.plans
 from freewheel.forms import find_plans
-from freewheel.qt import AcquisitionWindow, demo_plans
+from freewheel.qt import AcquisitionWindow, PreviewPane, demo_plans
 
 
 def brighten(lamp: Movable[float], power: float = 50.0) -> MsgGenerator:
@@ -151,3 +152,21 @@ def test_no_thread_is_left(window: Any, soon: Any) -> None:
     window.preview.end()
     names = [thread.name for thread in threading.enumerate()]
     assert "freewheel-preview" not in names
+
+
+def test_one_that_is_deleted_without_being_ended_leaves_no_thread(window: Any, soon: Any) -> None:
+    def threads() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "freewheel-preview"]
+
+    form = window.chooser.choose("scan")
+    form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 7})
+    soon(lambda: "7 events" in window.preview.text)
+    (thread,) = threads()
+    owner = QWidget()
+    window.preview.setParent(owner)
+    pane, window.preview = window.preview, PreviewPane(window.bridge, window)
+    del owner
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
+    del pane

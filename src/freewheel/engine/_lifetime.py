@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import bluesky.run_engine
 
 from freewheel.core import EngineClosedError, EngineState, ForkedProcessError
-from freewheel.core._crossings import run_soon
+from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._process import process
 
 from ._loop_thread import LoopThread, new_event_loop
@@ -93,7 +93,7 @@ class LoopHold:
         """
         if not self.loop.is_running():
             runs = threading.Event()
-            self.loop.call_soon_threadsafe(runs.set)
+            call_soon(self.loop, runs.set)
             runs.wait()
 
     def release(self, timeout: float) -> None:

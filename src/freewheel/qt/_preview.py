@@ -57,6 +57,8 @@ class PreviewPane(QWidget):
             bridge.engine.preview, lambda number, made: feed.put("preview", number, made)
         )
         weakref.finalize(self, _let_go, worker, feed).atexit = False
+        # A window may be deleted that was never closed, while Python still knows it.
+        self.destroyed.connect(lambda *_: _let_go(worker, feed))
         self._label = QLabel()
         self._label.setObjectName("preview")
         self._label.setTextFormat(Qt.TextFormat.PlainText)
