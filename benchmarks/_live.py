@@ -347,10 +347,9 @@ def _many_rows(engines: Engines) -> Iterable[Row]:
             repeats=5,
         )
         yield _rate_row(what, figures, "freewheel", limit, "events/s")
-    eager = ">= 3" if sys.version_info >= (3, 12, 5) else ">= 2.6"
     for what, kind, limit in (
         ("1,000 sets in one group", QuickMotor, ">= 5"),
-        ("the same, ophyd-async statuses, a task each", SoftMotor, eager),
+        ("the same, ophyd-async statuses, a task each", SoftMotor, ">= 2.6"),
     ):
         motors = [kind(f"motor{i}") for i in range(1000)]
         figures = interleave(

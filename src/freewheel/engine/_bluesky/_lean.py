@@ -5,8 +5,7 @@ order; what is rarely asked for is left to bluesky's own. What they save:
 
 - the look at a device's attributes for each message (what a class has, its instances have);
 - tracing's description of each message, as long as nobody has set up a tracer;
-- for each status a future, three closures and a task to wait in: one object that counts down;
-- for each move of a device of ophyd-async a turn of the loop before it begins.
+- for each status a future, three closures and a task to wait in: one object that counts down.
 
 All of it runs on the engine's loop.
 """
@@ -25,7 +24,6 @@ from freewheel.core._groups import fresh_group
 from freewheel.core._triggerable import is_triggerable
 
 from ._bundler import LeanRunBundler
-from ._eager import EAGER, EagerSets
 from ._statuses import Pending
 from ._wait_for import wait_for
 
@@ -70,11 +68,10 @@ _check_movable = _Supports(Movable)
 class LeanCommands:
     """The commands of one engine, and what they share."""
 
-    __slots__ = ("_core", "_eager")
+    __slots__ = ("_core",)
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
-        self._eager = EagerSets(core.loop)
 
     def _is_traced(self) -> bool:
         return self._core.tracing.is_on(self._core.plan)
@@ -165,10 +162,7 @@ class LeanCommands:
         kwargs = dict(msg.kwargs)
         group = kwargs.pop("group", None)
         core.devices.moved.add(obj)
-        if EAGER:
-            status = self._eager(obj.set, msg.args, kwargs)
-        else:
-            status = obj.set(*msg.args, **kwargs)
+        status = obj.set(*msg.args, **kwargs)
         self._core.statuses.add(obj, status, group, "set")
         return status
 
