@@ -26,8 +26,6 @@ __all__ = ["WaitForActions"]
 
 #: How many actions one plan may offer at once.
 _MAX_OFFERED: Final = 1000
-#: Seconds for which no timer is worth its while: it would take as long.
-_SOON: Final = 1e-5
 
 
 @final
@@ -134,8 +132,10 @@ class WaitForActions:
 
     async def _wait(self, seconds: float | None) -> bool:
         """Wait until something is triggered; return whether the time ran out first."""
-        if seconds is not None and seconds <= _SOON:
-            # A live view that is behind asks so at each frame; the loop had its turn before it.
+        if seconds is not None and seconds <= 0:
+            # A live view that is behind asks so at each frame.
+            with self._core.under_way.waiting_safely():
+                await asyncio.sleep(0)
             return self._hit() is None
         loop = self._core.loop
         waiter = self._waiter = loop.create_future()
