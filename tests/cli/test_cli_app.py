@@ -71,6 +71,18 @@ def test_help_imports_nothing_optional_and_nothing_slow(command: str) -> None:
     assert ran.stderr.strip() == "[]"
 
 
+def complete(code: str, asked: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run Python as a shell does that wants to know how a line may go on."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -91,14 +103,7 @@ def test_a_shell_completes_commands_and_their_options(line: str, expected: list[
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split()) - 1),
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **asked},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ran = complete(code, asked)
     assert ran.stdout.split() == expected
     assert ran.stderr.strip() == "[]"
 
@@ -123,14 +128,7 @@ def test_a_shell_completes_a_command_without_what_reads_values(shell: str, expec
         "_TYPER_COMPLETE_ARGS": "freewheel re",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **asked},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ran = complete(code, asked)
     assert expected in ran.stdout
 
 
