@@ -1,0 +1,214 @@
+"""What a client's own functions are called with, on one thread and in order."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from freewheel.engine._one_run import OneRun, takes_one_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._protocol import Document, Frame
+
+__all__ = ["Delivery", "RemoteFrame", "Subscriptions"]
+
+_log = logging.getLogger("freewheel")
+
+
+class Delivery:
+    """A thread on which futures end, signals are emitted, and subscribers are called."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name="freewheel-remote", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self.thread.start()
+
+    def put(self, work: Callable[[], object]) -> None:
+        """Have something done, after all that was put before; from any thread."""
+        self._work.put(work)
+
+    def close(self) -> None:
+        """Do what was put until now, and end."""
+        self._work.put(None)
+        if self.thread.is_alive() and threading.current_thread() is not self.thread:
+            self.thread.join()
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                work()
+            except Exception:
+                _log.exception("A function that was told of an engine elsewhere raised.")
+
+
+class _Newest:
+    """Something of which only the newest waits for the thread of the delivery."""
+
+    def __init__(self, delivery: Delivery, call: Callable[..., object]) -> None:
+        self._delivery = delivery
+        self._call = call
+        self._lock = threading.Lock()  # guards what waits
+        self._waiting: dict[str, tuple[Any, ...]] = {}
+
+    def put(self, key: str, *what: Any) -> None:
+        with self._lock:
+            new = key not in self._waiting
+            self._waiting[key] = what
+        if new:
+            self._delivery.put(lambda: self._hand_over(key))
+
+    def _hand_over(self, key: str) -> None:
+        with self._lock:
+            what = self._waiting.pop(key, None)
+        if what is not None:
+            self._call(*what)
+
+
+class _Subscriber:
+    def __init__(
+        self, func: Callable[[str, Any], Any], name: str, delivery: Delivery, latest: bool
+    ) -> None:
+        self.latest = latest
+        self._func = func
+        self._name = name
+        self._newest = _Newest(delivery, func)
+        self._put = delivery.put
+
+    def take(self, name: str, doc: Any) -> None:
+        if self._name not in ("all", name):
+            return
+        if self.latest and name in ("event", "event_page"):
+            self._newest.put(doc["descriptor"], name, doc)
+        else:
+            self._put(lambda: self._func(name, doc))
+
+
+class RemoteFrame(NamedTuple):
+    """A frame of a camera elsewhere.
+
+    Attributes
+    ----------
+    key : str
+        The data key.
+    data : numpy.ndarray
+        The pixels; of a larger frame every n-th.
+    full_shape : tuple of int
+        Of the frame there.
+    seq_num, time : int and float
+        Of its event.
+    number : int
+        Counts the frames of this key there: a gap is what was not sent.
+    """
+
+    key: str
+    data: np.ndarray[Any, Any]
+    full_shape: tuple[int, ...]
+    seq_num: int
+    time: float
+    number: int
+
+
+class Subscriptions:
+    """Who gets documents and frames of an engine elsewhere.
+
+    Parameters
+    ----------
+    delivery : Delivery
+        Where they are called.
+    want : callable
+        Called with "queued", "latest" or ``None`` when what is wanted of the server changes.
+    """
+
+    def __init__(self, delivery: Delivery, want: Callable[[str | None], object]) -> None:
+        self._delivery = delivery
+        self._want = want
+        self._tokens = itertools.count()
+        self._lock = threading.Lock()  # guards the next two
+        self._subscribers: dict[int, _Subscriber] = {}
+        self._frames: _Newest | None = None
+
+    def add(
+        self, func: Callable[[str, Any], Any], name: Any, delivery: str, runs: str | None
+    ) -> int:
+        """Add a subscriber, and return its token."""
+        if delivery not in ("inline", "queued", "latest"):
+            raise ValueError(
+                f"documents come 'queued' or 'latest' from an engine elsewhere, not {delivery!r}"
+            )
+        if runs not in (None, "one", "all"):
+            raise ValueError(f"runs is 'one' or 'all', not {runs!r}")
+        if runs == "one" or (runs is None and takes_one_run(func)):
+            func = OneRun(func, lambda: False)
+        kind = str(getattr(name, "name", name))
+        made = _Subscriber(func, kind, self._delivery, delivery == "latest")
+        with self._lock:
+            before = self._wanted()
+            token = next(self._tokens)
+            self._subscribers[token] = made
+            wanted = self._wanted()
+        if wanted != before:
+            self._want(wanted)
+        return token
+
+    def remove(self, token: int) -> None:
+        """Remove a subscriber; one that is not there is no error, as with bluesky."""
+        with self._lock:
+            before = self._wanted()
+            self._subscribers.pop(token, None)
+            wanted = self._wanted()
+        if wanted != before:
+            self._want(wanted)
+
+    @property
+    def wanted(self) -> str | None:
+        """What is wanted of the server."""
+        with self._lock:
+            return self._wanted()
+
+    def _wanted(self) -> str | None:
+        if not self._subscribers:
+            return None
+        return "latest" if all(each.latest for each in self._subscribers.values()) else "queued"
+
+    def take(self, document: Document) -> None:
+        """Hand a document on; on the line's thread."""
+        with self._lock:
+            subscribers = list(self._subscribers.values())
+        for subscriber in subscribers:
+            subscriber.take(document.name, document.doc)
+
+    # -- frames -------------------------------------------------------------------------------
+
+    def show_frames(self, func: Callable[[RemoteFrame], object] | None) -> None:
+        """Have frames handed to a function, or to none any more."""
+        with self._lock:
+            self._frames = None if func is None else _Newest(self._delivery, func)
+
+    def take_frame(self, frame: Frame) -> None:
+        """Hand a frame on; on the line's thread."""
+        with self._lock:
+            frames = self._frames
+        if frames is None:
+            return
+        data = np.frombuffer(frame.data, np.dtype(frame.dtype)).reshape(frame.shape)
+        frames.put(
+            frame.key,
+            RemoteFrame(
+                frame.key,
+                data,
+                tuple(frame.full_shape),
+                frame.seq_num,
+                frame.time,
+                frame.number,
+            ),
+        )

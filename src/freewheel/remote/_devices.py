@@ -1,0 +1,177 @@
+"""Stand-ins for the devices of an engine elsewhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["RemoteDevice", "RemoteDevices"]
+
+
+class RemoteDevice:
+    """A device of an engine elsewhere: it can be named in plans, read, set and held.
+
+    Its parts are its attributes: ``remote.devices.stage.x``.
+
+    Attributes
+    ----------
+    name : str
+        The device's own name.
+    remote_name : str
+        How it is asked for: ``"stage.x"``.
+    kind : str
+        The name of its class on the server.
+    parent : RemoteDevice or None
+        What it is a part of.
+    """
+
+    def __init__(
+        self,
+        remote_name: str,
+        record: Mapping[str, Any],
+        ask: _Ask,
+        parent: RemoteDevice | None = None,
+    ) -> None:
+        self.remote_name = remote_name
+        self.name: str = record["name"]
+        self.kind: str = record["kind"]
+        self.parent = parent
+        self._ask = ask
+        self._parts: dict[str, RemoteDevice] = {}
+        for key, part in record["parts"].items():
+            made = make_device(f"{remote_name}.{key}", part, ask, self)
+            self._parts[key] = made
+            if not hasattr(self, key):
+                setattr(self, key, made)
+
+    def children(self) -> Iterator[tuple[str, RemoteDevice]]:
+        """Return its parts, by name."""
+        return iter(self._parts.items())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.remote_name}: {self.kind}>"
+
+
+class _Ask:
+    """What stand-ins ask their engine by."""
+
+    def __init__(self, read: Callable[[str], Awaitable[Any]], by_hand: Callable[[], Any]) -> None:
+        self.read = read
+        self.by_hand = by_hand
+
+
+async def _read(self: Any) -> dict[str, Any]:
+    """Return a reading, as bluesky has it."""
+    found: dict[str, Any] = (await self._ask.read(self.remote_name))["reading"]
+    return found
+
+
+async def _describe(self: Any) -> dict[str, Any]:
+    """Return what is read, as bluesky describes it."""
+    found: dict[str, Any] = (await self._ask.read(self.remote_name))["describe"]
+    return found
+
+
+def _set(self: Any, value: Any) -> Any:
+    """Set it by hand; returns a future."""
+    return self._ask.by_hand().set(self, value)
+
+
+def _stop(self: Any, success: bool = False) -> Any:
+    """Stop it, whoever moves it; returns a future."""
+    return self._ask.by_hand().stop(self)
+
+
+def _for_plans(name: str) -> Callable[..., Any]:
+    def refuse(self: Any, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            f"{self.remote_name!r} is a device of an engine elsewhere: {name}() is for the plans "
+            "of that engine, which are asked for by name (remote.plans)."
+        )
+
+    refuse.__name__ = name
+    return refuse
+
+
+@functools.lru_cache(maxsize=64)
+def _class_of(can: frozenset[str]) -> type[RemoteDevice]:
+    """Return a class with what a device can be asked for, as protocols look for it."""
+    methods: dict[str, Any] = {}
+    for name in can:
+        if name == "read":
+            methods |= {"read": _read, "describe": _describe}
+        elif name == "set":
+            methods["set"] = _set
+        elif name == "stop":
+            methods["stop"] = _stop
+        elif name == "stage":
+            methods |= {"stage": _for_plans("stage"), "unstage": _for_plans("unstage")}
+        elif name == "kickoff":
+            methods |= {"kickoff": _for_plans("kickoff"), "complete": _for_plans("complete")}
+        else:
+            methods[name] = _for_plans(name)
+    return type("RemoteDevice", (RemoteDevice,), {**methods, "__module__": __name__})
+
+
+def make_device(
+    name: str, record: Mapping[str, Any], ask: _Ask, parent: RemoteDevice | None = None
+) -> RemoteDevice:
+    """Return the stand-in of a device."""
+    return _class_of(frozenset(record["can"]))(name, record, ask, parent)
+
+
+class RemoteDevices(Mapping[str, RemoteDevice]):
+    """The devices of an engine elsewhere: ``remote.devices.camera``, or ``["stage.x"]``."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, RemoteDevice] = {}  # replaced as a whole, on the line's thread
+
+    def learn(
+        self,
+        records: Mapping[str, Any],
+        read: Callable[[str], Awaitable[Any]],
+        by_hand: Callable[[], Any],
+    ) -> None:
+        """Take what the server offers; a device that was known stays the same object."""
+        ask = _Ask(read, by_hand)
+        self._known = {
+            name: self._known.get(name) or make_device(name, record, ask)
+            for name, record in records.items()
+        }
+
+    def __getitem__(self, name: str) -> RemoteDevice:
+        first, *rest = name.split(".")
+        found = self._known.get(first)
+        for part in rest:
+            found = None if found is None else dict(found.children()).get(part)
+        if found is None:
+            raise KeyError(f"There is no device {name!r} there. There are: {self._names}.")
+        return found
+
+    def __getattr__(self, name: str) -> RemoteDevice:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._known]
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(self._known) or "none"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._names}>"

@@ -1,0 +1,396 @@
+"""The door: connections of clients, one WebSocket each, from hello to goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from ._errors import ConnectionLostError, NotAllowedError, ProtocolError
+from ._faults import fault_of
+from ._ledger import result_of
+from ._protocol import VERSION, Answer, Bye, Call, Hello, Seen, Welcome
+from ._roles import LOOKING
+from ._session import Session
+from ._verbs import Later
+from ._wire import from_client, to_client
+
+if TYPE_CHECKING:
+    from starlette.websockets import WebSocket
+
+    from ._hub import Hub
+    from ._limits import Limits
+    from ._tokens import TokenFile
+    from ._verbs import Verbs
+
+__all__ = ["Door"]
+
+_log = logging.getLogger("freewheel")
+
+#: Sessions that were given up, of which it is remembered why.
+_REMEMBERED: Final = 1_000
+_LINGER: Final = 2.0  # seconds that a line has to take the last word
+_CLOSE: Final = 1008  # WebSocket's code for "not let in"
+
+
+class _Connection:
+    """One WebSocket, while it serves a session."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
+        self.over = asyncio.Event()
+        self.bye: Bye | None = None
+
+    def end(self, bye: Bye | None = None) -> None:
+        """Have it end, with a last word."""
+        self.bye = self.bye or bye
+        self.over.set()
+
+    def abort(self) -> None:
+        """Cut it: who does not read would never let it close."""
+        abort = self.socket.scope.get("freewheel.abort")
+        if abort is not None:
+            abort()
+
+
+class Door:
+    """Lets clients in, and keeps their sessions. On the server's loop alone.
+
+    Parameters
+    ----------
+    hub : Hub
+        What tells clients.
+    verbs : Verbs
+        What they may ask for.
+    tokens : TokenFile
+        Who they are.
+    limits : Limits
+        How much each of them may.
+    """
+
+    def __init__(self, hub: Hub, verbs: Verbs, tokens: TokenFile, limits: Limits) -> None:
+        self.server = secrets.token_hex(8)
+        self.connections = 0
+        self.dropped = 0
+        self.refused = 0
+        self._hub = hub
+        self._verbs = verbs
+        self._tokens = tokens
+        self._limits = limits
+        self._gone: OrderedDict[str, str] = OrderedDict()  # sessions, and why they are
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serve a connection from its first message to its end."""
+        await socket.accept()
+        if self.connections >= self._limits.clients:
+            self.refused += 1
+            text = f"This server has {self._limits.clients} clients already. Try again later."
+            await _say_bye(socket, Bye(text, fault_of(NotAllowedError(text))))
+            return
+        self.connections += 1
+        connection = _Connection(socket)
+        try:
+            session = await self._greet(connection)
+            if session is not None:
+                await self._attend(connection, session)
+        except (ProtocolError, NotAllowedError) as error:
+            self.refused += 1
+            _log.warning("A client from %s was refused: %s", _address(socket), error)
+            await _say_bye(socket, Bye(str(error), fault_of(error)))
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self.connections -= 1
+
+    async def close(self) -> None:
+        """Tell all clients that the server ends, and end their leases."""
+        for session in list(self._hub.sessions.values()):
+            if session.connection is not None:
+                session.connection.end(Bye("The server was closed."))
+            self._forget(session, "the server was closed")
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- coming in ----------------------------------------------------------------------------
+
+    async def _greet(self, connection: _Connection) -> Session | None:
+        try:
+            async with asyncio.timeout(self._limits.patience):
+                hello = await _receive(connection.socket)
+        except TimeoutError:
+            raise ProtocolError("No hello came in time.") from None
+        if not isinstance(hello, Hello):
+            raise ProtocolError("The first message must be a hello.")
+        if hello.version != VERSION:
+            raise ProtocolError(
+                f"The client speaks version {hello.version} of the protocol, and this server "
+                f"version {VERSION}: use the same freewheel on both sides."
+            )
+        client = self._tokens.client_of(hello.token)
+        if client is None:
+            raise NotAllowedError(
+                "There is no such token here. `freewheel serve token NAME --role operator`, on the "
+                "server's machine, makes one."
+            )
+        session, why = self._session_for(hello, client)
+        resumed = not why
+        if session.connection is not None:
+            session.connection.end()  # an old line that has not noticed that it is cut
+            session.connection.abort()
+        session.connection = connection
+        self._stop_timers(session)
+        if resumed:
+            session.rewind(hello.seen)
+        picture = {} if resumed else self._hub.picture()
+        await connection.socket.send_bytes(
+            to_client(
+                Welcome(
+                    VERSION,
+                    self.server,
+                    session.id,
+                    session.tag,
+                    client.name,
+                    str(client.role),
+                    resumed,
+                    "" if why == "new" else why,
+                    self._hub.number,
+                    picture,
+                )
+            )
+        )
+        return session
+
+    def _session_for(self, hello: Hello, client: Any) -> tuple[Session, str]:
+        """Return the session that goes on, and nothing; or a new one, and why."""
+        known = self._hub.sessions.get(hello.session) if hello.session else None
+        if known is not None and known.client == client:
+            return known, ""
+        why = "new"
+        if hello.session:
+            why = self._gone.get(hello.session, "this server does not know the session")
+            if hello.server and hello.server != self.server:
+                why = "the server is a new one"
+        session = Session(client, self._limits.backlog)
+        session.program = hello.program[:100]
+        self._hub.sessions[session.id] = session
+        _log.info("%s (%s) came in%s.", client.name, client.role, _with(session.program))
+        return session, why
+
+    # -- while it is there --------------------------------------------------------------------
+
+    async def _attend(self, connection: _Connection, session: Session) -> None:
+        work = [
+            asyncio.create_task(self._read(connection, session)),
+            asyncio.create_task(self._write(connection, session)),
+            asyncio.create_task(connection.over.wait()),
+        ]
+        try:
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in work:
+                task.cancel()
+            results = await asyncio.gather(*work, return_exceptions=True)
+            for error in results:
+                if isinstance(error, ProtocolError):
+                    connection.bye = Bye(str(error), fault_of(error))
+                    _log.warning("%s sent what is no message: %s", session.client.name, error)
+            await self._part(connection, session)
+
+    async def _part(self, connection: _Connection, session: Session) -> None:
+        """End a connection; its session waits a while for another one."""
+        if session.connection is connection:
+            session.connection = None
+            self._start_timers(session)
+        if connection.bye is not None:
+            await _say_bye(connection.socket, connection.bye)
+        # Who does not read does not let it close.
+        asyncio.get_running_loop().call_later(_LINGER, connection.abort)
+
+    async def _read(self, connection: _Connection, session: Session) -> None:
+        """Take what the client sends, no faster than it may: its line is left full then."""
+        allowed, last = float(self._limits.burst), time.monotonic()
+        while True:
+            message = await _receive(connection.socket)
+            now = time.monotonic()
+            allowed = min(self._limits.burst, allowed + (now - last) * self._limits.rate) - 1
+            last = now
+            if isinstance(message, Call):
+                self._take(session, message)
+            elif isinstance(message, Seen):
+                session.seen(message.number)
+            elif isinstance(message, Bye):
+                self._forget(session, "the client has left")
+                return
+            else:
+                raise ProtocolError("A second hello.")
+            if allowed < 0:
+                await asyncio.sleep(-allowed / self._limits.rate)
+
+    async def _write(self, connection: _Connection, session: Session) -> None:
+        send = connection.socket.send_bytes
+        while True:
+            session.ready.clear()
+            wait = None
+            while (data := session.next()) is not None:
+                await self._in_time(send(data))
+            frames = self._hub.frames
+            if session.frames is not None:
+                keys, wait = session.frames_due(frames.numbers())
+                for key in keys:
+                    number, data = frames.message(key, session.frames.max_side)
+                    session.frame_sent(key, number)
+                    await self._in_time(send(data))
+                    if session.frames is None:
+                        break
+                if keys:
+                    continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await session.ready.wait()
+
+    async def _in_time(self, sending: Any) -> None:
+        """Wait until there is room on the line again, but not for ever."""
+        async with asyncio.timeout(self._limits.stuck):
+            await sending
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def _take(self, session: Session, call: Call) -> None:
+        if not session.begin(call.id):
+            return
+        if call.again:
+            text = "The line was lost before this came: it was not carried out."
+            self._answer(session, Answer(call.id, fault=fault_of(ConnectionLostError(text))))
+            return
+        changes = call.verb not in LOOKING
+        if changes:
+            what = ", ".join(f"{key}={str(value)[:80]!r}" for key, value in call.args.items())
+            who = session.client
+            _log.info("%s (%s): %.40s(%.300s)", who.name, who.role, call.verb, what)
+        try:
+            value = self._verbs(session, call.verb, call.args)
+        except Exception as error:
+            self._answer(session, Answer(call.id, fault=fault_of(error)))
+            return
+        if changes:
+            self._hub.look()
+        if inspect.iscoroutine(value):
+            task = asyncio.create_task(self._finish(session, call.id, value))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._accept(session, call.id, value)
+
+    async def _finish(self, session: Session, number: int, work: Any) -> None:
+        try:
+            self._accept(session, number, await work)
+        except Exception as error:
+            self._answer(session, Answer(number, fault=fault_of(error)))
+
+    def _accept(self, session: Session, number: int, value: Any) -> None:
+        if not isinstance(value, Later):
+            self._answer(session, Answer(number, value))
+            return
+        session.put_answer(to_client(Answer(number, value.accepted, done=False)))
+        task = asyncio.create_task(self._wait(session, number, value.future))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wait(self, session: Session, number: int, future: Any) -> None:
+        try:
+            self._answer(session, Answer(number, result_of(await future)))
+        except Exception as error:
+            self._answer(session, Answer(number, fault=fault_of(error)))
+
+    def _answer(self, session: Session, answer: Answer) -> None:
+        try:
+            data = to_client(answer)
+        except Exception as error:  # a value of somebody's own class, whose repr raises
+            data = to_client(Answer(answer.id, fault=fault_of(error)))
+        if answer.id in session.answers:
+            session.answers[answer.id] = data
+        session.put_answer(data)
+
+    # -- leaving ------------------------------------------------------------------------------
+
+    def _start_timers(self, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        session.lease_end = loop.call_later(self._limits.grace, self._end_leases, session)
+        session.end = loop.call_later(
+            self._limits.memory, self._forget, session, "it was away for too long"
+        )
+
+    def _stop_timers(self, session: Session) -> None:
+        for timer in (session.lease_end, session.end):
+            if timer is not None:
+                timer.cancel()
+        session.lease_end = session.end = None
+
+    def _end_leases(self, session: Session, why: str = "its client is away") -> None:
+        for lease in list(session.leases.values()):
+            _log.info("The lease of %s ended: %s.", session.client.name, why)
+            self._verbs.end_lease(session, lease, why)
+
+    def drop(self, session: Session) -> None:
+        """Give up a session for which too much waits, and say so."""
+        if session.dropped:
+            return
+        session.dropped = (
+            f"the client was too slow, and {session.backlog / 1e6:.0f} MB waited for it: documents "
+            "were lost"
+        )
+        self.dropped += 1
+        _log.warning("%s was dropped: %s.", session.client.name, session.dropped)
+        connection = session.connection
+        self._forget(session, session.dropped)
+        if connection is not None:
+            connection.end(Bye(session.dropped))
+
+    def _forget(self, session: Session, why: str) -> None:
+        self._end_leases(session, why)
+        self._stop_timers(session)
+        if self._hub.sessions.pop(session.id, None) is None:
+            return
+        session.connection = None
+        self._gone[session.id] = why
+        while len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
+        self._hub.follow()
+        _log.info("%s left: %s.", session.client.name, why)
+
+
+async def _receive(socket: WebSocket) -> Any:
+    event = await socket.receive()
+    if event["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(event.get("code", 1005))
+    data = event.get("bytes")
+    if data is None:
+        raise ProtocolError("Messages are msgpack, and not text.")
+    return from_client(data)
+
+
+async def _say_bye(socket: WebSocket, bye: Bye) -> None:
+    """Send the last word, if the line takes it."""
+    if socket.application_state is not WebSocketState.CONNECTED:
+        return
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(1.0):
+            await socket.send_bytes(to_client(bye))
+            await socket.close(_CLOSE)
+
+
+def _address(socket: WebSocket) -> str:
+    return "an unknown address" if socket.client is None else socket.client.host
+
+
+def _with(program: str) -> str:
+    return f" with {program!r}" if program else ""

@@ -1,0 +1,617 @@
+"""An engine elsewhere, used as one that is here."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from psygnal import Signal
+
+from freewheel.core import EngineFuture, EngineState, PlanCall, duration_text
+from freewheel.engine._events import EngineEvents, emit_safely
+
+from ._delivery import Delivery, RemoteFrame, Subscriptions
+from ._devices import RemoteDevices
+from ._errors import ConnectionLostError, ServerRestartedError
+from ._futures import value_of
+from ._line import Line, Pending
+from ._mirror import Mirror
+from ._parts import RemoteBackground, RemoteByHand, RemoteClaims, RemoteQueue
+from ._plans import RemotePlan, RemotePlans
+from ._previews import preview_of
+from ._protocol import Document, Frame
+from ._roles import Role
+
+if TYPE_CHECKING:
+    import asyncio
+    import ssl
+    from collections.abc import Callable, Mapping
+    from typing import Self
+
+    from freewheel.core import EngineSnapshot, SRLatch
+    from freewheel.previews import Preview
+
+    from ._futures import RemotePlanFuture
+    from ._protocol import News, Welcome
+
+__all__ = ["RemoteEngine", "RemoteEvents"]
+
+_log = logging.getLogger("freewheel")
+
+#: Seconds that a call waits for the server to take it up.
+_PATIENCE: Final = 2.0
+#: Seconds that a question may take whose answer takes long.
+_LONG: Final = 120.0
+
+
+class RemoteEvents(EngineEvents):
+    """What an engine elsewhere tells, and the line to it.
+
+    Attributes
+    ----------
+    connection_changed : Signal(bool, str)
+        Whether there is a line, and what happened: why it was lost, or whether what was missed
+        was sent afterwards ("resumed") or the server is a new one ("restarted").
+    """
+
+    connection_changed = Signal(bool, str)
+
+
+class RemoteEngine:
+    """An engine in another process, or on another machine, used as `freewheel.RunEngine` is.
+
+    Made by `freewheel.remote.connect`. Plans are those that the server offers, by name:
+    ``remote(remote.plans.count([remote.devices.camera], num=3))``. All methods may be called from
+    any thread. Those that ask for something wait until the server has taken it up or refused it,
+    two seconds at most, and raise `ConnectionLostError` at once while there is no line. Signals,
+    subscribers and the callbacks of futures are called on one thread, named ``freewheel-remote``.
+
+    Attributes
+    ----------
+    plans : RemotePlans
+        The plans that the server offers.
+    devices : RemoteDevices
+        Stand-ins of its devices.
+    events : RemoteEvents
+        psygnal signals.
+    queue, background, claims, by_hand
+        As those of a `freewheel.RunEngine`.
+    url : str
+        Where the server is.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, program: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.url = url
+        self.events = RemoteEvents()
+        self.plans = RemotePlans()
+        self.devices = RemoteDevices()
+        self.queue = RemoteQueue(self)
+        self.background = RemoteBackground(self)
+        self.claims: RemoteClaims = RemoteClaims(self)
+        self.by_hand = RemoteByHand(self)
+        self._delivery = Delivery()
+        self._line = Line(url, token, self, program, tls)
+        self.mirror = Mirror(self._delivery.thread, self.ask, self._switch)
+        self._subscriptions = Subscriptions(self._delivery, self._want_documents)
+        self._frames: dict[str, Any] | None = None  # what was asked of them; any thread, whole
+        self._keys = itertools.count(1)
+        self._closed = False
+
+    def open(self, timeout: float) -> Self:
+        """Connect; for `freewheel.remote.connect`."""
+        self._delivery.start()
+        try:
+            self._line.open(timeout)
+            self._learn(self.ask("offers"))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    # -- asking the server --------------------------------------------------------------------
+
+    def ask(self, verb: str, **args: Any) -> Any:
+        """Ask the server for something, and wait a little until it was done, or taken up."""
+        return self._accepted(self._line.call(verb, args))
+
+    def _accepted(self, pending: Pending, patience: float = _PATIENCE) -> Any:
+        if threading.current_thread() is self._line.thread:
+            return None  # it is this thread that brings the answer
+        try:
+            return pending.accepted.result(patience)
+        except TimeoutError:
+            if pending.accepted.done():
+                raise
+            raise TimeoutError(
+                f"{self.url} has not answered within {patience:g} s: {pending.call.verb!r} may "
+                "be carried out still."
+            ) from None
+
+    def begin(self, what: str, verb: str, **args: Any) -> EngineFuture[Any]:
+        """Ask for something that takes its time, and return its future when it was taken up."""
+        pending = self._line.call(verb, args)
+        future: EngineFuture[Any] = EngineFuture.under_way(what, self._delivery.thread, tells=True)
+
+        def done(ended: Any) -> None:
+            error = ended.exception()
+            plain = verb == "read"
+            value = None if error is not None else ended.result()
+            if plain and value is not None:
+                value = value["reading"]
+            elif value is not None:
+                value = value_of(value)
+            self._delivery.put(lambda: future.settle(value, error))
+
+        try:
+            self._accepted(pending)
+        except TimeoutError:
+            if pending.done.done():
+                raise  # it has failed with one
+        pending.done.add_done_callback(done)
+        return future
+
+    def named(self, plan: Any) -> dict[str, Any]:
+        """Return a plan of the engine there as it is asked for, with its arguments checked.
+
+        Raises
+        ------
+        TypeError
+            For anything but a call of one of `plans`.
+        ValueError
+            If it does not take these arguments.
+        """
+        if isinstance(plan, RemotePlan):
+            plan = plan()
+        if not isinstance(plan, PlanCall) or not isinstance(plan.function, RemotePlan):
+            raise TypeError(
+                f"{plan!r} cannot be run by an engine elsewhere: it runs the plans that its server "
+                "offers, by name, as in remote.plans.count([remote.devices.camera], num=3). There "
+                f"are: {', '.join(self.plans) or 'none'}."
+            )
+        plan.function.check(plan, self.devices)
+        return {
+            "plan": plan.function.__name__,
+            "args": list(plan.args),
+            "kwargs": dict(plan.kwargs),
+        }
+
+    def submit(self, verb: str, plan: Any, subs: Any = None, **args: Any) -> RemotePlanFuture:
+        """Ask for a plan to be run; for the methods that do."""
+        if subs is not None:
+            raise TypeError(
+                "An engine elsewhere takes no subscribers of one plan: subscribe before it runs."
+            )
+        named = self.named(plan)
+        welcome = self._line.welcome
+        assert welcome is not None
+        key = f"{welcome.tag}{next(self._keys)}"
+        pending = self._line.call(verb, {"call": named, "key": key, **args})
+        call = plan() if isinstance(plan, RemotePlan) else plan
+        future = self.mirror.plan(
+            {
+                "key": key,
+                "name": args.get("name") or call.name,
+                "arguments": call.arguments,
+                "status": "queued",
+                "elapsed": None,
+            },
+            call,
+        )
+
+        def accepted(ended: Any) -> None:
+            if (error := ended.exception()) is not None:
+                self._delivery.put(lambda: self.mirror.forget(key, error))
+
+        pending.accepted.add_done_callback(accepted)
+        try:
+            self._accepted(pending)
+        except (TimeoutError, ConnectionLostError):
+            pass  # the future tells what became of it
+        return future
+
+    def let_go(self, lease: str) -> None:
+        """End a lease; without a line it ends by itself."""
+        try:
+            self.ask("unclaim", key=lease)
+        except (ConnectionLostError, TimeoutError) as error:
+            _log.warning("A lease was not given back, and ends by itself: %s", error)
+
+    # -- running plans ------------------------------------------------------------------------
+
+    def __call__(self, plan: Any, subs: Any = None, /, **metadata_kw: Any) -> RemotePlanFuture:
+        """Start a plan of the engine there, or queue it; return its future.
+
+        Parameters
+        ----------
+        plan : PlanCall
+            A call of one of `plans`.
+        **metadata_kw
+            Metadata for its runs.
+
+        Raises
+        ------
+        TypeError
+            For what is no such plan, or has arguments that it does not take.
+        ConnectionLostError
+            If there is no line.
+        """
+        return self.submit("submit", plan, subs, metadata=metadata_kw)
+
+    def preempt(
+        self,
+        plan: Any,
+        *,
+        restore: bool = False,
+        name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> RemotePlanFuture:
+        """Run a plan in place of the one that runs, which goes on by itself afterwards."""
+        return self.submit(
+            "preempt", plan, restore=restore, name=name, metadata=dict(metadata or {})
+        )
+
+    @property
+    def current(self) -> RemotePlanFuture | None:
+        """The future of the plan in the foreground, or ``None``."""
+        return self.mirror.current
+
+    @property
+    def queued(self) -> tuple[RemotePlanFuture, ...]:
+        """The calls that wait for their turn, in order."""
+        return self.mirror.queued
+
+    # -- control ------------------------------------------------------------------------------
+
+    def request_pause(self, defer: bool = False) -> EngineFuture[None]:
+        """Pause the plan, or with ``defer`` at its next checkpoint."""
+        return self.begin("the pause", "pause", defer=defer)
+
+    def resume(self) -> RemotePlanFuture:
+        """Have the paused plan go on; returns a new future with the same outcome."""
+        welcome = self._line.welcome
+        assert welcome is not None
+        record = self.ask("resume", key=f"{welcome.tag}{next(self._keys)}")
+        return self.mirror.plan(record)
+
+    def stop(self) -> EngineFuture[Any]:
+        """End the plan with its clean-up, as a success."""
+        return self.begin("the stop", "stop")
+
+    def abort(self, reason: str = "") -> EngineFuture[Any]:
+        """End the plan with its clean-up, as aborted."""
+        return self.begin("the abort", "abort", reason=reason)
+
+    def halt(self) -> EngineFuture[Any]:
+        """End the plan without its own clean-up."""
+        return self.begin("the halt", "halt")
+
+    def stop_all(self, reason: str = "") -> EngineFuture[None]:
+        """Stop every device there, and end everything that runs."""
+        return self.begin("the stop of all", "stop_all", reason=reason)
+
+    def between_messages(self, function: Callable[[], Any]) -> EngineFuture[Any]:
+        """Refuse: a function cannot be sent. ``by_hand.set(..., between=True)`` is what can."""
+        raise TypeError(
+            "A function cannot be sent to an engine elsewhere. What can be done there between two "
+            "messages of a plan is to set a device: remote.by_hand.set(device, value, "
+            "between=True)."
+        )
+
+    # -- actions ------------------------------------------------------------------------------
+
+    @property
+    def pending_actions(self) -> Mapping[str, SRLatch]:
+        """The actions that plans there wait for: name to a latch that acts as theirs does."""
+        return MappingProxyType(self.mirror.pending_actions())
+
+    def trigger_action(self, name: str, *, plan: str | None = None) -> None:
+        """Trigger an action on offer, of all plans or of one."""
+        self.ask("trigger", name=name, plan=plan)
+
+    def release_action(self, name: str, *, plan: str | None = None) -> None:
+        """Release an action on offer; otherwise as `trigger_action`."""
+        self.ask("release", name=name, plan=plan)
+
+    def _switch(self, name: str, to: bool) -> None:
+        """Have somebody's latch act as that of the plan there, without waiting."""
+
+        def told(ended: Any) -> None:
+            if (error := ended.exception()) is not None:
+                _log.warning("The action %r did not reach its plan: %s", name, error)
+
+        try:
+            pending = self._line.call("trigger" if to else "release", {"name": name})
+        except ConnectionLostError as error:
+            _log.warning("The action %r did not reach its plan: %s", name, error)
+        else:
+            pending.accepted.add_done_callback(told)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def explain(self) -> str:
+        """Say what the engine there waits for, and what may be done."""
+        if not self._line.is_up:
+            return f"There is no line to {self.url}. {self!r}"
+        return str(self.ask("explain"))
+
+    def preview(self, plan: Any, *args: Any, **kwargs: Any) -> Preview:
+        """Say what a plan of the engine there will do; waits for the answer.
+
+        Parameters
+        ----------
+        plan : RemotePlan or PlanCall
+            The plan.
+        *args, **kwargs
+            What a plan of `plans` is called with.
+        """
+        call = plan(*args, **kwargs) if isinstance(plan, RemotePlan) else plan
+        pending = self._line.call("preview", {"call": self.named(call)})
+        return preview_of(self._accepted(pending, _LONG), self.devices)
+
+    def snapshot(self) -> EngineSnapshot:
+        """Return the last picture that the server has sent; without asking it."""
+        return self.mirror.snapshot()
+
+    @property
+    def state(self) -> EngineState:
+        """What the engine does, as far as is known here."""
+        return EngineState(self.mirror["state"])
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the stand-ins of its devices live on."""
+        return self._line.loop
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a line to the server, as far as is known."""
+        return self._line.is_up
+
+    @property
+    def name(self) -> str:
+        """Who we are for the server, by the token."""
+        return "" if self._line.welcome is None else self._line.welcome.name
+
+    @property
+    def role(self) -> Role:
+        """What we may do there."""
+        welcome = self._line.welcome
+        return Role.OBSERVER if welcome is None else Role(welcome.role)
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f"<{type(self).__name__} {self.url} closed>"
+        picture = self.snapshot()
+        words = str(picture.state)
+        if picture.plan_name is not None:
+            words += f": {picture.plan_name}, {duration_text(picture.elapsed, tenths=True)}"
+        line = "" if self.connected else "; there is no line, this was the last that is known"
+        return f"<{type(self).__name__} {self.url} {words}{line}>"
+
+    # -- documents and frames -----------------------------------------------------------------
+
+    def subscribe(
+        self,
+        func: Callable[[str, Any], Any],
+        name: str = "all",
+        delivery: Literal["inline", "queued", "latest"] = "queued",
+        runs: Literal["one", "all"] | None = None,
+    ) -> int:
+        """Have a function called with the documents of the runs there.
+
+        Parameters
+        ----------
+        func : callable
+            ``func(name, doc)``, called on the thread ``freewheel-remote``.
+        name : str, default: "all"
+            The kind of documents.
+        delivery : {"queued", "latest"}
+            ``queued``: in order and without loss, also over a line that was lost for a while.
+            ``latest``: of events that pile up only the newest of each stream. ``inline`` is
+            ``queued``: no function here holds up a plan there.
+        runs : {"one", "all"}, optional
+            With ``"one"`` it is served one run at a time.
+
+        Returns
+        -------
+        int
+            A token for `unsubscribe`.
+        """
+        return self._subscriptions.add(func, name, delivery, runs)
+
+    def unsubscribe(self, token: int) -> None:
+        """Undo a subscription."""
+        self._subscriptions.remove(token)
+
+    def _want_documents(self, wanted: str | None) -> None:
+        if wanted is None:
+            self.ask("unsubscribe")
+        else:
+            self.ask("subscribe", delivery=wanted)
+
+    def show_frames(
+        self,
+        func: Callable[[RemoteFrame], object] | None,
+        *,
+        key: str | None = None,
+        max_side: int = 512,
+        rate: float = 30.0,
+    ) -> None:
+        """Have a function called with the newest frames; with ``None`` no more.
+
+        Parameters
+        ----------
+        func : callable or None
+            ``func(frame)``, a `RemoteFrame`, called on the thread ``freewheel-remote``. While it is
+            busy, frames are left out.
+        key : str, optional
+            The data key; by default all that have frames.
+        max_side : int
+            Of a frame with a longer side every n-th pixel is sent.
+        rate : float
+            How often a second, at most.
+        """
+        self._subscriptions.show_frames(func)
+        wish = {"key": key, "max_side": max_side, "rate": rate, "wanted": func is not None}
+        self._frames = wish if func is not None else None
+        self.ask("frames", **wish)
+
+    # -- what comes over the line, on its thread -----------------------------------------------
+
+    def welcomed(self, welcome: Welcome, *, restarted: bool) -> None:
+        """Take a new picture, or go on; for the line."""
+        first = not self.mirror.known
+        if not welcome.resumed:
+            before = None if first else self.mirror["state"]
+            self.mirror.apply(welcome.picture)
+            if not first:
+                self._begin_anew(str(before), restarted=restarted, why=welcome.why)
+        how = "restarted" if restarted else "resumed" if welcome.resumed else "connected"
+        if not first:
+            _log.info("There is a line to %s again: %s.", self.url, how)
+        self._emit(self.events.connection_changed, True, how)
+
+    def _begin_anew(self, before: str, *, restarted: bool, why: str) -> None:
+        """Ask for everything again, and tell of what is different."""
+        if restarted:
+            _log.warning("The server at %s is a new one.", self.url)
+        elif self._subscriptions.wanted:
+            _log.error("Documents of %s may be missing: %s.", self.url, why)
+        self._call_quietly("offers", lambda offers: self._learn(offers))
+        if (wanted := self._subscriptions.wanted) is not None:
+            self._call_quietly("subscribe", delivery=wanted)
+        if self._frames is not None:
+            self._call_quietly("frames", **self._frames)
+        self._look_after_futures(restarted)
+        now = str(self.mirror["state"])
+        if now != before:
+            self._emit(self.events.state_changed, now, before)
+        for event in _LOOKS:
+            self._happened([event])
+
+    def _look_after_futures(self, restarted: bool) -> None:
+        keys = self.mirror.open_keys()
+        if restarted:
+            self._lose(dict.fromkeys(keys, "the server is a new one"), ServerRestartedError)
+            return
+
+        def answer(found: Mapping[str, Any]) -> None:
+            lost = {}
+            for key, record in found.items():
+                if record is not None and "lost" in record:
+                    lost[key] = record["lost"]
+                elif record is not None:
+                    self._end(key, record)
+            self._lose(lost, ConnectionLostError)
+
+        self._call_quietly("futures", answer, keys=keys)
+
+    def _lose(self, lost: Mapping[str, str], kind: type[ConnectionLostError]) -> None:
+        for key, why in lost.items():
+            error = kind(f"How it ended is not known: {why}.")
+            self._delivery.put(partial(self.mirror.forget, key, error))
+
+    def _call_quietly(
+        self, verb: str, answer: Callable[[Any], object] = lambda _: None, **args: Any
+    ) -> None:
+        def done(ended: Any) -> None:
+            if (error := ended.exception()) is not None:
+                _log.warning("%s has refused %r: %s", self.url, verb, error)
+            else:
+                answer(ended.result())
+
+        self._line.call(verb, args).done.add_done_callback(done)
+
+    def _learn(self, offers: Any) -> None:
+        self.devices.learn(offers["devices"], self._read, lambda: self.by_hand)
+        self.plans.learn(offers["plans"], self.url)
+
+    async def _read(self, name: str) -> Any:
+        import asyncio
+
+        return await asyncio.wrap_future(self._line.call("read", {"device": name}).done)
+
+    def lost(self, why: str) -> None:
+        """Know that there is no line; for the line."""
+        if not self._closed:
+            _log.warning("The line to %s is lost: %s. It is tried again.", self.url, why)
+        self._emit(self.events.connection_changed, False, why)
+
+    def told(self, message: News | Document | Frame) -> None:
+        """Take what has changed; for the line."""
+        if isinstance(message, Document):
+            self._subscriptions.take(message)
+        elif isinstance(message, Frame):
+            self._subscriptions.take_frame(message)
+        else:
+            self.mirror.apply(message.picture)
+            for event in message.events:
+                self._happened(event)
+
+    def _happened(self, event: list[Any]) -> None:
+        """Tell of something, on the thread of the delivery."""
+        events, mirror = self.events, self.mirror
+        kind, *what = event
+        if kind == "end":
+            self._end(*what)
+        elif kind == "state":
+            self._emit(events.state_changed, *what)
+        elif kind in ("started", "ended"):
+            future = mirror.plan(what[0])
+            future.tell(what[0])
+            self._emit(events.plan_started if kind == "started" else events.plan_ended, future)
+        elif kind == "task":
+            task = mirror.task(what[0])
+            task.tell(what[0])
+            self._emit(events.background_changed, task)
+        elif kind == "lease":
+            _log.warning("A lease has ended: %s.", what[1])
+        elif kind in _LOOKS:
+            self._emit(getattr(events, kind), _LOOKS[kind](self))
+
+    def _end(self, key: str, record: Mapping[str, Any]) -> None:
+        self._delivery.put(lambda: self.mirror.end(key, record))
+
+    def _emit(self, signal: Any, *args: Any) -> None:
+        self._delivery.put(lambda: emit_safely(signal, *args))
+
+    # -- the end ------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here, or the engine there was."""
+        return self._closed or bool(self.mirror.known and self.mirror["closed"])
+
+    def close(self, timeout: float = 10) -> None:
+        """Leave the server, whose engine goes on; what was waited for is not known any more."""
+        if self._closed:
+            return
+        self._closed = True
+        self._line.close()
+        keys = self.mirror.open_keys()
+        self._lose(dict.fromkeys(keys, "the client was closed"), ConnectionLostError)
+        self._delivery.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+#: What is told with the picture of the moment.
+_LOOKS: Final[Mapping[str, Callable[[RemoteEngine], Any]]] = MappingProxyType(
+    {
+        "queue_changed": lambda engine: engine.queued,
+        "actions_changed": lambda engine: frozenset(engine.pending_actions),
+        "claims_changed": lambda engine: engine.claims.by_name(),
+        "progress_changed": lambda engine: engine.snapshot().progress,
+        "interlocks_changed": lambda engine: engine.snapshot().interlocks,
+    }
+)

@@ -1,0 +1,269 @@
+"""From the engine to all clients: what changes, what happens, and the documents."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from freewheel.core._crossings import call_soon
+from freewheel.core._devices import device_name
+
+from ._frames import FrameKeeper
+from ._ledger import Ledger
+from ._protocol import Document, News
+from ._wire import to_client
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from freewheel.core import EngineView
+
+    from ._session import Session
+
+__all__ = ["Hub"]
+
+_log = logging.getLogger("freewheel")
+
+#: So many things are told of in one turn of the loop.
+_TURN: Final = 500
+#: The loop is left to others for so many times what a picture of the engine took.
+_REST: Final = 2.0
+_SIGNALS: Final = (
+    "state_changed",
+    "plan_started",
+    "plan_ended",
+    "queue_changed",
+    "interlocks_changed",
+    "actions_changed",
+    "claims_changed",
+    "background_changed",
+    "progress_changed",
+)
+
+
+class Hub:
+    """Tells all sessions what the engine tells, in one order.
+
+    What comes on the engine's threads is put into a queue, which costs it a few microseconds and
+    never waits for anybody; all else is done on the server's loop.
+
+    Parameters
+    ----------
+    engine : EngineView
+        The engine.
+    loop : asyncio.AbstractEventLoop
+        The server's loop.
+    too_slow : callable
+        Called with a session for which too much waits.
+    """
+
+    def __init__(
+        self,
+        engine: EngineView,
+        loop: asyncio.AbstractEventLoop,
+        too_slow: Callable[[Session], object],
+    ) -> None:
+        self.engine = engine
+        self.ledger = Ledger(lambda key: self._put("done", key))
+        self.frames = FrameKeeper(engine, lambda: call_soon(loop, self._frames_changed))
+        self.sessions: dict[str, Session] = {}  # of the server's loop, as all that follows
+        self.number = 0  # of the last numbered message
+        self.documents = 0  # that were sent, for the metrics
+        self._loop = loop
+        self._too_slow = too_slow
+        self._last: dict[str, Any] = {}  # the picture that everybody has
+        self._latches: dict[int, Callable[[], None]] = {}  # those that are watched, and the end
+        self._next = 0.0  # when the next picture may be taken
+        self._later: asyncio.TimerHandle | None = None
+        self._token: int | None = None
+        # Any thread appends, the server's loop takes; the lock guards `_rung` alone.
+        self._items: deque[tuple[Any, ...]] = deque()
+        self._lock = threading.Lock()
+        self._rung = False
+        self._slots = [(getattr(engine.events, name), _slot(self._put, name)) for name in _SIGNALS]
+
+    # -- on any thread ------------------------------------------------------------------------
+
+    def _put(self, kind: str, *what: Any) -> None:
+        self._items.append((kind, *what))
+        with self._lock:
+            ring, self._rung = not self._rung, True
+        if ring:
+            call_soon(self._loop, self._drain)
+
+    def _document(self, name: str, doc: Any) -> None:
+        self._put("document", name, doc)
+
+    # -- on the server's loop -----------------------------------------------------------------
+
+    def open(self) -> None:
+        """Follow the engine."""
+        for signal, slot in self._slots:
+            signal.connect(slot)
+        self._last = self.picture()
+
+    def close(self) -> None:
+        """Follow the engine no more."""
+        for signal, slot in self._slots:
+            signal.disconnect(slot, missing_ok=True)
+        self.frames.follow(False)
+        if self._token is not None:
+            self.engine.unsubscribe(self._token)
+        if self._later is not None:
+            self._later.cancel()
+        for unwatch in self._latches.values():
+            unwatch()
+
+    def touch(self, kind: str = "look") -> None:
+        """Look at the engine again: something was done that it may not tell of."""
+        self._put(kind)
+
+    def look(self) -> None:
+        """Tell what has changed until now, unless that was just done."""
+        self._put("look")
+        if self._later is None:
+            self._drain()
+
+    def follow(self) -> None:
+        """Follow documents and frames if a session wants any, and only then."""
+        wanted = any(session.documents for session in self.sessions.values())
+        if wanted and self._token is None:
+            # Inline: putting takes a microsecond, and no change of state overtakes a document.
+            self._token = self.engine.subscribe(self._document)
+        elif not wanted and self._token is not None:
+            self.engine.unsubscribe(self._token)
+            self._token = None
+        self.frames.follow(any(session.frames for session in self.sessions.values()))
+
+    def _frames_changed(self) -> None:
+        for session in self.sessions.values():
+            if session.frames is not None:
+                session.ready.set()
+
+    def _drain(self) -> None:
+        wait = self._next - time.monotonic()
+        if wait > 0 and self._later is None:
+            self._later = self._loop.call_later(wait, self._drain_later)
+        if wait > 0:
+            return
+        with self._lock:
+            self._rung = False
+        events: list[list[Any]] = []
+        for _ in range(_TURN):
+            if not self._items:
+                break
+            kind, *what = self._items.popleft()
+            if kind == "document":
+                self._tell(events)
+                events = []
+                self._send_document(*what)
+            else:
+                events += self._events(kind, what)
+        self._tell(events)
+        if self._items:
+            self._put("look")
+
+    def _drain_later(self) -> None:
+        self._later = None
+        self._drain()
+
+    def _events(self, kind: str, what: list[Any]) -> list[list[Any]]:
+        """Return what is told of something that has happened."""
+        if kind == "done":
+            return self.ledger.endings(what[0])
+        if kind == "plan_started":
+            return [["started", self.ledger.record(what[0])]]
+        if kind == "plan_ended":
+            record = self.ledger.record(what[0])
+            return [*self.ledger.endings(record["key"]), ["ended", record]]
+        if kind == "background_changed":
+            record = self.ledger.task_record(what[0])
+            ended = self.ledger.task_endings(record["key"]) if what[0].done else []
+            return [*ended, ["task", record]]
+        if kind == "state_changed":
+            return [["state", str(what[0]), str(what[1])]]
+        if kind == "lease":
+            return [["lease", *what]]
+        return [[kind]]
+
+    def lease_ended(self, key: str, why: str) -> None:
+        """Tell that a lease has ended, and why."""
+        self._put("lease", key, why)
+
+    def _tell(self, events: list[list[Any]]) -> None:
+        """Tell everybody what has happened, with what is different in the picture."""
+        if not events:
+            return
+        began = time.monotonic()
+        picture = self.picture()
+        changed = {key: value for key, value in picture.items() if self._last.get(key) != value}
+        self._last = picture
+        events = [event for event in events if event != ["look"]]
+        if not changed and not events:
+            return
+        self.number += 1
+        data = to_client(News(self.number, changed, events))
+        for session in list(self.sessions.values()):
+            if not session.put(self.number, data):
+                self._too_slow(session)
+        self._next = began + _REST * (time.monotonic() - began)
+
+    def _send_document(self, name: str, doc: Any) -> None:
+        wanted = [session for session in self.sessions.values() if session.documents]
+        if not wanted:
+            return
+        self.number += 1
+        self.documents += 1
+        stream = doc["descriptor"] if name in ("event", "event_page") else ""
+        data = to_client(Document(self.number, name, doc))
+        for session in wanted:
+            if stream and session.documents == "latest":
+                fits = session.put_newest(self.number, data, stream)
+            else:
+                fits = session.put(self.number, data)
+            if not fits:
+                self._too_slow(session)
+
+    # -- the picture --------------------------------------------------------------------------
+
+    def picture(self) -> dict[str, Any]:
+        """Return the engine at this moment, as clients have it."""
+        engine, ledger = self.engine, self.ledger
+        found: dict[str, Any] = json.loads(engine.snapshot().to_json())
+        current = engine.current
+        queued = [ledger.record(future) for future in engine.queued]
+        now = None if current is None else ledger.record(current)
+        keys = [each["key"] for each in queued] + ([] if now is None else [now["key"]])
+        found |= {
+            "current": now,
+            "queued": queued,
+            "others": ledger.others(keys),
+            "tasks": [ledger.task_record(task) for task in engine.background.running],
+            "on_interruption": engine.queue.on_interruption,
+            "moving": [device_name(device) for device in engine.by_hand.moving],
+            "closed": engine.closed,
+        }
+        self._watch_latches()
+        return found
+
+    def _watch_latches(self) -> None:
+        """Look again when an action on offer is switched, which no signal tells of."""
+        latches = {id(latch): latch for latch in self.engine.pending_actions.values()}
+        for gone in self._latches.keys() - latches.keys():
+            self._latches.pop(gone)()
+        for key, latch in latches.items():
+            if key not in self._latches:
+                self._latches[key] = latch.watch(lambda *_: self.touch())
+
+
+def _slot(put: Callable[..., None], name: str) -> Callable[..., None]:
+    if name.startswith(("plan", "background")):
+        return lambda thing: put(name, thing)
+    if name == "state_changed":
+        return lambda new, old: put(name, new, old)
+    return lambda *_: put(name)

@@ -1,0 +1,231 @@
+"""An engine served to clients elsewhere, from a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from ._door import Door
+from ._hub import Hub
+from ._limits import Limits
+from ._offers import Offers
+from ._rest import make_app
+from ._tokens import TokenFile
+from ._verbs import Verbs
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
+
+    from freewheel.core import EngineView
+
+__all__ = ["EngineServer"]
+
+_log = logging.getLogger("freewheel")
+
+#: How often a line is asked whether it is still there, and how long it may take to answer [s].
+_PING: Final = 1.0
+_PONG: Final = 5.0
+
+
+class _Protocol(WebSocketsSansIOProtocol):
+    """uvicorn's, which lets the application cut a line."""
+
+    async def run_asgi(self) -> None:
+        self.scope["freewheel.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        await super().run_asgi()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn's, which ends when it is told to, and looks at no clock until then."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.over = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.over.wait()
+
+
+class EngineServer:
+    """Serves an engine, with its plans and devices, until it is closed.
+
+    It runs on a thread and a loop of its own. The engine's threads put what they tell into a queue
+    and never wait for a client.
+
+    Parameters
+    ----------
+    engine : EngineView
+        The engine, of this process. Whoever made it closes it.
+    plans : iterable of callable
+        The plan functions on offer, by their names.
+    devices : mapping of str to device
+        The devices on offer.
+    tokens : TokenFile or path
+        Who may come in.
+    host, port : str and int
+        Where to listen; port 0 takes a free one.
+    limits : Limits, optional
+        How much each client may.
+    ssl : mapping, optional
+        For TLS: ``certfile``, ``keyfile`` and ``password``.
+
+    Attributes
+    ----------
+    url : str
+        Where clients connect to.
+
+    Raises
+    ------
+    OSError
+        If it cannot listen there.
+    ValueError
+        If others than this machine could reach it, and there is no token.
+    """
+
+    def __init__(
+        self,
+        engine: EngineView,
+        *,
+        plans: Iterable[Callable[..., Any]] = (),
+        devices: Mapping[str, Any] | None = None,
+        tokens: TokenFile | str | os.PathLike[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 60650,
+        limits: Limits | None = None,
+        ssl: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._limits = limits or Limits()
+        self.tokens = tokens if isinstance(tokens, TokenFile) else TokenFile(tokens)
+        if not _is_loopback(host) and not self.tokens:
+            raise ValueError(
+                f"{host} can be reached from other machines, and nobody has a token yet: make one "
+                "with `freewheel serve token NAME --role operator` first."
+            )
+        self._offers = Offers(plans, devices)
+        self._ssl = dict(ssl or {})
+        self._socket = _listen(host, port)
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"{'wss' if self._ssl else 'ws'}://{shown}:{self.port}"
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the thread, while it serves
+        self._uvicorn: _Uvicorn | None = None
+        self._door: Door | None = None
+        self._up = threading.Event()
+        self._error: BaseException | None = None  # written before `_up` is set
+        self._thread = threading.Thread(target=self._run, name="freewheel-server", daemon=True)
+        self._closed = False
+
+    def start(self) -> Self:
+        """Begin to serve; returns when clients can connect."""
+        self._thread.start()
+        self._up.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+        return self
+
+    def close(self) -> None:
+        """Tell all clients, and serve no more. The engine goes on."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._thread.is_alive() and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+            self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """The plans without a form, and why."""
+        return dict(self._offers.reasons)
+
+    # -- on its own thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            _log.exception("The server has ended.")
+            self._error = error
+        finally:
+            self._up.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        hub = Hub(self._engine, self._loop, lambda session: door.drop(session))
+        verbs = Verbs(hub, self._offers)
+        door = self._door = Door(hub, verbs, self.tokens, self._limits)
+        hub.open()
+        config = uvicorn.Config(
+            make_app(hub, door, self._offers, self.tokens),
+            ws=_Protocol,
+            ws_max_size=self._limits.payload,
+            ws_per_message_deflate=False,
+            ws_ping_interval=_PING,
+            ws_ping_timeout=_PONG,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=2,
+            **{f"ssl_{key}": value for key, value in self._ssl.items()},
+        )
+        self._uvicorn = _Uvicorn(config)
+        asyncio.get_running_loop().call_soon(self._up.set)
+        try:
+            await self._uvicorn.serve([self._socket])
+        finally:
+            await door.close()
+            hub.close()
+
+    async def _end(self) -> None:
+        assert self._door is not None
+        assert self._uvicorn is not None
+        await self._door.close()
+        self._uvicorn.over.set()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise OSError(f"Nothing can be served at {host!r}: {error}.") from error
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(512)
+    except OSError as error:
+        made.close()
+        raise OSError(
+            f"Port {port} of {host} cannot be served: {error}. Another server may be there: choose "
+            "one with --port."
+        ) from error
+    return made
