@@ -125,6 +125,15 @@ class Afar:
         return self.engine.plans[name]
 
 
+def _end(end: socket.socket) -> None:
+    """End a connection, also while another thread waits for it."""
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    end.close()
+
+
 class Cable:
     """A line to a server that can be cut, and mended: a proxy."""
 
@@ -167,7 +176,7 @@ class Cable:
         except OSError:
             pass
         for end in (one, other):
-            end.close()
+            _end(end)
 
     def lead_to(self, port: int) -> None:
         """Lead to another server from now on."""
@@ -179,10 +188,7 @@ class Cable:
             self._is_cut = True
             ends, self._ends = self._ends, []
         for end in ends:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            _end(end)
 
     def mend(self) -> None:
         """Let clients connect again."""

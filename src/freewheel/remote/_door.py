@@ -85,7 +85,8 @@ class Door:
         self._tokens = tokens
         self._limits = limits
         self._gone: OrderedDict[str, str] = OrderedDict()  # sessions, and why they are
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()  # calls under way
+        self._serving: set[asyncio.Task[Any]] = set()
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve a connection from its first message to its end."""
@@ -97,6 +98,9 @@ class Door:
             return
         self.connections += 1
         connection = _Connection(socket)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         try:
             session = await self._greet(connection)
             if session is not None:
@@ -109,6 +113,7 @@ class Door:
             pass
         finally:
             self.connections -= 1
+            self._serving.discard(task)
 
     async def close(self) -> None:
         """Tell all clients that the server ends, and end their leases."""
@@ -116,6 +121,8 @@ class Door:
             if session.connection is not None:
                 session.connection.end(Bye("The server was closed."))
             self._forget(session, "the server was closed")
+        if self._serving:  # until they have said so
+            await asyncio.wait(self._serving, timeout=_LINGER)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

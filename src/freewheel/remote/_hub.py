@@ -220,12 +220,17 @@ class Hub:
         self.number += 1
         self.documents += 1
         stream = doc["descriptor"] if name in ("event", "event_page") else ""
-        data = to_client(Document(self.number, name, doc))
+        made: dict[bool, bytes] = {}  # for most, all clients want the same
         for session in wanted:
-            if stream and session.documents == "latest":
-                fits = session.put_newest(self.number, data, stream)
+            newest = bool(stream) and session.documents == "latest"
+            if newest not in made:
+                # Without a number: it may take the place of one that others stand behind.
+                number = 0 if newest else self.number
+                made[newest] = to_client(Document(number, name, doc, newest))
+            if newest:
+                fits = session.put_newest(self.number, made[newest], stream)
             else:
-                fits = session.put(self.number, data)
+                fits = session.put(self.number, made[newest])
             if not fits:
                 self._too_slow(session)
 

@@ -340,10 +340,10 @@ class Line:
             elif isinstance(message, Bye):
                 return message.reason
             elif isinstance(message, News | Document):
-                if message.number <= self._seen:
+                if 0 < message.number <= self._seen:
                     continue  # sent again, though it had come
                 self._receiver.told(message)
-                self._note(message.number, len(data))
+                self._note(message.number or self._seen, len(data))
             elif isinstance(message, Frame):
                 self._receiver.told(message)
         return socket.close_reason or "the server has closed it"

@@ -93,6 +93,7 @@ class Session:
         self._waiting: deque[Item] = deque()
         self._kept: deque[Item] = deque()  # sent, and not yet seen as far as is known
         self._newest: dict[str, Item] = {}  # by stream, what waits and may be replaced
+        self._last: dict[str, Item] = {}  # by stream, which of these was sent last
         self._bytes = 0
 
     # -- what is to be sent -------------------------------------------------------------------
@@ -132,19 +133,27 @@ class Session:
         item = self._waiting.popleft()
         if item.stream:
             self._newest.pop(item.stream, None)
+            if (older := self._last.get(item.stream)) is not None:
+                self._bytes -= len(older.data)
+                older.data = b""  # nobody needs it again
+            self._last[item.stream] = item
         self._kept.append(item)
         return item.data
 
     def seen(self, number: int) -> None:
         """Forget what the client has seen."""
         while self._kept and self._kept[0].number <= number:
-            self._bytes -= len(self._kept.popleft().data)
+            item = self._kept.popleft()
+            self._bytes -= len(item.data)
+            if self._last.get(item.stream) is item:
+                del self._last[item.stream]
 
     def rewind(self, seen: int) -> None:
         """Send again what the client has not seen."""
         self.seen(seen)
-        self._waiting.extendleft(reversed(self._kept))
+        self._waiting.extendleft(item for item in reversed(self._kept) if item.data)
         self._kept.clear()
+        self._last.clear()
         self.ready.set()
 
     @property

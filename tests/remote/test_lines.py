@@ -1,0 +1,404 @@
+"""Lines that are cut, servers that end, and clients that are slow, flood or die."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bluesky.utils import Msg
+from websockets.sync.client import connect as plain_connect
+
+from afar import Cable, T, heard, some_plans, until
+from freewheel import RunEngine
+from freewheel.core import ResourceConflictError
+from freewheel.remote import (
+    ConnectionLostError,
+    EngineServer,
+    Limits,
+    RemoteEngine,
+    ServerRestartedError,
+    TokenFile,
+    connect,
+)
+from freewheel.remote._protocol import (
+    VERSION,
+    Answer,
+    Bye,
+    Call,
+    Document,
+    Hello,
+    News,
+    Welcome,
+)
+from freewheel.remote._wire import from_server, to_server
+
+
+def opened(server: EngineServer, **options: Any) -> Any:
+    """A line without a client."""
+    return plain_connect(
+        f"{server.url}/ws", compression=None, proxy=None, close_timeout=0.1, **options
+    )
+
+
+def lose(cable: Cable, remote: RemoteEngine) -> None:
+    """Cut a line, and wait until the client knows."""
+    lost = heard(remote.events.connection_changed, lambda up, why: not up)
+    cable.cut()
+    assert lost.wait(T)
+
+
+def regain(cable: Cable, remote: RemoteEngine) -> str:
+    """Mend it; how the client has come back."""
+    how: list[str] = []
+    back = heard(remote.events.connection_changed, lambda up, why: up and not how.append(why))
+    cable.mend()
+    assert back.wait(T)
+    return how[0]
+
+
+@pytest.fixture
+def remote(join: Any, cable: Cable) -> RemoteEngine:
+    """A client whose line may be cut."""
+    return join(url=cable.url)
+
+
+def test_a_future_survives_a_line_that_is_cut(
+    remote: RemoteEngine, cable: Cable, engine: RunEngine
+) -> None:
+    documents: list[tuple[str, Any]] = []
+    remote.subscribe(lambda name, doc: documents.append((name, doc.get("seq_num"))))
+    future = remote(remote.plans.measure_when_told([remote.devices.camera], num=30))
+    until(remote, "actions_changed", lambda: "go" in remote.pending_actions)
+    lose(cable, remote)
+    ended = heard(engine.events.plan_ended)
+    engine.trigger_action("go")
+    assert ended.wait(T)
+    assert not future.done()
+    assert regain(cable, remote) == "resumed"
+    assert future.result(T).plan_result == "measured"
+    assert [name for name, _ in documents] == ["start", "descriptor", *["event"] * 30, "stop"]
+    assert [number for name, number in documents if name == "event"] == list(range(1, 31))
+
+
+def test_without_a_line_a_call_is_refused_at_once(remote: RemoteEngine, cable: Cable) -> None:
+    lose(cable, remote)
+    for ask in (remote.stop_all, remote.queue.hold, remote.plans.waits):
+        with pytest.raises(ConnectionLostError, match="was not sent"):
+            ask() if ask is not remote.plans.waits else remote(ask())
+    assert "there is no line" in repr(remote)
+    assert "There is no line" in remote.explain()
+    assert remote.snapshot().state == "idle"
+
+
+def test_what_had_not_arrived_is_not_carried_out_later(
+    remote: RemoteEngine, cable: Cable, engine: RunEngine
+) -> None:
+    # Sent into a line that is dead already, though the client does not know.
+    call = remote._line.call("queue_hold", {"reason": "late"})
+    remote._line.loop.call_soon_threadsafe(lambda: None)
+    lose(cable, remote)
+    regain(cable, remote)
+    error = call.accepted.exception(T)
+    held = engine.queue.held
+    assert (held is None) is isinstance(error, ConnectionLostError)
+
+
+def test_a_call_that_is_sent_twice_is_carried_out_once(
+    server: EngineServer, tokens: TokenFile, engine: RunEngine
+) -> None:
+    token = tokens.add("anna")
+    with opened(server) as line:
+        line.send(to_server(Hello(VERSION, token)))
+        welcome = from_server(line.recv(T, decode=False))
+        assert isinstance(welcome, Welcome)
+        call = {"call": {"plan": "waits"}, "key": f"{welcome.tag}1"}
+        line.send(to_server(Call(1, "submit", call)))
+        until(engine, "state_changed", lambda: engine.state == "running")
+    with opened(server) as line:
+        line.send(to_server(Hello(VERSION, token, session=welcome.session, server=welcome.server)))
+        again = from_server(line.recv(T, decode=False))
+        assert isinstance(again, Welcome)
+        assert again.resumed
+        line.send(to_server(Call(1, "submit", call, again=True)))
+        line.send(to_server(Call(2, "queue_hold", {"reason": "late"}, again=True)))
+        answers: dict[int, Any] = {}
+        while 2 not in answers:
+            message = from_server(line.recv(T, decode=False))
+            if hasattr(message, "fault") and hasattr(message, "id"):
+                answers[message.id] = message
+        assert answers[1].value["name"] == "waits"
+        assert answers[2].fault.kind == "ConnectionLostError"
+    assert engine.queued == ()
+    assert engine.queue.held is None
+
+
+def test_a_lease_survives_a_short_cut_and_ends_after_a_long_one(
+    engine: RunEngine, tokens: TokenFile, devices: Any
+) -> None:
+    limits = Limits(grace=0.3)
+    with (
+        EngineServer(engine, devices=devices, tokens=tokens, port=0, limits=limits) as server,
+        connect(server.url, tokens.add("ben")) as ben,
+    ):
+        cable = Cable(server.port)
+        with connect(cable.url, tokens.add("anna")) as anna:
+            with anna.claims.hold(anna.devices.camera):
+                lose(cable, anna)
+                assert regain(cable, anna) == "resumed"
+                assert engine.claims.get(devices["camera"]) == "anna"
+                with (
+                    pytest.raises(ResourceConflictError, match=r"'camera', which 'anna' holds"),
+                    ben.claims.hold(ben.devices.camera),
+                ):
+                    pass
+                lose(cable, anna)
+                until(ben, "claims_changed", lambda: not ben.claims)
+                with ben.claims.hold(ben.devices.camera):
+                    pass
+                regain(cable, anna)
+        cable.close()
+
+
+def test_a_lease_ends_with_a_client_that_leaves(join: Any, engine: RunEngine) -> None:
+    anna, ben = join("anna"), join("ben")
+    hold = anna.claims.hold(anna.devices.camera)
+    hold.__enter__()
+    until(ben, "claims_changed", lambda: len(ben.claims) == 1)
+    anna.close()
+    until(ben, "claims_changed", lambda: not ben.claims)
+
+
+def test_an_admin_takes_a_lease_away(join: Any, engine: RunEngine, devices: Any) -> None:
+    anna, chief = join("anna"), join("chief", "admin")
+    with anna.claims.hold(anna.devices.stage):
+        assert chief.claims.revoke(chief.devices.stage.x) == ("anna",)
+        assert engine.claims.get(devices["stage"]) is None
+    with pytest.raises(KeyError, match="No client holds"):
+        chief.claims.revoke(chief.devices.stage)
+
+
+def test_of_two_that_claim_a_device_at_once_one_gets_it(join: Any) -> None:
+    clients = [join("anna"), join("ben")]
+    ready, got = threading.Barrier(2), []
+
+    def claim(client: RemoteEngine) -> None:
+        ready.wait()
+        try:
+            got.append(client.ask("claim", devices=["camera"]))
+        except ResourceConflictError as error:
+            got.append(error)
+
+    threads = [threading.Thread(target=claim, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(each).__name__ for each in got) == ["ResourceConflictError", "str"]
+
+
+def test_of_two_that_trigger_an_action_the_plan_goes_on_once(join: Any) -> None:
+    anna, ben = join("anna"), join("ben")
+    future = anna(anna.plans.waits("once"))
+    until(ben, "actions_changed", lambda: "go" in ben.pending_actions)
+    until(anna, "actions_changed", lambda: "go" in anna.pending_actions)
+    for client in (anna, ben):
+        try:
+            client.trigger_action("go")
+        except KeyError:
+            assert client is ben
+    assert future.result(T).plan_result == "once"
+    assert ben.state in ("idle", "running")
+
+
+def test_every_client_sees_what_one_does(join: Any) -> None:
+    anna, ben = join("anna"), join("ben", "observer")
+    future = anna(anna.plans.waits("seen"))
+    until(ben, "actions_changed", lambda: "go" in ben.pending_actions)
+    same = ben.current
+    assert (same.plan_name, same.status) == ("waits", "running")
+    anna.trigger_action("go")
+    assert same.result(T).plan_result == future.result(T).plan_result == "seen"
+
+
+@pytest.fixture
+def servers(
+    engine: RunEngine, tokens: TokenFile, devices: Any
+) -> Iterator[Callable[[], EngineServer]]:
+    """Serve the same engine again and again, as after a restart."""
+    made: list[EngineServer] = []
+
+    def serve() -> EngineServer:
+        plans = some_plans().values()
+        made.append(EngineServer(engine, plans=plans, devices=devices, tokens=tokens, port=0))
+        return made[-1].start()
+
+    yield serve
+    for server in made:
+        server.close()
+
+
+def test_a_new_server_is_told_of_and_what_was_waited_for_ends(
+    servers: Any, tokens: TokenFile, engine: RunEngine
+) -> None:
+    first = servers()
+    cable = Cable(first.port)
+    with connect(cable.url, tokens.add("anna")) as remote:
+        documents: list[str] = []
+        remote.subscribe(lambda name, doc: documents.append(name))
+        future = remote(remote.plans.waits())
+        until(remote, "actions_changed", lambda: "go" in remote.pending_actions)
+        lose(cable, remote)
+        first.close()
+        engine.stop().result(T)
+        cable.lead_to(servers().port)
+        assert regain(cable, remote) == "restarted"
+        with pytest.raises(ServerRestartedError, match="the server is a new one"):
+            future.result(T)
+        with pytest.raises(ServerRestartedError):
+            future.outcome.result(T)
+        assert remote.state == "idle"
+        until(remote, "queue_changed", lambda: remote.queue.held is None)
+        remote(remote.plans.measure([remote.devices.camera])).result(T)
+        until(remote, "state_changed", lambda: documents[-1:] == ["stop"])
+    cable.close()
+
+
+def test_a_server_that_ends_tells_its_clients(server: EngineServer, remote: RemoteEngine) -> None:
+    told: list[str] = []
+    lost = heard(remote.events.connection_changed, lambda up, why: not up and not told.append(why))
+    server.close()
+    assert lost.wait(T)
+    assert told[0] == "The server was closed."
+
+
+def test_a_client_that_reads_nothing_is_dropped_and_told(
+    engine: RunEngine, tokens: TokenFile
+) -> None:
+    limits = Limits(backlog=200_000)
+    with EngineServer(engine, tokens=tokens, port=0, limits=limits) as server:
+        token = tokens.add("sleepy")
+        with (
+            opened(server, max_queue=1) as line,
+            connect(server.url, tokens.add("ben")) as ben,
+        ):
+            line.send(to_server(Hello(VERSION, token)))
+            welcome = from_server(line.recv(T, decode=False))
+            assert isinstance(welcome, Welcome)
+            line.send(to_server(Call(1, "subscribe", {"delivery": "queued"})))
+            assert from_server(line.recv(T, decode=False))
+            ben.subscribe(lambda name, doc: None, delivery="latest")
+            assert engine(large(400)).result(T).exit_status == "success"
+            assert ben.ask("picture")["state"] == "idle"
+            with opened(server) as again:
+                hello = Hello(VERSION, token, session=welcome.session, server=welcome.server)
+                again.send(to_server(hello))
+                told = from_server(again.recv(T, decode=False))
+            assert isinstance(told, Welcome)
+            assert not told.resumed
+            assert "too slow" in told.why
+            line.socket.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_newest_events_have_no_number_and_all_else_has_one(
+    engine: RunEngine, server: EngineServer, tokens: TokenFile
+) -> None:
+    with opened(server) as line:
+        line.send(to_server(Hello(VERSION, tokens.add("anna"))))
+        line.send(to_server(Call(1, "subscribe", {"delivery": "latest"})))
+        while not isinstance(from_server(line.recv(T, decode=False)), Answer):
+            pass
+        engine(large(50)).result(T)
+        numbers, newest = [], 0
+        while True:
+            message = from_server(line.recv(T, decode=False))
+            if isinstance(message, Document) and message.latest:
+                assert (message.name, message.number) == ("event", 0)
+                newest = message.doc["seq_num"]
+            elif isinstance(message, News | Document):
+                numbers.append(message.number)
+            if isinstance(message, Document) and message.name == "stop":
+                break
+    assert newest == 50
+    assert numbers == sorted(set(numbers))
+
+
+def large(number: int) -> Any:
+    """A plan whose documents are large."""
+
+    class Camera:
+        name = "camera"
+        parent = None
+
+        def read(self) -> Any:
+            return {"camera": {"value": np.zeros((100, 100)), "timestamp": 0.0}}
+
+        def describe(self) -> Any:
+            return {"camera": {"source": "", "dtype": "array", "shape": [100, 100]}}
+
+        def read_configuration(self) -> Any:
+            return {}
+
+        def describe_configuration(self) -> Any:
+            return {}
+
+    camera = Camera()
+    yield Msg("open_run")
+    for _ in range(number):
+        yield Msg("create", name="primary")
+        yield Msg("read", camera)
+        yield Msg("save")
+    yield Msg("close_run")
+
+
+def test_a_client_that_floods_waits_on_its_own_line(
+    server: EngineServer, tokens: TokenFile, remote: RemoteEngine
+) -> None:
+    with opened(server) as line:
+        line.send(to_server(Hello(VERSION, tokens.add("flood"))))
+        for number in range(300):
+            line.send(to_server(Call(number, "picture")))
+        # Others are served meanwhile: 300 calls take a second and more.
+        assert remote(remote.plans.measure()).result(T).plan_result == "measured"
+        assert server._door is not None
+        session = next(s for s in server._door._hub.sessions.values() if s.client.name == "flood")
+        assert len(session.answers) < 300
+
+
+def test_more_clients_than_there_may_be_are_told_so(engine: RunEngine, tokens: TokenFile) -> None:
+    token = tokens.add("anna")
+    limits = Limits(clients=2)
+    with (
+        EngineServer(engine, tokens=tokens, port=0, limits=limits) as server,
+        connect(server.url, token),
+        connect(server.url, token),
+        pytest.raises(Exception, match="2 clients already"),
+    ):
+        connect(server.url, token)
+
+
+def test_one_that_says_nothing_is_sent_away(engine: RunEngine, tokens: TokenFile) -> None:
+    limits = Limits(patience=0.05)
+    with (
+        EngineServer(engine, tokens=tokens, port=0, limits=limits) as server,
+        opened(server) as line,
+    ):
+        bye = from_server(line.recv(T, decode=False))
+        assert isinstance(bye, Bye)
+        assert bye.reason == "No hello came in time."
+
+
+def test_where_nobody_serves_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionLostError, match="did not answer within"):
+        connect("ws://127.0.0.1:1", "token", timeout=0.2)
+    with pytest.raises(ValueError, match="is no address"):
+        connect("gopher://somewhere", "token")
+
+
+def test_a_port_that_is_taken_is_told(server: EngineServer, tokens: TokenFile) -> None:
+    with pytest.raises(OSError, match=r"cannot be served.*--port"):
+        EngineServer(server._engine, tokens=tokens, port=server.port)
