@@ -58,8 +58,11 @@ def bound_arguments(
 
 def _spec(function: Any, devices: Mapping[str, Any]) -> PlanSpec | None:
     """Return the description of a plan, if its signature says enough for one."""
-    from freewheel.forms import create_plan_spec
+    from freewheel.forms import PlanSpec, create_plan_spec
 
+    known = getattr(function, "spec", None)  # of one that is elsewhere
+    if isinstance(known, PlanSpec):
+        return known
     try:
         return create_plan_spec(function, devices)
     except (TypeError, ValueError):

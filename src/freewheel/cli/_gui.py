@@ -11,12 +11,15 @@ import typer
 from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._options import Configuration, Stacks, call_sites
 from ._publish import UNSENT, Publish, Unsent
+from ._remote import Connect, Token, connect_to, refuse_beside
 from ._window import application, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from freewheel.core import EngineView
     from freewheel.forms import PlanEntry
+    from freewheel.qt import AcquisitionWindow
 
 
 def gui(
@@ -42,6 +45,8 @@ def gui(
     publish: Publish = None,
     unsent: Unsent = UNSENT,
     stacks: Stacks = False,
+    connect: Connect = None,
+    token: Token = None,
     screenshot: Annotated[
         Path | None,
         typer.Option(help="Write a picture of the window to this file, and quit.", hidden=True),
@@ -56,6 +61,9 @@ def gui(
     the window while a plan runs asks, then stops with clean-up. Ctrl-C and SIGTERM stop with
     clean-up and close it; a second one halts.
 
+    With ``--connect`` it shows the engine of a server, with that one's devices and plans. Closing
+    the window leaves that engine as it is.
+
     Exit code: 0 the window was closed, 1 there is no display, 2 bad usage, 130 it was ended with
     Ctrl-C, 129 and 143 likewise with SIGHUP and SIGTERM.
     """
@@ -64,6 +72,18 @@ def gui(
 
     from ._micromanager import load_microscope, sequence_plan, what_is_moved_first
 
+    if connect is not None:
+        refuse_beside(
+            {
+                "PLANS": plans,
+                "--devices": devices,
+                "--micromanager": micromanager,
+                "--startup": startup,
+                "--sim": sim,
+                "--publish": publish,
+            }
+        )
+        raise typer.Exit(_there(connect, token, screenshot))
     # Before the application: its core would use Qt's signals for its own.
     scope = load_microscope(micromanager) if micromanager is not None else None
     app = application()
@@ -82,19 +102,34 @@ def gui(
         )
         lab.publish(publish, unsent)  # the window shows what it says
         with call_sites(stacks):
-            if screenshot is None:
-                code = show(window, lab.engine)
-            else:
-                code = 0
-                window.show()
-                app.processEvents()
-                window.grab().save(str(screenshot))
-                window.close()
+            code = _shown(app, window, lab.engine, screenshot)
     finally:
         lab.close()
         if scope is not None:
             scope.close()
     raise typer.Exit(code)
+
+
+def _there(url: str, token: str | None, screenshot: Path | None) -> int:
+    """Show the engine of a server."""
+    from freewheel.qt import AcquisitionWindow
+
+    app = application()
+    with connect_to(url, token, "freewheel gui") as engine:
+        window = AcquisitionWindow(engine, dict(engine.devices), engine.plans.entries())
+        window.setWindowTitle(f"freewheel: {engine.url}, as {engine.name}")
+        return _shown(app, window, engine, screenshot)
+
+
+def _shown(app: Any, window: AcquisitionWindow, engine: EngineView, screenshot: Path | None) -> int:
+    """Show a window until it is closed, or take its picture; return the exit code."""
+    if screenshot is None:
+        return show(window, engine)
+    window.show()
+    app.processEvents()
+    window.grab().save(str(screenshot))
+    window.close()
+    return 0
 
 
 def _simulated(shape: int) -> dict[str, Any]:

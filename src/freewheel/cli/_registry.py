@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     ),
     "replay": Entry("Emit recorded documents again.", "._replay", "replay", "recording"),
     "run": Entry("Run a plan of a file or module, with progress.", "._run", "run"),
+    "serve": Entry("Serve an engine to clients elsewhere.", "._serve", "serve", "remote"),
     "shell": Entry(
         "Start IPython on devices, simulated or your own.",
         "._shell",

@@ -12,13 +12,12 @@ from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._offers import Actions, read_actions
 from ._options import Stacks, call_sites
 from ._publish import UNSENT, Publish, Unsent
+from ._remote import Connect, Token, connect_to, refuse_beside
+from ._run_there import run_there, say_what_it_does
 from ._sources import split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from types import ModuleType
-
-    from freewheel.core import EngineView
 
 
 def run(
@@ -40,6 +39,8 @@ def run(
     publish: Publish = None,
     unsent: Unsent = UNSENT,
     stacks: Stacks = False,
+    connect: Connect = None,
+    token: Token = None,
     preview: Annotated[
         bool,
         typer.Option(
@@ -61,6 +62,9 @@ def run(
     those of the simulated microscope. If one of the files has a run engine RE, that one is used.
     Ctrl-C stops the plan with its clean-up; a second one ends it without.
 
+    With ``--connect`` a plan of the server runs there, and is named alone:
+    ``freewheel run --connect ws://HOST:PORT count --detectors camera``.
+
     Exit code: 0 the plan completed, 1 it failed, 2 bad usage, 130 it was stopped with Ctrl-C, 129
     and 143 likewise with SIGHUP and SIGTERM.
     """
@@ -70,10 +74,25 @@ def run(
             raise typer.BadParameter(message)
         typer.echo(context.get_help())
         raise typer.Exit
-    from freewheel.terminal import log_as_lines  # here: it brings bluesky, which takes long
+    actions = read_actions(action or ())
+    if connect is not None:
+        refuse_beside(
+            {"--sim": sim, "--devices": devices, "--startup": startup, "--publish": publish}
+        )
+        raise typer.Exit(
+            run_there(
+                connect_to(connect, token, "freewheel run"),
+                plan,
+                context.args,
+                actions,
+                shows_help=help_,
+                previews=preview,
+            )
+        )
+    from freewheel import PlanCall  # here: these bring bluesky, which takes long
+    from freewheel.terminal import log_as_lines
 
     source = split(plan)
-    actions = read_actions(action or ())
     lab = Lab()
     restore_logging = log_as_lines()
     try:
@@ -88,7 +107,8 @@ def run(
         hint = "" if lab.devices else _HINT
         arguments, keywords = bound_arguments(function, context.args, lab.devices, hint=hint)
         if preview:
-            raise typer.Exit(_say_what_it_does(lab.engine, function, arguments, keywords))
+            call = PlanCall(function, tuple(arguments), keywords)
+            raise typer.Exit(say_what_it_does(lab.engine, call))
         lab.publish(publish, unsent)
         job = Job(lab.engine, actions=actions)
         with call_sites(stacks):
@@ -99,16 +119,6 @@ def run(
     if job.result is not None:
         typer.echo(repr(job.result))
     raise typer.Exit(code)
-
-
-def _say_what_it_does(
-    engine: EngineView, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]
-) -> int:
-    from freewheel import PlanCall  # here: it brings bluesky, which takes long
-
-    foreseen = engine.preview(PlanCall(function, tuple(arguments), keywords))
-    typer.echo(str(foreseen))
-    return int(foreseen.is_wrong)
 
 
 # What is not an option of the command is an argument of the plan; of --help it decides itself.

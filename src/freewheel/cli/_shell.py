@@ -9,6 +9,8 @@ import typer
 from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._options import Configuration, Stacks, call_sites
 from ._publish import UNSENT, Publish, Unsent
+from ._remote import Connect, Token, connect_to, refuse_beside
+from ._shell_there import shell_there
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -51,13 +53,30 @@ def shell(
     publish: Publish = None,
     unsent: Unsent = UNSENT,
     stacks: Stacks = False,
+    connect: Connect = None,
+    token: Token = None,
 ) -> None:
     """Start IPython with a run engine, plans, and devices of your own or a simulated microscope.
 
     ``freewheel shell --devices my_lab.py`` has your devices by their names, connected; one that
     fails is told of, and can be connected later. When the terminal is closed, or on SIGTERM, the
     plan that runs is aborted and cleaned up.
+
+    With ``--connect`` RE is the engine of a server, which goes on when this shell ends; its plans
+    and devices are there by their names: ``RE(count([camera], num=3))``.
     """
+    if connect is not None:
+        refuse_beside(
+            {
+                "--devices": devices,
+                "--micromanager": micromanager,
+                "--startup": startup,
+                "--sim": sim,
+                "--publish": publish,
+            }
+        )
+        shell_there(connect_to(connect, token, "freewheel shell"), _config)
+        return
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
 

@@ -313,6 +313,11 @@ class ByHandView(Protocol):
         ...
 
     @property
+    def holder(self) -> str:
+        """What others see as the holder of what is set by hand here, if nothing else is said."""
+        ...
+
+    @property
     def moving(self) -> tuple[Any, ...]:
         """The devices that are on their way by hand."""
         ...
@@ -485,6 +490,11 @@ class EngineView(Protocol):
         ...
 
     # -- the end ------------------------------------------------------------------------------
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is another process's, and goes on when whoever looks at it leaves."""
+        ...
 
     @property
     def closed(self) -> bool:

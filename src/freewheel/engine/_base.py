@@ -7,7 +7,7 @@ import warnings
 from functools import partial
 from operator import itemgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import bluesky.run_engine
 from bluesky.run_engine import MAX_DEPTH_EXCEEDED_ERR_MSG, default_scan_id_source
@@ -495,6 +495,9 @@ class EngineBase(BlueskyEngine):
         self._core.household.documents.unsubscribe_deliveries()
         self._core.forget_call()
         self.dispatcher.unsubscribe_all()
+
+    #: It is of this process, and whoever ends this ends it.
+    is_elsewhere: ClassVar[bool] = False
 
     @property
     def closed(self) -> bool:

@@ -70,6 +70,9 @@ class ByHand:
         # The moves that wait for an interlock, and of what; of the loop's thread.
         self._kept: dict[asyncio.Task[Any], Any] = {}
 
+    holder: Final = "manual move"
+    """What others see as the holder, if nothing else is said."""
+
     def set(
         self, device: Any, value: Any, *, between: bool = False, holder: str = "manual move"
     ) -> EngineFuture[Any]:

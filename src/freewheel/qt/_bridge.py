@@ -269,11 +269,12 @@ class _Links:
         # Inline: putting costs a microsecond and never waits, so a thread in between would only
         # cost wake-ups, and would let a plan's end overtake its documents.
         # Frames that detectors write to files are read on a thread of their own, the newest alone.
+        subscribe: Any = engine.subscribe
+        if engine.is_elsewhere:
+            self._tokens = [subscribe(feed.put_document, delivery="display")]
+            return
         frames = NewestFrames(feed.put_document, external=True)
-        self._tokens = [
-            engine.subscribe(feed.put_document),
-            engine.subscribe(frames, delivery="latest"),
-        ]
+        self._tokens = [subscribe(feed.put_document), subscribe(frames, delivery="latest")]
 
     def cut(self, *_: Any) -> None:
         """Disconnect from the engine."""

@@ -54,14 +54,16 @@ class ClaimGuard(QObject):
     widget
         The widget, which owns the guard.
     mine
-        A holder's name that is this widget's own, and does not grey it out.
+        A holder's name that is this widget's own, and does not grey it out; by default that of
+        what is moved by hand here.
     """
 
     def __init__(
-        self, bridge: EngineBridge, device: Any, widget: QWidget, mine: str = "manual move"
+        self, bridge: EngineBridge, device: Any, widget: QWidget, mine: str | None = None
     ) -> None:
         super().__init__(widget)
-        self._bridge, self._device, self._widget, self._mine = bridge, device, widget, mine
+        self._bridge, self._device, self._widget = bridge, device, widget
+        self._mine = bridge.engine.by_hand.holder if mine is None else mine
         self._tip = widget.toolTip()
         bridge.claimsChanged.connect(self._update)
         self._update()

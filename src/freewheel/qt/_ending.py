@@ -75,7 +75,9 @@ class Ending(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a plan or a background task is under way."""
+        """Whether a plan or a background task is under way that would end with this process."""
+        if self._bridge.engine.is_elsewhere:
+            return False  # others use it, and it goes on
         snapshot = self._bridge.snapshot()
         return (
             snapshot.state != "idle"
@@ -87,6 +89,9 @@ class Ending(QObject):
     def stop(self, reason: str) -> None:
         """End the plan, the queue and the background tasks, with their clean-up."""
         self._asked = True
+        if not self.busy:
+            self._look()
+            return
         snapshot = self._bridge.snapshot()
         for task in snapshot.background:
             task.cancel(reason)

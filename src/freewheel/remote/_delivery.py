@@ -12,6 +12,8 @@ import numpy as np
 
 from freewheel.engine._one_run import OneRun, takes_one_run
 
+from ._frames import is_replaceable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -76,9 +78,9 @@ class _Newest:
 
 class _Subscriber:
     def __init__(
-        self, func: Callable[[str, Any], Any], name: str, delivery: Delivery, latest: bool
+        self, func: Callable[[str, Any], Any], name: str, delivery: Delivery, mode: str
     ) -> None:
-        self.latest = latest
+        self.mode = mode
         self._func = func
         self._name = name
         self._newest = _Newest(delivery, func)
@@ -87,7 +89,7 @@ class _Subscriber:
     def take(self, name: str, doc: Any) -> None:
         if self._name not in ("all", name):
             return
-        if self.latest and name in ("event", "event_page"):
+        if is_replaceable(self.mode, name, doc):
             self._newest.put(doc["descriptor"], name, doc)
         else:
             self._put(lambda: self._func(name, doc))
@@ -126,7 +128,8 @@ class Subscriptions:
     delivery : Delivery
         Where they are called.
     want : callable
-        Called with "queued", "latest" or ``None`` when what is wanted of the server changes.
+        Called with what is wanted of the server, when that changes: "queued", "display", "latest"
+        or ``None``.
     """
 
     def __init__(self, delivery: Delivery, want: Callable[[str | None], object]) -> None:
@@ -141,16 +144,17 @@ class Subscriptions:
         self, func: Callable[[str, Any], Any], name: Any, delivery: str, runs: str | None
     ) -> int:
         """Add a subscriber, and return its token."""
-        if delivery not in ("inline", "queued", "latest"):
+        if delivery not in ("inline", "queued", "display", "latest"):
             raise ValueError(
-                f"documents come 'queued' or 'latest' from an engine elsewhere, not {delivery!r}"
+                "documents come 'queued', for 'display' or 'latest' from an engine elsewhere, not "
+                f"{delivery!r}"
             )
         if runs not in (None, "one", "all"):
             raise ValueError(f"runs is 'one' or 'all', not {runs!r}")
         if runs == "one" or (runs is None and takes_one_run(func)):
             func = OneRun(func, lambda: False)
         kind = str(getattr(name, "name", name))
-        made = _Subscriber(func, kind, self._delivery, delivery == "latest")
+        made = _Subscriber(func, kind, self._delivery, delivery)
         with self._lock:
             before = self._wanted()
             token = next(self._tokens)
@@ -171,14 +175,17 @@ class Subscriptions:
 
     @property
     def wanted(self) -> str | None:
-        """What is wanted of the server."""
+        """What is wanted of the server: the least that has what each subscriber wants."""
         with self._lock:
             return self._wanted()
 
     def _wanted(self) -> str | None:
         if not self._subscribers:
             return None
-        return "latest" if all(each.latest for each in self._subscribers.values()) else "queued"
+        modes = {each.mode for each in self._subscribers.values()}
+        if modes == {"latest"}:
+            return "latest"
+        return "display" if modes <= {"display", "latest"} else "queued"
 
     def take(self, document: Document) -> None:
         """Hand a document on; on the line's thread."""

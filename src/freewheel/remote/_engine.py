@@ -7,7 +7,7 @@ import logging
 import threading
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from psygnal import Signal
 
@@ -400,7 +400,7 @@ class RemoteEngine:
         self,
         func: Callable[[str, Any], Any],
         name: str = "all",
-        delivery: Literal["inline", "queued", "latest"] = "queued",
+        delivery: Literal["inline", "queued", "display", "latest"] = "queued",
         runs: Literal["one", "all"] | None = None,
     ) -> int:
         """Have a function called with the documents of the runs there.
@@ -411,10 +411,11 @@ class RemoteEngine:
             ``func(name, doc)``, called on the thread ``freewheel-remote``.
         name : str, default: "all"
             The kind of documents.
-        delivery : {"queued", "latest"}
+        delivery : {"queued", "display", "latest"}
             ``queued``: in order and without loss, also over a line that was lost for a while.
-            ``latest``: of events that pile up only the newest of each stream. ``inline`` is
-            ``queued``: no function here holds up a plan there.
+            ``display``: so, but of events with pictures that pile up only the newest of each
+            stream. ``latest``: of all events that pile up only those. ``inline`` is ``queued``:
+            no function here holds up a plan there.
         runs : {"one", "all"}, optional
             With ``"one"`` it is served one run at a time.
 
@@ -582,6 +583,9 @@ class RemoteEngine:
         self._delivery.put(lambda: emit_safely(signal, *args))
 
     # -- the end ------------------------------------------------------------------------------
+
+    #: It goes on when this client leaves.
+    is_elsewhere: ClassVar[bool] = True
 
     @property
     def closed(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,9 +16,24 @@ if TYPE_CHECKING:
 
     from freewheel.core import EngineView
 
-__all__ = ["FrameKeeper"]
+__all__ = ["FrameKeeper", "is_replaceable"]
 
 _log = logging.getLogger("freewheel")
+
+
+#: An array of this size or more makes an event a picture [bytes].
+_PICTURE: Final = 16_384
+
+
+def is_replaceable(mode: str | None, name: str, doc: Mapping[str, Any]) -> bool:
+    """Tell whether a document may be left out for a newer one of its stream."""
+    if name not in ("event", "event_page"):
+        return False
+    if mode == "latest":
+        return True
+    return mode == "display" and any(
+        getattr(value, "nbytes", 0) >= _PICTURE for value in doc["data"].values()
+    )
 
 
 class FrameKeeper:

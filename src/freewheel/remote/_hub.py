@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from freewheel.core._crossings import call_soon
 from freewheel.core._devices import device_name
 
-from ._frames import FrameKeeper
+from ._frames import FrameKeeper, is_replaceable
 from ._ledger import Ledger
 from ._protocol import Document, News
 from ._wire import to_client
@@ -219,16 +219,15 @@ class Hub:
             return
         self.number += 1
         self.documents += 1
-        stream = doc["descriptor"] if name in ("event", "event_page") else ""
         made: dict[bool, bytes] = {}  # for most, all clients want the same
         for session in wanted:
-            newest = bool(stream) and session.documents == "latest"
+            newest = is_replaceable(session.documents, name, doc)
             if newest not in made:
                 # Without a number: it may take the place of one that others stand behind.
                 number = 0 if newest else self.number
                 made[newest] = to_client(Document(number, name, doc, newest))
             if newest:
-                fits = session.put_newest(self.number, made[newest], stream)
+                fits = session.put_newest(self.number, made[newest], doc["descriptor"])
             else:
                 fits = session.put(self.number, made[newest])
             if not fits:

@@ -297,6 +297,11 @@ class RemoteByHand:
         return self._engine.begin(f"the reading of {name!r}", "read", device=name)
 
     @property
+    def holder(self) -> str:
+        """What others see as the holder: our name there."""
+        return self._engine.name
+
+    @property
     def moving(self) -> tuple[Any, ...]:
         """The names of the devices that are on their way by hand."""
         return tuple(self._engine.mirror["moving"])

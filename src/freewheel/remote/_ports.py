@@ -21,6 +21,11 @@ class Remote(Protocol):
     devices: RemoteDevices
 
     @property
+    def name(self) -> str:
+        """Who we are there."""
+        ...
+
+    @property
     def queued(self) -> tuple[RemotePlanFuture, ...]:
         """The calls that wait."""
         ...

@@ -154,6 +154,11 @@ class EngineServer:
         self.close()
 
     @property
+    def plans(self) -> tuple[str, ...]:
+        """The names of the plans on offer."""
+        return tuple(self._offers.plans)
+
+    @property
     def reasons(self) -> Mapping[str, str]:
         """The plans without a form, and why."""
         return dict(self._offers.reasons)

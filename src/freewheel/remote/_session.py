@@ -79,7 +79,7 @@ class Session:
         self.client = client
         self.limit = limit
         self.program = ""
-        self.documents: str | None = None  # "queued", "latest", or none
+        self.documents: str | None = None  # "queued", "display", "latest", or none
         self.frames: FrameWish | None = None
         self.leases: dict[str, Lease] = {}
         self.lease_end: asyncio.TimerHandle | None = None

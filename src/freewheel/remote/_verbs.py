@@ -144,7 +144,7 @@ class Verbs:
         # One that blocks must hold up neither the engine's loop nor this one.
         return await maybe_await(await asyncio.to_thread(function))
 
-    def subscribe(self, session: Session, delivery: Literal["queued", "latest"]) -> None:
+    def subscribe(self, session: Session, delivery: Literal["queued", "display", "latest"]) -> None:
         session.documents = delivery
         self._hub.follow()
 

@@ -128,8 +128,12 @@ class Watcher:
     def _carry_out(self, press: _Press, future: PlanFutureView) -> bool:
         """Do what a signal asks for; return whether to stay."""
         wish, text = self._rules.pressed(*press)
-        if wish is Wish.PAUSE and self._engine.current is not future and future.cancel():
-            return True  # it waited in the queue, where there is nothing to pause
+        if (
+            wish in (Wish.PAUSE, Wish.STOP, Wish.HALT)
+            and self._engine.current is not future
+            and future.cancel()
+        ):
+            return True  # it waited in the queue: the plan that runs is another one
         # Asked for first, told of then: with SIGHUP there may be nobody to tell.
         with suppress(TransitionError):  # it is about to end, or to pause, by itself
             _WAYS[wish](self._engine, future)

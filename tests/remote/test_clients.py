@@ -1,0 +1,147 @@
+"""Window and commands on an engine elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afar import T, until
+from freewheel import RunEngine
+from freewheel.cli import main
+from freewheel.remote import EngineServer, Role, TokenFile, connect
+
+
+@pytest.fixture
+def told(server: EngineServer, tokens: TokenFile, monkeypatch: Any) -> list[str]:
+    """Who we are, for commands, and where."""
+    monkeypatch.setenv("FREEWHEEL_TOKEN", tokens.add("anna"))
+    return ["--connect", server.url]
+
+
+def test_a_plan_of_the_server_is_run_from_a_terminal(told: list[str], capsys: Any) -> None:
+    assert main(["run", *told, "measure", "--detectors", "camera", "--num", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == "'measured'"
+    assert "measure completed" in err
+    assert main(["run", *told, "fails", "--text", "no beam"]) == 1
+    assert "ValueError: no beam" in capsys.readouterr().err
+
+
+def test_its_arguments_are_those_of_the_server(told: list[str], capsys: Any) -> None:
+    assert main(["run", *told, "measure", "--num", "two"]) == 2
+    assert "num: should be a valid integer" in " ".join(capsys.readouterr().err.split())
+    assert main(["run", *told, "measure", "--help"]) == 0
+    assert "(one of: camera" in capsys.readouterr().out
+    assert main(["run", *told, "nothing"]) == 2
+    assert "there is no plan 'nothing' there" in capsys.readouterr().err
+    assert main(["run", *told, "--preview", "moves", "--device", "stage.x", "--to", "3"]) == 0
+    assert "moves stage-x 3 um" in capsys.readouterr().out
+
+
+def test_what_belongs_to_this_process_is_refused_beside(told: list[str], capsys: Any) -> None:
+    assert main(["run", *told, "--sim", "measure"]) == 2
+    assert "--sim: the devices and plans with --connect" in capsys.readouterr().err
+    for command in ("gui", "shell"):
+        assert main([command, *told, "--devices", "lab.py"]) == 2
+
+
+def test_without_a_token_nobody_connects(told: list[str], monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.delenv("FREEWHEEL_TOKEN")
+    assert main(["run", *told, "measure"]) == 2
+    assert "there is no token" in capsys.readouterr().err
+    assert main(["run", *told, "--token", "wrong", "measure"]) == 2
+    assert "There is no such token here" in capsys.readouterr().err
+
+
+def test_tokens_are_made_and_taken_away(tmp_path: Path, capsys: Any) -> None:
+    file = ["--tokens", str(tmp_path / "tokens.json")]
+    assert main(["serve", "token", "ben", "--role", "observer", *file]) == 0
+    token = capsys.readouterr().out.strip()
+    tokens = TokenFile(tmp_path / "tokens.json")
+    assert tokens.client_of(token) == ("ben", Role.OBSERVER)
+    assert main(["serve", "token", "ben", "--remove", *file]) == 0
+    assert tokens.client_of(token) is None
+    assert main(["serve", "token", "ben", "--remove", *file]) == 2
+    assert main(["serve", "token", "ben", "--role", "king", *file]) == 2
+    assert main(["serve", "toke", *file]) == 2
+
+
+def test_a_window_shows_an_engine_elsewhere_and_leaves_it_running(
+    qtbot: Any, remote: Any, engine: RunEngine
+) -> None:
+    pytest.importorskip("qtpy")
+    from freewheel.qt import AcquisitionWindow
+
+    window = AcquisitionWindow(remote, dict(remote.devices), remote.plans.entries())
+    qtbot.addWidget(window)
+    documents: list[str] = []
+    window.bridge.documentReceived.connect(lambda name, doc: documents.append(name))
+    form = window.chooser.choose("measure_when_told")
+    assert form is not None
+    form.set_values({"detectors": ["camera"], "num": 3})
+    future = window.bridge.run(form.make_call())
+    assert future is not None
+    qtbot.waitUntil(lambda: "go" in window.actions.buttons, timeout=T * 1000)
+    window.actions.buttons["go"].click()
+    qtbot.waitUntil(lambda: documents[-1:] == ["stop"], timeout=T * 1000)
+    assert future.result(T).plan_result == "measured"
+    assert documents[:2] == ["start", "descriptor"]
+    qtbot.waitUntil(lambda: window.image.frame is not None, timeout=T * 1000)
+
+    again = remote(remote.plans.waits())
+    until(engine, "actions_changed", lambda: "go" in engine.pending_actions)
+    assert not window.busy
+    assert window.close()
+    assert engine.state == "running"
+    assert not again.done()
+
+
+def test_who_only_looks_is_told_so_in_the_window(qtbot: Any, join: Any) -> None:
+    pytest.importorskip("qtpy")
+    from freewheel.qt import EngineBridge
+
+    bridge = EngineBridge(join("ben", "observer"))
+    refused: list[Any] = []
+    bridge.requestRefused.connect(lambda what, error: refused.append((what, error)))
+    assert bridge.stop_all() is None
+    ((what, error),) = refused
+    assert what == "stop all"
+    assert "'ben' is observer here" in str(error)
+    bridge.close()
+
+
+@pytest.mark.servers
+def test_a_server_as_a_process_and_its_end(tmp_path: Path) -> None:
+    file = str(tmp_path / "tokens.json")
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "freewheel", "serve", "--port", "0", "--tokens", file],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert serving.stdout is not None
+    lines = []
+    for line in serving.stdout:
+        lines.append(line.strip())
+        if "Ctrl-C" in line:
+            break
+    command = next(line for line in lines if "gui --connect" in line).split()
+    with connect(command[3], command[5]) as remote:
+        assert remote.role == Role.ADMIN
+        future = remote(remote.plans.count([remote.devices.camera], num=2))
+        assert future.result(T).exit_status == "success"
+        endless = remote(remote.plans.live_view([remote.devices.camera]))
+        until(remote, "actions_changed", lambda: "snap" in remote.pending_actions)
+        serving.terminate()
+        assert serving.wait(T) == 0
+        until(remote, "connection_changed", lambda: not remote.connected)
+        assert not endless.done()  # it may have been anything: another server may come
+    rest = serving.stdout.read()
+    serving.stdout.close()
+    assert "cleaned up" in rest or "Ending" in rest
