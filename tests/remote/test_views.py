@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -324,3 +325,27 @@ def test_plans_that_were_taken_out_are_put_back(view: Any) -> None:
     (again,) = engine.queue.put_back()
     engine.queue.release()
     assert again.result(T).plan_result == "measured"
+
+
+def test_a_task_that_ends_at_once_has_ended(view: Any) -> None:
+    for number in range(20):
+        task = view.engine.background.launch(view.call("measure", []), name=f"task {number}")
+        assert task.result(T) == "measured"
+
+
+def test_whoever_is_told_of_an_end_finds_the_future_done(view: Any, engine: RunEngine) -> None:
+    pending: list[Any] = []
+    seen = threading.Semaphore(0)
+
+    def ended(future: Any) -> None:
+        if not (future.done() and future.outcome.done()):
+            pending.append(future)
+        seen.release()
+
+    view.engine.events.plan_ended.connect(ended)
+    for _ in range(20):
+        engine([])  # of the engine's own program
+    for _ in range(20):
+        assert seen.acquire(timeout=T)
+    view.engine.events.plan_ended.disconnect(ended)
+    assert pending == []

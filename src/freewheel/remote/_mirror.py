@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Mirror"]
 
 _ACTIONS: Final = 1_000
+#: Ends that are remembered, for futures that are asked for only after them.
+_ENDINGS: Final = 1_000
 
 
 class Mirror:
@@ -56,6 +58,7 @@ class Mirror:
         self._outcomes: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._tasks: weakref.WeakValueDictionary[str, RemoteTask] = weakref.WeakValueDictionary()
         self._open: dict[str, Any] = {}  # those that have not ended, so that they stay
+        self._endings: dict[str, Mapping[str, Any]] = {}  # of those that ended last
         self._actions: dict[OfferedAction, Action] = {}
         self._pending: dict[str, SRLatch] = {}
         self._applying = threading.local()
@@ -130,7 +133,8 @@ class Mirror:
             outcome = self._outcomes.get(life)
             if outcome is None:
                 outcome = RemotePlanFuture.make_outcome(record["name"], self._delivery, cancel)
-                self._outcomes[life] = self._open[life] = outcome
+                self._outcomes[life] = outcome
+                self._keep(life, outcome)
             made = RemotePlanFuture(
                 record,
                 self._delivery,
@@ -139,7 +143,8 @@ class Mirror:
                 cancel=cancel,
                 progress=self.progress_of,
             )
-            self._plans[key] = self._open[key] = made
+            self._plans[key] = made
+            self._keep(key, made)
             return made
 
     def task(self, record: Mapping[str, Any]) -> RemoteTask:
@@ -149,17 +154,26 @@ class Mirror:
             known = self._tasks.get(key)
             if known is None:
                 known = RemoteTask(record, self._delivery, self._ask)
-                self._tasks[key] = self._open[f"{key}-future"] = known
+                self._tasks[key] = known
+                self._keep(f"{key}-future", known)
             return known
+
+    def _keep(self, key: str, future: Any) -> None:
+        """Keep what is new until it ends; with the lock held. It may have ended already."""
+        if (ending := self._endings.get(key)) is not None:
+            end(getattr(future, "future", future), ending)
+        else:
+            self._open[key] = future
 
     def end(self, key: str, record: Mapping[str, Any]) -> None:
         """End what a key stands for; on the thread of the delivery."""
         with self._lock:
+            self._endings[key] = record
+            while len(self._endings) > _ENDINGS:
+                del self._endings[next(iter(self._endings))]
             found = self._open.pop(key, None)
-        if isinstance(found, RemoteTask):
-            end(found.future, record)
-        elif found is not None:
-            end(found, record)
+        if found is not None:
+            end(getattr(found, "future", found), record)
 
     def forget(self, key: str, error: BaseException) -> None:
         """Fail a future that the server does not know, or has refused."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import socket
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from freewheel.core._crossings import call_soon
 
 from ._door import Door
 from ._hub import Hub
@@ -126,6 +127,7 @@ class EngineServer:
         self._error: BaseException | None = None  # written before `_up` is set
         self._thread = threading.Thread(target=self._run, name="freewheel-server", daemon=True)
         self._closed = False
+        self._ending: asyncio.Future[None] | None = None  # of the thread
 
     def start(self) -> Self:
         """Begin to serve; returns when clients can connect."""
@@ -142,8 +144,7 @@ class EngineServer:
             return
         self._closed = True
         if self._thread.is_alive() and self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
-                asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+            call_soon(self._loop, self._begin_end)
             self._thread.join()
         self._socket.close()
 
@@ -202,6 +203,9 @@ class EngineServer:
         finally:
             await door.close()
             hub.close()
+
+    def _begin_end(self) -> None:
+        self._ending = asyncio.ensure_future(self._end())
 
     async def _end(self) -> None:
         assert self._door is not None
