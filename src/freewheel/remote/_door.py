@@ -53,11 +53,19 @@ class _Connection:
         self.bye = self.bye or bye
         self.over.set()
 
+    @property
+    def _transport(self) -> asyncio.Transport:
+        found: asyncio.Transport = self.socket.scope["freewheel.transport"]
+        return found
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._transport.is_closing()
+
     def abort(self) -> None:
         """Cut it: who does not read would never let it close."""
-        abort = self.socket.scope.get("freewheel.abort")
-        if abort is not None:
-            abort()
+        self._transport.abort()
 
 
 class Door:
@@ -244,10 +252,10 @@ class Door:
 
     async def _write(self, connection: _Connection, session: Session) -> None:
         send = connection.socket.send_bytes
-        while True:
+        while not connection.is_cut:
             session.ready.clear()
             wait = None
-            while (data := session.next()) is not None:
+            while not connection.is_cut and (data := session.next()) is not None:
                 await self._in_time(send(data))
             frames = self._hub.frames
             if session.frames is not None:

@@ -19,7 +19,7 @@ from ._devices import RemoteDevices
 from ._errors import ConnectionLostError, ServerRestartedError
 from ._futures import value_of
 from ._line import Line, Pending
-from ._mirror import Mirror
+from ._mirror import Mirror, outcome_key
 from ._parts import RemoteBackground, RemoteByHand, RemoteClaims, RemoteQueue
 from ._plans import RemotePlan, RemotePlans
 from ._previews import preview_of
@@ -207,6 +207,7 @@ class RemoteEngine:
         def accepted(ended: Any) -> None:
             if (error := ended.exception()) is not None:
                 self._delivery.put(lambda: self.mirror.forget(key, error))
+                self._delivery.put(lambda: self.mirror.forget(outcome_key(key), error))
 
         pending.accepted.add_done_callback(accepted)
         try:

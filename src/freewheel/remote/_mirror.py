@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
     from freewheel.core import OfferedAction, PlanCall, Progress, SRLatch
 
-__all__ = ["Mirror"]
+__all__ = ["Mirror", "outcome_key"]
 
 _ACTIONS: Final = 1_000
 #: Ends that are remembered, for futures that are asked for only after them.
 _ENDINGS: Final = 1_000
+
+
+def outcome_key(key: str) -> str:
+    """Return the key of the outcome of a plan that is submitted under a key."""
+    return f"{key}-outcome"
 
 
 class Mirror:
@@ -121,7 +126,8 @@ class Mirror:
     def plan(self, record: Mapping[str, Any], call: PlanCall | None = None) -> RemotePlanFuture:
         """Return the future that a record is about, always the same one."""
         with self._lock:
-            key, life = record["key"], record.get("life") or f"{record['key']}-outcome"
+            key = record["key"]
+            life = record.get("life") or outcome_key(key)
             known = self._plans.get(key)
             if known is not None:
                 return known

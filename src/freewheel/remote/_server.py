@@ -39,10 +39,10 @@ _PONG: Final = 5.0
 
 
 class _Protocol(WebSocketsSansIOProtocol):
-    """uvicorn's, which lets the application cut a line."""
+    """uvicorn's, which lets the application see whether a line is cut, and cut it."""
 
     async def run_asgi(self) -> None:
-        self.scope["freewheel.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self.scope["freewheel.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
 
 
