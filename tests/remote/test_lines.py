@@ -16,6 +16,7 @@ from websockets.sync.client import connect as plain_connect
 from afar import Cable, T, heard, some_plans, until
 from freewheel import RunEngine
 from freewheel.core import ResourceConflictError
+from freewheel.core._crossings import run_soon
 from freewheel.remote import (
     ConnectionLostError,
     EngineServer,
@@ -402,3 +403,38 @@ def test_where_nobody_serves_is_told(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_told(server: EngineServer, tokens: TokenFile) -> None:
     with pytest.raises(OSError, match=r"cannot be served.*--port"):
         EngineServer(server._engine, tokens=tokens, port=server.port)
+
+
+def test_values_are_watched_and_go_on_after_a_cut(
+    remote: RemoteEngine, cable: Cable, devices: Any, engine: RunEngine
+) -> None:
+    exposure = remote.devices.camera.exposure
+    assert exposure.datatype is float
+    told = threading.Condition()
+    values: list[float] = []
+
+    def changed(reading: Any) -> None:
+        with told:
+            values.append(reading["camera-exposure"]["value"])
+            told.notify_all()
+
+    def wait_for(value: float) -> None:
+        with told:
+            assert told.wait_for(lambda: values[-1:] == [value], T), values
+
+    first = devices["camera"].exposure.get_value()
+    now = run_soon(engine.loop, first).result(T)
+    exposure.subscribe_reading(changed)
+    wait_for(now)
+    remote.by_hand.set(exposure, 0.25).result(T)
+    wait_for(0.25)
+    lose(cable, remote)
+    engine.by_hand.set(devices["camera"].exposure, 0.5).result(T)
+    regain(cable, remote)
+    wait_for(0.5)
+    exposure.clear_sub(changed)
+    engine.by_hand.set(devices["camera"].exposure, 0.75).result(T)
+    remote.ask("picture")
+    assert values[-1] == 0.5
+    with pytest.raises(TypeError, match="tells of no changes"):
+        remote.ask("watch", device="camera")

@@ -240,6 +240,7 @@ def test_pages_load_nothing_from_elsewhere(server: EngineServer) -> None:
 _ARGS: dict[str, dict[str, Any]] = {
     "futures": {"keys": []},
     "read": {"device": "stage.x"},
+    "watch": {"device": "no such"},
     "subscribe": {"delivery": "latest"},
     "submit": {"call": {"plan": "no such"}, "key": "c0-1"},
     "preempt": {"call": {"plan": "no such"}, "key": "c0-1"},

@@ -17,7 +17,7 @@ from ._frames import is_replaceable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._protocol import Document, Frame
+    from ._protocol import Document, Frame, Value
 
 __all__ = ["Delivery", "RemoteFrame", "Subscriptions"]
 
@@ -136,9 +136,12 @@ class Subscriptions:
         self._delivery = delivery
         self._want = want
         self._tokens = itertools.count()
-        self._lock = threading.Lock()  # guards the next two
+        self._lock = threading.Lock()  # guards what follows
         self._subscribers: dict[int, _Subscriber] = {}
         self._frames: _Newest | None = None
+        self._values: dict[str, list[Callable[..., object]]] = {}  # who watches which device
+        self._last_values: dict[str, dict[str, Any]] = {}
+        self._newest_values = _Newest(delivery, self._hand_value_over)
 
     def add(
         self, func: Callable[[str, Any], Any], name: Any, delivery: str, runs: str | None
@@ -193,6 +196,49 @@ class Subscriptions:
             subscribers = list(self._subscribers.values())
         for subscriber in subscribers:
             subscriber.take(document.name, document.doc)
+
+    # -- values -------------------------------------------------------------------------------
+
+    def watch(self, name: str, func: Callable[..., object], wanted: bool) -> bool | None:
+        """Have a function called with the values of a device, or no more.
+
+        Returns
+        -------
+        bool or None
+            What the server is to be asked for; ``None`` if that is as before.
+        """
+        with self._lock:
+            known = self._values.setdefault(name, [])
+            before = bool(known)
+            if wanted:
+                known.append(func)
+                if name in self._last_values:  # another one has it already
+                    reading = self._last_values[name]
+                    self._delivery.put(lambda: func(reading))
+            elif func in known:
+                known.remove(func)
+            after = bool(known)
+            if not after:
+                self._last_values.pop(name, None)
+        return None if before == after else after
+
+    @property
+    def watched(self) -> list[str]:
+        """The devices that somebody watches."""
+        with self._lock:
+            return [name for name, known in self._values.items() if known]
+
+    def take_value(self, value: Value) -> None:
+        """Hand a value on; on the line's thread."""
+        self._newest_values.put(value.device, value.device, value.reading)
+
+    def _hand_value_over(self, name: str, reading: dict[str, Any]) -> None:
+        with self._lock:
+            known = list(self._values.get(name, ()))
+            if known:
+                self._last_values[name] = reading
+        for func in known:
+            func(reading)
 
     # -- frames -------------------------------------------------------------------------------
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 __all__ = ["RemoteDevice", "RemoteDevices"]
+
+
+_TYPES: Final[Mapping[str, type]] = {kind.__name__: kind for kind in (bool, int, float, str)}
 
 
 class RemoteDevice:
@@ -27,6 +31,8 @@ class RemoteDevice:
         The name of its class on the server.
     parent : RemoteDevice or None
         What it is a part of.
+    datatype : type
+        Of a signal, where it is a plain one or an enumeration.
     """
 
     def __init__(
@@ -41,6 +47,8 @@ class RemoteDevice:
         self.kind: str = record["kind"]
         self.parent = parent
         self._ask = ask
+        if (datatype := _type_of(record["datatype"], self.name)) is not None:
+            self.datatype = datatype
         self._parts: dict[str, RemoteDevice] = {}
         for key, part in record["parts"].items():
             made = make_device(f"{remote_name}.{key}", part, ask, self)
@@ -59,8 +67,14 @@ class RemoteDevice:
 class _Ask:
     """What stand-ins ask their engine by."""
 
-    def __init__(self, read: Callable[[str], Awaitable[Any]], by_hand: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], Awaitable[Any]],
+        watch: Callable[[str, Callable[..., Any], bool], None],
+        by_hand: Callable[[], Any],
+    ) -> None:
         self.read = read
+        self.watch = watch
         self.by_hand = by_hand
 
 
@@ -86,6 +100,22 @@ def _stop(self: Any, success: bool = False) -> Any:
     return self._ask.by_hand().stop(self)
 
 
+def _subscribe(self: Any, function: Callable[[dict[str, Any]], Any]) -> None:
+    """Have a function called with the reading, now and at each change."""
+    self._ask.watch(self.remote_name, function, True)
+
+
+def _clear_sub(self: Any, function: Callable[[dict[str, Any]], Any]) -> None:
+    """Undo a subscription."""
+    self._ask.watch(self.remote_name, function, False)
+
+
+def _type_of(datatype: Any, name: str) -> Any:
+    if isinstance(datatype, list):
+        return enum.Enum(name, [(str(value), value) for value in datatype])
+    return _TYPES.get(datatype)
+
+
 def _for_plans(name: str) -> Callable[..., Any]:
     def refuse(self: Any, *_: Any, **__: Any) -> Any:
         raise TypeError(
@@ -108,6 +138,12 @@ def _class_of(can: frozenset[str]) -> type[RemoteDevice]:
             methods["set"] = _set
         elif name == "stop":
             methods["stop"] = _stop
+        elif name == "clear_sub":
+            methods |= {
+                "subscribe": _subscribe,
+                "subscribe_reading": _subscribe,
+                "clear_sub": _clear_sub,
+            }
         elif name == "stage":
             methods |= {"stage": _for_plans("stage"), "unstage": _for_plans("unstage")}
         elif name == "kickoff":
@@ -134,10 +170,11 @@ class RemoteDevices(Mapping[str, RemoteDevice]):
         self,
         records: Mapping[str, Any],
         read: Callable[[str], Awaitable[Any]],
+        watch: Callable[[str, Callable[..., Any], bool], None],
         by_hand: Callable[[], Any],
     ) -> None:
         """Take what the server offers; a device that was known stays the same object."""
-        ask = _Ask(read, by_hand)
+        ask = _Ask(read, watch, by_hand)
         self._known = {
             name: self._known.get(name) or make_device(name, record, ask)
             for name, record in records.items()

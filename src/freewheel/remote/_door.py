@@ -376,6 +376,7 @@ class Door:
         if self._hub.sessions.pop(session.id, None) is None:
             return
         session.connection = None
+        self._hub.values.leave(session)
         self._gone[session.id] = why
         while len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)

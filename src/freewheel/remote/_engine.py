@@ -23,7 +23,7 @@ from ._mirror import Mirror, outcome_key
 from ._parts import RemoteBackground, RemoteByHand, RemoteClaims, RemoteQueue
 from ._plans import RemotePlan, RemotePlans
 from ._previews import preview_of
-from ._protocol import Document, Frame
+from ._protocol import Document, Frame, Value
 from ._roles import Role
 
 if TYPE_CHECKING:
@@ -488,6 +488,8 @@ class RemoteEngine:
         self._call_quietly("offers", lambda offers: self._learn(offers))
         if (wanted := self._subscriptions.wanted) is not None:
             self._call_quietly("subscribe", delivery=wanted)
+        for device in self._subscriptions.watched:
+            self._call_quietly("watch", device=device)
         if self._frames is not None:
             self._call_quietly("frames", **self._frames)
         self._look_after_futures(restarted)
@@ -531,8 +533,13 @@ class RemoteEngine:
         self._line.call(verb, args).done.add_done_callback(done)
 
     def _learn(self, offers: Any) -> None:
-        self.devices.learn(offers["devices"], self._read, lambda: self.by_hand)
+        self.devices.learn(offers["devices"], self._read, self._watch, lambda: self.by_hand)
         self.plans.learn(offers["plans"], self.url)
+
+    def _watch(self, name: str, func: Callable[..., object], wanted: bool) -> None:
+        change = self._subscriptions.watch(name, func, wanted)
+        if change is not None and (change or self._line.is_up):
+            self._call_quietly("watch", device=name, wanted=change)
 
     async def _read(self, name: str) -> Any:
         import asyncio
@@ -545,12 +552,14 @@ class RemoteEngine:
             _log.warning("The line to %s is lost: %s. It is tried again.", self.url, why)
         self._emit(self.events.connection_changed, False, why)
 
-    def told(self, message: News | Document | Frame) -> None:
+    def told(self, message: News | Document | Frame | Value) -> None:
         """Take what has changed; for the line."""
         if isinstance(message, Document):
             self._subscriptions.take(message)
         elif isinstance(message, Frame):
             self._subscriptions.take_frame(message)
+        elif isinstance(message, Value):
+            self._subscriptions.take_value(message)
         else:
             self.mirror.apply(message.picture)
             for event in message.events:

@@ -15,6 +15,7 @@ from freewheel.core._devices import device_name
 from ._frames import FrameKeeper, is_replaceable
 from ._ledger import Ledger
 from ._protocol import Document, News
+from ._values import Values
 from ._wire import to_client
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Hub:
         self.engine = engine
         self.ledger = Ledger(lambda key: self._put("done", key))
         self.frames = FrameKeeper(engine, lambda: call_soon(loop, self._frames_changed))
+        self.values = Values(engine, loop, too_slow)
         self.sessions: dict[str, Session] = {}  # of the server's loop, as all that follows
         self.number = 0  # of the last numbered message
         self.documents = 0  # that were sent, for the metrics
@@ -112,6 +114,7 @@ class Hub:
         for signal, slot in self._slots:
             signal.disconnect(slot, missing_ok=True)
         self.frames.follow(False)
+        self.values.close()
         if self._token is not None:
             self.engine.unsubscribe(self._token)
         if self._later is not None:

@@ -19,7 +19,19 @@ from freewheel.core._crossings import call_soon
 
 from ._errors import ConnectionLostError, NotAllowedError, ProtocolError, ServerRestartedError
 from ._faults import error_of
-from ._protocol import VERSION, Answer, Bye, Call, Document, Frame, Hello, News, Seen, Welcome
+from ._protocol import (
+    VERSION,
+    Answer,
+    Bye,
+    Call,
+    Document,
+    Frame,
+    Hello,
+    News,
+    Seen,
+    Value,
+    Welcome,
+)
 from ._wire import from_server, to_server
 
 if TYPE_CHECKING:
@@ -58,7 +70,7 @@ class Receiver(Protocol):
         """Take the picture of a session that is new, or know that the old one goes on."""
         ...
 
-    def told(self, message: News | Document | Frame) -> None:
+    def told(self, message: News | Document | Frame | Value) -> None:
         """Take what has changed."""
         ...
 
@@ -344,7 +356,7 @@ class Line:
                     continue  # sent again, though it had come
                 self._receiver.told(message)
                 self._note(message.number or self._seen, len(data))
-            elif isinstance(message, Frame):
+            elif isinstance(message, Frame | Value):
                 self._receiver.told(message)
         return socket.close_reason or "the server has closed it"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["NamedCall", "Offers"]
 
 #: What a device may be asked for from afar.
-_ABILITIES = ("read", "set", "stop", "trigger", "locate", "stage", "kickoff")
+_ABILITIES = ("read", "set", "stop", "trigger", "locate", "stage", "kickoff", "clear_sub")
+#: The types of signals that a client has, too.
+_TYPES = (bool, int, float, str)
 
 
 class NamedCall(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -213,10 +216,21 @@ def _plain_default(value: Any) -> Any:
     return value
 
 
+def _datatype(device: Any) -> str | list[Any] | None:
+    """Return the name of a signal's type, or the values of its enumeration."""
+    datatype = getattr(device, "datatype", None)
+    if not isinstance(datatype, type):
+        return None
+    if issubclass(datatype, enum.Enum):
+        return [member.value for member in datatype]
+    return datatype.__name__ if datatype in _TYPES else None
+
+
 def _device_record(device: Any) -> dict[str, Any]:
     return {
         "name": device_name(device),
         "kind": type(device).__name__,
+        "datatype": _datatype(device),
         "can": [each for each in _ABILITIES if callable(getattr(device, each, None))],
         "parts": {key: _device_record(part) for key, part in device_children(device).items()},
     }

@@ -25,6 +25,7 @@ __all__ = [
     "Hello",
     "News",
     "Seen",
+    "Value",
     "Welcome",
 ]
 
@@ -256,5 +257,20 @@ class Frame(msgspec.Struct, tag="frame"):
     number: int
 
 
+class Value(msgspec.Struct, tag="value"):
+    """The value of a device that the client watches: the newest, at most 50 times a second.
+
+    Attributes
+    ----------
+    device : str
+        As it was asked for.
+    reading : dict
+        As bluesky has it: by data key, value and timestamp.
+    """
+
+    device: str
+    reading: dict[str, Any]
+
+
 FromClient: TypeAlias = Hello | Call | Seen | Bye
-FromServer: TypeAlias = Welcome | Answer | News | Document | Frame | Bye
+FromServer: TypeAlias = Welcome | Answer | News | Document | Frame | Value | Bye

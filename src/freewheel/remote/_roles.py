@@ -35,7 +35,7 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
-_OBSERVER: Final = "explain futures offers picture read subscribe unsubscribe frames"
+_OBSERVER: Final = "explain futures offers picture read watch subscribe unsubscribe frames"
 _OPERATOR: Final = (
     "submit preempt pause resume stop abort halt stop_all cancel "
     "trigger release preview "

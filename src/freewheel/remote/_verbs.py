@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import inspect
 import itertools
 import typing
@@ -143,6 +144,12 @@ class Verbs:
             return await asyncio.wrap_future(run_soon(self._engine.loop, function()))
         # One that blocks must hold up neither the engine's loop nor this one.
         return await maybe_await(await asyncio.to_thread(function))
+
+    def watch(self, session: Session, device: str, wanted: bool = True) -> None:
+        if wanted:
+            self._hub.values.watch(session, device, self._offers.device(device))
+        else:
+            self._hub.values.leave(session, device)
 
     def subscribe(self, session: Session, delivery: Literal["queued", "display", "latest"]) -> None:
         session.documents = delivery
@@ -293,9 +300,10 @@ class Verbs:
     def hand_set(
         self, session: Session, device: str, value: Any, between: bool = False, holder: str = ""
     ) -> Any:
+        found = self._offers.device(device)
         future = self._engine.by_hand.set(
-            self._offers.device(device),
-            self._offers.with_devices(value),
+            found,
+            _as_member(found, self._offers.with_devices(value)),
             between=between,
             holder=_as(session, holder),
         )
@@ -390,6 +398,14 @@ def _as(session: Session, holder: str) -> str:
     """Return how a client is called as a holder: always with the name of its token."""
     name = session.client.name
     return f"{name} ({holder[:60]})" if holder and holder != name else name
+
+
+def _as_member(device: Any, value: Any) -> Any:
+    """Return the member of a signal's enumeration for its value, as a client has it."""
+    datatype = getattr(device, "datatype", None)
+    if isinstance(datatype, type) and issubclass(datatype, enum.Enum):
+        return datatype(value)
+    return value
 
 
 def _shape(verb: str) -> type[msgspec.Struct]:
