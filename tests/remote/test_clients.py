@@ -145,3 +145,16 @@ def test_a_server_as_a_process_and_its_end(tmp_path: Path) -> None:
     rest = serving.stdout.read()
     serving.stdout.close()
     assert "cleaned up" in rest or "Ending" in rest
+
+
+def test_the_prompt_shows_where_everything_is(remote: Any, devices: Any, capsys: Any) -> None:
+    pytest.importorskip("IPython")
+    from freewheel.ipython._bluesky_magics import _chosen, _where
+
+    remote.by_hand.set(remote.devices.stage.x, 2.5).result(T)
+    here = devices
+    devices = _chosen("", dict(remote.devices), "locate")
+    local = _chosen("", dict(here), "locate")
+    assert [device.name for device in devices] == [device.name for device in local]
+    _where(remote, devices)
+    assert "stage-x                        2.5            2.5" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,20 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as plain_connect
 
 from afar import T
-from freewheel import RunEngine
+from freewheel import BlockingRunEngine, RunEngine
 from freewheel.remote import EngineServer, NotAllowedError, Role, TokenFile, connect
 from freewheel.remote._protocol import VERSION, Answer, Bye, Call, Hello, Welcome
 from freewheel.remote._roles import VERBS
 from freewheel.remote._wire import from_server, to_server
 
 Raw = Callable[..., ClientConnection]
+
+
+@pytest.fixture
+def http(server: EngineServer) -> Iterator[httpx.Client]:
+    base = server.url.replace("ws", "http", 1)
+    with httpx.Client(base_url=base, verify=False, trust_env=False) as client:
+        yield client
 
 
 def opened(server: EngineServer) -> ClientConnection:
@@ -157,13 +164,13 @@ def test_no_attribute_is_reached_that_is_no_device(remote: Any) -> None:
             remote.ask("read", device=name)
 
 
-def test_no_path_is_served_but_those_that_are_meant(server: EngineServer) -> None:
+def test_no_path_is_served_but_those_that_are_meant(http: httpx.Client) -> None:
     for path in ["/../pyproject.toml", "/%2e%2e/etc/passwd", "/static/..%2f..", "/x"]:
-        assert httpx.get(server.url.replace("ws", "http", 1) + path).status_code == 404
+        assert http.get(path).status_code == 404
 
 
 def test_no_token_is_in_a_log_or_an_answer(
-    server: EngineServer, tokens: TokenFile, caplog: Any
+    server: EngineServer, tokens: TokenFile, http: httpx.Client, caplog: Any
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("websockets", "asyncio"):  # of the client in this process
@@ -173,8 +180,7 @@ def test_no_token_is_in_a_log_or_an_answer(
         remote(remote.plans.measure()).result(T)
         remote.queue.hold("lunch")
         shown = repr(remote) + repr(vars(remote)) + str(remote.ask("picture"))
-    http = server.url.replace("ws", "http", 1)
-    httpx.get(f"{http}/snapshot", headers={"Authorization": f"Bearer {token}"})
+    http.get("/snapshot", headers={"Authorization": f"Bearer {token}"})
     assert "anna (operator): queue_hold(reason='lunch')" in caplog.text
     assert token not in caplog.text
     assert token not in shown
@@ -217,21 +223,25 @@ def test_other_machines_are_served_only_with_tokens(engine: RunEngine, tokens: T
     EngineServer(engine, tokens=tokens, host="0.0.0.0", port=0).close()
 
 
-def test_only_health_is_told_without_a_token(server: EngineServer, tokens: TokenFile) -> None:
-    http, token = server.url.replace("ws", "http", 1), tokens.add("anna", Role.OBSERVER)
-    assert httpx.get(f"{http}/health").json()["ok"] is True
+def test_an_engine_whose_calls_wait_is_not_served(tokens: TokenFile) -> None:
+    with BlockingRunEngine({}) as engine, pytest.raises(TypeError, match="its calls wait"):
+        EngineServer(engine, tokens=tokens, port=0)
+
+
+def test_only_health_is_told_without_a_token(http: httpx.Client, tokens: TokenFile) -> None:
+    token = tokens.add("anna", Role.OBSERVER)
+    assert http.get("/health").json()["ok"] is True
     for path in ("snapshot", "plans", "devices", "metrics"):
-        assert httpx.get(f"{http}/{path}").status_code == 401
+        assert http.get(f"/{path}").status_code == 401
         wrong = {"Authorization": "Bearer wrong"}
-        assert httpx.get(f"{http}/{path}", headers=wrong).status_code == 401
+        assert http.get(f"/{path}", headers=wrong).status_code == 401
         right = {"Authorization": f"Bearer {token}"}
-        assert httpx.get(f"{http}/{path}", headers=right).status_code == 200
+        assert http.get(f"/{path}", headers=right).status_code == 200
 
 
-def test_pages_load_nothing_from_elsewhere(server: EngineServer) -> None:
-    http = server.url.replace("ws", "http", 1)
-    assert httpx.get(f"{http}/docs").status_code == 404
-    assert httpx.get(f"{http}/openapi.json").json()["info"]["title"] == "freewheel"
+def test_pages_load_nothing_from_elsewhere(http: httpx.Client) -> None:
+    assert http.get("/docs").status_code == 404
+    assert http.get("/openapi.json").json()["info"]["title"] == "freewheel"
 
 
 # -- roles -----------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ def _server(
             port=port,
             ssl=tls,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         say(f"freewheel serve: {error}")
         raise typer.Exit(1) from None
 
@@ -253,5 +253,7 @@ def _say_how(server: EngineServer, devices: int, mine: str | None, file: TokenFi
         who = ", ".join(f"{client.name} ({client.role})" for client in file.clients)
         typer.echo(f"Connect with: freewheel gui --connect {server.url} --token TOKEN")
         typer.echo(f"There are tokens of: {who}")
+    if not (server.is_local or server.url.startswith("wss")):
+        typer.echo("Without --certificate and --key whoever listens on the network sees tokens.")
     typer.echo("One for somebody else: freewheel serve token NAME --role operator")
     typer.echo("Ctrl-C ends it.")

@@ -11,7 +11,7 @@ from bluesky.utils import maybe_await
 from IPython.core.error import UsageError
 
 from freewheel.core import PlanStatus
-from freewheel.core._crossings import call_soon
+from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_children
 from freewheel.terminal import PauseFirst, wait_for
 
@@ -147,7 +147,10 @@ def _where(engine: Any, devices: list[Any]) -> None:
     async def ask() -> list[Any]:
         return [await place(device) for device in devices]
 
-    asked = engine.between_messages(ask)
+    # Nobody here can reach between the messages of an engine elsewhere; its server reads beside.
+    asked: Any = (
+        run_soon(engine.loop, ask()) if engine.is_elsewhere else engine.between_messages(ask)
+    )
     if not wait_for(asked, _PATIENCE):
         asked.cancel()
         raise UsageError("The devices did not answer, or the plan is in a long message.")

@@ -49,6 +49,8 @@ class RemoteDevice:
         self._ask = ask
         if (datatype := _type_of(record["datatype"], self.name)) is not None:
             self.datatype = datatype
+        if record["is_signal"]:
+            self.source = f"remote://{remote_name}"
         self._parts: dict[str, RemoteDevice] = {}
         for key, part in record["parts"].items():
             made = make_device(f"{remote_name}.{key}", part, ask, self)
@@ -69,7 +71,7 @@ class _Ask:
 
     def __init__(
         self,
-        read: Callable[[str], Awaitable[Any]],
+        read: Callable[..., Awaitable[Any]],
         watch: Callable[[str, Callable[..., Any], bool], None],
         by_hand: Callable[[], Any],
     ) -> None:
@@ -87,6 +89,12 @@ async def _read(self: Any) -> dict[str, Any]:
 async def _describe(self: Any) -> dict[str, Any]:
     """Return what is read, as bluesky describes it."""
     found: dict[str, Any] = (await self._ask.read(self.remote_name))["describe"]
+    return found
+
+
+async def _locate(self: Any) -> dict[str, Any]:
+    """Return where it is, and where it is to go, as bluesky has it."""
+    found: dict[str, Any] = (await self._ask.read(self.remote_name, locate=True))["location"]
     return found
 
 
@@ -134,6 +142,8 @@ def _class_of(can: frozenset[str]) -> type[RemoteDevice]:
     for name in can:
         if name == "read":
             methods |= {"read": _read, "describe": _describe}
+        elif name == "locate":
+            methods["locate"] = _locate
         elif name == "set":
             methods["set"] = _set
         elif name == "stop":
@@ -169,7 +179,7 @@ class RemoteDevices(Mapping[str, RemoteDevice]):
     def learn(
         self,
         records: Mapping[str, Any],
-        read: Callable[[str], Awaitable[Any]],
+        read: Callable[..., Awaitable[Any]],
         watch: Callable[[str, Callable[..., Any], bool], None],
         by_hand: Callable[[], Any],
     ) -> None:

@@ -85,7 +85,8 @@ class Door:
 
     def __init__(self, hub: Hub, verbs: Verbs, tokens: TokenFile, limits: Limits) -> None:
         self.server = secrets.token_hex(8)
-        self.connections = 0
+        self.connections = 0  # of those who are known
+        self._unknown = 0
         self.dropped = 0
         self.refused = 0
         self._hub = hub
@@ -99,20 +100,23 @@ class Door:
     async def serve(self, socket: WebSocket) -> None:
         """Serve a connection from its first message to its end."""
         await socket.accept()
-        if self.connections >= self._limits.clients:
+        # Those who have not said who they are keep nobody out who has.
+        if max(self.connections, self._unknown) >= self._limits.clients:
             self.refused += 1
             text = f"This server has {self._limits.clients} clients already. Try again later."
             await _say_bye(socket, Bye(text, fault_of(NotAllowedError(text))))
             return
-        self.connections += 1
         connection = _Connection(socket)
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
         try:
             session = await self._greet(connection)
-            if session is not None:
+            self.connections += 1
+            try:
                 await self._attend(connection, session)
+            finally:
+                self.connections -= 1
         except (ProtocolError, NotAllowedError) as error:
             self.refused += 1
             _log.warning("A client from %s was refused: %s", _address(socket), error)
@@ -120,7 +124,6 @@ class Door:
         except WebSocketDisconnect:
             pass
         finally:
-            self.connections -= 1
             self._serving.discard(task)
 
     async def close(self) -> None:
@@ -137,12 +140,15 @@ class Door:
 
     # -- coming in ----------------------------------------------------------------------------
 
-    async def _greet(self, connection: _Connection) -> Session | None:
+    async def _greet(self, connection: _Connection) -> Session:
+        self._unknown += 1
         try:
             async with asyncio.timeout(self._limits.patience):
                 hello = await _receive(connection.socket)
         except TimeoutError:
             raise ProtocolError("No hello came in time.") from None
+        finally:
+            self._unknown -= 1
         if not isinstance(hello, Hello):
             raise ProtocolError("The first message must be a hello.")
         if hello.version != VERSION:

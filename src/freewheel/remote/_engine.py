@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import threading
@@ -27,7 +28,6 @@ from ._protocol import Document, Frame, Value
 from ._roles import Role
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
     from collections.abc import Callable, Mapping
     from typing import Self
@@ -541,10 +541,8 @@ class RemoteEngine:
         if change is not None and (change or self._line.is_up):
             self._call_quietly("watch", device=name, wanted=change)
 
-    async def _read(self, name: str) -> Any:
-        import asyncio
-
-        return await asyncio.wrap_future(self._line.call("read", {"device": name}).done)
+    async def _read(self, name: str, **what: Any) -> Any:
+        return await asyncio.wrap_future(self._line.call("read", {"device": name, **what}).done)
 
     def lost(self, why: str) -> None:
         """Know that there is no line; for the line."""

@@ -37,7 +37,8 @@ def result_of(value: Any) -> dict[str, Any]:
         }
     if isinstance(value, tuple):
         return {"tuple": list(value)}
-    return {"value": value}
+    # A status says no more than that it is done.
+    return {"value": None if hasattr(value, "add_callback") else value}
 
 
 def ending_of(future: Any) -> dict[str, Any]:

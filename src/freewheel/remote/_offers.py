@@ -230,6 +230,7 @@ def _device_record(device: Any) -> dict[str, Any]:
     return {
         "name": device_name(device),
         "kind": type(device).__name__,
+        "is_signal": hasattr(device, "source"),
         "datatype": _datatype(device),
         "can": [each for each in _ABILITIES if callable(getattr(device, each, None))],
         "parts": {key: _device_record(part) for key, part in device_children(device).items()},

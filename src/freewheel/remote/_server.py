@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from freewheel.core._crossings import call_soon
+from freewheel.engine import BlockingRunEngine
 
 from ._door import Door
 from ._hub import Hub
@@ -89,6 +90,8 @@ class EngineServer:
     ------
     OSError
         If it cannot listen there.
+    TypeError
+        For an engine whose calls wait.
     ValueError
         If others than this machine could reach it, and there is no token.
     """
@@ -105,6 +108,11 @@ class EngineServer:
         limits: Limits | None = None,
         ssl: Mapping[str, Any] | None = None,
     ) -> None:
+        if isinstance(engine, BlockingRunEngine):
+            raise TypeError(
+                "A BlockingRunEngine cannot be served, for its calls wait, and everybody with "
+                "them: serve a freewheel.RunEngine."
+            )
         self._engine = engine
         self._limits = limits or Limits()
         self.tokens = tokens if isinstance(tokens, TokenFile) else TokenFile(tokens)
@@ -153,6 +161,11 @@ class EngineServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone can reach it."""
+        return _is_loopback(self.host)
 
     @property
     def plans(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ __all__ = ["FrameWish", "Item", "Lease", "Session"]
 
 _tags: Final = itertools.count(1)  # drawn from on a server's loop
 #: Answers that are kept for calls that may be sent again.
-_ANSWERS: Final = 2_000
+_ANSWERS: Final = 500
 
 
 class Item:

@@ -129,8 +129,10 @@ class Verbs:
                 found[key] = {"lost": str(error.args[0])}
         return found
 
-    async def read(self, session: Session, device: str) -> dict[str, Any]:
+    async def read(self, session: Session, device: str, locate: bool = False) -> dict[str, Any]:
         found = self._offers.device(device)
+        if locate:
+            return {"location": await self._asked(found, "locate")}
         return {
             "reading": await self._asked(found, "read"),
             "describe": await self._asked(found, "describe"),
