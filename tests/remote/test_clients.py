@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from afar import T, until
+from afar import T, heard, until
 from freewheel import RunEngine
 from freewheel.cli import main
 from freewheel.remote import EngineServer, Role, TokenFile, connect
@@ -158,3 +159,17 @@ def test_the_prompt_shows_where_everything_is(remote: Any, devices: Any, capsys:
     assert [device.name for device in devices] == [device.name for device in local]
     _where(remote, devices)
     assert "stage-x                        2.5            2.5" in capsys.readouterr().out
+
+
+def test_a_plan_that_others_take_out_of_the_queue_is_said_to_be(
+    told: list[str], engine: RunEngine, capsys: Any
+) -> None:
+    engine.queue.hold("lunch")
+    queued = heard(engine.events.queue_changed, lambda waiting: bool(waiting))
+    clear = threading.Thread(target=lambda: queued.wait(T) and engine.queue.clear())
+    clear.start()
+    assert main(["run", *told, "measure"]) == 1
+    clear.join()
+    err = capsys.readouterr().err
+    assert "measure cancelled" in err
+    assert "Traceback" not in err

@@ -112,11 +112,14 @@ def test_a_press_pauses_the_plan_which_ends_the_stay(engine: RunEngine, gate: Ga
     assert resumed.result(T).plan_result == "through"
 
 
-def test_a_press_takes_a_waiting_call_out_of_the_queue(engine: RunEngine, gate: Gate) -> None:
+@pytest.mark.parametrize("rules", [PauseFirst, StopFirst])
+def test_a_press_takes_a_waiting_call_out_of_the_queue(
+    engine: RunEngine, gate: Gate, rules: Any
+) -> None:
     first, told = engine(gate.plan()), Told(signal.SIGINT)
     gate.wait()
     waiting = engine([Msg("null")])
-    with Watcher(engine, PauseFirst(), told.say) as watcher:
+    with Watcher(engine, rules(), told.say) as watcher:
         assert watcher.stay(waiting, told.show)
     assert waiting.status is PlanStatus.CANCELLED
     assert told.texts == []  # nothing was paused

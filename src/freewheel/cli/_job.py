@@ -105,6 +105,8 @@ class Job:
         say(f"{future.plan_name} {future.status}{after}.")
         if signalled is not None:
             return signalled
+        if future.outcome.cancelled():
+            return 1  # somebody took it out of the queue
         result = future.outcome.result()
         if result.interrupted:
             return 1

@@ -34,7 +34,8 @@ def run_there(
     typer.BadParameter
         If it offers no such plan, or that has other arguments.
     """
-    from freewheel.terminal import log_as_lines  # here: it brings bluesky, which takes long
+    from freewheel.remote import ConnectionLostError  # here: these bring bluesky
+    from freewheel.terminal import log_as_lines
 
     restore_logging = log_as_lines()
     try:
@@ -51,7 +52,7 @@ def run_there(
         call = plan(*arguments, **keywords)
         if previews:
             return say_what_it_does(engine, call)
-        job = Job(engine, actions=actions)
+        job = Job(engine, actions=actions, plain_errors=(ConnectionLostError,))
         code = job.run(call)
         if job.result is not None:
             typer.echo(repr(job.result))

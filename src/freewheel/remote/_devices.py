@@ -32,7 +32,7 @@ class RemoteDevice:
     parent : RemoteDevice or None
         What it is a part of.
     datatype : type
-        Of a signal, where it is a plain one or an enumeration.
+        Of a signal: a plain one, an enumeration, or `object` for any other.
     """
 
     def __init__(
@@ -47,9 +47,8 @@ class RemoteDevice:
         self.kind: str = record["kind"]
         self.parent = parent
         self._ask = ask
-        if (datatype := _type_of(record["datatype"], self.name)) is not None:
-            self.datatype = datatype
         if record["is_signal"]:
+            self.datatype = _type_of(record["datatype"], self.name)
             self.source = f"remote://{remote_name}"
         self._parts: dict[str, RemoteDevice] = {}
         for key, part in record["parts"].items():
@@ -121,7 +120,7 @@ def _clear_sub(self: Any, function: Callable[[dict[str, Any]], Any]) -> None:
 def _type_of(datatype: Any, name: str) -> Any:
     if isinstance(datatype, list):
         return enum.Enum(name, [(str(value), value) for value in datatype])
-    return _TYPES.get(datatype)
+    return _TYPES.get(datatype, object)
 
 
 def _for_plans(name: str) -> Callable[..., Any]:
