@@ -350,6 +350,13 @@ class Door:
             self._limits.memory, self._forget, session, "it was away for too long"
         )
 
+        name = session.client.name
+        away = [
+            s for s in self._hub.sessions.values() if not s.connection and s.client.name == name
+        ]
+        if len(away) > self._limits.away:
+            self._forget(away[0], f"{name!r} has too many sessions without a line")
+
     def _stop_timers(self, session: Session) -> None:
         for timer in (session.lease_end, session.end):
             if timer is not None:

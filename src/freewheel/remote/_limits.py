@@ -27,6 +27,8 @@ class Limits:
         So long a lease lives without a line [s].
     memory : float
         So long a session waits for its client to come back [s].
+    away : int
+        So many sessions of one name wait so; then the oldest is forgotten.
     patience : float
         So long a connection may take to say who it is [s].
     stuck : float
@@ -40,5 +42,6 @@ class Limits:
     backlog: int = 64 << 20
     grace: float = 2.0
     memory: float = 120.0
+    away: int = 16
     patience: float = 5.0
     stuck: float = 30.0

@@ -192,9 +192,10 @@ class Line:
         try:
             return self._first.result(timeout)
         except TimeoutError:
+            why = self._down
             self.close()
             raise ConnectionLostError(
-                f"{self.url} did not answer within {timeout:g} s: {self._down}."
+                f"{self.url} did not answer within {timeout:g} s: {why}."
             ) from None
         except BaseException:
             self.close()
