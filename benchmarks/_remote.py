@@ -310,7 +310,7 @@ def _flood(url: str, token: str) -> None:
     with open_plain_line(f"{url}/ws", compression=None, max_size=None, close_timeout=0.1) as line:
         line.send(to_server(Hello(VERSION, token)))
         # It stands still when the server does not read on.
-        over = threading.Timer(LIVE, line.socket.shutdown, [socket.SHUT_RDWR])
+        over = threading.Timer(LIVE, _end, [line.socket])
         over.start()
         number = 0
         with contextlib.suppress(OSError, ConnectionClosed):
@@ -318,6 +318,11 @@ def _flood(url: str, token: str) -> None:
                 number += 1
                 line.send(to_server(Call(number, "picture")))
         over.join()
+
+
+def _end(line: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the server may have cut it
+        line.shutdown(socket.SHUT_RDWR)
 
 
 # -- the end of a client -------------------------------------------------------------------------

@@ -101,10 +101,9 @@ class Door:
         """Serve a connection from its first message to its end."""
         await socket.accept()
         # Those who have not said who they are keep nobody out who has.
-        if max(self.connections, self._unknown) >= self._limits.clients:
+        if self._unknown >= self._limits.clients:
             self.refused += 1
-            text = f"This server has {self._limits.clients} clients already. Try again later."
-            await _say_bye(socket, Bye(text, fault_of(NotAllowedError(text))))
+            await _say_bye(socket, Bye("Too many are at the door. Try again."))
             return
         connection = _Connection(socket)
         task = asyncio.current_task()
@@ -161,6 +160,10 @@ class Door:
             raise NotAllowedError(
                 "There is no such token here. `freewheel serve token NAME --role operator`, on the "
                 "server's machine, makes one."
+            )
+        if self.connections >= self._limits.clients:
+            raise NotAllowedError(
+                f"This server has {self._limits.clients} clients already. Try again later."
             )
         session, why = self._session_for(hello, client)
         resumed = not why

@@ -100,7 +100,7 @@ class FrameKeeper:
                 shape=list(small.shape),
                 full_shape=list(frame.shape),
                 dtype=small.dtype.str,
-                data=small.tobytes(),
+                data=small.data.cast("B") if small.size else b"",
                 seq_num=doc["seq_num"],
                 time=doc["time"],
                 number=number,

@@ -238,6 +238,11 @@ class Hub:
 
     # -- the picture --------------------------------------------------------------------------
 
+    @property
+    def last(self) -> dict[str, Any]:
+        """The picture that everybody has, or a new one if something has happened since."""
+        return self.picture() if self._items else self._last
+
     def picture(self) -> dict[str, Any]:
         """Return the engine at this moment, as clients have it."""
         engine, ledger = self.engine, self.ledger

@@ -16,6 +16,7 @@ import websockets
 from websockets.asyncio.client import connect as connect_socket
 
 from freewheel.core._crossings import call_soon
+from freewheel.engine._loop_thread import new_event_loop
 
 from ._errors import ConnectionLostError, NotAllowedError, ProtocolError, ServerRestartedError
 from ._faults import error_of
@@ -160,7 +161,7 @@ class Line:
         self._program = program
         self._tls = tls
         self._numbers = itertools.count(1)
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self.thread = threading.Thread(target=self._run, name="freewheel-line", daemon=True)
         # Guards the next three, for calls are made on any thread. Nothing is taken below it.
         self._lock = threading.Lock()
@@ -289,7 +290,9 @@ class Line:
         """Keep one connection for as long as it lasts; return why it ended."""
         options: dict[str, Any] = {} if self._tls is None else {"ssl": self._tls}
         async with connect_socket(self._address, **_OPTIONS, **options) as socket:
-            await socket.send(to_server(self._hello()))
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await socket.send(to_server(self._hello()))
+            # Why it was closed, if it was, came before that.
             async with asyncio.timeout(_OPEN):
                 self._enter(from_server(await socket.recv(decode=False)))
             self._socket = socket

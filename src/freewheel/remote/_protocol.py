@@ -238,7 +238,7 @@ class Frame(msgspec.Struct, tag="frame"):
     dtype : str
         As numpy writes it.
     data : bytes
-        The pixels, row by row.
+        The pixels, row by row; written from what holds them, without a copy.
     seq_num : int
         Of its event.
     time : float
@@ -251,7 +251,7 @@ class Frame(msgspec.Struct, tag="frame"):
     shape: list[int]
     full_shape: list[int]
     dtype: str
-    data: bytes
+    data: Any
     seq_num: int
     time: float
     number: int

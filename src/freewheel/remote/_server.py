@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from freewheel.core._crossings import call_soon
 from freewheel.engine import BlockingRunEngine
+from freewheel.engine._loop_thread import new_event_loop
 
 from ._door import Door
 from ._hub import Hub
@@ -181,7 +182,8 @@ class EngineServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve())
         except BaseException as error:
             _log.exception("The server has ended.")
             self._error = error

@@ -112,7 +112,7 @@ class Verbs:
         return await asyncio.to_thread(self._engine.explain)
 
     def picture(self, session: Session) -> dict[str, Any]:
-        return self._hub.picture()
+        return self._hub.last
 
     def offers(self, session: Session) -> dict[str, Any]:
         return {
