@@ -69,26 +69,15 @@ def run(
     and 143 likewise with SIGHUP and SIGTERM.
     """
     if plan is None:
-        if not help_:
-            message = "say which plan: freewheel run FILE.py:PLAN"
-            raise typer.BadParameter(message)
-        typer.echo(context.get_help())
+        _help_alone(context, help_)
         raise typer.Exit
     actions = read_actions(action or ())
     if connect is not None:
-        refuse_beside(
-            {"--sim": sim, "--devices": devices, "--startup": startup, "--publish": publish}
-        )
-        raise typer.Exit(
-            run_there(
-                connect_to(connect, token, "freewheel run"),
-                plan,
-                context.args,
-                actions,
-                shows_help=help_,
-                previews=preview,
-            )
-        )
+        beside = {"--sim": sim, "--devices": devices, "--startup": startup, "--publish": publish}
+        refuse_beside(beside)
+        there = connect_to(connect, token, "freewheel run")
+        code = run_there(there, plan, context.args, actions, shows_help=help_, previews=preview)
+        raise typer.Exit(code)
     from freewheel import PlanCall  # here: these bring bluesky, which takes long
     from freewheel.terminal import log_as_lines
 
@@ -119,6 +108,14 @@ def run(
     if job.result is not None:
         typer.echo(repr(job.result))
     raise typer.Exit(code)
+
+
+def _help_alone(context: typer.Context, help_: bool) -> None:
+    """Show the command's help, if that was asked for; a plan is missing otherwise."""
+    if not help_:
+        message = "say which plan: freewheel run FILE.py:PLAN"
+        raise typer.BadParameter(message)
+    typer.echo(context.get_help())
 
 
 # What is not an option of the command is an argument of the plan; of --help it decides itself.

@@ -66,23 +66,11 @@ def shell(
     and devices are there by their names: ``RE(count([camera], num=3))``.
     """
     if connect is not None:
-        refuse_beside(
-            {
-                "--devices": devices,
-                "--micromanager": micromanager,
-                "--startup": startup,
-                "--sim": sim,
-                "--publish": publish,
-            }
-        )
+        beside = {"--devices": devices, "--micromanager": micromanager, "--startup": startup}
+        refuse_beside({**beside, "--sim": sim, "--publish": publish})
         shell_there(connect_to(connect, token, "freewheel shell"), _config)
         return
-    import bluesky.plan_stubs as bps
-    import bluesky.plans as bp
-
-    from freewheel import plan_stubs
     from freewheel.core import MissingExtraError
-    from freewheel.plans import live_view, mda
 
     from ._micromanager import load_microscope
 
@@ -94,13 +82,7 @@ def shell(
     microscope = load_microscope(micromanager) if micromanager is not None else {}
     lab = Lab()
     lab.devices.update(microscope)
-    namespace: dict[str, Any] = {
-        "bp": bp,
-        "bps": bps,
-        "fps": plan_stubs,
-        "live_view": live_view,
-        "mda": mda,
-    }
+    namespace = _plans()
     try:
         own = {**microscope, **lab.take_devices(devices)}
         lab.connect(own, timeout)
@@ -121,6 +103,16 @@ def shell(
             start_ipython(argv=[], user_ns=namespace, config=_config(banner))
     finally:
         _close(lab)
+
+
+def _plans() -> dict[str, Any]:
+    import bluesky.plan_stubs as bps
+    import bluesky.plans as bp
+
+    from freewheel import plan_stubs
+    from freewheel.plans import live_view, mda
+
+    return {"bp": bp, "bps": bps, "fps": plan_stubs, "live_view": live_view, "mda": mda}
 
 
 def _scope(shape: int, instant: bool) -> Microscope:

@@ -139,6 +139,8 @@ class Subscriptions:
         self._lock = threading.Lock()  # guards what follows
         self._subscribers: dict[int, _Subscriber] = {}
         self._frames: _Newest | None = None
+        #: What was asked of frames, to be asked again; replaced as a whole, by any thread.
+        self.frame_wish: dict[str, Any] | None = None
         self._values: dict[str, list[Callable[..., object]]] = {}  # who watches which device
         self._last_values: dict[str, dict[str, Any]] = {}
         self._newest_values = _Newest(delivery, self._hand_value_over)

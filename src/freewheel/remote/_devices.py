@@ -79,40 +79,40 @@ class _Ask:
         self.by_hand = by_hand
 
 
-async def _read(self: Any) -> dict[str, Any]:
+async def _read(self: RemoteDevice) -> dict[str, Any]:
     """Return a reading, as bluesky has it."""
     found: dict[str, Any] = (await self._ask.read(self.remote_name))["reading"]
     return found
 
 
-async def _describe(self: Any) -> dict[str, Any]:
+async def _describe(self: RemoteDevice) -> dict[str, Any]:
     """Return what is read, as bluesky describes it."""
     found: dict[str, Any] = (await self._ask.read(self.remote_name))["describe"]
     return found
 
 
-async def _locate(self: Any) -> dict[str, Any]:
+async def _locate(self: RemoteDevice) -> dict[str, Any]:
     """Return where it is, and where it is to go, as bluesky has it."""
     found: dict[str, Any] = (await self._ask.read(self.remote_name, locate=True))["location"]
     return found
 
 
-def _set(self: Any, value: Any) -> Any:
+def _set(self: RemoteDevice, value: Any) -> Any:
     """Set it by hand; returns a future."""
     return self._ask.by_hand().set(self, value)
 
 
-def _stop(self: Any, success: bool = False) -> Any:
+def _stop(self: RemoteDevice, success: bool = False) -> Any:
     """Stop it, whoever moves it; returns a future."""
     return self._ask.by_hand().stop(self)
 
 
-def _subscribe(self: Any, function: Callable[[dict[str, Any]], Any]) -> None:
+def _subscribe(self: RemoteDevice, function: Callable[[dict[str, Any]], Any]) -> None:
     """Have a function called with the reading, now and at each change."""
     self._ask.watch(self.remote_name, function, True)
 
 
-def _clear_sub(self: Any, function: Callable[[dict[str, Any]], Any]) -> None:
+def _clear_sub(self: RemoteDevice, function: Callable[[dict[str, Any]], Any]) -> None:
     """Undo a subscription."""
     self._ask.watch(self.remote_name, function, False)
 
@@ -124,7 +124,7 @@ def _type_of(datatype: Any, name: str) -> Any:
 
 
 def _for_plans(name: str) -> Callable[..., Any]:
-    def refuse(self: Any, *_: Any, **__: Any) -> Any:
+    def refuse(self: RemoteDevice, *_: Any, **__: Any) -> Any:
         raise TypeError(
             f"{self.remote_name!r} is a device of an engine elsewhere: {name}() is for the plans "
             "of that engine, which are asked for by name (remote.plans)."

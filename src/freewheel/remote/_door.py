@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ._hub import Hub
     from ._limits import Limits
-    from ._tokens import TokenFile
+    from ._tokens import Client, TokenFile
     from ._verbs import Verbs
 
 __all__ = ["Door"]
@@ -148,19 +148,7 @@ class Door:
             raise ProtocolError("No hello came in time.") from None
         finally:
             self._unknown -= 1
-        if not isinstance(hello, Hello):
-            raise ProtocolError("The first message must be a hello.")
-        if hello.version != VERSION:
-            raise ProtocolError(
-                f"The client speaks version {hello.version} of the protocol, and this server "
-                f"version {VERSION}: use the same freewheel on both sides."
-            )
-        client = self._tokens.client_of(hello.token)
-        if client is None:
-            raise NotAllowedError(
-                "There is no such token here. `freewheel serve token NAME --role operator`, on the "
-                "server's machine, makes one."
-            )
+        client = self._client_of(hello)
         if self.connections >= self._limits.clients:
             raise NotAllowedError(
                 f"This server has {self._limits.clients} clients already. Try again later."
@@ -192,6 +180,23 @@ class Door:
             )
         )
         return session
+
+    def _client_of(self, hello: Any) -> Client:
+        """Return who somebody is by the first message; refuse all others."""
+        if not isinstance(hello, Hello):
+            raise ProtocolError("The first message must be a hello.")
+        if hello.version != VERSION:
+            raise ProtocolError(
+                f"The client speaks version {hello.version} of the protocol, and this server "
+                f"version {VERSION}: use the same freewheel on both sides."
+            )
+        client = self._tokens.client_of(hello.token)
+        if client is None:
+            raise NotAllowedError(
+                "There is no such token here. `freewheel serve token NAME --role operator`, on the "
+                "server's machine, makes one."
+            )
+        return client
 
     def _session_for(self, hello: Hello, client: Any) -> tuple[Session, str]:
         """Return the session that goes on, and nothing; or a new one, and why."""

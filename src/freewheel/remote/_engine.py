@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import threading
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from psygnal import Signal
-
 from freewheel.core import EngineFuture, EngineState, PlanCall, duration_text
-from freewheel.engine._events import EngineEvents, emit_safely
 
 from ._delivery import Delivery, RemoteFrame, Subscriptions
 from ._devices import RemoteDevices
-from ._errors import ConnectionLostError, ServerRestartedError
+from ._errors import ConnectionLostError
+from ._follower import Follower, RemoteEvents
 from ._futures import value_of
 from ._line import Line, Pending
 from ._mirror import Mirror, outcome_key
 from ._parts import RemoteBackground, RemoteByHand, RemoteClaims, RemoteQueue
 from ._plans import RemotePlan, RemotePlans
 from ._previews import preview_of
-from ._protocol import Document, Frame, Value
 from ._roles import Role
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import Callable, Mapping
     from typing import Self
@@ -36,9 +32,8 @@ if TYPE_CHECKING:
     from freewheel.previews import Preview
 
     from ._futures import RemotePlanFuture
-    from ._protocol import News, Welcome
 
-__all__ = ["RemoteEngine", "RemoteEvents"]
+__all__ = ["RemoteEngine"]
 
 _log = logging.getLogger("freewheel")
 
@@ -46,19 +41,6 @@ _log = logging.getLogger("freewheel")
 _PATIENCE: Final = 2.0
 #: Seconds that a question may take whose answer takes long.
 _LONG: Final = 120.0
-
-
-class RemoteEvents(EngineEvents):
-    """What an engine elsewhere tells, and the line to it.
-
-    Attributes
-    ----------
-    connection_changed : Signal(bool, str)
-        Whether there is a line, and what happened: why it was lost, or whether what was missed
-        was sent afterwards ("resumed") or the server is a new one ("restarted").
-    """
-
-    connection_changed = Signal(bool, str)
 
 
 class RemoteEngine:
@@ -96,10 +78,17 @@ class RemoteEngine:
         self.claims: RemoteClaims = RemoteClaims(self)
         self.by_hand = RemoteByHand(self)
         self._delivery = Delivery()
-        self._line = Line(url, token, self, program, tls)
         self.mirror = Mirror(self._delivery.thread, self.ask, self._switch)
         self._subscriptions = Subscriptions(self._delivery, self._want_documents)
-        self._frames: dict[str, Any] | None = None  # what was asked of them; any thread, whole
+        self._follower = Follower(
+            url,
+            self.events,
+            self.mirror,
+            self._subscriptions,
+            self._delivery,
+            (self.plans, self.devices, self.by_hand),
+        )
+        self._line = self._follower.line = Line(url, token, self._follower, program, tls)
         self._keys = itertools.count(1)
         self._closed = False
 
@@ -108,7 +97,7 @@ class RemoteEngine:
         self._delivery.start()
         try:
             self._line.open(timeout)
-            self._learn(self.ask("offers"))
+            self._follower.learn(self.ask("offers"))
         except BaseException:
             self.close()
             raise
@@ -461,134 +450,8 @@ class RemoteEngine:
         """
         self._subscriptions.show_frames(func)
         wish = {"key": key, "max_side": max_side, "rate": rate, "wanted": func is not None}
-        self._frames = wish if func is not None else None
+        self._subscriptions.frame_wish = wish if func is not None else None
         self.ask("frames", **wish)
-
-    # -- what comes over the line, on its thread -----------------------------------------------
-
-    def welcomed(self, welcome: Welcome, *, restarted: bool) -> None:
-        """Take a new picture, or go on; for the line."""
-        first = not self.mirror.known
-        if not welcome.resumed:
-            before = None if first else self.mirror["state"]
-            self.mirror.apply(welcome.picture)
-            if not first:
-                self._begin_anew(str(before), restarted=restarted, why=welcome.why)
-        how = "restarted" if restarted else "resumed" if welcome.resumed else "connected"
-        if not first:
-            _log.info("There is a line to %s again: %s.", self.url, how)
-        self._emit(self.events.connection_changed, True, how)
-
-    def _begin_anew(self, before: str, *, restarted: bool, why: str) -> None:
-        """Ask for everything again, and tell of what is different."""
-        if restarted:
-            _log.warning("The server at %s is a new one.", self.url)
-        elif self._subscriptions.wanted:
-            _log.error("Documents of %s may be missing: %s.", self.url, why)
-        self._call_quietly("offers", lambda offers: self._learn(offers))
-        if (wanted := self._subscriptions.wanted) is not None:
-            self._call_quietly("subscribe", delivery=wanted)
-        for device in self._subscriptions.watched:
-            self._call_quietly("watch", device=device)
-        if self._frames is not None:
-            self._call_quietly("frames", **self._frames)
-        self._look_after_futures(restarted)
-        now = str(self.mirror["state"])
-        if now != before:
-            self._emit(self.events.state_changed, now, before)
-        for event in _LOOKS:
-            self._happened([event])
-
-    def _look_after_futures(self, restarted: bool) -> None:
-        keys = self.mirror.open_keys()
-        if restarted:
-            self._lose(dict.fromkeys(keys, "the server is a new one"), ServerRestartedError)
-            return
-
-        def answer(found: Mapping[str, Any]) -> None:
-            lost = {}
-            for key, record in found.items():
-                if record is not None and "lost" in record:
-                    lost[key] = record["lost"]
-                elif record is not None:
-                    self._end(key, record)
-            self._lose(lost, ConnectionLostError)
-
-        self._call_quietly("futures", answer, keys=keys)
-
-    def _lose(self, lost: Mapping[str, str], kind: type[ConnectionLostError]) -> None:
-        for key, why in lost.items():
-            error = kind(f"How it ended is not known: {why}.")
-            self._delivery.put(partial(self.mirror.forget, key, error))
-
-    def _call_quietly(
-        self, verb: str, answer: Callable[[Any], object] = lambda _: None, **args: Any
-    ) -> None:
-        def done(ended: Any) -> None:
-            if (error := ended.exception()) is not None:
-                _log.warning("%s has refused %r: %s", self.url, verb, error)
-            else:
-                answer(ended.result())
-
-        self._line.call(verb, args).done.add_done_callback(done)
-
-    def _learn(self, offers: Any) -> None:
-        self.devices.learn(offers["devices"], self._read, self._watch, lambda: self.by_hand)
-        self.plans.learn(offers["plans"], self.url)
-
-    def _watch(self, name: str, func: Callable[..., object], wanted: bool) -> None:
-        change = self._subscriptions.watch(name, func, wanted)
-        if change is not None and (change or self._line.is_up):
-            self._call_quietly("watch", device=name, wanted=change)
-
-    async def _read(self, name: str, **what: Any) -> Any:
-        return await asyncio.wrap_future(self._line.call("read", {"device": name, **what}).done)
-
-    def lost(self, why: str) -> None:
-        """Know that there is no line; for the line."""
-        if not self._closed:
-            _log.warning("The line to %s is lost: %s. It is tried again.", self.url, why)
-        self._emit(self.events.connection_changed, False, why)
-
-    def told(self, message: News | Document | Frame | Value) -> None:
-        """Take what has changed; for the line."""
-        if isinstance(message, Document):
-            self._subscriptions.take(message)
-        elif isinstance(message, Frame):
-            self._subscriptions.take_frame(message)
-        elif isinstance(message, Value):
-            self._subscriptions.take_value(message)
-        else:
-            self.mirror.apply(message.picture)
-            for event in message.events:
-                self._happened(event)
-
-    def _happened(self, event: list[Any]) -> None:
-        """Tell of something, on the thread of the delivery."""
-        events, mirror = self.events, self.mirror
-        kind, *what = event
-        if kind == "end":
-            self._end(*what)
-        elif kind == "state":
-            self._emit(events.state_changed, *what)
-        elif kind in ("started", "ended"):
-            future = mirror.plan(what[0])
-            future.tell(what[0])
-            self._emit(events.plan_started if kind == "started" else events.plan_ended, future)
-        elif kind == "task":
-            task = mirror.task(what[0])
-            task.tell(what[0])
-            self._emit(events.background_changed, task)
-        elif kind == "lease":
-            _log.warning("A lease has ended: %s.", what[1])
-        elif kind in _LOOKS:
-            self._emit(getattr(events, kind), _LOOKS[kind](self))
-
-    def _end(self, key: str, record: Mapping[str, Any]) -> None:
-        self._delivery.put(lambda: self.mirror.end(key, record))
-
-    def _emit(self, signal: Any, *args: Any) -> None:
-        self._delivery.put(lambda: emit_safely(signal, *args))
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -604,10 +467,10 @@ class RemoteEngine:
         """Leave the server, whose engine goes on; what was waited for is not known any more."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._follower.closing = True
         self._line.close()
         keys = self.mirror.open_keys()
-        self._lose(dict.fromkeys(keys, "the client was closed"), ConnectionLostError)
+        self._follower.lose(dict.fromkeys(keys, "the client was closed"), ConnectionLostError)
         self._delivery.close()
 
     def __enter__(self) -> Self:
@@ -615,15 +478,3 @@ class RemoteEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-#: What is told with the picture of the moment.
-_LOOKS: Final[Mapping[str, Callable[[RemoteEngine], Any]]] = MappingProxyType(
-    {
-        "queue_changed": lambda engine: engine.queued,
-        "actions_changed": lambda engine: frozenset(engine.pending_actions),
-        "claims_changed": lambda engine: engine.claims.by_name(),
-        "progress_changed": lambda engine: engine.snapshot().progress,
-        "interlocks_changed": lambda engine: engine.snapshot().interlocks,
-    }
-)
