@@ -19,7 +19,7 @@ from ._ledger import result_of
 from ._protocol import VERSION, Answer, Bye, Call, Hello, Seen, Welcome
 from ._roles import LOOKING
 from ._session import Session
-from ._verbs import Later
+from ._verb_room import Later
 from ._wire import from_client, to_client
 
 if TYPE_CHECKING:
@@ -374,7 +374,7 @@ class Door:
     def _end_leases(self, session: Session, why: str = "its client is away") -> None:
         for lease in list(session.leases.values()):
             _log.info("The lease of %s ended: %s.", session.client.name, why)
-            self._verbs.end_lease(session, lease, why)
+            self._hub.end_lease(session, lease, why)
 
     def drop(self, session: Session) -> None:
         """Give up a session for which too much waits, and say so."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from freewheel.core import EngineView
 
-    from ._session import Session
+    from ._session import Lease, Session
 
 __all__ = ["Hub"]
 
@@ -194,9 +194,12 @@ class Hub:
             return [["lease", *what]]
         return [[kind]]
 
-    def lease_ended(self, key: str, why: str) -> None:
-        """Tell that a lease has ended, and why."""
-        self._put("lease", key, why)
+    def end_lease(self, session: Session, lease: Lease, why: str) -> None:
+        """Take a lease back, and tell everybody."""
+        session.leases.pop(lease.key, None)
+        claims: Any = self.engine.claims  # the ledger: a server's engine is in this process
+        claims.release_all(lease.hand)
+        self._put("lease", lease.key, why)
 
     def _tell(self, events: list[list[Any]]) -> None:
         """Tell everybody what has happened, with what is different in the picture."""
