@@ -190,7 +190,7 @@ def test_of_two_that_claim_a_device_at_once_one_gets_it(join: Any) -> None:
     def claim(client: RemoteEngine) -> None:
         ready.wait()
         try:
-            got.append(client.ask("claim", devices=["camera"]))
+            got.append(client._asker.ask("claim", devices=["camera"]))
         except ResourceConflictError as error:
             got.append(error)
 
@@ -294,7 +294,7 @@ def test_a_client_that_reads_nothing_is_dropped_and_told(
             assert from_server(line.recv(T, decode=False))
             ben.subscribe(lambda name, doc: None, delivery="latest")
             assert engine(large(400)).result(T).exit_status == "success"
-            assert ben.ask("picture")["state"] == "idle"
+            assert ben._asker.ask("picture")["state"] == "idle"
             with opened(server) as again:
                 hello = Hello(VERSION, token, session=welcome.session, server=welcome.server)
                 again.send(to_server(hello))
@@ -451,7 +451,7 @@ def test_values_are_watched_and_go_on_after_a_cut(
     wait_for(0.5)
     exposure.clear_sub(changed)
     engine.by_hand.set(devices["camera"].exposure, 0.75).result(T)
-    remote.ask("picture")
+    remote._asker.ask("picture")
     assert values[-1] == 0.5
     with pytest.raises(TypeError, match="tells of no changes"):
-        remote.ask("watch", device="camera")
+        remote._asker.ask("watch", device="camera")

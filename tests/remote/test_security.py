@@ -152,16 +152,16 @@ def test_nothing_is_evaluated_or_imported(remote: Any) -> None:
         "measure.__globals__",
     ]:
         with pytest.raises(KeyError, match="There is no plan"):
-            remote.ask("submit", call={"plan": text}, key=f"{remote._line.welcome.tag}1")
+            remote._asker.ask("submit", call={"plan": text}, key=f"{remote._line.welcome.tag}1")
         with pytest.raises(KeyError, match="There is no device"):
-            remote.ask("hand_set", device=text, value=1)
+            remote._asker.ask("hand_set", device=text, value=1)
         assert remote(remote.plans.waits(text)).call.arguments == repr(text)
 
 
 def test_no_attribute_is_reached_that_is_no_device(remote: Any) -> None:
     for name in ["stage.__class__", "stage.x.parent", "camera.exposure.set", "."]:
         with pytest.raises(KeyError, match="There is no device"):
-            remote.ask("read", device=name)
+            remote._asker.ask("read", device=name)
 
 
 def test_no_path_is_served_but_those_that_are_meant(http: httpx.Client) -> None:
@@ -179,7 +179,7 @@ def test_no_token_is_in_a_log_or_an_answer(
     with connect(server.url, token, program="a test") as remote:
         remote(remote.plans.measure()).result(T)
         remote.queue.hold("lunch")
-        shown = repr(remote) + repr(vars(remote)) + str(remote.ask("picture"))
+        shown = repr(remote) + repr(vars(remote)) + str(remote._asker.ask("picture"))
     http.get("/snapshot", headers={"Authorization": f"Bearer {token}"})
     assert "anna (operator): queue_hold(reason='lunch')" in caplog.text
     assert token not in caplog.text
@@ -197,7 +197,7 @@ def test_a_log_has_one_line_for_a_call(server: EngineServer, remote: Any, caplog
 def test_a_client_cannot_take_another_ones_key(remote: Any, join: Any) -> None:
     join("ben")
     with pytest.raises(Exception, match="no key of this session"):
-        remote.ask("submit", call={"plan": "waits"}, key="c999-1")
+        remote._asker.ask("submit", call={"plan": "waits"}, key="c999-1")
 
 
 def test_who_has_a_session_needs_its_token_too(
@@ -292,7 +292,7 @@ def test_each_role_may_what_it_may_and_nothing_else(
 def test_a_verb_that_is_none_is_refused(remote: Any) -> None:
     for verb in ("close", "__init__", "_signed", "end_lease", "request_pause"):
         with pytest.raises(KeyError, match="There is no verb"):
-            remote.ask(verb)
+            remote._asker.ask(verb)
 
 
 def test_arguments_of_the_wrong_type_are_refused(remote: Any) -> None:
@@ -307,10 +307,10 @@ def test_arguments_of_the_wrong_type_are_refused(remote: Any) -> None:
         ("claim", {"devices": "stage"}),
     ]:
         with pytest.raises(TypeError, match="cannot be asked for so"):
-            remote.ask(verb, **args)
+            remote._asker.ask(verb, **args)
 
 
 def test_frames_are_asked_for_within_limits(remote: Any) -> None:
     for wish in [{"rate": 0.0}, {"rate": 1e9}, {"max_side": 0}, {"rate": np.nan}]:
         with pytest.raises(ValueError, match="frames have sides"):
-            remote.ask("frames", **wish)
+            remote._asker.ask("frames", **wish)

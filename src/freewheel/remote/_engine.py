@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
-import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from freewheel.core import EngineFuture, EngineState, PlanCall, duration_text
+from freewheel.core import EngineFuture, EngineState, duration_text
 
+from ._asker import Asker
 from ._delivery import Delivery, RemoteFrame, Subscriptions
 from ._devices import RemoteDevices
 from ._errors import ConnectionLostError
 from ._follower import Follower, RemoteEvents
-from ._futures import value_of
-from ._line import Line, Pending
-from ._mirror import Mirror, outcome_key
+from ._line import Line
 from ._parts import RemoteBackground, RemoteByHand, RemoteClaims, RemoteQueue
 from ._plans import RemotePlan, RemotePlans
 from ._previews import preview_of
@@ -35,10 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteEngine"]
 
-_log = logging.getLogger("freewheel")
-
-#: Seconds that a call waits for the server to take it up.
-_PATIENCE: Final = 2.0
 #: Seconds that a question may take whose answer takes long.
 _LONG: Final = 120.0
 
@@ -73,23 +65,24 @@ class RemoteEngine:
         self.events = RemoteEvents()
         self.plans = RemotePlans()
         self.devices = RemoteDevices()
-        self.queue = RemoteQueue(self)
-        self.background = RemoteBackground(self)
-        self.claims: RemoteClaims = RemoteClaims(self)
-        self.by_hand = RemoteByHand(self)
         self._delivery = Delivery()
-        self.mirror = Mirror(self._delivery.thread, self.ask, self._switch)
+        self._asker = Asker(self._delivery, self.plans, self.devices)
+        self._mirror = self._asker.mirror
+        self.queue = RemoteQueue(self._asker)
+        self.background = RemoteBackground(self._asker)
+        self.claims: RemoteClaims = RemoteClaims(self._asker)
+        self.by_hand = RemoteByHand(self._asker)
         self._subscriptions = Subscriptions(self._delivery, self._want_documents)
         self._follower = Follower(
             url,
             self.events,
-            self.mirror,
+            self._mirror,
             self._subscriptions,
             self._delivery,
             (self.plans, self.devices, self.by_hand),
         )
-        self._line = self._follower.line = Line(url, token, self._follower, program, tls)
-        self._keys = itertools.count(1)
+        self._line = Line(url, token, self._follower, program, tls)
+        self._asker.line = self._follower.line = self._line
         self._closed = False
 
     def open(self, timeout: float) -> Self:
@@ -97,120 +90,11 @@ class RemoteEngine:
         self._delivery.start()
         try:
             self._line.open(timeout)
-            self._follower.learn(self.ask("offers"))
+            self._follower.learn(self._asker.ask("offers"))
         except BaseException:
             self.close()
             raise
         return self
-
-    # -- asking the server --------------------------------------------------------------------
-
-    def ask(self, verb: str, **args: Any) -> Any:
-        """Ask the server for something, and wait a little until it was done, or taken up."""
-        return self._accepted(self._line.call(verb, args))
-
-    def _accepted(self, pending: Pending, patience: float = _PATIENCE) -> Any:
-        if threading.current_thread() is self._line.thread:
-            return None  # it is this thread that brings the answer
-        try:
-            return pending.accepted.result(patience)
-        except TimeoutError:
-            if pending.accepted.done():
-                raise
-            raise TimeoutError(
-                f"{self.url} has not answered within {patience:g} s: {pending.call.verb!r} may "
-                "be carried out still."
-            ) from None
-
-    def begin(self, what: str, verb: str, **args: Any) -> EngineFuture[Any]:
-        """Ask for something that takes its time, and return its future when it was taken up."""
-        pending = self._line.call(verb, args)
-        future: EngineFuture[Any] = EngineFuture.under_way(what, self._delivery.thread, tells=True)
-
-        def done(ended: Any) -> None:
-            error = ended.exception()
-            plain = verb == "read"
-            value = None if error is not None else ended.result()
-            if plain and value is not None:
-                value = value["reading"]
-            elif value is not None:
-                value = value_of(value)
-            self._delivery.put(lambda: future.settle(value, error))
-
-        try:
-            self._accepted(pending)
-        except TimeoutError:
-            if pending.done.done():
-                raise  # it has failed with one
-        pending.done.add_done_callback(done)
-        return future
-
-    def named(self, plan: Any) -> dict[str, Any]:
-        """Return a plan of the engine there as it is asked for, with its arguments checked.
-
-        Raises
-        ------
-        TypeError
-            For anything but a call of one of `plans`.
-        ValueError
-            If it does not take these arguments.
-        """
-        if isinstance(plan, RemotePlan):
-            plan = plan()
-        if not isinstance(plan, PlanCall) or not isinstance(plan.function, RemotePlan):
-            raise TypeError(
-                f"{plan!r} cannot be run by an engine elsewhere: it runs the plans that its server "
-                "offers, by name, as in remote.plans.count([remote.devices.camera], num=3). There "
-                f"are: {', '.join(self.plans) or 'none'}."
-            )
-        plan.function.check(plan, self.devices)
-        return {
-            "plan": plan.function.__name__,
-            "args": list(plan.args),
-            "kwargs": dict(plan.kwargs),
-        }
-
-    def submit(self, verb: str, plan: Any, subs: Any = None, **args: Any) -> RemotePlanFuture:
-        """Ask for a plan to be run; for the methods that do."""
-        if subs is not None:
-            raise TypeError(
-                "An engine elsewhere takes no subscribers of one plan: subscribe before it runs."
-            )
-        named = self.named(plan)
-        welcome = self._line.welcome
-        assert welcome is not None
-        key = f"{welcome.tag}{next(self._keys)}"
-        pending = self._line.call(verb, {"call": named, "key": key, **args})
-        call = plan() if isinstance(plan, RemotePlan) else plan
-        future = self.mirror.plan(
-            {
-                "key": key,
-                "name": args.get("name") or call.name,
-                "arguments": call.arguments,
-                "status": "queued",
-                "elapsed": None,
-            },
-            call,
-        )
-
-        def accepted(ended: Any) -> None:
-            if (error := ended.exception()) is not None:
-                self._delivery.put(lambda: self.mirror.forget(key, error))
-                self._delivery.put(lambda: self.mirror.forget(outcome_key(key), error))
-
-        pending.accepted.add_done_callback(accepted)
-        try:
-            self._accepted(pending)
-        except (TimeoutError, ConnectionLostError):
-            pass  # the future tells what became of it
-        return future
-
-    def let_go(self, lease: str) -> None:
-        """End a lease; without a line it ends by itself."""
-        try:
-            self.ask("unclaim", key=lease)
-        except (ConnectionLostError, TimeoutError) as error:
-            _log.warning("A lease was not given back, and ends by itself: %s", error)
 
     # -- running plans ------------------------------------------------------------------------
 
@@ -231,7 +115,7 @@ class RemoteEngine:
         ConnectionLostError
             If there is no line.
         """
-        return self.submit("submit", plan, subs, metadata=metadata_kw)
+        return self._asker.submit("submit", plan, subs, metadata=metadata_kw)
 
     def preempt(
         self,
@@ -242,48 +126,46 @@ class RemoteEngine:
         metadata: Mapping[str, Any] | None = None,
     ) -> RemotePlanFuture:
         """Run a plan in place of the one that runs, which goes on by itself afterwards."""
-        return self.submit(
+        return self._asker.submit(
             "preempt", plan, restore=restore, name=name, metadata=dict(metadata or {})
         )
 
     @property
     def current(self) -> RemotePlanFuture | None:
         """The future of the plan in the foreground, or ``None``."""
-        return self.mirror.current
+        return self._mirror.current
 
     @property
     def queued(self) -> tuple[RemotePlanFuture, ...]:
         """The calls that wait for their turn, in order."""
-        return self.mirror.queued
+        return self._mirror.queued
 
     # -- control ------------------------------------------------------------------------------
 
     def request_pause(self, defer: bool = False) -> EngineFuture[None]:
         """Pause the plan, or with ``defer`` at its next checkpoint."""
-        return self.begin("the pause", "pause", defer=defer)
+        return self._asker.begin("the pause", "pause", defer=defer)
 
     def resume(self) -> RemotePlanFuture:
         """Have the paused plan go on; returns a new future with the same outcome."""
-        welcome = self._line.welcome
-        assert welcome is not None
-        record = self.ask("resume", key=f"{welcome.tag}{next(self._keys)}")
-        return self.mirror.plan(record)
+        record = self._asker.ask("resume", key=self._asker.new_key())
+        return self._mirror.plan(record)
 
     def stop(self) -> EngineFuture[Any]:
         """End the plan with its clean-up, as a success."""
-        return self.begin("the stop", "stop")
+        return self._asker.begin("the stop", "stop")
 
     def abort(self, reason: str = "") -> EngineFuture[Any]:
         """End the plan with its clean-up, as aborted."""
-        return self.begin("the abort", "abort", reason=reason)
+        return self._asker.begin("the abort", "abort", reason=reason)
 
     def halt(self) -> EngineFuture[Any]:
         """End the plan without its own clean-up."""
-        return self.begin("the halt", "halt")
+        return self._asker.begin("the halt", "halt")
 
     def stop_all(self, reason: str = "") -> EngineFuture[None]:
         """Stop every device there, and end everything that runs."""
-        return self.begin("the stop of all", "stop_all", reason=reason)
+        return self._asker.begin("the stop of all", "stop_all", reason=reason)
 
     def between_messages(self, function: Callable[[], Any]) -> EngineFuture[Any]:
         """Refuse: a function cannot be sent. ``by_hand.set(..., between=True)`` is what can."""
@@ -298,29 +180,15 @@ class RemoteEngine:
     @property
     def pending_actions(self) -> Mapping[str, SRLatch]:
         """The actions that plans there wait for: name to a latch that acts as theirs does."""
-        return MappingProxyType(self.mirror.pending_actions())
+        return MappingProxyType(self._mirror.pending_actions())
 
     def trigger_action(self, name: str, *, plan: str | None = None) -> None:
         """Trigger an action on offer, of all plans or of one."""
-        self.ask("trigger", name=name, plan=plan)
+        self._asker.ask("trigger", name=name, plan=plan)
 
     def release_action(self, name: str, *, plan: str | None = None) -> None:
         """Release an action on offer; otherwise as `trigger_action`."""
-        self.ask("release", name=name, plan=plan)
-
-    def _switch(self, name: str, to: bool) -> None:
-        """Have somebody's latch act as that of the plan there, without waiting."""
-
-        def told(ended: Any) -> None:
-            if (error := ended.exception()) is not None:
-                _log.warning("The action %r did not reach its plan: %s", name, error)
-
-        try:
-            pending = self._line.call("trigger" if to else "release", {"name": name})
-        except ConnectionLostError as error:
-            _log.warning("The action %r did not reach its plan: %s", name, error)
-        else:
-            pending.accepted.add_done_callback(told)
+        self._asker.ask("release", name=name, plan=plan)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -328,7 +196,7 @@ class RemoteEngine:
         """Say what the engine there waits for, and what may be done."""
         if not self._line.is_up:
             return f"There is no line to {self.url}. {self!r}"
-        return str(self.ask("explain"))
+        return str(self._asker.ask("explain"))
 
     def preview(self, plan: Any, *args: Any, **kwargs: Any) -> Preview:
         """Say what a plan of the engine there will do; waits for the answer.
@@ -341,17 +209,17 @@ class RemoteEngine:
             What a plan of `plans` is called with.
         """
         call = plan(*args, **kwargs) if isinstance(plan, RemotePlan) else plan
-        pending = self._line.call("preview", {"call": self.named(call)})
-        return preview_of(self._accepted(pending, _LONG), self.devices)
+        pending = self._line.call("preview", {"call": self._asker.named(call)})
+        return preview_of(self._asker.accepted(pending, _LONG), self.devices)
 
     def snapshot(self) -> EngineSnapshot:
         """Return the last picture that the server has sent; without asking it."""
-        return self.mirror.snapshot()
+        return self._mirror.snapshot()
 
     @property
     def state(self) -> EngineState:
         """What the engine does, as far as is known here."""
-        return EngineState(self.mirror["state"])
+        return EngineState(self._mirror["state"])
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -422,9 +290,9 @@ class RemoteEngine:
 
     def _want_documents(self, wanted: str | None) -> None:
         if wanted is None:
-            self.ask("unsubscribe")
+            self._asker.ask("unsubscribe")
         else:
-            self.ask("subscribe", delivery=wanted)
+            self._asker.ask("subscribe", delivery=wanted)
 
     def show_frames(
         self,
@@ -451,7 +319,7 @@ class RemoteEngine:
         self._subscriptions.show_frames(func)
         wish = {"key": key, "max_side": max_side, "rate": rate, "wanted": func is not None}
         self._subscriptions.frame_wish = wish if func is not None else None
-        self.ask("frames", **wish)
+        self._asker.ask("frames", **wish)
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -461,7 +329,7 @@ class RemoteEngine:
     @property
     def closed(self) -> bool:
         """Whether it was closed here, or the engine there was."""
-        return self._closed or bool(self.mirror.known and self.mirror["closed"])
+        return self._closed or bool(self._mirror.known and self._mirror["closed"])
 
     def close(self, timeout: float = 10) -> None:
         """Leave the server, whose engine goes on; what was waited for is not known any more."""
@@ -469,7 +337,7 @@ class RemoteEngine:
             return
         self._closed = self._follower.closing = True
         self._line.close()
-        keys = self.mirror.open_keys()
+        keys = self._mirror.open_keys()
         self._follower.lose(dict.fromkeys(keys, "the client was closed"), ConnectionLostError)
         self._delivery.close()
 

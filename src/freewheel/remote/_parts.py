@@ -12,8 +12,8 @@ from ._devices import RemoteDevice
 if TYPE_CHECKING:
     from freewheel.core import EngineFuture, PlanCall
 
+    from ._asker import Asker
     from ._futures import RemotePlanFuture, RemoteTask
-    from ._ports import Remote
 
 __all__ = ["RemoteBackground", "RemoteByHand", "RemoteClaims", "RemotePeriodic", "RemoteQueue"]
 
@@ -21,8 +21,8 @@ __all__ = ["RemoteBackground", "RemoteByHand", "RemoteClaims", "RemotePeriodic",
 class RemoteQueue(Sequence["RemotePlanFuture"]):
     """The plans that wait on an engine elsewhere: as `freewheel.engine.PlanQueue`."""
 
-    def __init__(self, engine: Remote) -> None:
-        self._engine = engine
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     @overload
     def __getitem__(self, index: int) -> RemotePlanFuture: ...
@@ -31,41 +31,41 @@ class RemoteQueue(Sequence["RemotePlanFuture"]):
     def __getitem__(self, index: slice) -> tuple[RemotePlanFuture, ...]: ...
 
     def __getitem__(self, index: Any) -> Any:
-        return self._engine.queued[index]
+        return self._asker.mirror.queued[index]
 
     def __iter__(self) -> Iterator[RemotePlanFuture]:
-        return iter(self._engine.queued)
+        return iter(self._asker.mirror.queued)
 
     def __len__(self) -> int:
-        return len(self._engine.mirror["queued"])
+        return len(self._asker.mirror["queued"])
 
     @property
     def held(self) -> str | None:
         """Why nothing new starts; ``None`` if it is not held."""
-        found: str | None = self._engine.mirror["queue_held"]
+        found: str | None = self._asker.mirror["queue_held"]
         return found
 
     @property
     def on_interruption(self) -> str:
         """What becomes of those that wait after a stop or a failure: "cancel" or "hold"."""
-        return str(self._engine.mirror["on_interruption"])
+        return str(self._asker.mirror["on_interruption"])
 
     @on_interruption.setter
     def on_interruption(self, value: str) -> None:
-        self._engine.ask("queue_on_interruption", value=value)
+        self._asker.ask("queue_on_interruption", value=value)
 
     def hold(self, reason: str = "") -> None:
         """Start nothing new until `release`; the plan that runs goes on."""
-        self._engine.ask("queue_hold", reason=reason)
+        self._asker.ask("queue_hold", reason=reason)
 
     def release(self) -> None:
         """Let the queue go on."""
-        self._engine.ask("queue_release")
+        self._asker.ask("queue_release")
 
     def clear(self) -> tuple[RemotePlanFuture, ...]:
         """Cancel all that wait, and return them."""
-        waiting = {future.key: future for future in self._engine.queued}
-        gone = self._engine.ask("queue_clear") or ()
+        waiting = {future.key: future for future in self._asker.mirror.queued}
+        gone = self._asker.ask("queue_clear") or ()
         return tuple(waiting[key] for key in gone if key in waiting)
 
     def submit(
@@ -79,34 +79,34 @@ class RemoteQueue(Sequence["RemotePlanFuture"]):
         metadata: Mapping[str, Any] | None = None,
     ) -> RemotePlanFuture:
         """Start a plan of the engine there, or have it wait; otherwise as `RunEngine.queue`."""
-        return self._engine.submit(
+        return self._asker.submit(
             "submit", plan, subs, priority=priority, name=name, metadata=dict(metadata or {})
         )
 
     def move(self, future: RemotePlanFuture, position: int) -> None:
         """Have a call wait elsewhere; `IndexError` or `ValueError` where that cannot be."""
-        self._engine.ask("queue_move", key=_key(future), position=position)
+        self._asker.ask("queue_move", key=_key(future), position=position)
 
     def edit(self, future: RemotePlanFuture, call: PlanCall) -> None:
         """Have a call that waits run something else, under the same future."""
-        self._engine.ask("queue_edit", key=_key(future), call=self._engine.named(call))
+        self._asker.ask("queue_edit", key=_key(future), call=self._asker.named(call))
 
     def put_back(self, *futures: RemotePlanFuture) -> tuple[RemotePlanFuture, ...]:
         """Submit plans again that have ended; by default those that were cancelled last."""
-        records = self._engine.ask("queue_put_back", keys=[_key(each) for each in futures]) or ()
-        return tuple(self._engine.mirror.plan(record) for record in records)
+        records = self._asker.ask("queue_put_back", keys=[_key(each) for each in futures]) or ()
+        return tuple(self._asker.mirror.plan(record) for record in records)
 
     def every(self, seconds: float, function: Any, /, *args: Any, **kwargs: Any) -> RemotePeriodic:
         """Run a plan of the engine there again and again; the handle's `cancel` ends it."""
         from freewheel.core import PlanCall
 
-        call = self._engine.named(PlanCall(function, args, kwargs))
-        return RemotePeriodic(self._engine, self._engine.ask("every", seconds=seconds, call=call))
+        call = self._asker.named(PlanCall(function, args, kwargs))
+        return RemotePeriodic(self._asker, self._asker.ask("every", seconds=seconds, call=call))
 
     @property
     def periodic(self) -> tuple[Any, ...]:
         """Pictures of the plans that run again and again."""
-        return self._engine.snapshot().periodic
+        return self._asker.mirror.snapshot().periodic
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)}>"
@@ -115,13 +115,13 @@ class RemoteQueue(Sequence["RemotePlanFuture"]):
 class RemotePeriodic:
     """A plan that runs again and again on an engine elsewhere."""
 
-    def __init__(self, engine: Remote, key: str) -> None:
-        self._engine = engine
+    def __init__(self, asker: Asker, key: str) -> None:
+        self._asker = asker
         self._key = key
 
     def cancel(self) -> bool:
         """Run it no more; return whether it did until now."""
-        return bool(self._engine.ask("every_cancel", key=self._key))
+        return bool(self._asker.ask("every_cancel", key=self._key))
 
 
 def _key(future: Any) -> str:
@@ -134,13 +134,13 @@ def _key(future: Any) -> str:
 class RemoteBackground(Mapping[str, "RemoteTask"]):
     """What runs beside the plan on an engine elsewhere."""
 
-    def __init__(self, engine: Remote) -> None:
-        self._engine = engine
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     @property
     def running(self) -> tuple[RemoteTask, ...]:
         """The tasks that have not ended, in the order of their starts."""
-        return self._engine.mirror.running
+        return self._asker.mirror.running
 
     def __getitem__(self, name: str) -> RemoteTask:
         found = {task.name: task for task in self.running}
@@ -166,20 +166,20 @@ class RemoteBackground(Mapping[str, "RemoteTask"]):
         **metadata: Any,
     ) -> RemoteTask:
         """Start a task that no plan owns: a plan of the engine there, by name."""
-        record = self._engine.ask(
+        record = self._asker.ask(
             "launch",
-            call=self._engine.named(payload),
+            call=self._asker.named(payload),
             name=name,
             claims=_names(claims),
             on_conflict=on_conflict,
             metadata=metadata,
         )
-        return self._engine.mirror.task(record)
+        return self._asker.mirror.task(record)
 
     def launch_registered(self, task_id: str, name: str, /, **kwargs: Any) -> RemoteTask:
         """Make a task of a class that is registered there, and start it."""
-        record = self._engine.ask("launch_registered", task_id=task_id, name=name, kwargs=kwargs)
-        return self._engine.mirror.task(record)
+        record = self._asker.ask("launch_registered", task_id=task_id, name=name, kwargs=kwargs)
+        return self._asker.mirror.task(record)
 
     def cancel(self, name: str, reason: str = "") -> bool:
         """Ask a task to end, with its clean-up; false if it has ended already."""
@@ -189,15 +189,15 @@ class RemoteBackground(Mapping[str, "RemoteTask"]):
 class RemoteClaims(Mapping[Any, str]):
     """Who holds which device of an engine elsewhere, by the stand-ins of the devices."""
 
-    def __init__(self, engine: Remote) -> None:
-        self._engine = engine
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     def by_name(self) -> Mapping[str, str]:
         """Return a frozen picture: names of the devices, with those of their holders."""
-        return MappingProxyType(dict(self._engine.mirror["claims"]))
+        return MappingProxyType(dict(self._asker.mirror["claims"]))
 
     def __getitem__(self, device: Any) -> str:
-        claims = self._engine.mirror["claims"]
+        claims = self._asker.mirror["claims"]
         for part in (*_above(device), *_below(device)):
             if part.name in claims:
                 return str(claims[part.name])
@@ -205,11 +205,11 @@ class RemoteClaims(Mapping[Any, str]):
 
     def __iter__(self) -> Iterator[Any]:
         """Go through the devices that are held: those that are not on offer by their names."""
-        stands = {part.name: part for each in self._engine.devices.values() for part in _all(each)}
-        return iter([stands.get(name, name) for name in self._engine.mirror["claims"]])
+        stands = {part.name: part for each in self._asker.devices.values() for part in _all(each)}
+        return iter([stands.get(name, name) for name in self._asker.mirror["claims"]])
 
     def __len__(self) -> int:
-        return len(self._engine.mirror["claims"])
+        return len(self._asker.mirror["claims"])
 
     def lends(self, holder: Any, device: Any) -> bool:
         """Tell whether a holder has lent a device: that is not known from afar."""
@@ -226,16 +226,16 @@ class RemoteClaims(Mapping[Any, str]):
         ResourceConflictError
             If a plan, a task or another client holds one of them.
         """
-        key = self._engine.ask("claim", devices=_names(device), holder=holder)
+        key = self._asker.ask("claim", devices=_names(device), holder=holder)
         try:
             yield
         finally:
-            self._engine.let_go(key)
+            self._asker.let_go(key)
 
     def revoke(self, device: Any) -> tuple[str, ...]:
         """Take a device away from the client that holds it; for admins. Returns who had it."""
         (name,) = _names(device)
-        return tuple(self._engine.ask("revoke", device=name) or ())
+        return tuple(self._asker.ask("revoke", device=name) or ())
 
     def __repr__(self) -> str:
         held = ", ".join(f"{device}: {holder}" for device, holder in self.by_name().items())
@@ -269,15 +269,15 @@ def _all(device: RemoteDevice) -> Iterator[RemoteDevice]:
 class RemoteByHand:
     """What a person moves or changes on an engine elsewhere."""
 
-    def __init__(self, engine: Remote) -> None:
-        self._engine = engine
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
 
     def set(
         self, device: Any, value: Any, *, between: bool = False, holder: str = ""
     ) -> EngineFuture[Any]:
         """Set a device, which is held until it rests; otherwise as `RunEngine.by_hand`."""
         (name,) = _names(device)
-        return self._engine.begin(
+        return self._asker.begin(
             f"the move of {name!r} by hand",
             "hand_set",
             device=name,
@@ -289,19 +289,19 @@ class RemoteByHand:
     def stop(self, device: Any) -> EngineFuture[None]:
         """Stop a device, whoever moves it."""
         (name,) = _names(device)
-        return self._engine.begin(f"the stop of {name!r} by hand", "hand_stop", device=name)
+        return self._asker.begin(f"the stop of {name!r} by hand", "hand_stop", device=name)
 
     def read(self, device: Any) -> EngineFuture[dict[str, Any]]:
         """Read a device, beside all plans; the future's result is the reading."""
         (name,) = _names(device)
-        return self._engine.begin(f"the reading of {name!r}", "read", device=name)
+        return self._asker.begin(f"the reading of {name!r}", "read", device=name)
 
     @property
     def holder(self) -> str:
         """What others see as the holder: our name there."""
-        return self._engine.name
+        return "" if self._asker.line.welcome is None else self._asker.line.welcome.name
 
     @property
     def moving(self) -> tuple[Any, ...]:
         """The names of the devices that are on their way by hand."""
-        return tuple(self._engine.mirror["moving"])
+        return tuple(self._asker.mirror["moving"])
