@@ -12,7 +12,7 @@ from typing import final
 
 from freewheel.core._crossings import call_soon
 
-__all__ = ["LoopThread", "new_event_loop"]
+__all__ = ["LoopThread", "new_event_loop", "plain_event_loop"]
 
 _log = logging.getLogger("freewheel")
 
@@ -25,7 +25,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop
     except ImportError:
-        loop = _plain_event_loop()
+        loop = plain_event_loop()
     else:
         loop = uvloop.new_event_loop()
     if (3, 12) <= sys.version_info < (3, 12, 3):
@@ -44,7 +44,8 @@ def _staff(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_default_executor(executor)
 
 
-def _plain_event_loop() -> asyncio.AbstractEventLoop:
+def plain_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop of asyncio's, whatever is installed."""
     # Not that of the policy: within qasync's a loop belongs to Qt, and to the window's thread.
     if sys.platform == "win32":
         return asyncio.ProactorEventLoop()

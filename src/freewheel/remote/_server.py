@@ -14,7 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from freewheel.core._crossings import call_soon
 from freewheel.engine import BlockingRunEngine
-from freewheel.engine._loop_thread import new_event_loop
+from freewheel.engine._loop_thread import plain_event_loop
 
 from ._door import Door
 from ._hub import Hub
@@ -182,7 +182,9 @@ class EngineServer:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            # asyncio's: its send lets other threads run while a frame goes out, uvloop's does not,
+            # and the engine's loop would miss its time.
+            with asyncio.Runner(loop_factory=plain_event_loop) as runner:
                 runner.run(self._serve())
         except BaseException as error:
             _log.exception("The server has ended.")
