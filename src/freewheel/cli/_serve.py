@@ -249,9 +249,11 @@ def _say_how(server: EngineServer, devices: int, mine: str | None, file: TokenFi
         typer.echo("Your token is in these lines, and shown this once. Connect with one of them:")
         for command in ("gui", "shell"):
             typer.echo(f"    freewheel {command} --connect {server.url} --token {mine}")
+        typer.echo(f"    {server.page}#token={mine}  (in a browser, also of a phone)")
     else:
         who = ", ".join(f"{client.name} ({client.role})" for client in file.clients)
         typer.echo(f"Connect with: freewheel gui --connect {server.url} --token TOKEN")
+        typer.echo(f"In a browser, also of a phone: {server.page}")
         typer.echo(f"There are tokens of: {who}")
     if not (server.is_local or server.url.startswith("wss")):
         typer.echo("Without --certificate and --key whoever listens on the network sees tokens.")

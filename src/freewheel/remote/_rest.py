@@ -11,6 +11,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from freewheel import __version__
 
+from ._page import add_page
+
 if TYPE_CHECKING:
     from ._door import Door
     from ._hub import Hub
@@ -57,6 +59,8 @@ def make_app(hub: Hub, door: Door, offers: Offers, tokens: TokenFile) -> FastAPI
     async def metrics() -> str:
         """Return counts in Prometheus' format."""
         return _metrics(hub, door)
+
+    add_page(app)
 
     @app.websocket("/ws")
     async def line(socket: WebSocket) -> None:

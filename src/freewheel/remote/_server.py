@@ -86,6 +86,8 @@ class EngineServer:
     ----------
     url : str
         Where clients connect to.
+    page : str
+        Where browsers find the page.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class EngineServer:
         self.port: int = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         self.url = f"{'wss' if self._ssl else 'ws'}://{shown}:{self.port}"
+        self.page = f"{'https' if self._ssl else 'http'}://{shown}:{self.port}/"
         self._loop: asyncio.AbstractEventLoop | None = None  # of the thread, while it serves
         self._uvicorn: _Uvicorn | None = None
         self._door: Door | None = None
