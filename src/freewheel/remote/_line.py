@@ -254,8 +254,10 @@ class Line:
             await self._main
 
     def _leave(self) -> None:
-        self._send(to_server(Bye("closed")))
         assert self._main is not None
+        if self._main.done():  # it was refused, and the loop ends by itself
+            return
+        self._send(to_server(Bye("closed")))
         self.loop.create_task(self._leave_soon(self._main))
 
     async def _leave_soon(self, main: asyncio.Task[None]) -> None:
