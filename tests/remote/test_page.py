@@ -62,6 +62,7 @@ def test_the_page_is_served_and_nothing_beside_it(server: EngineServer) -> None:
             urllib.request.urlopen(f"{_page(server)}{path}")
 
 
+@pytest.mark.servers
 @needs_chromium
 def test_who_has_the_page_sees_and_steers_the_engine(
     tab: Tab, server: EngineServer, tokens: TokenFile, engine: RunEngine, join: Any
@@ -101,6 +102,7 @@ def test_who_has_the_page_sees_and_steers_the_engine(
     until(engine, "state_changed", lambda: engine.state == "idle")
 
 
+@pytest.mark.servers
 @needs_chromium
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_phone(
@@ -124,6 +126,7 @@ def test_it_fits_a_phone(
         tab.picture(Path(folder) / f"page-{theme}.png")
 
 
+@pytest.mark.servers
 @needs_chromium
 def test_an_observer_sees_and_cannot_press(
     tab: Tab, server: EngineServer, tokens: TokenFile, join: Any
@@ -135,6 +138,7 @@ def test_an_observer_sees_and_cannot_press(
     assert tab.run("[...document.querySelectorAll('#room button')].every((b) => b.disabled)")
 
 
+@pytest.mark.servers
 @needs_chromium
 def test_a_token_that_is_none_is_asked_for_again(tab: Tab, server: EngineServer) -> None:
     tab.show(_page(server, "no-such-token"))
@@ -142,6 +146,7 @@ def test_a_token_that_is_none_is_asked_for_again(tab: Tab, server: EngineServer)
     tab.until("!document.querySelector('#door').hidden")
 
 
+@pytest.mark.servers
 @needs_chromium
 def test_the_page_comes_back_after_a_cut(
     tab: Tab, server: EngineServer, tokens: TokenFile, engine: RunEngine, cable: Any, join: Any
