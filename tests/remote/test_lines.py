@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bluesky.plans import count
 from bluesky.utils import Msg
 from websockets.sync.client import connect as plain_connect
 
@@ -22,6 +24,7 @@ from freewheel.remote import (
     EngineServer,
     Limits,
     RemoteEngine,
+    RemoteFrame,
     ServerRestartedError,
     TokenFile,
     connect,
@@ -37,6 +40,7 @@ from freewheel.remote._protocol import (
     Welcome,
 )
 from freewheel.remote._wire import from_server, to_server
+from freewheel.sim import microscope
 
 
 def opened(server: EngineServer, **options: Any) -> Any:
@@ -455,3 +459,20 @@ def test_values_are_watched_and_go_on_after_a_cut(
     assert values[-1] == 0.5
     with pytest.raises(TypeError, match="tells of no changes"):
         remote._asker.ask("watch", device="camera")
+
+
+def test_a_large_frame_comes_as_it_is(engine: RunEngine, tokens: TokenFile) -> None:
+    scope = microscope(shape=(400, 400), instant=True)
+    events: list[Any] = []
+    engine.subscribe(lambda name, doc: events.append(doc), "event")
+    frames: queue.Queue[RemoteFrame] = queue.Queue()
+    with (
+        EngineServer(engine, plans=[count], devices=scope, tokens=tokens, port=0) as server,
+        connect(server.url, tokens.add("anna")) as remote,
+    ):
+        remote.show_frames(frames.put, max_side=400)
+        remote(remote.plans.count([remote.devices.camera])).result(T)
+        frame = frames.get(timeout=T)
+    np.testing.assert_array_equal(frame.data, events[0]["data"][frame.key])
+    assert frame.data.nbytes > 65_536
+    assert np.ptp(frame.data) > 0

@@ -10,7 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from freewheel.core._crossings import call_soon
 from freewheel.engine import BlockingRunEngine
@@ -38,6 +40,10 @@ _log = logging.getLogger("freewheel")
 #: How often a line is asked whether it is still there, and how long it may take to answer [s].
 _PING: Final = 1.0
 _PONG: Final = 5.0
+#: A message of this size or more is sent without copies, which cost the engine's loop time [bytes].
+_LARGE: Final = 65_536
+#: How a WebSocket message begins that is binary, in one piece, and has its length in eight bytes.
+_WHOLE_BINARY: Final = b"\x82\x7f"
 
 
 class _Protocol(WebSocketsSansIOProtocol):
@@ -46,6 +52,19 @@ class _Protocol(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         self.scope["freewheel.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
+
+    async def send(self, message: Any) -> None:
+        """Send a message; a large one as it is, of which websockets would make three copies."""
+        data = message.get("bytes") or b""
+        if len(data) < _LARGE:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected:
+            raise ClientDisconnected
+        if self.conn.state is State.OPEN and not self.transport.is_closing():
+            self.transport.write(_WHOLE_BINARY + len(data).to_bytes(8))
+            self.transport.write(data)
 
 
 class _Uvicorn(uvicorn.Server):
