@@ -114,7 +114,7 @@ class RemotePlanFuture(_Remote):
         self._outcome = outcome
         self._progress_of = progress
         # Replaced as a whole, on the line's thread.
-        self._told: tuple[PlanStatus, float | None, float] = PlanStatus.QUEUED, None, 0.0
+        self._told: tuple[PlanStatus, float | None, float | None, float]
         self.tell(record)
 
     @staticmethod
@@ -124,7 +124,8 @@ class RemotePlanFuture(_Remote):
 
     def tell(self, record: Mapping[str, Any]) -> None:
         """Take what the server says of it."""
-        self._told = PlanStatus(record["status"]), record["elapsed"], time.monotonic()
+        status, left = PlanStatus(record["status"]), record.get("time_left")
+        self._told = status, record["elapsed"], left, time.monotonic()
 
     @property
     def outcome(self) -> EngineFuture[Any]:
@@ -146,10 +147,18 @@ class RemotePlanFuture(_Remote):
     @property
     def elapsed(self) -> float | None:
         """Seconds since the plan was started, until its end; ``None`` before its start."""
-        status, elapsed, at = self._told
+        status, elapsed, _, at = self._told
         if elapsed is None or status.ended or self._outcome.done():
             return elapsed
         return elapsed + time.monotonic() - at
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until its end as the engine there foresees it; ``None`` where it does not."""
+        _, _, left, at = self._told
+        if left is None or self._outcome.done():
+            return None
+        return max(0.0, left - (time.monotonic() - at))
 
     @property
     def progress(self) -> tuple[Progress, ...]:

@@ -122,6 +122,7 @@ class Ledger:
             "arguments": "" if call is None else call.arguments,
             "status": str(future.status),
             "elapsed": future.elapsed,
+            "time_left": future.time_left,
         }
 
     def task_record(self, task: Any) -> dict[str, Any]:
