@@ -73,6 +73,7 @@ def elsewhere(tokens: TokenFile, port: int = 0) -> Iterator[Elsewhere]:
         made.kill()
 
 
+@pytest.mark.servers
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
 def test_a_server_that_is_killed_ends_what_was_waited_for_once_another_is_there(
     tokens: TokenFile,
