@@ -151,6 +151,14 @@ def test_old_versions_are_read(path: Path) -> None:
         ({"format": "png"}, "no snapshot"),
         ({"version": 99}, "reads 1 to"),
         ({"version": "1"}, "'1'"),
+        ({"version": True}, "True"),
+        ({"queue": "count"}, "damaged: .*'queue' is 'count', and no array"),
+        ({"claims": None}, "damaged: .*'claims' is None, and no object"),
+        ({"plan": {"title": "scan"}}, "damaged: KeyError: 'name'"),
+        ({"actions": [{"name": "go"}]}, "damaged"),
+        ({"waiting": [1]}, "damaged"),
+        ({"interlocks": ["door"]}, "damaged"),
+        ({"state": "flying"}, "'flying' is not a valid EngineState"),
     ],
 )
 def test_what_cannot_be_read_is_refused(RE: Any, change: dict[str, Any], says: str) -> None:
@@ -159,6 +167,19 @@ def test_what_cannot_be_read_is_refused(RE: Any, change: dict[str, Any], says: s
         EngineSnapshot.from_json(json.dumps({**found, **change}))
     with pytest.raises(ValueError, match="no snapshot"):
         EngineSnapshot.from_json("[]")
+
+
+@pytest.mark.parametrize("text", ["", "half a {", b"\xff\xfe", "[" * 100_000])
+def test_what_is_no_json_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match="no snapshot of an engine, for it is no JSON"):
+        EngineSnapshot.from_json(text)
+
+
+def test_a_snapshot_without_a_part_is_refused(RE: Any) -> None:
+    found = json.loads(RE.snapshot().to_json())
+    del found["state"]
+    with pytest.raises(ValueError, match="damaged: KeyError: 'state'"):
+        EngineSnapshot.from_json(json.dumps(found))
 
 
 def test_a_key_of_a_later_freewheel_is_passed_over(RE: Any) -> None:

@@ -219,8 +219,16 @@ class EngineSnapshot:
         Raises
         ------
         ValueError
-            For what is no such text, or one of a newer version.
+            For what is no such text, is damaged, or is of a newer version.
         """
+        try:
+            return cls._from_json(text)
+        except (AttributeError, KeyError, TypeError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ValueError(f"this snapshot of an engine is damaged: {why}") from error
+
+    @classmethod
+    def _from_json(cls, text: str | bytes) -> EngineSnapshot:
         found = fields_from_json(text)
         found["state"] = EngineState(found["state"])
         found["actions"] = tuple(_action(each) for each in found["actions"])

@@ -98,15 +98,19 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
     ValueError
         For what is no such text, or was written by a newer version that this one cannot read.
     """
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is no snapshot of an engine, for it is no JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise ValueError(f'this is no snapshot of an engine: it does not say "format": {_FORMAT!r}')
     version = found.get("version")
-    if not isinstance(version, int) or not 1 <= version <= _VERSION:
+    if type(version) is not int or not 1 <= version <= _VERSION:
         raise ValueError(
             f"this snapshot has version {version!r}, and this freewheel reads 1 to {_VERSION}: "
             "use a newer one"
         )
+    _check_kinds(found)
     plan = found["plan"] or {"name": None, "elapsed": None}
     return {
         "state": found["state"],
@@ -130,11 +134,20 @@ def fields_from_json(text: str | bytes) -> dict[str, Any]:
     }
 
 
+def _check_kinds(found: Mapping[str, Any]) -> None:
+    """Refuse a text where there should be a list of them, and the like; absent is as it may be."""
+    for key, about in SNAPSHOT_SCHEMA["properties"].items():
+        kind = _KINDS.get(str(about.get("type")))
+        if kind is not None and key in found and not isinstance(found[key], kind):
+            raise TypeError(f"{key!r} is {found[key]!r:.40}, and no {about['type']}")
+
+
 def _progress(found: Mapping[str, Any]) -> Progress:
     known = {each.name for each in fields(Progress)}
     return Progress(**{key: value for key, value in found.items() if key in known})
 
 
+_KINDS: Final = {"array": list, "object": dict}
 _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
 _SECONDS: Final = {"type": ["number", "null"], "minimum": 0}
