@@ -14,6 +14,7 @@ from bluesky.run_engine import TransitionError
 from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
 
 from doubles import Gate, SlowlyPaused, SlowlyUnstaged, in_a_run, quick
+from freewheel.core import NotStoppedError, Status
 
 T = 10
 
@@ -32,6 +33,82 @@ def test_result_in_a_callback_raises_at_once(RE: Any) -> None:
     assert RE(in_a_run(), {"start": nested}).result(T).exit_status == "success"
     assert isinstance(raised[0], RuntimeError)
     assert raised[1].result(T).plan_result == "inner"
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("where", ["plan", "device", "subscriber"])
+def test_a_failure_without_a_text_keeps_nothing_from_being_cleaned_up(RE: Any, where: str) -> None:
+    device = Unwilling()
+    failure = SpeechlessError()
+    heard: list[tuple[str, Any]] = []
+
+    def plan() -> Any:
+        yield Msg("stage", device)
+        yield Msg("open_run")
+        if where == "device":
+            yield Msg("set", device, 1)
+        if where == "plan":
+            raise failure
+        yield Msg("close_run")
+
+    def subscriber(name: str, doc: Any) -> None:
+        heard.append((name, doc))
+        if where == "subscriber" and name == "start":
+            raise failure
+
+    device.failure = failure
+    future = RE(plan(), {"all": subscriber})
+    assert future.exception(T) is failure
+    assert "SpeechlessError whose text cannot be had (RuntimeError)" in repr(future.outcome)
+    assert device.unstaged
+    if where != "subscriber":
+        assert "text cannot be had" in heard[-1][1]["reason"]
+    assert RE(in_a_run()).result(T).exit_status == "success"
+
+
+def test_the_red_button_says_what_could_not_be_stopped_though_it_has_no_text(RE: Any) -> None:
+    device = Unwilling()
+    future = RE([Msg("set", device, 1), Msg("sleep", None, 100)])
+    device.moved.wait(T)
+    device.failure = SpeechlessError()
+    with pytest.raises(NotStoppedError, match=r"of 'unwilling' raised .* cannot be had"):
+        RE.stop_all().result(T)
+    assert future.outcome.result(T).exit_status == "abort"
+
+
+class Unwilling:
+    """A device that raises, once it has a failure, where it is to move or stop."""
+
+    name = "unwilling"
+    parent = None
+    failure: BaseException | None = None
+    unstaged = False
+
+    def __init__(self) -> None:
+        self.moved = threading.Event()
+
+    def stage(self) -> list[Any]:
+        return [self]
+
+    def unstage(self) -> list[Any]:
+        self.unstaged = True
+        return [self]
+
+    def set(self, value: Any) -> Any:
+        self.moved.set()
+        if self.failure is not None:
+            raise self.failure
+        return Status()
+
+    def stop(self, *, success: bool = False) -> None:
+        if self.failure is not None:
+            raise self.failure
 
 
 @pytest.mark.parametrize("where", ["plan", "callback", "clean-up", "command", "msg_hook"])

@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
 from freewheel.core import ServiceFailedError
+from freewheel.core._errors import text_of
 
 from ._task import BackgroundTask, TaskStatus
 
@@ -287,7 +288,7 @@ def _failure_of(life: Life) -> ServiceFailedError:
     if raised is None:
         what = f"returned {life.value!r}"
     else:
-        what = f"raised {type(raised).__name__}: {raised}"
+        what = f"raised {type(raised).__name__}: {text_of(raised)}"
     error = ServiceFailedError(
         f"the service {name!r} {what}; it must run for as long as the engine does. No plan is "
         "run until it is adopted again, with RE.adopt(...)."

@@ -22,6 +22,7 @@ __all__ = [
     "StatusTimeoutError",
     "UnknownStatusFailure",
     "WaitTimeoutError",
+    "text_of",
     "unasked_cancellation",
 ]
 
@@ -215,6 +216,17 @@ class MissingExtraError(ImportError):
             f"{self.feature} needs packages that are not installed. "
             f'Install them with: pip install "freewheel[{self.extra}]"'
         )
+
+
+def text_of(error: BaseException, made_by: Callable[[BaseException], str] = str) -> str:
+    """Return what an exception says; of one whose own code raises, that it cannot say it.
+
+    For what must go on all the same, such as the clean-up of a plan that has failed.
+    """
+    try:
+        return made_by(error)
+    except Exception as failure:
+        return f"a {type(error).__name__} whose text cannot be had ({type(failure).__name__})"
 
 
 def unasked_cancellation(what: str, cause: BaseException) -> RuntimeError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from ._circles import Waiting, here
 from ._crossings import new_waiter, wake
-from ._errors import ForkedProcessError
+from ._errors import ForkedProcessError, text_of
 from ._lean_future import LeanFuture
 from ._process import process
 
@@ -249,5 +249,5 @@ class EngineFuture(LeanFuture[T]):
 
 def failure_text(error: BaseException) -> str:
     """Return the type of an exception and the first line of what it says."""
-    lines = str(error).strip().splitlines()
+    lines = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

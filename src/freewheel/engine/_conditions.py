@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from bluesky.suspenders import SuspenderBase
 
 from freewheel.core._crossings import call_soon
+from freewheel.core._errors import text_of
 
 from ._signal_conditions import OfAsyncSignal, OfSignal, State
 
@@ -104,7 +105,7 @@ class _OfFunction:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, too: whoever asks is not to end by it
-            return State(True, f"{self._name}() raised {error!r}", error)
+            return State(True, f"{self._name}() raised {text_of(error, repr)}", error)
 
     def start(self, changed: Callable[[], None]) -> None:
         """Do nothing: it is asked each time."""

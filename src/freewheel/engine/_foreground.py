@@ -12,6 +12,7 @@ from bluesky.run_engine import RunEngineResult
 from freewheel.background import hands_here
 from freewheel.core import EngineFuture, EngineState, duration_text
 from freewheel.core._crossings import call_soon
+from freewheel.core._errors import text_of
 
 from ._bluesky import PlanEnd, Request
 from ._calls import Call, check_plan
@@ -245,7 +246,7 @@ class Foreground:
 
     def _failed_result(self, error: BaseException) -> RunEngineResult:
         failure: Any = error
-        return RunEngineResult((), self._core.no_value, "fail", False, str(error), failure)
+        return RunEngineResult((), self._core.no_value, "fail", False, text_of(error), failure)
 
     # -- control ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from freewheel.core._crossings import call_soon
 from freewheel.core._devices import device_name
+from freewheel.core._errors import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ class OfSignal:
         self._changed()
 
     def _failed(self, error: BaseException) -> None:
-        state = State(True, f"{self._name} cannot be followed: {error!r}", error)
+        state = State(True, f"{self._name} cannot be followed: {text_of(error, repr)}", error)
         with self._lock:
             known, self._state = self._state, state
         if known.why != state.why:
@@ -176,7 +177,7 @@ def _state_of(name: str, value: Any) -> State:
     try:
         return State(bool(value), f"{name} is {value!r}")
     except Exception as error:  # an array of several values, for one
-        return State(True, f"{name} is neither true nor false: {error!r}", error)
+        return State(True, f"{name} is neither true nor false: {text_of(error, repr)}", error)
 
 
 def _nobody() -> None:

@@ -15,6 +15,7 @@ from freewheel.background import TaskStatus
 from freewheel.core import EngineFuture, NotStoppedError, WaitTimeoutError
 from freewheel.core._crossings import completion, run_soon
 from freewheel.core._devices import safe_name
+from freewheel.core._errors import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +62,7 @@ class _Stop:
                 run_soon(self._loop, self._wait_for(answer))
                 return
         except BaseException as error:
-            if isinstance(error, RuntimeError) and "event loop" in str(error):
+            if isinstance(error, RuntimeError) and "event loop" in text_of(error):
                 # A plain function that makes a task, or a status of a coroutine, all the same.
                 run_soon(self._loop, self._wait_for(None))
                 return
@@ -269,7 +270,9 @@ class StopAll:
                 return ""
             return f"stop() of {stop.name!r} could not be called: the engine's thread is busy"
         if stop.error is not None:
-            return f"stop() of {stop.name!r} raised {type(stop.error).__name__}: {stop.error}"
+            return (
+                f"stop() of {stop.name!r} raised {type(stop.error).__name__}: {text_of(stop.error)}"
+            )
         # A classic device says of itself whether it moves, and tells nobody when it comes to rest.
         look = threading.Event()
         while _moving(stop.device) is True:

@@ -12,7 +12,7 @@ from bluesky.utils import Msg, PlanHalt, single_gen
 
 from freewheel.core import EngineState
 from freewheel.core._circles import be
-from freewheel.core._errors import unasked_cancellation
+from freewheel.core._errors import text_of, unasked_cancellation
 from freewheel.core._tracebacks import from_the_plan
 
 from ._asked import EXIT_REQUESTS, Asked, PlanEnd, PlanStart, Suspension
@@ -260,17 +260,17 @@ class PlanRun:
             return None, ""
         log.error("Run aborted", exc_info=raised)
         if isinstance(raised, GeneratorExit):
-            error = ValueError(f"The plan {self.name!r} raised {raised!r}.")
+            error = ValueError(f"The plan {self.name!r} raised {text_of(raised, repr)}.")
             error.__cause__ = raised
-            return error, str(raised)
-        return from_the_plan(raised), str(raised)
+            return error, text_of(raised)
+        return from_the_plan(raised), text_of(raised)
 
     def _make_end(self, error: BaseException | None) -> PlanEnd:
         if isinstance(error, asyncio.CancelledError):
             error = None
         if error is not None:
             for mishap in self.mishaps:
-                error.add_note(f"Besides: {mishap!r}")
+                error.add_note(f"Besides: {text_of(mishap, repr)}")
         in_result: Any = error if error is not None else _joined(self.mishaps)
         result = RunEngineResult(
             self._core.run_start_uids,
