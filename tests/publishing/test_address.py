@@ -22,7 +22,16 @@ from freewheel.publishing import SCHEMES, Publisher, read_address
         ("kafka://a:9092,b", "it has no port"),
         ("zmq://localhost:5577?topic=x", "cannot have an option 'topic'"),
         ("tiled://localhost:8000?batch_size=many", "'many' is no number of events"),
+        ("tiled://localhost:8000?batch_size=0", "'0' is no number of events"),
         ("zmq://local host:5577", "is no HOST:PORT"),
+        ("zmq://localhost:5577/prefix", "cannot have a path"),
+        ("zmq://localhost:5577?prefix=a b", "'a b' is no prefix: it has a space"),
+        ("zmq://one:5577,two:5577", "cannot have several servers"),
+        ("tiled://me:secret@localhost:8000", "cannot have a user"),
+        ("kafka://localhost:9092/my topic", "cannot have the topic 'my topic'"),
+        ("kafka://localhost:9092/..", "cannot have the topic '..'"),
+        ("nats://localhost:4222/lab.*", "cannot have the subject 'lab.*'"),
+        ("nats://localhost:4222/lab..documents", "cannot have the subject"),
         ("zmq://[::1:5577", "Invalid IPv6"),
     ],
 )
@@ -42,9 +51,16 @@ def test_keys_and_passwords_are_not_shown() -> None:
     for text in ("nats://me:secret@localhost:4222/lab", "tiled://localhost:1?api_key=secret"):
         address = read_address(text)
         assert "secret" not in f"{address} {address!r} {address.label}"
-    with pytest.raises(ValueError, match="no port") as failure:
-        read_address("nats://me:secret@localhost?api_key=secret")
-    assert "secret" not in str(failure.value)
+    for text in (
+        "nats://me:secret@localhost?api_key=secret",
+        "nats://me:secret@secret@localhost",
+        "nats://me:secret/secret@localhost:4222",
+        "nats://me:secret?secret@localhost:4222",
+        "tiled://localhost:port?api_key=secret@secret",
+    ):
+        with pytest.raises(ValueError, match="cannot be published to") as failure:
+            read_address(text)
+        assert "secret" not in str(failure.value)
 
 
 def test_parts() -> None:
@@ -56,4 +72,6 @@ def test_parts() -> None:
     )
     assert address.options == {"key": "k"}
     assert address.label == "kafka-one-9092-two-9093-lab.documents"
+    assert read_address("tiled://localhost:1?api_key=a@b").options == {"api_key": "a@b"}
+    assert len(read_address(f"kafka://localhost:9092/{'x' * 249}").label) < 255
     assert read_address("zmq://[::1]:5577").servers == "[::1]:5577"

@@ -163,6 +163,32 @@ def test_what_cannot_be_serialized_is_refused(broker: Any, publish: Any, said: A
     assert "a document (event) was refused" in said.wait_for("1 of the 5 documents")
 
 
+class Leaving:
+    """A value that ends whatever thread looks into it."""
+
+    def __reduce__(self) -> str:
+        raise SystemExit(3)
+
+
+def test_a_value_that_would_end_the_thread_is_refused(
+    make_broker: Any, publish: Any, said: Any
+) -> None:
+    broker = make_broker("zmq")
+    broker.start()
+    publisher = publish(broker.url, keep=None)
+    documents = run_of(2)
+    documents[2][1]["data"]["x"] = Leaving()
+    publisher.take_batch(documents)
+    status = publisher.wait(30)
+    assert (status.sent, status.unsent, status.waiting) == (len(documents) - 1, 1, 0)
+    assert "a document (event) was refused: SystemExit: 3" in said.wait_for("1 of the 5 documents")
+
+
+def test_a_name_that_can_be_none_is_nobody() -> None:
+    with pytest.raises(PublishingError, match=r"zmq://a..b:5577 is not there: "):
+        list(send_runs([], "zmq://a..b:5577"))
+
+
 @pytest.mark.servers
 def test_a_server_without_a_stream_says_what_to_do(
     make_broker: Any, publish: Any, said: Any

@@ -25,6 +25,21 @@ _OPTIONS: Final = {
     "tiled+https": ("api_key", "arrays", "batch_size"),
 }
 _NEEDS_NO_PORT: Final = ("tiled+https",)
+_HAS_USER: Final = ("nats",)
+_HAS_SEVERAL: Final = ("nats", "kafka")
+#: What may follow the server, and what it is called; without an entry, a path.
+_PATHS: Final = {
+    "zmq": (r"", "have a path"),
+    "nats": (r"([^\s.*>]+(\.[^\s.*>]+)*)?", "have the subject {!r}"),
+    "kafka": (r"(?!\.{1,2}$)[\w.-]{0,249}", "have the topic {!r}"),
+}
+#: What the values of options look like.
+_VALUES: Final = {
+    "prefix": (r"\S*", "no prefix: it has a space"),
+    "batch_size": (r"0*[1-9][0-9]*", "no number of events"),
+}
+#: Characters of a directory's name, which file systems limit.
+_LONGEST: Final = 200
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class Address:
     @property
     def label(self) -> str:
         """A name for a directory."""
-        return re.sub(r"[^\w.]+", "-", str(self)).strip("-")
+        return re.sub(r"[^\w.]+", "-", str(self)).strip("-")[:_LONGEST]
 
 
 def read_address(text: str) -> Address:
@@ -80,13 +95,23 @@ def read_address(text: str) -> Address:
             why = f"there is no scheme {parts.scheme!r}" if "://" in text else "it has no scheme"
         raise _no_address(text, why)
     user, _, servers = parts.netloc.rpartition("@")
+    if "@" in text and not user and parts.scheme in _HAS_USER:
+        raise _no_address(text, "what is before an '@' cannot have '/', '?' or '#'", parts.scheme)
+    if user and parts.scheme not in _HAS_USER:
+        raise _no_address(text, "it cannot have a user", parts.scheme)
     for server in servers.split(","):
         _check_server(parts.scheme, text, server)
-    return Address(parts.scheme, servers, parts.path.strip("/"), user, _options(text, parts))
+    if "," in servers and parts.scheme not in _HAS_SEVERAL:
+        raise _no_address(text, "it cannot have several servers", parts.scheme)
+    path = parts.path.strip("/")
+    form, what = _PATHS.get(parts.scheme, (".*", ""))
+    if re.fullmatch(form, path, re.ASCII) is None:
+        raise _no_address(text, f"it cannot {what.format(path)}", parts.scheme)
+    return Address(parts.scheme, servers, path, user, _options(text, parts))
 
 
 def _check_server(scheme: str, text: str, server: str) -> None:
-    match = re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::(\d+))?", server)
+    match = re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::([0-9]+))?", server)
     if match is None:
         raise _no_address(text, f"{server!r} is no HOST:PORT", scheme)
     port = match[2]
@@ -101,13 +126,16 @@ def _options(text: str, parts: SplitResult) -> dict[str, Any]:
     if parts.fragment or (unknown := options.keys() - set(_OPTIONS[parts.scheme])):
         what = "a '#'" if parts.fragment else f"an option {sorted(unknown)[0]!r}"
         raise _no_address(text, f"it cannot have {what}", parts.scheme)
-    if not options.get("batch_size", "1").isdecimal():
-        raise _no_address(text, f"{options['batch_size']!r} is no number of events", parts.scheme)
+    for name, (form, what) in _VALUES.items():
+        if name in options and re.fullmatch(form, options[name]) is None:
+            raise _no_address(text, f"{options[name]!r} is {what}", parts.scheme)
     return options
 
 
 def _no_address(text: str, why: str, scheme: str | None = None) -> ValueError:
-    shown = re.sub(r"//[^/@]*@", "//…@", text).partition("?")[0]
+    # A password may have any character in it, and so may a key behind the question mark.
+    head, _, tail = text.partition("?")
+    shown = re.sub(r"//.*", "//…", head) if "@" in tail else re.sub(r"//.*@", "//…@", head)
     forms = SCHEMES.values() if scheme is None else [SCHEMES[scheme]]
     return ValueError(
         f"Documents cannot be published to {shown!r}: {why}. Write {', or '.join(forms)}."

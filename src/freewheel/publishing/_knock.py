@@ -34,8 +34,8 @@ def knock(servers: str, *, port: int = 0, patience: float = 3.0) -> None:
         parts = urlsplit(f"//{server}")
         try:
             socket.create_connection((parts.hostname, parts.port or port), patience).close()
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, UnicodeError) as error:  # the latter of a name that can be none
+            reason = getattr(error, "strerror", None) or str(error)
         else:
             return
     raise AwayError(reason)

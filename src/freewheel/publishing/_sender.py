@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, final
 
+from freewheel.core._futures import failure_text
+
 from ._errors import AwayError, PublishingError, RefusedError
 
 if TYPE_CHECKING:
@@ -99,9 +101,9 @@ class Sender:
         except PublishingError as error:
             self._is_away(str(error))
             return False
-        except Exception as error:
+        except BaseException as error:  # this thread is nobody else's, and is needed still
             _log.debug("No connection.", exc_info=True)
-            self._is_away(f"{type(error).__name__}: {error}")
+            self._is_away(failure_text(error))
             return False
         self.connected, self.problem = True, ""
         self._notices.back(self._line.waiting()[0])
@@ -126,9 +128,9 @@ class Sender:
                 self._target.send(items)
         except PublishingError as failure:
             error = self._judged(failure)
-        except Exception as failure:
+        except BaseException as failure:  # raised by a value, which is asked for its parts
             _log.exception("A document cannot be published.")
-            error = RefusedError(f"{type(failure).__name__}: {failure}")
+            error = RefusedError(failure_text(failure))
         sent = len(items) if error is None else error.sent
         refused = sent + isinstance(error, RefusedError)
         if not self._line.settle(items[refused:]):
