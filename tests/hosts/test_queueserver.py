@@ -78,6 +78,25 @@ def test_a_plan_waits_for_an_action_that_a_client_triggers(server: Any, listen: 
     listener.hear(lambda found: found["state"] == "idle" and not found["actions"])
 
 
+def test_a_live_view_is_offered_without_its_action_which_clients_trigger(
+    server: Any, listen: Any
+) -> None:
+    before = server.api.status()["items_in_history"]
+    described = server.api.plans_allowed()["plans_allowed"]["live_view"]
+    names = {each["name"] for each in described["parameters"]}
+    assert {"detectors", "rate"} <= names
+    assert "snap" not in names
+    listener = listen(server.state)
+    server.run("live_view", ["camera"])
+    listener.hear(lambda found: [each["name"] for each in found["actions"]] == ["snap"])
+    server.call("fw_trigger", "snap")
+    server.api.re_pause(option="immediate")
+    server.until(lambda s: s["manager_state"] == "paused")
+    server.api.re_stop()
+    server.until(lambda s: idle(s) and s["items_in_history"] > before)
+    assert server.last()["exit_status"] == "stopped"
+
+
 def test_a_task_in_the_background_is_in_the_state_and_is_cancelled(
     server: Any, listen: Any
 ) -> None:

@@ -24,6 +24,7 @@ START_UP = """
     from ophyd.sim import det, motor
     from freewheel import Action
     from freewheel.plan_stubs import background, wait_for_action
+    from freewheel.plans import live_view
     from freewheel.hosts.queueserver import *
     from freewheel.recording import Recorder
 

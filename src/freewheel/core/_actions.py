@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 from ._latch import SRLatch
 
-__all__ = ["Action", "ContinousPlan", "ContinuousPlan", "continous", "continuous"]
+__all__ = ["Action", "ContinousPlan", "ContinuousPlan", "are_actions", "continous", "continuous"]
 
 PlanFunction = TypeVar("PlanFunction", bound=Callable[..., Any])
 
@@ -114,6 +114,17 @@ class Action:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the latch out of copies."""
         return {key: value for key, value in vars(self).items() if key != "_latch"}
+
+
+def are_actions(default: Any) -> bool:
+    """Tell whether the default of a plan's parameter is an action, or several."""
+    if isinstance(default, Action):
+        return True
+    return (
+        isinstance(default, Sequence)
+        and bool(default)
+        and all(isinstance(item, Action) for item in default)
+    )
 
 
 @runtime_checkable

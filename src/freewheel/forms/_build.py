@@ -13,7 +13,7 @@ from inspect import Parameter
 from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
-from freewheel.core import Action
+from freewheel.core._actions import are_actions
 from freewheel.core._devices import device_children
 from freewheel.forms._annotations import (
     evaluate,
@@ -163,7 +163,7 @@ def _describe(
     """Describe one parameter, or refuse it."""
     name, kind, default = parameter.name, ParamKind(parameter.kind), parameter.default
     described = ParamDescription(name, kind, annotation, default, annotated=annotation)
-    if _are_actions(default):
+    if are_actions(default):
         return replace(described, field=FieldType.ACTIONS, actions=default)
     if kind is ParamKind.VAR_KEYWORD:
         return replace(described, hidden=True)
@@ -201,16 +201,6 @@ def _refusal(parameter: Parameter, annotation: Any) -> tuple[str, Any, str]:
     if annotation is Parameter.empty:
         return name, annotation, "annotate it, or give it a default"
     return name, annotation, ""
-
-
-def _are_actions(default: Any) -> bool:
-    if isinstance(default, Action):
-        return True
-    return (
-        isinstance(default, cabc.Sequence)
-        and bool(default)
-        and all(isinstance(item, Action) for item in default)
-    )
 
 
 def _fill(

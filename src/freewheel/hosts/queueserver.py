@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from freewheel.core import MissingExtraError
 
+from ._descriptions import describe_without_actions
 from ._names import device_named, plan_named
 from ._verbs import (
     fw_actions,
@@ -59,6 +60,8 @@ __all__ = [
     "publish_state",
     "use",
 ]
+
+describe_without_actions()
 
 #: The engine of `use`; without one of the script's own, made when it is first asked for.
 RE: BlockingRunEngine
