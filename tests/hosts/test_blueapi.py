@@ -137,6 +137,9 @@ def test_a_task_in_the_background_outlives_those_of_blueapi(server: Any, listen:
     assert [(each["name"], each["status"]) for each in state["background"]] == [
         ("beside", "running")
     ]
+    assert "'beside' is running" in server.do("launch", 409, plan="quick", name="beside")
+    (told,) = (each for each in server.look("tasks") if each["name"] == "beside")
+    assert (told["status"], told["error"], len(told["runs"])) == ("running", None, 1)
     assert server.do("cancel", name="beside") is True
     listen(server.state).hear(lambda found: not found["background"])
 

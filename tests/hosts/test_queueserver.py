@@ -103,6 +103,8 @@ def test_a_task_in_the_background_is_in_the_state_and_is_cancelled(
     assert server.call("fw_launch", "endless", ["det"], name="beside") == "beside"
     state = listen(server.state).hear(lambda found: found["background"])
     assert [task["name"] for task in state["background"]] == ["beside"]
+    with pytest.raises(RuntimeError, match="'beside' is running: cancel it first"):
+        server.call("fw_launch", "endless", name="beside")
     before = server.api.status()["items_in_history"]
     server.run("quick")  # a foreground plan beside it
     server.until(lambda s: idle(s) and s["items_in_history"] > before)
@@ -111,6 +113,19 @@ def test_a_task_in_the_background_is_in_the_state_and_is_cancelled(
     listen(server.state).hear(lambda found: not found["background"])
     with pytest.raises(RuntimeError, match="no plan 'launch'"):
         server.call("fw_launch", "launch")
+
+
+def test_a_live_view_gives_way_to_a_plan_and_comes_back(server: Any, listen: Any) -> None:
+    listener = listen(server.state)
+    server.call("fw_launch", "live_view", [["camera"]], name="live", on_conflict="pause")
+    listener.hear(lambda found: found["claims"] == {"camera": "live"})
+    before = server.api.status()["items_in_history"]
+    server.run("quick")
+    server.until(lambda s: idle(s) and s["items_in_history"] > before)
+    assert server.last()["exit_status"] == "completed"
+    listener.hear(lambda found: found["claims"] == {"camera": "live"})
+    assert server.call("fw_cancel", "live") is True
+    listener.hear(lambda found: not found["background"])
 
 
 def test_a_script_that_is_run_again_publishes_at_the_same_address(server: Any, listen: Any) -> None:
@@ -167,6 +182,7 @@ def test_a_device_is_set_by_hand(server: Any) -> None:
 
 def test_who_may_only_look_may_not_do(server: Any) -> None:
     assert server.call("fw_snapshot", group="observer")["state"] == "idle"
+    assert isinstance(server.call("fw_tasks", group="observer"), list)
     with pytest.raises(Exception, match="not allowed"):
         server.call("fw_launch", "endless", group="observer")
 

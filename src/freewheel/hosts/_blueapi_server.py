@@ -22,7 +22,7 @@ __all__ = ["Dispatcher", "install"]
 
 _log = logging.getLogger("freewheel")
 
-_LOOKS: Final = ("actions", "claims", "explain", "snapshot")
+_LOOKS: Final = ("actions", "claims", "explain", "snapshot", "tasks")
 _DOES: Final = ("cancel", "hold_queue", "launch", "release", "release_queue", "set", "trigger")
 
 

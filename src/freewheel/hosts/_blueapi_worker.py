@@ -17,6 +17,7 @@ from blueapi.service import interface
 from blueapi.worker import TaskWorker
 from blueapi.worker.task import Task
 
+from freewheel.background import OnConflict
 from freewheel.core import PlanCall, PlanStatus
 from freewheel.engine import RunEngine
 from freewheel.engine._endings import ended
@@ -142,15 +143,19 @@ def prepare() -> None:
 # -- what clients call ---------------------------------------------------------------------------
 
 
-def launch(plan: str, params: dict[str, Any] | None = None, name: str | None = None) -> str:
+def launch(
+    plan: str,
+    params: dict[str, Any] | None = None,
+    name: str | None = None,
+    on_conflict: OnConflict = "cancel",
+) -> str:
     """Run a plan in the background, checked as blueapi checks a task; return the task's name."""
     function = _context.plan_functions.get(plan)
     if function is None:
         names = ", ".join(sorted(_context.plan_functions)) or "none"
         raise KeyError(f"There is no plan {plan!r}. There are: {names}.")
     given = Task(name=plan, params=params or {}).prepare_params(_context)
-    task = _verbs.in_use().background.launch(PlanCall(function, (), given), name=name)
-    return str(task.name)
+    return _verbs.launch(PlanCall(function, (), given), name, on_conflict)
 
 
 def set_by_hand(device: str, value: Any, between: bool = False) -> None:
@@ -172,6 +177,7 @@ _VERBS: Final[dict[str, Callable[..., Any]]] = {
     "set": set_by_hand,
     "snapshot": _verbs.fw_snapshot,
     "stop_all": _verbs.fw_stop_all,
+    "tasks": _verbs.fw_tasks,
     "trigger": _verbs.fw_trigger,
 }
 

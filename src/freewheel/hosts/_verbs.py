@@ -15,6 +15,9 @@ from ._publisher import StatePublisher
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from freewheel.background import BackgroundTask, OnConflict
+    from freewheel.core import PlanCall
+
 __all__ = [
     "fw_actions",
     "fw_cancel",
@@ -26,8 +29,10 @@ __all__ = [
     "fw_release_queue",
     "fw_snapshot",
     "fw_stop_all",
+    "fw_tasks",
     "fw_trigger",
     "in_use",
+    "launch",
     "publish_state",
     "use",
 ]
@@ -40,6 +45,7 @@ _engine: BlockingRunEngine | None = None
 _frames = FrameKeeper()  # of that engine
 _publishers: dict[str, StatePublisher] = {}  # by the address that was asked for
 _call_sites: AbstractContextManager[None] | None = None  # entered, until the process ends
+_naming = threading.Lock()  # held from the look whether a name is free until a task has it
 
 
 def use(engine: RunEngine | BlockingRunEngine) -> BlockingRunEngine:
@@ -116,6 +122,21 @@ def fw_claims() -> dict[str, str]:
     return dict(in_use().claims.by_name())
 
 
+def fw_tasks() -> list[dict[str, Any]]:
+    """Return the background tasks that run, and those that ended lately, with why one failed."""
+    return [_told(task) for task in in_use().background.tasks()]
+
+
+def _told(task: BackgroundTask) -> dict[str, Any]:
+    error = task.exception() if task.done else None
+    return {
+        "name": task.name,
+        "status": str(task.status),
+        "error": None if error is None else f"{type(error).__name__}: {error}",
+        "runs": list(task.run_start_uids),
+    }
+
+
 def fw_explain() -> str:
     """Return what the engine waits for, and what may be done."""
     return in_use().explain()
@@ -143,6 +164,24 @@ def fw_trigger(name: str, plan: str | None = None) -> None:
 def fw_release(name: str, plan: str | None = None) -> None:
     """Release an action on offer: switch a toggle off."""
     in_use().release_action(name, plan=plan)
+
+
+def launch(call: PlanCall, name: str | None, on_conflict: OnConflict) -> str:
+    """Run a plan in the background, and return the task's name, by which alone clients know it.
+
+    Raises
+    ------
+    RuntimeError
+        If a task that runs has the name.
+    """
+    background = in_use().background
+    with _naming:
+        if name is not None and any(task.name == name for task in background.running):
+            raise RuntimeError(
+                f"A background task named {name!r} is running: cancel it first, or give another "
+                "name. Without one the task is named after its plan, with a number if need be."
+            )
+        return str(background.launch(call, name=name, on_conflict=on_conflict).name)
 
 
 def fw_cancel(name: str, reason: str = "") -> bool:

@@ -30,8 +30,10 @@ from ._verbs import (
     fw_release_queue,
     fw_snapshot,
     fw_stop_all,
+    fw_tasks,
     fw_trigger,
     in_use,
+    launch,
     publish_state,
     use,
 )
@@ -39,6 +41,7 @@ from ._verbs import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from freewheel.background import OnConflict
     from freewheel.engine import BlockingRunEngine
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "fw_set",
     "fw_snapshot",
     "fw_stop_all",
+    "fw_tasks",
     "fw_trigger",
     "permissions_file",
     "publish_state",
@@ -87,15 +91,17 @@ def fw_launch(
     args: list[Any] | None = None,
     kwargs: dict[str, Any] | None = None,
     name: str | None = None,
+    on_conflict: OnConflict = "cancel",
 ) -> str:
     """Run a plan of the start-up script in the background, and return the task's name.
 
-    Texts in the arguments that name a device of the script stand for it. queueserver's
+    Texts in the arguments that name a device of the script stand for it. ``on_conflict`` is that
+    of `Background.launch`: with ``"pause"`` a live view gives way to a plan that needs its camera,
+    and goes on after it. A name that a task has is refused. queueserver's
     ``allowed_plans`` does not apply here: whoever may call this may run each of its plans.
     """
     call = plan_named(_namespace(), plan, args or [], kwargs or {})
-    task = in_use().background.launch(call, name=name)
-    return str(task.name)
+    return launch(call, name, on_conflict)
 
 
 def fw_set(device: str, value: Any, between: bool = False) -> None:
