@@ -63,6 +63,19 @@ def test_keys_and_passwords_are_not_shown() -> None:
         assert "secret" not in str(failure.value)
 
 
+def test_a_command_says_all_but_the_secrets() -> None:
+    for text, typed in (
+        ("zmq://localhost:5577", "zmq://localhost:5577"),
+        ("zmq://localhost:5577?prefix=two", "'zmq://localhost:5577?prefix=two'"),
+        ("nats://me:secret@localhost:4222/lab", "nats://USER:PASSWORD@localhost:4222/lab"),
+        (
+            "tiled://localhost:1?api_key=secret&arrays=/data/arrays",
+            "'tiled://localhost:1?api_key=KEY&arrays=/data/arrays'",
+        ),
+    ):
+        assert read_address(text).typed == typed
+
+
 def test_parts() -> None:
     address = read_address("kafka://one:9092,two:9093/lab.documents?key=k")
     assert (address.scheme, address.servers, address.path) == (

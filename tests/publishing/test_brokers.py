@@ -204,6 +204,16 @@ def test_a_server_without_a_stream_says_what_to_do(
     assert uids(broker.heard(uids(documents)[-1])) == uids(documents)
 
 
+@pytest.mark.servers
+def test_a_server_without_jetstream_says_what_to_do(
+    make_broker: Any, publish: Any, said: Any
+) -> None:
+    broker = make_broker("nats")
+    broker.start(with_jetstream=False)
+    publish(broker.url)
+    said.wait_for("the server runs without JetStream; start it as nats-server -js")
+
+
 def test_a_plan_does_not_notice(publish: Any, engine: Any, said: Any) -> None:
     """Nobody is there: the plan ends, the next one begins, and an exception reaches neither."""
     publisher = publish("zmq://127.0.0.1:9")

@@ -14,7 +14,7 @@ from bluesky.plans import scan
 from ophyd.sim import det, motor
 
 from brokers import Relay, run_of, uids
-from freewheel.publishing import send_runs
+from freewheel.publishing import PublishingError, send_runs
 from freewheel.recording import Recorder, read_runs, read_tiled_runs, tiled_server
 
 pytest.importorskip("tiled.server")
@@ -157,6 +157,17 @@ def test_a_run_that_is_there_already_is_refused(
 def test_a_wrong_key_is_said(publish: Any, relay: Relay, said: Any) -> None:
     publish(f"tiled://127.0.0.1:{relay.port}?api_key=wrong")
     assert "401" in said.wait_for("is not there: ")
+
+
+def test_no_key_is_said_in_one_line(
+    publish: Any, relay: Relay, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TILED_API_KEY", raising=False)
+    address = f"tiled://127.0.0.1:{relay.port}"
+    publish(address)
+    assert "wants an API key: give it as ?api_key=KEY" in said.wait_for("is not there: ")
+    with pytest.raises(PublishingError, match="is not there: the Tiled server wants an API key"):
+        next(send_runs([], address))
 
 
 def test_nobody_there(publish: Any, said: Any, caplog: pytest.LogCaptureFixture) -> None:

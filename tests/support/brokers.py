@@ -162,14 +162,12 @@ class NatsServer(Broker):
         super().__init__(folder)
         self.url = f"nats://127.0.0.1:{self.port}/lab.documents"
 
-    def start(self, *, with_stream: bool = True) -> None:
+    def start(self, *, with_stream: bool = True, with_jetstream: bool = True) -> None:
         program = shutil.which("nats-server") or "/usr/sbin/nats-server"
-        store = self.folder / "nats"
-        self.process = Process(
-            [program, "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(store)]
-        )
+        store = ["-js", "-sd", str(self.folder / "nats")] if with_jetstream else []
+        self.process = Process([program, "-a", "127.0.0.1", "-p", str(self.port), *store])
         self.process.wait_for("Server is ready")
-        if with_stream:
+        if with_stream and with_jetstream:
             self.make_stream()
 
     def make_stream(self) -> None:

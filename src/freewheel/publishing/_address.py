@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 __all__ = ["SCHEMES", "Address", "read_address"]
 
@@ -24,6 +25,7 @@ _OPTIONS: Final = {
     "tiled": ("api_key", "arrays", "batch_size"),
     "tiled+https": ("api_key", "arrays", "batch_size"),
 }
+_SECRET: Final = ("api_key",)
 _NEEDS_NO_PORT: Final = ("tiled+https",)
 _HAS_USER: Final = ("nats",)
 _HAS_SEVERAL: Final = ("nats", "kafka")
@@ -69,6 +71,16 @@ class Address:
     def __str__(self) -> str:
         """Give it as it may be shown: without keys and passwords."""
         return f"{self.scheme}://{self.servers}{f'/{self.path}' if self.path else ''}"
+
+    @property
+    def typed(self) -> str:
+        """Give it as it is typed in a shell, with KEY and PASSWORD in the place of secrets."""
+        options = {
+            name: "KEY" if name in _SECRET else value for name, value in self.options.items()
+        }
+        query = f"?{urlencode(options, safe='/:')}" if options else ""
+        user = "USER:PASSWORD@" if self.user else ""
+        return shlex.quote(f"{self}{query}".replace("://", f"://{user}", 1))
 
     @property
     def label(self) -> str:

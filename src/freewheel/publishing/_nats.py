@@ -73,10 +73,12 @@ class NatsTarget(Target):
                 f"the server has no JetStream stream for {self._subject}.start; make one with the "
                 f"subjects {self._subject}.>"
             ) from error
+        except (nats.errors.NoRespondersError, nats.js.errors.ServiceUnavailableError) as error:
+            raise AwayError(
+                "the server runs without JetStream; start it as nats-server -js"
+            ) from error
         except nats.js.errors.APIError as error:
             raise AwayError(f"its JetStream says: {error.description}") from error
-        except (nats.errors.NoRespondersError, nats.js.errors.ServiceUnavailableError) as error:
-            raise AwayError("the server runs without JetStream (nats-server -js)") from error
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise AwayError(_text(error)) from error
         self._outbox = Outbox(self._runtime, client, delivery=Delivery.CRITICAL)

@@ -128,9 +128,8 @@ class Notices:
         place = os.path.relpath(self._place)
         place = str(self._place) if place.startswith("..") else place
         only = f" --run {run}" if run else ""
-        return (
-            f" It is kept: freewheel replay {place}{only} --publish {self._address} sends it again."
-        )
+        where = self._address.typed
+        return f" It is kept: freewheel replay {place}{only} --publish {where} sends it again."
 
 
 def _are_sent(waiting: int) -> str:

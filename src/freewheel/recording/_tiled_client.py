@@ -72,4 +72,14 @@ class Connection:
             context, parts = Context.from_any_uri(target, **key)
             # It refers to the connections and not to this object, so that this can go. Idempotent.
             self.close = weakref.finalize(self, context.close)
-            self.client = tiled_client.from_context(context, node_path_parts=parts)
+            self.client = self._enter(tiled_client, context, parts)
+
+    def _enter(self, tiled_client: Any, context: Any, parts: Any) -> Any:
+        try:
+            return tiled_client.from_context(context, node_path_parts=parts)
+        except RuntimeError:  # a hint for Python's prompt, of a client that has no key
+            message = (
+                "the Tiled server wants an API key: give it as ?api_key=KEY in the address, or in "
+                "the environment as TILED_API_KEY"
+            )
+            raise TiledConnectionError(message, file=self.address) from None
