@@ -140,6 +140,12 @@ def test_what_is_not_json_is_refused(web: Web, server: Server) -> None:
     assert server.call("fw_snapshot")["state"] == "idle"
 
 
+def type_in(line: str, folder: Path, environment: dict[str, str]) -> str:
+    return subprocess.check_output(
+        line, cwd=folder, env=environment, shell=True, text=True, timeout=60
+    )
+
+
 def test_the_page_serves(redis_port: int, tmp_path: Path) -> None:
     """Its lines as they stand, on ports of the test's own."""
     control, info = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
@@ -149,10 +155,10 @@ def test_the_page_serves(redis_port: int, tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
     }
+    state = free_port()
     for block in PAGE:
         if block.file is not None:
-            text = block.text.replace(":60640", f":{free_port()}")
-            (tmp_path / block.file).write_text(text)
+            (tmp_path / block.file).write_text(block.text.replace(":60640", f":{state}"))
     (line,) = (line for line in TYPED if line.startswith("python"))
     subprocess.run(line, cwd=tmp_path, env=environment, shell=True, check=True, timeout=60)
     start = next(line for line in TYPED if line.startswith("start-re-manager"))
@@ -170,11 +176,13 @@ def test_the_page_serves(redis_port: int, tmp_path: Path) -> None:
     api, close_client = open_client(control, info)
     try:
         manager.wait_for("Starting ZMQ server at")
-        for line in (line for line in TYPED if line.startswith("qserver")):
-            command = shlex.split(line)
-            said = subprocess.check_output(command, env=environment, text=True, timeout=60)
-            assert "'success': True" in said
-            api.wait_for_idle(timeout=60)
+        first = next(number for number, line in enumerate(TYPED) if line.startswith("qserver"))
+        for line in TYPED[first:]:
+            if line.startswith(("qserver", "until")):
+                said = type_in(line, tmp_path, environment)
+                assert "'success': True" in said or line.startswith("until")
+        api.wait_for_idle(timeout=60)
+        assert type_in(f"{sys.executable} state.py", tmp_path, environment) == "idle\n"
         assert api.history_get()["items"][-1]["result"]["exit_status"] == "completed"
         (config,) = (block.text for block in PAGE if block.kind == "yaml")
         web = Web(tmp_path, control, info, config)
