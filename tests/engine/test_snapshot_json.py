@@ -17,7 +17,7 @@ from bluesky.utils import Msg
 from doubles import quick
 from freewheel import Action, PlanCall
 from freewheel.core import EngineSnapshot, EngineState, OfferedAction, Progress, TaskPicture
-from freewheel.plan_stubs import background, claim, wait_for_actions
+from freewheel.plan_stubs import background, claim, declare_progress, wait_for_actions
 
 OLD = sorted((Path(__file__).parent / "data").glob("snapshot-v*.json"))
 T = 10
@@ -45,6 +45,7 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     RE.events.actions_changed.connect(lambda names: offered.set() if names else None)
 
     def beside() -> Any:
+        yield from declare_progress("minutes")
         yield Msg("sleep", None, 600)
 
     def plan() -> Any:
@@ -82,6 +83,8 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     assert found["claims"] == {"stage": "plan"}
     (task,) = found["background"]
     assert (task["name"], task["status"], task["claims"]) == ("warmer", "running", [])
+    assert task["elapsed"] >= 0  # though it has progress of its own
+    assert [each["kind"] for each in found["progress"]] == ["scope"]
     assert found["actions"] == [
         {
             "plan": "plan",
@@ -92,11 +95,12 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
             "is_on": False,
         }
     ]
-    back = EngineSnapshot.from_json(snapshot.to_json())
+    text = snapshot.to_json()
+    back = EngineSnapshot.from_json(text)
     assert back.actions == snapshot.actions
     assert back.progress == snapshot.progress
     assert back.state is EngineState.RUNNING
-    assert back.to_json() == snapshot.to_json()
+    assert back.to_json() == text
     assert back.waiting == snapshot.waiting
     assert back.periodic == snapshot.periodic
     RE.stop().result(T)

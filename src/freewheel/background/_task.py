@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -81,6 +82,8 @@ class TaskInside:
     ----------
     name : str
         What the task answers to.
+    began : float
+        When it was started, by the monotonic clock; constant.
     future : EngineFuture
         Done when the task has ended.
     requests : Requests or None
@@ -102,6 +105,7 @@ class TaskInside:
     """
 
     __slots__ = (
+        "began",
         "future",
         "goes_on",
         "merge",
@@ -124,6 +128,7 @@ class TaskInside:
         metadata: Mapping[str, Any],
     ) -> None:
         self.name = name
+        self.began = time.monotonic()
         self.future = future
         self.parent = parent
         self.metadata = metadata
@@ -160,6 +165,11 @@ class BackgroundTask:
     def status(self) -> TaskStatus:
         """Where it is in its life."""
         return self._inside.status
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds since it was started; ``None`` when it has ended."""
+        return None if self.done else time.monotonic() - self._inside.began
 
     @property
     def waits_for(self) -> str:

@@ -26,7 +26,7 @@ class TaskPicture(NamedTuple):
     name, status : str
         Its name, and where it is in its life.
     elapsed : float or None
-        Seconds since it began, where that is known.
+        Seconds since it was started; of one that had ended ``None``.
     claims : tuple of str
         The names of the devices that it holds.
     """
@@ -46,7 +46,6 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
             "elapsed": snapshot["elapsed"],
             "time_left": snapshot["time_left"],
         }
-    elapsed = {each.name: each.elapsed for each in snapshot["progress"] if each.kind == "task"}
     found = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -63,7 +62,7 @@ def fields_to_json(snapshot: Mapping[str, Any]) -> str:
             {
                 "name": task.name,
                 "status": str(task.status),
-                "elapsed": elapsed.get(task.name, getattr(task, "elapsed", None)),
+                "elapsed": task.elapsed,
                 "claims": [device_name(device) for device in task.claims],
             }
             for task in snapshot["background"]

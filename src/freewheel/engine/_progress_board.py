@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 from freewheel.core import Progress
 from freewheel.core._crossings import call_soon
@@ -61,8 +60,6 @@ class ProgressBoard:
         # Of the loop's thread alone: whether an emission is under way, and what ended before it.
         self._emitting = False
         self._ended: deque[Progress] = deque(maxlen=_MAX_ENDED)
-        # When a task was first seen. Written by whoever takes a picture, with the lock held.
-        self._tasks: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
     def show_tasks(self, running: Callable[[], Iterable[BackgroundTask]]) -> None:
         """Show those background tasks too that tell of no progress of their own.
@@ -96,13 +93,10 @@ class ProgressBoard:
 
     def _bare_tasks(self, shown: set[str]) -> Iterable[Progress]:
         """Return pictures of the background tasks that have no progress of their own."""
-        now = time.monotonic()
         for task in self._running():
-            with self.lock:
-                began = self._tasks.setdefault(task, now)
             if task.name not in shown:
                 yield Progress(
-                    task.name, task.name, kind="task", background=True, elapsed=now - began
+                    task.name, task.name, kind="task", background=True, elapsed=task.elapsed or 0.0
                 )
 
     def is_watched(self) -> bool:
