@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
+import bluesky.utils
 import pytest
 from bluesky.utils import FailedStatus, Msg, Plan
 from ophyd_async.core import StandardReadable, soft_signal_rw
@@ -529,7 +530,7 @@ def test_other_threads_see_bluesky_as_it_is_meanwhile(scope: Microscope) -> None
 
     def look() -> None:
         plan = bps.mv(scope.focus, 1)
-        seen.append((isinstance(plan, Plan), time.time() - bps.time.time()))
+        seen.append((type(plan) is Plan, time.time() - bps.time.time()))
         seen.append(next(iter(plan)).kwargs["group"])
 
     def plan() -> Iterator[Msg]:
@@ -543,6 +544,54 @@ def test_other_threads_see_bluesky_as_it_is_meanwhile(scope: Microscope) -> None
     assert wrapped
     assert abs(ahead) < 100
     assert not group.removeprefix("set-").isdecimal()
+
+
+def test_bluesky_has_its_own_class_of_plans_meanwhile() -> None:
+    """Programs ask by it what is a plan, in whatever thread."""
+    seen = []
+
+    def look() -> None:
+        named = bluesky.utils.Plan
+        seen.append((isinstance(3, named), isinstance(mine, named), issubclass(Plan, named)))
+
+    def plan() -> Iterator[Msg]:
+        yield Msg("null")
+        look()  # and in the preview's own
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    mine = bps.null()
+    preview(plan)
+    assert seen == [(False, True, True)] * 2
+    mine.close()
+
+
+def test_plans_are_told_of_that_nobody_iterates_after_a_preview() -> None:
+    preview(bps.null)
+    with pytest.warns(RuntimeWarning, match="never iterated"):
+        bps.null()
+
+
+def test_what_others_put_into_bluesky_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def theirs(label: str | None = None, truncate: int | None = 6) -> str:
+        return "theirs"
+
+    seen = []
+
+    def look() -> None:
+        seen.append(bps._short_uid())
+
+    def plan() -> Iterator[Msg]:
+        yield Msg("null")
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(bps, "_short_uid", theirs)
+    preview(plan)
+    assert seen == ["theirs"]
+    assert bps._short_uid is theirs
 
 
 def test_an_action_that_the_plan_reads_until(scope: Microscope) -> None:

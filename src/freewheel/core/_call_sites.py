@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType
 
-__all__ = ["remember_call_sites"]
+__all__ = ["bare_plans", "remember_call_sites"]
 
 # Guards the two below. Invariant: bluesky's class has our constructor exactly while `_users` > 0.
 _lock = threading.Lock()
@@ -99,3 +99,41 @@ def remember_call_sites() -> Iterator[None]:
             _users -= 1
             if not _users:
                 Plan.__init__ = _original  # type: ignore[method-assign]
+
+
+class _Thread(threading.local):
+    """Whether bluesky's plan functions return their generators in this thread."""
+
+    is_bare = False
+
+
+_here = _Thread()
+
+
+def _new(cls: type[Plan], f: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Any:
+    if _here.is_bare and cls is Plan and f is not None:
+        return f(*args, **kwargs)  # no Plan, so that Python calls no constructor
+    return object.__new__(cls)
+
+
+@contextmanager
+def bare_plans() -> Iterator[None]:
+    """Have bluesky's plan functions return their generators, in this thread alone.
+
+    No plan that is made in it within the context is wrapped, and none warns if nobody iterates it.
+    `Plan` stays the class that it is, and every other thread makes plans as ever.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    before = _here.is_bare
+    # It stays: Python makes no object any more of a class whose __new__ was taken away again.
+    if Plan.__new__ is not _new:
+        Plan.__new__ = staticmethod(_new)  # type: ignore[method-assign,assignment]
+    _here.is_bare = True
+    try:
+        yield
+    finally:
+        _here.is_bare = before

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 from bluesky.utils import Msg
 
 from freewheel.core import PlanCall
-from freewheel.core._call_sites import remember_call_sites
 
 from ._budget import Budget
+from ._clock import Clock
 from ._disks import with_disks
 from ._journey import Journey
 from ._learned import Times
@@ -96,7 +96,7 @@ class Previewer:
             self._max_messages, self._max_seconds, rests=self._rests, given_up=self._given_up
         )
         try:
-            with remember_call_sites():
+            with plans_see(Clock()):
                 try:
                     made = self._processed(call)
                 except Exception as error:
@@ -111,8 +111,7 @@ class Previewer:
                     budget=budget,
                     commands=self._commands,
                 )
-                with plans_see(journey.main.clock):
-                    foreseen = journey.run()
+                foreseen = journey.run()
             return with_disks(foreseen, journey.account.wrote, self._recorders)
         finally:
             looker.close()

@@ -1,7 +1,9 @@
 """What bluesky's own plans find around them while they are previewed, in the thread that does it.
 
 They see the preview's time; and what they do for each message, and a preview does not need, is left
-out: that is most of what iterating a plan takes. Every other thread finds what is there always.
+out: that is most of what iterating a plan takes. What takes the place of bluesky's names meanwhile
+does in every other thread what bluesky's does. bluesky's class `Plan` stays where it is: see
+`core/_call_sites.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import bluesky.plan_stubs
 import bluesky.plans
 import bluesky.preprocessors
-import bluesky.utils
+
+from freewheel.core._call_sites import bare_plans
 
 from ._fleeting import Moment, Uid
 
@@ -46,8 +49,6 @@ class _Thread(threading.local):
 
 
 _here: Final = _Thread()
-_Plan: Final = bluesky.utils.Plan
-_short_uid: Final[Callable[..., str]] = bluesky.utils.short_uid
 _numbers: Final = itertools.count()
 
 
@@ -65,13 +66,6 @@ class _TimeOfPlans:
         return time.monotonic() if clock is None else Moment(clock.monotonic())
 
 
-def _made(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Make a plan without bluesky's wrapper, which says where one was made that nobody iterates."""
-    if _here.clock is None:
-        return _Plan(function, *args, **kwargs)
-    return function(*args, **kwargs)
-
-
 def _is_instance(thing: Any, kind: Any) -> bool:
     """Answer as ``isinstance``; for a protocol, which takes 25 µs to see it, from memory."""
     if _here.clock is None or not getattr(kind, "_is_protocol", False):
@@ -83,27 +77,32 @@ def _is_instance(thing: Any, kind: Any) -> bool:
     return known[0]
 
 
-def _numbered(label: str | None = None, truncate: int | None = 6) -> str:
+def _numbering(theirs: Callable[..., str]) -> Callable[..., str]:
     """Name a group by a number instead of a random one, for which the system is asked."""
-    if _here.clock is None:
-        return _short_uid(label, truncate)
-    return Uid(f"{label}-{next(_numbers)}")
+
+    def numbered(label: str | None = None, truncate: int | None = 6) -> str:
+        if _here.clock is None:
+            return theirs(label, truncate)
+        return Uid(f"{label}-{next(_numbers)}")
+
+    return numbered
+
+
+def _ours(name: str, theirs: Any) -> Any:
+    return _TimeOfPlans() if name == "time" else _numbering(theirs)
 
 
 #: By module: the names of it that are others meanwhile.
-_OURS: Final = (
-    (bluesky.plan_stubs, {"time": _TimeOfPlans(), "_short_uid": _numbered}),
-    (bluesky.plans, {"time": _TimeOfPlans()}),
-    (bluesky.preprocessors, {"_short_uid": _numbered}),
-    (bluesky.utils, {"Plan": _made}),
-)
-_THEIRS: Final = tuple(
-    (module, {name: vars(module)[name] for name in names}) for module, names in _OURS
+_NAMES: Final = (
+    (bluesky.plan_stubs, ("time", "_short_uid")),
+    (bluesky.plans, ("time",)),
+    (bluesky.preprocessors, ("_short_uid",)),
 )
 
 # Guards the two below. Invariant: bluesky's modules have ours exactly while `_users` > 0.
 _lock = threading.Lock()
 _users = 0
+_theirs: list[tuple[Any, dict[str, Any]]] = []  # as they were found, whoever put them there
 
 
 @contextmanager
@@ -111,16 +110,20 @@ def _installed() -> Iterator[None]:
     global _users
     with _lock:
         _users += 1
-        for module, names in _OURS:
-            vars(module).update(names)
-        vars(bluesky.plan_stubs)["isinstance"] = _is_instance
+        if _users == 1:
+            _theirs[:] = [
+                (module, {name: vars(module)[name] for name in names}) for module, names in _NAMES
+            ]
+            for module, names in _theirs:
+                vars(module).update({name: _ours(name, each) for name, each in names.items()})
+            vars(bluesky.plan_stubs)["isinstance"] = _is_instance
     try:
         yield
     finally:
         with _lock:
             _users -= 1
             if not _users:
-                for module, names in _THEIRS:
+                for module, names in _theirs:
                     vars(module).update(names)
                 vars(bluesky.plan_stubs).pop("isinstance", None)
 
@@ -130,7 +133,7 @@ def plans_see(clock: Clock) -> Iterator[None]:
     """Have plans that are iterated in this thread be in a preview, and see a clock's time."""
     before, kinds = _here.clock, _here.kinds
     _here.clock, _here.kinds = clock, {}
-    with _installed():
+    with bare_plans(), _installed():
         try:
             yield
         finally:
