@@ -84,6 +84,38 @@ class TestTimes:
         assert foreseen.data_bytes == 250 * 50 * 2
         assert foreseen.duration == pytest.approx(0.5, rel=0.05)
 
+    def test_frames_are_reckoned_anew_when_the_plan_makes_them_smaller(self) -> None:
+        camera = SimCamera("camera", shape=(100, 100))
+
+        def plan() -> Iterator[Msg]:
+            yield from bp.count([camera], 2)
+            yield from bps.mv(camera.binning, 2)
+            yield from bp.count([camera], 2)
+
+        assert preview(plan).data_bytes == 2 * 2 * (100 * 100 + 50 * 50)
+
+    def test_a_time_that_hangs_on_a_pseudo_axis_is_reckoned_anew(self) -> None:
+        both = _diagonal()
+
+        class Sensor:
+            name, parent = "sensor", None
+
+            def trigger(self) -> None: ...
+            def read(self) -> dict[str, Any]: ...
+            def describe(self) -> dict[str, Any]: ...
+
+            def expected_time(self, verb: str, value: Any, known: Any) -> float | None:
+                return float(known(both.far)) if verb == "trigger" else None
+
+        sensor = Sensor()
+
+        def plan() -> Iterator[Msg]:
+            for place in (0.5, 4.0):
+                yield from bps.mv(both.far, place)
+                yield from bps.trigger(sensor, wait=True)
+
+        assert preview(plan).duration == pytest.approx(4.5, rel=0.05)
+
     def test_frames_that_take_a_computer_longer_than_they_are_exposed(self) -> None:
         making = MakingTime()
         assert 0 < making.of(10**6) < 0.1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bluesky.utils import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import CodeType
 
 __all__ = ["bare_plans", "remember_call_sites"]
@@ -102,38 +102,44 @@ def remember_call_sites() -> Iterator[None]:
 
 
 class _Thread(threading.local):
-    """Whether bluesky's plan functions return their generators in this thread."""
+    """What is called in this thread in place of which plan function; ``None`` for nothing."""
 
-    is_bare = False
+    instead: Mapping[Callable[..., Any], Callable[..., Any]] | None = None
 
 
 _here = _Thread()
 
 
 def _new(cls: type[Plan], f: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Any:
-    if _here.is_bare and cls is Plan and f is not None:
-        return f(*args, **kwargs)  # no Plan, so that Python calls no constructor
-    return object.__new__(cls)
+    instead = _here.instead
+    if instead is None or cls is not Plan or f is None:
+        return object.__new__(cls)
+    return instead.get(f, f)(*args, **kwargs)  # no Plan, so that Python calls no constructor
 
 
 @contextmanager
-def bare_plans() -> Iterator[None]:
+def bare_plans(instead: Mapping[Callable[..., Any], Callable[..., Any]]) -> Iterator[None]:
     """Have bluesky's plan functions return their generators, in this thread alone.
 
     No plan that is made in it within the context is wrapped, and none warns if nobody iterates it.
     `Plan` stays the class that it is, and every other thread makes plans as ever.
+
+    Parameters
+    ----------
+    instead : mapping of function to function
+        By what bluesky has wrapped: what is called in its place.
 
     Yields
     ------
     None
         Nothing.
     """
-    before = _here.is_bare
+    before = _here.instead
     # It stays: Python makes no object any more of a class whose __new__ was taken away again.
     if Plan.__new__ is not _new:
         Plan.__new__ = staticmethod(_new)  # type: ignore[method-assign,assignment]
-    _here.is_bare = True
+    _here.instead = instead
     try:
         yield
     finally:
-        _here.is_bare = before
+        _here.instead = before

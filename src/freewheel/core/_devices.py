@@ -14,6 +14,7 @@ from typing import Any, Final
 __all__ = [
     "checked_devices",
     "claimed_with",
+    "described_with",
     "device_chain",
     "device_children",
     "device_name",
@@ -169,12 +170,19 @@ def _driven_by(device: Any) -> list[Any]:
     claimed = getattr(device, "claimed_devices", None)
     if callable(claimed):
         driven += checked_devices(claimed())
-    # ophyd-async keeps the methods of what a StandardReadable reads, and has no public name for it.
-    for describe in getattr(device, "_describe_funcs", ()):
+    for describe in described_with(device):
         read = getattr(describe, "__self__", None)
         if read is not None and is_device(read) and id(device) not in device_chain(read):
             driven.append(read)
     return driven
+
+
+def described_with(device: Any) -> tuple[Any, ...]:
+    """Return the methods by which a ``StandardReadable`` has what it reads described.
+
+    ophyd-async has no public name for them. Empty for any other device.
+    """
+    return tuple(getattr(device, "_describe_funcs", ()))
 
 
 def devices_overlap(one: Any, other: Any) -> bool:

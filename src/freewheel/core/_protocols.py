@@ -49,6 +49,8 @@ class TellsTimes(Protocol):
     def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any], /) -> float | None:
         """Return how long something will take, without asking hardware.
 
+        What it has said of ``"trigger"`` holds until the plan sets something that it asked for.
+
         Parameters
         ----------
         verb : str

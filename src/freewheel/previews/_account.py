@@ -40,7 +40,7 @@ class _Path:
 
     def add(self, value: Any) -> None:
         self.count += 1
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if type(value) is float or (isinstance(value, (int, float)) and type(value) is not bool):
             if value < self.lowest:
                 self.lowest = value
             if value > self.highest:
@@ -117,15 +117,15 @@ class Account:
 
     def mark(self, number: int, now: float) -> None:
         """Write down when the plan itself has had events."""
-        self._marked += number
-        milestones = self._milestones
-        if self._marked >= self._next_mark:
-            milestones.append((self._marked, now))
-            self._next_mark = self._marked + self._apart
+        self._marked = marked = self._marked + number
+        self._last_mark = mark = marked, now
+        if marked >= self._next_mark:
+            milestones = self._milestones
+            milestones.append(mark)
+            self._next_mark = marked + self._apart
             if len(milestones) > _MARKS:
                 del milestones[:-1:2]
                 self._apart *= 2
-        self._last_mark = self._marked, now
 
     def event(self, stream: str, size: int, number: int = 1) -> None:
         """Count events of a stream."""
@@ -165,8 +165,11 @@ class Account:
 
     def moved(self, model: Seen, value: Any) -> None:
         """Write down a move."""
-        self.moving(model, UNKNOWN)
-        self._paths[id(model.device)].add(value)
+        path = self._paths.get(id(model.device))
+        if path is None:
+            self.moving(model, UNKNOWN)
+            path = self._paths[id(model.device)]
+        path.add(value)
 
     # -- the result ---------------------------------------------------------------------------
 

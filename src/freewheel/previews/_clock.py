@@ -42,7 +42,8 @@ class Clock:
             ends, _, status = heapq.heappop(self._due)
             self.now = max(self.now, ends)
             status.tell()
-        self.now = max(self.now, to)
+        if to > self.now:
+            self.now = to
 
     def tell_when(self, ends: float, status: ForeseenStatus) -> None:
         """Have a status call back when that time has come."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from bluesky.utils import FailedStatus, Msg, RequestStop, ensure_generator
 
 from ._clock import Clock, ForeseenStatus
-from ._cycle import Cycle
+from ._cycle import BEFORE, Cycle
 from ._surroundings import show
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ._account import Account
     from ._budget import Budget
+    from ._model import Model
 
 __all__ = ["Course", "Group", "IgnoredMessage"]
 
@@ -87,7 +88,8 @@ class Course:
         self.is_endless = False
         self.is_cut = False  # the budget was used up before it ended
         self.holds: dict[int, Any] = {}  # the devices that it has needed, by id
-        self.checked: set[int] = set()  # those that nobody else was seen to have
+        #: Those that nobody else was seen to have, by id and by what they are to do.
+        self.ready: dict[tuple[int, str], Model] = {}
         self.waits_for: Callable[[], bool] | None = None  # told when it may go on
         self.generator = ensure_generator(plan)
         #: Looks whether it repeats itself; where nobody waits for its end that does not matter.
@@ -114,8 +116,8 @@ class Course:
                     msg = generator.send(answer)
                 else:
                     failure, msg = None, generator.throw(failure)
-                budget.messages += 1
-                if budget.messages >= budget.look_at and (failure := self._look(budget)):
+                budget.messages = messages = budget.messages + 1
+                if messages >= budget.look_at and (failure := self._look(budget)):
                     continue
                 try:
                     handler = handlers.get(msg.command)
@@ -159,7 +161,7 @@ class Course:
 
     def look_for_end(self) -> None:
         """See whether the plan repeats itself for ever, where that is asked; it is told to end."""
-        if self.is_watched and self._stops_at is None:
+        if self.budget.messages >= BEFORE and self.is_watched and self._stops_at is None:
             if self.cycle.is_closed(self.budget.messages):
                 self.is_endless = True
                 if self.cycle.is_timed:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["Cycle"]
+__all__ = ["BEFORE", "Cycle"]
 
 #: So many turns in which nothing has changed are taken for all that will come.
 _TURNS: Final = 300
@@ -25,7 +25,7 @@ _TURNS: Final = 300
 _OFTEN: Final = 3000
 _SELDOM: Final = 16
 #: So many messages come before a plan is looked at, and generators one within the other are.
-_BEFORE: Final = 2000
+BEFORE: Final = 2000
 _DEPTH: Final = 60
 #: What was reckoned from what time it is differs behind these.
 _DIGITS: Final = 5
@@ -63,7 +63,7 @@ class Cycle:
 
     def is_closed(self, messages: int) -> bool:
         """Tell whether the plan has come by with the same values very often."""
-        if messages < _BEFORE:
+        if messages < BEFORE:
             return False
         if self.says_endless:
             return True

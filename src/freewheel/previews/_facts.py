@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._devices import device_children, device_name
 
-from ._look import is_local
+from ._look import data_keys, is_local, place, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -149,6 +149,7 @@ class _Questions:
             name: part for name, part in facts.parts.items() if hasattr(part, "get_value")
         }
         self._describe = getattr(device, "describe", None)
+        self._is_local = is_local(device)
 
     @property
     def are_asked(self) -> bool:
@@ -180,15 +181,21 @@ class _Questions:
         """Ask everything; at once where each answer has a long way."""
         questions = [self._ask_keys(), self._ask_position()]
         questions += [self._ask_part(name, part) for name, part in self._signals.items()]
-        if not is_local(self._device):
+        if not self._is_local:
             await asyncio.gather(*questions)
             return
         for question in questions:
             await question
 
     async def _ask_keys(self) -> None:
+        describe = self._describe
         try:
-            keys = {} if self._describe is None else self._describe()
+            if describe is None:
+                return
+            if self._is_local and inspect.iscoroutinefunction(describe):
+                self._keep_keys(await data_keys(describe))
+                return
+            keys = describe()
             self._keep_keys(await keys if inspect.isawaitable(keys) else keys)
         except Exception as error:
             self.note(error)
@@ -196,18 +203,23 @@ class _Questions:
     async def _ask_position(self) -> None:
         device, facts = self._device, self._facts
         try:
-            if hasattr(device, "locate"):
+            if hasattr(device, "get_value") and not device_children(device):
+                facts.position = await self._value(device)
+            elif self._is_local and inspect.iscoroutinefunction(getattr(device, "locate", None)):
+                facts.position = await place(device)
+            elif hasattr(device, "locate"):
                 location = device.locate()
                 location = await location if inspect.isawaitable(location) else location
                 facts.position = location["readback"]
-            elif hasattr(device, "get_value") and not device_children(device):
-                facts.position = await device.get_value()
         except Exception as error:
             self.note(error)
 
+    async def _value(self, signal: Any) -> Any:
+        return await (value(signal) if self._is_local else signal.get_value())
+
     async def _ask_part(self, name: str, part: Any) -> None:
         try:
-            self._facts.values[name] = await part.get_value()
+            self._facts.values[name] = await self._value(part)
             says = hasattr(self._device, "expected_time")
             if not says and name in ("exposure", "acquire_time", "exposure_time"):
                 (key,) = (await part.describe()).values()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import final
+import itertools
+from typing import Final, final
 
-__all__ = ["Moment", "Uid"]
+__all__ = ["Moment", "Uid", "numbered"]
+
+_numbers: Final = itertools.count()
 
 
 @final
@@ -19,3 +22,8 @@ class Moment(float):
     """What time it is."""
 
     __slots__ = ()
+
+
+def numbered(label: str) -> Uid:
+    """Name a group by a number instead of a random one, for which the system is asked."""
+    return Uid(f"{label}-{next(_numbers)}")

@@ -130,7 +130,7 @@ class Journey:
         for device in task.claims:
             self.account.need(self.devices.get(device))
         for course in self._courses:
-            course.checked.clear()
+            course.ready.clear()
 
     # -- who has what -------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final, final
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, final
 from bluesky.run_engine import get_bluesky_event_loop
 
 from freewheel.core._crossings import run_soon
-from freewheel.core._devices import device_children
+from freewheel.core._devices import described_with, device_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-__all__ = ["Looker", "carried_on", "is_local"]
+__all__ = ["Looker", "carried_on", "data_keys", "is_local", "place", "value"]
 
 #: For how long a device is waited for that does not answer [s].
 _PATIENCE: Final = 1.0
@@ -93,6 +94,50 @@ def is_local(device: Any) -> bool:
     if isinstance(source, str):
         return source.startswith(_LOCAL)
     return all(is_local(child) for child in device_children(device).values())
+
+
+async def value(signal: Any) -> Any:
+    """Return the value of a signal that lives in this process."""
+    return await _bare(signal.get_value, "SignalR", "get_value")()
+
+
+async def place(device: Any) -> Any:
+    """Return where a device stands that lives in this process; it has ``locate``."""
+    base = getattr(sys.modules.get("ophyd_async.core"), "StandardMovable", None)
+    if base is not None and _is_stock(device.locate, base, "locate"):
+        return await value(device.movable_logic.readback)
+    return (await device.locate())["readback"]
+
+
+async def data_keys(describe: Callable[[], Any]) -> dict[str, Any]:
+    """Return what a device that lives in this process describes."""
+    base = getattr(sys.modules.get("ophyd_async.core"), "StandardReadable", None)
+    if base is None or not _is_stock(describe, base, "describe"):
+        told: dict[str, Any] = await _bare(describe, "SignalR", "describe")()
+        return told
+    keys: dict[str, Any] = {}
+    for part in described_with(describe.__self__):  # type: ignore[attr-defined]
+        keys |= await data_keys(part)
+    return keys
+
+
+def _is_stock(method: Any, base: Any, name: str) -> bool:
+    return getattr(method, "__func__", None) is vars(base)[name]
+
+
+def _bare(method: Callable[[], Any], kind: str, name: str) -> Callable[[], Any]:
+    """Return a method of ophyd-async's signals without its own time-out.
+
+    That is a task, a timer and a turn of the loop, ten times as long as the answer takes; what is
+    asked here has a time-out around it in any case.
+    """
+    base = getattr(sys.modules.get("ophyd_async.core"), kind, None)
+    if base is None or not _is_stock(method, base, name):
+        return method
+    bare = getattr(method, "__wrapped__", None)
+    if bare is None:
+        return method
+    return lambda: bare(method.__self__)  # type: ignore[attr-defined]
 
 
 async def carried_on(started: Coroutine[Any, Any, Any]) -> tuple[bool, Any]:

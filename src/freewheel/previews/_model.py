@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core._devices import device_children, device_name, is_device
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._look import Looker
 
 __all__ = ["Devices", "Model", "NotADeviceError"]
+
+_NO_PART: Final = (0, UNKNOWN)  # no object has that id
 
 
 class NotADeviceError(TypeError):
@@ -61,20 +63,22 @@ class Model:
         self.is_set = callable(getattr(device, "set", None))
         self._set_time = set_time_of(self)
         self._trigger_time = trigger_time_of(self)
+        self._says_times = callable(getattr(device, "expected_time", None))
         self.check = None if self.pseudo else check_of(self, devices.looker)
         self._reading: dict[str, Any] | None = None
         self._seen = -1  # how often something had changed when the reading was made
         self._is_made_up = False  # all of it, so that no move changes it
-        self._of_part = {
-            id(part): facts.values[name]
-            for name, part in facts.parts.items()
-            if name in facts.values
+        #: What it has said of its parts, and their ids.
+        self._parts = {
+            name: (id(part), facts.values.get(name, UNKNOWN)) for name, part in facts.parts.items()
         }
+        self._of_part = dict(self._parts.values())
+        # What was reckoned from what the plan has set; none of it any more when that changes.
         self._num_bytes: int | None = None
-        # What changes the size of its frames, by id, and what that was when they were reckoned.
-        self._shapes = [id(facts.parts[name]) for name in ("roi", "binning") if name in facts.parts]
-        self._shape: list[Any] | None = None
-        self._is_fixed = not self._shapes
+        self._folder: str | None = None
+        self._measures: tuple[float | None] | None = None
+        for part in facts.parts.values():
+            devices.watch(part, self)
         self.keys: Mapping[str, Any] = facts.keys or detector_keys(self)
 
     # -- where it stands ----------------------------------------------------------------------
@@ -96,6 +100,8 @@ class Model:
             return self._go_all(value)
         if self.check is not None:
             self.check(value)
+        if isinstance(value, float):  # numpy's compare and add ten times as slowly
+            value = float(value)
         seconds = self._set_time(value)
         self._position = value
         self._devices.moved(self, value)
@@ -111,23 +117,34 @@ class Model:
 
     def measure(self) -> float | None:
         """Return how long one measurement takes [s], ``None`` if it does not say."""
-        return self._trigger_time()
+        if not self._says_times:
+            return self._trigger_time()
+        if self._measures is None:
+            self._measures = (self._trigger_time(),)
+        return self._measures[0]
+
+    def forget(self) -> None:
+        """Reckon anew: the plan has set something that it hangs on."""
+        self._num_bytes = self._folder = self._measures = None
 
     # -- what it says -------------------------------------------------------------------------
 
     def part(self, name: str) -> Any:
         """Return the value of one of its parts as the plan has set it, or `UNKNOWN`."""
-        signal = self.facts.parts.get(name)
-        planned = self._devices.planned.get(id(signal), UNKNOWN)
-        return self.facts.values.get(name, UNKNOWN) if planned is UNKNOWN else planned
+        key, told = self._parts.get(name, _NO_PART)
+        return self._devices.planned.get(key, told)
 
     def known(self, part: Any) -> Any:
         """Return the value of a signal as the plan has set it, or `None`."""
+        self._devices.watch(part, self)
         place = self._devices.planned.get(id(part), UNKNOWN)
         if place is UNKNOWN:
             place = self._of_part.get(id(part), UNKNOWN)
         if place is UNKNOWN:
-            place = self._devices.get(part).position
+            model = self._devices.get(part)
+            for real in () if model.pseudo is None else model.pseudo.reals:
+                self._devices.watch(real.device, self)
+            place = model.position
         return None if place is UNKNOWN else place
 
     def reading(self) -> dict[str, Any]:
@@ -150,16 +167,15 @@ class Model:
     @property
     def folder(self) -> str:
         """Where it writes files; empty if it does not say."""
-        path = self.part("file_path")
-        return self.facts.folder or ("" if path is UNKNOWN else str(path))
+        if self._folder is None:
+            path = self.part("file_path")
+            self._folder = self.facts.folder or ("" if path is UNKNOWN else str(path))
+        return self._folder
 
     @property
     def num_bytes(self) -> int:
         """How many bytes of an event come of it."""
-        planned = self._devices.planned
-        shape = None if self._is_fixed else [planned.get(each) for each in self._shapes]
-        if self._num_bytes is None or shape != self._shape:
-            self._shape = shape
+        if self._num_bytes is None:
             keys = detector_keys(self) or self.keys
             self._num_bytes = sum(size_of(described) for described in keys.values())
         return self._num_bytes
@@ -193,6 +209,8 @@ class Devices:
         #: What the plan has set devices and signals to, by id.
         self.planned: dict[int, Any] = {}
         self._by_key: dict[str, Model] = {}
+        # Who has reckoned with a value, by the id of what has it.
+        self._watchers: dict[int, list[Model]] = {}
         #: How often something has changed that readings tell of.
         self.changes = 0
 
@@ -231,8 +249,17 @@ class Devices:
             if part.name in keys and callable(getattr(part, "set", None)):
                 self.get(part)
 
+    def watch(self, part: Any, model: Model) -> None:
+        """Have a model told when the plan sets something."""
+        watchers = self._watchers.setdefault(id(part), [])
+        if model not in watchers:
+            watchers.append(model)
+
     def moved(self, model: Model, value: Any) -> None:
         """Note where a device was sent."""
         self.changes += 1
-        self.planned[id(model.device)] = value
+        key = id(model.device)
+        self.planned[key] = value
+        for watcher in self._watchers.get(key, ()):
+            watcher.forget()
         self._moved(model, value)

@@ -8,8 +8,6 @@ does in every other thread what bluesky's does. bluesky's class `Plan` stays whe
 
 from __future__ import annotations
 
-import builtins
-import itertools
 import threading
 import time
 from contextlib import contextmanager
@@ -21,7 +19,8 @@ import bluesky.preprocessors
 
 from freewheel.core._call_sites import bare_plans
 
-from ._fleeting import Moment, Uid
+from ._fleeting import Moment, numbered
+from ._stubs import QUICK_STUBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,24 +31,12 @@ __all__ = ["plans_see", "show"]
 
 
 class _Thread(threading.local):
-    """What the plan sees that this thread previews at this moment.
-
-    Attributes
-    ----------
-    clock : Clock or None
-        Its clock; ``None`` while this thread previews nothing.
-    kinds : dict
-        By object and protocol: whether that is one, with the object, so that its id stays its own.
-    """
+    """The clock that the plan sees which this thread previews at this moment, if there is one."""
 
     clock: Clock | None = None
 
-    def __init__(self) -> None:
-        self.kinds: dict[tuple[int, Any], tuple[bool, Any]] = {}
-
 
 _here: Final = _Thread()
-_numbers: Final = itertools.count()
 
 
 class _TimeOfPlans:
@@ -66,26 +53,11 @@ class _TimeOfPlans:
         return time.monotonic() if clock is None else Moment(clock.monotonic())
 
 
-def _is_instance(thing: Any, kind: Any) -> bool:
-    """Answer as ``isinstance``; for a protocol, which takes 25 µs to see it, from memory."""
-    if _here.clock is None or not getattr(kind, "_is_protocol", False):
-        return builtins.isinstance(thing, kind)
-    key = id(thing), kind
-    known = _here.kinds.get(key)
-    if known is None:
-        known = _here.kinds[key] = builtins.isinstance(thing, kind), thing
-    return known[0]
-
-
 def _numbering(theirs: Callable[..., str]) -> Callable[..., str]:
-    """Name a group by a number instead of a random one, for which the system is asked."""
+    def short_uid(label: str | None = None, truncate: int | None = 6) -> str:
+        return theirs(label, truncate) if _here.clock is None else numbered(str(label))
 
-    def numbered(label: str | None = None, truncate: int | None = 6) -> str:
-        if _here.clock is None:
-            return theirs(label, truncate)
-        return Uid(f"{label}-{next(_numbers)}")
-
-    return numbered
+    return short_uid
 
 
 def _ours(name: str, theirs: Any) -> Any:
@@ -116,7 +88,6 @@ def _installed() -> Iterator[None]:
             ]
             for module, names in _theirs:
                 vars(module).update({name: _ours(name, each) for name, each in names.items()})
-            vars(bluesky.plan_stubs)["isinstance"] = _is_instance
     try:
         yield
     finally:
@@ -125,19 +96,18 @@ def _installed() -> Iterator[None]:
             if not _users:
                 for module, names in _theirs:
                     vars(module).update(names)
-                vars(bluesky.plan_stubs).pop("isinstance", None)
 
 
 @contextmanager
 def plans_see(clock: Clock) -> Iterator[None]:
     """Have plans that are iterated in this thread be in a preview, and see a clock's time."""
-    before, kinds = _here.clock, _here.kinds
-    _here.clock, _here.kinds = clock, {}
-    with bare_plans(), _installed():
+    before = _here.clock
+    _here.clock = clock
+    with bare_plans(QUICK_STUBS), _installed():
         try:
             yield
         finally:
-            _here.clock, _here.kinds = before, kinds
+            _here.clock = before
 
 
 def show(clock: Clock) -> None:

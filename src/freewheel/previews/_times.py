@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._facts import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ._seen import Seen
 
@@ -29,7 +29,7 @@ def move_time(distance: float, velocity: float, ramp: float) -> float:
     ramp : float
         How long it takes to be that fast [s].
     """
-    distance, velocity, ramp = abs(distance), abs(velocity), abs(ramp)
+    distance = abs(distance)
     if not distance or not velocity:
         return 0.0
     if velocity * ramp >= distance:
@@ -59,21 +59,20 @@ def set_time_of(model: Seen) -> Callable[[Any], float | None]:
     delay = getattr(device, "delay", None)
     if isinstance(delay, (int, float)):  # ophyd's simulated axes
         return lambda _: float(delay)
-    if "velocity" in model.facts.values:
-        return lambda value: _travel(model, value)
+    values = model.facts.values
+    if "velocity" in values:
+        ramps = [name for name in ("acceleration_time", "acceleration") if name in values]
+        return lambda value: _travel(model, value, ramps)
     if hasattr(device, "get_value") or type(device).__module__.startswith("ophyd.signal"):
         return lambda _: 0.0
     return lambda _: None
 
 
-def _travel(model: Seen, value: Any) -> float | None:
-    ramp = model.part("acceleration_time")
-    if ramp is UNKNOWN:
-        ramp = model.part("acceleration")
+def _travel(model: Seen, value: Any, ramps: Sequence[str]) -> float | None:
+    ramp = abs(model.part(ramps[0])) if ramps else 0.0
     try:
         distance = float(value) - float(model.position)
-        velocity = float(model.part("velocity"))
-        return move_time(distance, velocity, 0.0 if ramp is UNKNOWN else float(ramp))
+        return move_time(distance, abs(float(model.part("velocity"))), ramp)
     except (TypeError, ValueError):
         return None
 

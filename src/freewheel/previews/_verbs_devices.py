@@ -54,7 +54,6 @@ class DeviceVerbs:
         self._times = times
         self._conflicts = conflicts
         self._staged: set[int] = set()
-        self._able: set[tuple[int, str]] = set()  # which devices were seen to have what
         #: Told of each move, and how long it takes.
         self.told_of_move: Callable[[Model, float], None] = lambda _model, _seconds: None
 
@@ -77,19 +76,18 @@ class DeviceVerbs:
 
     def needed(self, device: Any, ability: str, *, anew: bool = False) -> Model:
         """Return a device's model, and note that the plan needs it."""
+        course, key = self._course, (id(device), ability)
+        known = course.ready.get(key)
+        if known is not None and not anew:
+            return known
         model = self._devices.get(device)
-        if id(device) in self._course.checked and not anew and (id(device), ability) in self._able:
-            return model
         if not callable(getattr(device, ability, None)):
             raise self._refusal(f"{model.name} has no {ability}()", model)
         if model.facts.obstacle:
             raise self._refusal(model.facts.obstacle, model)
-        self._able.add((id(device), ability))
-        if id(device) not in self._course.checked or anew:
-            self._conflicts(model)
-            self._course.checked.add(id(device))
-            self._course.holds[id(device)] = model
-            self._course.account.need(model, anew=anew)
+        self._conflicts(model)
+        course.ready[key] = course.holds[id(device)] = model
+        course.account.need(model, anew=anew)
         return model
 
     def _refusal(self, text: str, model: Model) -> Exception:

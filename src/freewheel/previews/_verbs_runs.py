@@ -30,13 +30,13 @@ _TOLD: Final = 0.1
 class _Run:
     """One open run."""
 
-    __slots__ = ("collected", "declared", "files", "monitored", "read", "size", "stream")
+    __slots__ = ("collected", "declared", "files", "has_read", "monitored", "size", "stream")
 
     def __init__(self) -> None:
         self.stream: str | None = None  # of the event that is open
         self.size = 0
         self.files: dict[str, int] = {}  # what of that goes to which folder
-        self.read: set[int] = set()
+        self.has_read = False
         self.declared: dict[str, list[Any]] = {}
         self.collected: dict[str, int] = {}
         self.monitored: dict[int, str] = {}
@@ -88,7 +88,10 @@ class RunVerbs:
     @property
     def is_bundling(self) -> bool:
         """Whether an event is open."""
-        return any(run.stream is not None for run in self._runs.values())
+        for run in self._runs.values():  # at each checkpoint: any() makes a generator
+            if run.stream is not None:
+                return True
+        return False
 
     def _illegal(self, text: str) -> IllegalMessageSequence:
         self._account.problem(text)
@@ -131,7 +134,7 @@ class RunVerbs:
         run.stream = msg.args[0] if msg.args else msg.kwargs.get("name", "primary")
         run.size = 0
         run.files.clear()
-        run.read.clear()
+        run.has_read = False
 
     def read(self, msg: Msg) -> Mapping[str, Any]:
         """Read a device, into the event that is open."""
@@ -145,7 +148,7 @@ class RunVerbs:
             run.size += size
             if folder := model.folder:
                 run.files[folder] = run.files.get(folder, 0) + size
-            run.read.add(id(msg.obj))
+            run.has_read = True
         self._course.clock.now += _READ
         return model.reading()
 
@@ -154,7 +157,7 @@ class RunVerbs:
         run = self._run(msg, "an event is saved")
         if run.stream is None:
             raise self._illegal("an event is saved, and none is open")
-        if run.read:
+        if run.has_read:
             self._taken(run.stream, run.size)
             for folder, size in run.files.items():
                 self._wrote(folder, size)
