@@ -1,8 +1,9 @@
 """What previews of a form cost a window that shows a live view at 60 Hz, and that live view.
 
-Values of the form change all the time. Seconds in which they are previewed, so that a preview is
-nearly always under way, take turns with seconds in which they are not, in one window and one live
-view.
+Somebody types a value, looks at what the plan would do, and types the next one half a second later,
+for scans that are so long that a preview is nearly always under way. Seconds in which values are
+previewed take turns with seconds in which they change as often and are not, in one window and one
+live view.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ __all__ = ["window_rows"]
 _TURNS: Final = int(os.environ.get("FREEWHEEL_BENCH_TURNS", "8"))
 _TURN: Final = 3.0  # s
 _TICK: Final = 0.005
+_LOOKED: Final = 0.5  # s: for so long somebody looks at a preview
+_POINTS: Final = 1000
 _RATE: Final = 60.0
 
 
@@ -50,15 +53,16 @@ class _Bench:
         self.window.show()
         self.form = self.window.chooser.choose("scan")
         self.gaps: list[float] = []
-        self.previews = 0
-        self._last = 0.0
-        self._points = itertools.count(2000)
+        self.shown: list[float] = []  # how long after a value was typed [s]
+        self._last = self._typed_at = 0.0
+        self._are_previewed = True
+        self._points = itertools.count(_POINTS)
         self._tick = QTimer()
         self._tick.setInterval(round(1000 * _TICK))
         self._tick.timeout.connect(self._ticked)
-        self._typed = QTimer()
-        self._typed.setInterval(500)
-        self._typed.timeout.connect(self._type)
+        self._types = QTimer()
+        self._types.setSingleShot(True)
+        self._types.timeout.connect(self._type)
         self.window.preview.judged.connect(self._judged)
 
     def _ticked(self) -> None:
@@ -67,9 +71,16 @@ class _Bench:
         self._last = now
 
     def _judged(self, foreseen: Any) -> None:
-        self.previews += foreseen is not None
+        if foreseen is None or "events" not in self.window.preview.text:
+            return
+        self.shown.append(time.perf_counter() - self._typed_at)
+        self._types.start(round(1000 * _LOOKED))
 
     def _type(self) -> None:
+        self._typed_at = time.perf_counter()
+        if not self._are_previewed:  # as often as if it was waited for
+            wait = statistics.median(self.shown or [_TURN])
+            self._types.start(round(1000 * (wait + _LOOKED)))
         self.form.set_values(
             {"detectors": ["camera"], "motor": "stage.x", "num": next(self._points)}
         )
@@ -79,8 +90,9 @@ class _Bench:
         from qtpy.QtCore import QEventLoop, QTimer
 
         self.gaps = []
+        self._are_previewed = previews
         self.window.preview.follow(self.form if previews else None)
-        self._typed.start()
+        self._type()
         loop = QEventLoop()
         QTimer.singleShot(round(1000 * _TURN), loop.quit)
         before, used = self._frames, self._used()
@@ -88,7 +100,7 @@ class _Bench:
         self._tick.start()
         loop.exec()
         self._tick.stop()
-        self._typed.stop()
+        self._types.stop()
         return self.gaps, self._frames - before, self._used() - used
 
     def _used(self) -> float:
@@ -130,19 +142,31 @@ def window_rows() -> Iterable[Row]:
     used: dict[bool, list[float]] = {True: [], False: []}
     with _Bench() as bench:
         bench.watch(previews=True)  # what is imported, and found out once
-        bench.previews = 0
+        bench.shown.clear()
         for turn in range(2 * _TURNS):
             made = bool(turn % 2)
             seen, number, seconds = bench.watch(previews=made)
             gaps[made] += seen
             frames[made].append(number)
             used[made].append(seconds / max(number, 1))
-        previews = bench.previews
+        shown = list(bench.shown)
     del application
     stall = {made: 1000 * float(np.percentile(each, 99)) for made, each in gaps.items()}
     took = {made: _TURN * _TURNS / sum(each) for made, each in frames.items()}
     cpu = {made: 1e6 * statistics.median(each) for made, each in used.items()}
-    name = f"live view at {_RATE:g} Hz beside previews, {previews} made in {_TURN * _TURNS:g} s"
+    name = f"live view at {_RATE:g} Hz beside previews"
+    yield Row(
+        f"{name} of scans of {_POINTS:,} points and more: shown in {_TURN * _TURNS:g} s",
+        len(shown),
+        None,
+        "",
+        None,
+        "previews",
+        f">= {_TURNS} previews",
+    )
+    yield Row(
+        f"{name}: one is shown after", statistics.median(shown or [np.inf]), None, "", None, "s"
+    )
     yield Row(
         f"{name}: stall of the window, p99",
         stall[True],
