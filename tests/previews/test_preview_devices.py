@@ -9,7 +9,7 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import pytest
 from bluesky.utils import Msg
-from ophyd_async.core import init_devices, set_mock_value
+from ophyd_async.core import StandardReadable, init_devices, set_mock_value, soft_signal_rw
 from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor
 
@@ -130,6 +130,60 @@ class TestTimes:
                 engine(bp.count([camera], 2)).result(60)
         for camera in (large.camera, large.file_camera):
             assert preview(bp.count, [camera], 5).duration > 5 * 0.012  # 0.011 for the read-out
+
+    def test_a_device_may_take_longer_after_something_has_changed(self) -> None:
+        class Filtered(StandardReadable):
+            def __init__(self) -> None:
+                self.filter = soft_signal_rw(int)
+                super().__init__(name="filtered")
+
+            def trigger(self) -> None: ...
+
+            def expected_time(self, verb: str, value: Any, known: Any) -> float | None:
+                known(self.filter)
+                return {"trigger": 10.0, "again": 1.0}.get(verb)
+
+        device = Filtered()
+
+        def plan() -> Iterator[Msg]:
+            for number in range(2):
+                yield from bps.mv(device.filter, number)
+                for _ in range(3):
+                    yield from bps.trigger(device, wait=True)
+
+        assert preview(plan).duration == pytest.approx(24, rel=0.01)
+
+    def test_a_large_frame_of_a_new_place_takes_longer_than_one_more_of_it(self) -> None:
+        scope = microscope(shape=(32, 32), exposure=0.001)
+        frames = scope.camera._frames
+        with RunEngine() as engine:
+            engine(bp.count([scope.camera])).result(20)
+        for _ in range(16):  # as if they were large
+            frames.rendering.note(1.0, 32 * 32)
+            frames.framing.note(0.1, 32 * 32)
+
+        def moved(device: Any, *places: Any) -> float:
+            return preview(bp.list_scan, [scope.camera], device, list(places)).duration
+
+        travel = preview(bp.list_scan, [], scope.focus, [10, 20, 30]).duration
+        assert preview(bp.count, [scope.camera], 5).duration == pytest.approx(0.5, rel=0.05)
+        assert moved(scope.focus, 10, 20, 30) == pytest.approx(3 * 1.1 + travel, rel=0.05)
+        assert moved(scope.shutter, "Closed") == pytest.approx(1.1, rel=0.05)
+        assert moved(scope.camera.gain, 2.0, 3.0) == pytest.approx(2.2, rel=0.05)
+        # It looks at this place now.
+        assert moved(scope.shutter, "Open") == pytest.approx(0.1, rel=0.3)
+
+    def test_new_places_take_a_file_camera_a_quarter_of_its_time(self) -> None:
+        scope = microscope(shape=(32, 32), exposure=0.001)
+        camera = scope.file_camera
+        with RunEngine() as engine:
+            engine(bp.count([camera])).result(20)
+        for _ in range(16):
+            camera._acquisition.frames.rendering.note(1.0, 32 * 32)
+            camera._acquisition.making.note(0.3, 32 * 32)
+        still = preview(bp.count, [camera], 4)
+        moved = preview(bp.list_scan, [camera], scope.lamp, [10, 20, 30, 40])
+        assert moved.duration - 4 * 0.05 == pytest.approx(still.duration * 4 / 3, rel=0.05)
 
     def test_an_axis_of_ophyds_simulation(self) -> None:
         sim = pytest.importorskip("ophyd.sim")

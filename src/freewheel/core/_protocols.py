@@ -49,13 +49,14 @@ class TellsTimes(Protocol):
     def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any], /) -> float | None:
         """Return how long something will take, without asking hardware.
 
-        What it has said of ``"trigger"`` holds until the plan sets something that it asked for.
+        It is asked about ``"trigger"`` when the plan has set something that it asked for then, and
+        about ``"again"`` for what is triggered after that; ``None`` if that takes as long.
 
         Parameters
         ----------
         verb : str
-            ``"set"``, ``"trigger"``, ``"prepare"``, ``"complete"`` (all that it was prepared for),
-            or ``"frame"``, one frame of a detector that was prepared with ``value``.
+            ``"set"``, ``"trigger"``, ``"again"``, ``"prepare"``, ``"complete"`` (all that it was
+            prepared for), or ``"frame"``, one frame of a detector that was prepared with ``value``.
         value : object
             What it is set to, or prepared with.
         known : callable

@@ -76,7 +76,7 @@ class Model:
         # What was reckoned from what the plan has set; none of it any more when that changes.
         self._num_bytes: int | None = None
         self._folder: str | None = None
-        self._measures: tuple[float | None] | None = None
+        self._measures: tuple[float | None, bool] | None = None
         for part in facts.parts.values():
             devices.watch(part, self)
         self.keys: Mapping[str, Any] = facts.keys or detector_keys(self)
@@ -118,9 +118,12 @@ class Model:
     def measure(self) -> float | None:
         """Return how long one measurement takes [s], ``None`` if it does not say."""
         if not self._says_times:
-            return self._trigger_time()
+            return self._trigger_time("trigger")
         if self._measures is None:
-            self._measures = (self._trigger_time(),)
+            self._measures = self._trigger_time("trigger"), False
+        elif not self._measures[1]:
+            again = self._trigger_time("again")
+            self._measures = self._measures[0] if again is None else again, True
         return self._measures[0]
 
     def forget(self) -> None:

@@ -77,13 +77,13 @@ def _travel(model: Seen, value: Any, ramps: Sequence[str]) -> float | None:
         return None
 
 
-def trigger_time_of(model: Seen) -> Callable[[], float | None]:
-    """Return what tells how long a device takes for one measurement [s]."""
+def trigger_time_of(model: Seen) -> Callable[[str], float | None]:
+    """Return what tells how long a device takes for one measurement [s], first and ``again``."""
     says = getattr(model.device, "expected_time", None)
     if callable(says):
-        return lambda: _number(says("trigger", None, model.known))
+        return lambda verb: _number(says(verb, None, model.known))
 
-    def seconds() -> float | None:
+    def seconds(_: str) -> float | None:
         if model.flight is not None and model.flight.seconds:
             return float(model.flight.seconds)
         exposure = exposure_time(model)

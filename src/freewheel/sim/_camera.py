@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from ophyd_async.core import (
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _LINE_TIME = 5e-6  # s for each row of the sensor: a scientific CMOS reads 2048 rows in 10 ms
 # Rendering a new scene of so many pixels (2 ms on a laptop) may hold up the loop; more may not.
 _RENDER_INLINE = 256 * 1024
+# A new view is begun so many times as long after the one before was as that took.
+_RENDER_PAUSE = 4
+_RENDER_AT_FIRST = 6e-8  # s for each pixel, of a computer that has not rendered yet
 
 
 class CameraSettings:
@@ -122,6 +125,18 @@ class CameraSettings:
         return np.array(roi, dtype=np.int32)
 
 
+class Sight(Protocol):
+    """What a camera looks at, which can tell what that will be in a plan, too."""
+
+    def __call__(self) -> View:
+        """Return what it looks at now."""
+        ...
+
+    def planned(self, known: Callable[[Any], Any]) -> View:
+        """Return what it will look at, with devices where the plan will have sent them."""
+        ...
+
+
 def frame_shape(camera: Any, known: Callable[[Any], Any]) -> list[int]:
     """Return height and width of a camera's frames with the settings that are known."""
     binning = int(known(camera.binning))
@@ -144,10 +159,13 @@ class FrameMaker:
         self._rendering: Rendering | None = None
         self._index = 0
         self._render_next = 0.0
+        #: How long this computer takes for a new view, and for a frame of it.
+        self.rendering, self.framing = MakingTime(_RENDER_AT_FIRST), MakingTime()
 
     async def make(self, settings: SensorSettings) -> Frame:
         """Return the next frame, a new array."""
         rendering = self._rendering
+        began = time.monotonic()
         if rendering is None or rendering.settings != settings:
             if math.prod(settings.shape) <= _RENDER_INLINE:
                 rendering = self._sensor.render(settings)
@@ -156,8 +174,37 @@ class FrameMaker:
                     lambda: self._sensor.render(settings), "freewheel-sim-render"
                 )
             self._rendering = rendering
+            began = _took(self.rendering, began, math.prod(settings.shape))
         self._index += 1
-        return self._sensor.frame(rendering, self._index - 1)
+        frame = self._sensor.frame(rendering, self._index - 1)
+        _took(self.framing, began, frame.size)
+        return frame
+
+    def renders(self, camera: Any, sight: Callable[[], View], known: Callable[[Any], Any]) -> bool:
+        """Tell whether a camera will have a new view to work out, as a plan has set it by then.
+
+        Asked from any thread, for previews. Of a view that cannot tell what it will be it is taken
+        that it stays.
+        """
+        rendering = self._rendering
+        if rendering is None:
+            return True
+        planned = getattr(sight, "planned", None)
+        settings = SensorSettings(
+            roi=tuple(int(edge) for edge in known(camera.roi)),  # type: ignore[arg-type]
+            exposure=float(known(camera.exposure)),
+            gain=float(known(camera.gain)),
+            binning=int(known(camera.binning)),
+            view=rendering.settings.view if planned is None else planned(known),
+        )
+        return settings != rendering.settings
+
+    def rendering_share(self, pixels: int, period: float) -> float:
+        """Return what new views add to a period of frames that `make_now` makes [s].
+
+        They are worked out for a quarter of the time at most.
+        """
+        return min(self.rendering.of(pixels), period / (_RENDER_PAUSE - 1))
 
     def make_now(self, settings: SensorSettings) -> Frame:
         """Return the next frame, a new array; on whatever thread makes them all.
@@ -171,9 +218,16 @@ class FrameMaker:
             and (now >= self._render_next or rendering.settings.shape != settings.shape)
         ):
             rendering = self._rendering = self._sensor.render(settings)
-            self._render_next = now + 4 * (time.monotonic() - now)
+            done = _took(self.rendering, now, math.prod(settings.shape))
+            self._render_next = now + _RENDER_PAUSE * (done - now)
         self._index += 1
         return self._sensor.frame(rendering, self._index - 1)
+
+
+def _took(making: MakingTime, began: float, pixels: int) -> float:
+    now = time.monotonic()
+    making.note(now - began, pixels)
+    return now
 
 
 def valid_shape(shape: tuple[int, int]) -> tuple[int, int]:
@@ -336,7 +390,6 @@ class SimCamera(StandardReadable):
         self._settings = CameraSettings((height, width), exposure, gain)
         self._view = view or View
         self._sleep = sleep
-        self._making = MakingTime()
         self._frames = FrameMaker(Sensor((height, width), Sample(seed), seed=seed))
         self.exposure = self._settings.exposure
         self.gain = self._settings.gain
@@ -366,7 +419,6 @@ class SimCamera(StandardReadable):
         settings = self._settings.current(self._view())
         # Made while the exposure goes on, so that it takes no time of its own.
         frame = await self._frames.make(settings)
-        self._making.note(time.monotonic() - started, frame.size)
         due = settings.exposure + settings.roi[3] * self._row_time
         left = due - (time.monotonic() - started)
         if due and left > 0:
@@ -375,12 +427,17 @@ class SimCamera(StandardReadable):
 
     def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
         """Say how long a frame takes, for previews; see `freewheel.core.TellsTimes`."""
-        if verb != "trigger":
+        if verb not in ("trigger", "again"):
             return None
         if is_instant(self._sleep):
             return 0.0
         due = float(known(self.exposure)) + int(known(self.roi)[3]) * self._row_time
-        return max(due, self._making.of(math.prod(frame_shape(self, known))))
+        pixels = math.prod(frame_shape(self, known))
+        making = self._frames.framing.of(pixels)
+        longest = making + self._frames.rendering.of(pixels)
+        if verb == "trigger" and longest > due and self._frames.renders(self, self._view, known):
+            making = longest
+        return max(due, making)
 
     def expected_data(self, known: Callable[[Any], Any]) -> dict[str, Any]:
         """Say what an event has of it, for previews; see `freewheel.core.TellsData`."""

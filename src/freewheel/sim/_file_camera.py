@@ -398,16 +398,22 @@ class SimFileCamera(StandardDetector):
 
     def expected_time(self, verb: str, value: Any, known: Callable[[Any], Any]) -> float | None:
         """Say how long frames take, for previews; see `freewheel.core.TellsTimes`."""
-        if verb not in ("trigger", "frame"):
+        if verb not in ("trigger", "again", "frame"):
             return None
         if self._acquisition.instant:
             return 0.0
         exposure = getattr(value, "livetime", 0.0) or float(known(self.exposure))
         readout = int(known(self.roi)[3]) * self._acquisition.row_time
         period = exposure + max(readout, getattr(value, "deadtime", 0.0))
-        making = self._acquisition.making.of(math.prod(frame_shape(self, known)))
-        # The next one is exposed while one is made; a single one is waited for.
-        return max(period, making) if verb == "frame" else period + making
+        pixels = math.prod(frame_shape(self, known))
+        making = self._acquisition.making.of(pixels)
+        if verb == "frame":  # the next one is exposed while one is made
+            return max(period, making)
+        single = period + making
+        frames = self._acquisition.frames
+        if verb == "trigger" and frames.renders(self, self._acquisition.view, known):
+            single += frames.rendering_share(pixels, single)
+        return single
 
     def expected_data(self, known: Callable[[Any], Any]) -> dict[str, Any]:
         """Say what an event has of it, for previews; see `freewheel.core.TellsData`."""

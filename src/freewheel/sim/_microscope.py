@@ -15,7 +15,7 @@ from freewheel.core._devices import device_children
 
 from ._camera import SimCamera
 from ._injection import inject
-from ._lights import Lamp, Shutter
+from ._lights import Lamp, Shutter, ShutterState
 from ._sample import View
 from ._temperature import Thermometer
 from ._waits import no_wait
@@ -186,10 +186,7 @@ def _assembled(
     shutter = Shutter("shutter", sleep=sleep)
     lamp = Lamp("lamp", sleep=sleep)
 
-    def view() -> View:
-        light = lamp.light * shutter.transmission
-        return View(stage.x.position, stage.y.position, focus.position, light)
-
+    view = _Sight(stage, focus, shutter, lamp)
     scope = Microscope(
         camera=SimCamera(
             "camera", shape=shape, exposure=exposure, seed=seed, view=view, sleep=sleep
@@ -213,6 +210,25 @@ def _assembled(
     for name, some in faults.items():
         inject(_part(scope, name), *some)
     return scope
+
+
+@dataclass
+class _Sight:
+    """What the cameras look at: where stage and focus are, in the light that there is."""
+
+    stage: Stage
+    focus: Axis
+    shutter: Shutter
+    lamp: Lamp
+
+    def __call__(self) -> View:
+        stage, light = self.stage, self.lamp.light * self.shutter.transmission
+        return View(stage.x.position, stage.y.position, self.focus.position, light)
+
+    def planned(self, known: Callable[[Any], Any]) -> View:
+        is_open = known(self.shutter) == ShutterState.OPEN
+        light = known(self.lamp) / 100 * (1.0 if is_open else 0.0)
+        return View(known(self.stage.x), known(self.stage.y), known(self.focus), light)
 
 
 def _part(scope: Microscope, path: str) -> Device:
