@@ -8,6 +8,7 @@ import math
 import threading
 import time
 import tracemalloc
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import bluesky.utils
+import numpy as np
 import pytest
 from bluesky.utils import FailedStatus, Msg, Plan
-from ophyd_async.core import StandardReadable, soft_signal_rw
+from ophyd_async.core import Array1D, StandardReadable, StrictEnum, soft_signal_rw
 from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor, SimPointDetector
 
@@ -27,7 +29,7 @@ from freewheel.plan_stubs import background, checkpoint, read_while_waiting, wai
 from freewheel.plans import live_view
 from freewheel.previews import Preview, Previewer
 from freewheel.previews._disks import with_disks
-from freewheel.sim import Axis, Microscope, microscope
+from freewheel.sim import Axis, Microscope, SimCamera, microscope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +125,7 @@ def test_a_folder_that_cannot_be_seen_from_here_is_left_out(folder: str) -> None
 def test_a_text_that_is_no_value_of_a_device_is_refused(scope: Microscope) -> None:
     for device, value, other in (
         (scope.shutter, "open", "Open"),
-        (scope.camera.exposure, "long", "0.2"),
+        (scope.stage.x.velocity, "long", "0.2"),
     ):
         (problem,) = preview(bps.mv, device, value).problems
         assert f"cannot be set to {value!r}" in problem.text
@@ -131,6 +133,73 @@ def test_a_text_that_is_no_value_of_a_device_is_refused(scope: Microscope) -> No
         with RunEngine() as engine, pytest.raises(FailedStatus):
             engine(bps.mv(device, value)).result(10)
         assert not preview(bps.mv, device, other).problems
+
+
+class Mode(StrictEnum):
+    FAST = "fast"
+
+
+def _soft(kind: Any) -> Any:
+    return soft_signal_rw(kind, name="soft")
+
+
+@pytest.mark.parametrize("kind", [float, int, bool, str, Mode, Array1D[np.int32], Sequence[str]])
+def test_a_soft_signal_refuses_beforehand_what_it_refuses(kind: Any, engine: RunEngine) -> None:
+    values = (
+        1,
+        2.5,
+        "a",
+        "fast",
+        "3",
+        None,
+        [1, 2],
+        ["a"],
+        np.zeros(3),
+        math.nan,
+        math.inf,
+        {},
+        b"x",
+    )
+    for value in values:
+        signal = _soft(kind)
+        outcome = engine(bps.mv(signal, value)).outcome.exception(10)
+        assert bool(preview(bps.mv, signal, value).problems) == bool(outcome), value
+
+
+def test_a_setting_refuses_beforehand_what_it_refuses(engine: RunEngine) -> None:
+    for name, value in (
+        ("exposure", -1.0),
+        ("exposure", math.nan),
+        ("gain", 0),
+        ("gain", 100.0),
+        ("binning", 2.5),
+        ("binning", 33),
+        ("binning", 32),
+        ("roi", [0, 0, 33, 10]),
+        ("roi", [1, 1, 31, 31]),
+        ("roi", [1, 2]),
+    ):
+        signal = getattr(SimCamera("camera", shape=(32, 32)), name)
+        outcome = engine(bps.mv(signal, value)).outcome.exception(10)
+        problems = preview(bps.mv, signal, value).problems
+        assert bool(problems) == bool(outcome), (name, value)
+        assert not outcome or str(outcome.__cause__) in problems[0].text
+
+
+def test_what_is_refused_may_hang_on_what_the_plan_has_set(scope: Microscope) -> None:
+    camera = scope.camera
+    small, binned = [0, 0, 8, 8], 16
+
+    def one_after_the_other(*moves: Any) -> Iterator[Msg]:
+        for device, value in moves:
+            yield from bps.mv(device, value)
+
+    def refusals(*moves: Any) -> list[str]:
+        return texts(preview(one_after_the_other, *moves)).splitlines()
+
+    assert "from 1 to 8" in refusals((camera.roi, small), (camera.binning, binned))[0]
+    assert "one binned pixel (16)" in refusals((camera.binning, binned), (camera.roi, small))[0]
+    assert not refusals((camera.roi, small), (camera.roi, [0, 0, 32, 32]), (camera.binning, binned))
 
 
 def test_no_engine_is_called_for_a_preview(scope: Microscope) -> None:

@@ -25,7 +25,7 @@ from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
-from ._protocols import HasCache, HasClaims, TellsData, TellsTimes
+from ._protocols import HasCache, HasClaims, TellsData, TellsRefusals, TellsTimes
 from ._snapshot import (
     EngineSnapshot,
     InterlockPicture,
@@ -105,6 +105,7 @@ __all__ = [
     "StatusTimeoutError",
     "TaskPicture",
     "TellsData",
+    "TellsRefusals",
     "TellsTimes",
     "Tick",
     "UnknownStatusFailure",

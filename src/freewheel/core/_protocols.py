@@ -72,6 +72,33 @@ class TellsTimes(Protocol):
 
 
 @runtime_checkable
+class TellsRefusals(Protocol):
+    """A device that says which values it will refuse, for previews of plans.
+
+    For what hangs on other values that the plan sets; what does not is told by ``check_value`` as
+    well.
+    """
+
+    def expected_refusal(self, value: Any, known: Callable[[Any], Any], /) -> Exception | None:
+        """Return what setting a value will fail with, without asking hardware.
+
+        Parameters
+        ----------
+        value : object
+            What it is to be set to.
+        known : callable
+            Returns the value of a signal of the device as the plan will have set it by then, and
+            ``None`` if nobody knows it.
+
+        Returns
+        -------
+        Exception or None
+            ``None`` if it will be taken.
+        """
+        ...
+
+
+@runtime_checkable
 class TellsData(Protocol):
     """A device that says what an event will have of it, before it is prepared to tell."""
 

@@ -1,9 +1,10 @@
-"""Whether a device would take a value: its own check, or its limits."""
+"""Whether a device would take a value: by its own check, its limits, or the kind that it takes."""
 
 from __future__ import annotations
 
 import inspect
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from freewheel.core._devices import device_name
@@ -25,30 +26,81 @@ def check_of(model: Seen, looker: Looker) -> Callable[[Any], None] | None:
 
     ``None`` for a device that refuses nothing that is known.
     """
-    own = _own_check_of(model, looker)
-    kind = _kind_of(model.device)
-    if kind is None:
-        return own
+    found = _kind_check_of(model.device), _own_check_of(model, looker), _told_check_of(model)
+    checks = [check for check in found if check is not None]
+    if len(checks) < 2:
+        return checks[0] if checks else None
 
     def check(value: Any) -> None:
-        if isinstance(value, str):  # numbers each control system takes in its own way
-            kind(value)
-        if own is not None:
-            own(value)
+        for each in checks:
+            each(value)
 
     return check
 
 
-def _kind_of(device: Any) -> Callable[[str], Any] | None:
-    """Return what makes a value of ophyd-async's out of a text, or refuses it as a device does."""
+def _kind_check_of(device: Any) -> Callable[[Any], None] | None:
+    """Return what refuses what is no value of a signal of ophyd-async's."""
     signal = getattr(getattr(device, "movable_logic", None), "setpoint", device)
-    kind = getattr(signal, "datatype", None)
+    kind, source = getattr(signal, "datatype", None), str(getattr(signal, "source", ""))
     # What is derived of others takes what its own function takes.
-    if not isinstance(kind, type) or str(getattr(signal, "source", "")).startswith("derived"):
+    if kind is None or source.startswith("derived"):
+        return None
+    if source.startswith(("soft://", "mock+")):
+        return _soft_check_of(kind)
+    if not isinstance(kind, type):
         return None
     if issubclass(kind, (int, float)) and not issubclass(kind, bool):
-        return float
-    return kind if any(each.__name__ == "StrictEnum" for each in kind.__mro__) else None
+        return _check_texts(float)
+    return (
+        _check_texts(kind) if any(base.__name__ == "StrictEnum" for base in kind.__mro__) else None
+    )
+
+
+def _check_texts(taken: Callable[[str], Any]) -> Callable[[Any], None]:
+    """Check texts alone: numbers each control system takes in its own way."""
+
+    def check(value: Any) -> None:
+        if isinstance(value, str):
+            taken(value)
+
+    return check
+
+
+def _soft_check_of(kind: Any) -> Callable[[Any], None] | None:
+    """Return what refuses a value as a signal does that lives in this process."""
+    try:
+        convert = _converter(kind)
+    except Exception:  # a datatype that only the signal's own backend knows
+        return None
+    taken = (int, float) if kind is float else ()
+
+    def check(value: Any) -> None:
+        if value is not None and not isinstance(value, taken):  # ``None`` is what it began with
+            convert(value)
+
+    return check
+
+
+@lru_cache(maxsize=256)
+def _converter(kind: Any) -> Callable[[Any], Any]:
+    from ophyd_async.core import SoftSignalBackend  # loaded: the signal is one of its
+
+    convert: Callable[[Any], Any] = SoftSignalBackend(kind).converter.write_value
+    return convert
+
+
+def _told_check_of(model: Seen) -> Callable[[Any], None] | None:
+    """Return what raises what a device says that it will refuse a value with."""
+    says = getattr(model.device, "expected_refusal", None)
+    if not callable(says):
+        return None
+
+    def check(value: Any) -> None:
+        refusal = says(value, model.known)
+        if refusal is not None:
+            raise refusal
+
+    return check
 
 
 def _own_check_of(model: Seen, looker: Looker) -> Callable[[Any], None] | None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 from ophyd_async.core import (
     Array1D,
     AsyncStatus,
     SignalBackend,
+    SignalDatatypeT,
     SignalR,
     SignalRW,
+    SoftSignalBackend,
     StandardReadable,
     StandardReadableFormat,
-    soft_signal_rw,
 )
 
 from ._injection import inject
@@ -27,7 +28,7 @@ from ._thread import run_in_thread
 from ._waits import is_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bluesky.protocols import Reading
     from event_model import DataKey
@@ -41,6 +42,37 @@ _RENDER_INLINE = 256 * 1024
 # A new view is begun so many times as long after the one before was as that took.
 _RENDER_PAUSE = 4
 _RENDER_AT_FIRST = 6e-8  # s for each pixel, of a computer that has not rendered yet
+
+
+@final
+class _Setting(SignalRW[SignalDatatypeT]):
+    """A signal that tells previews what it will refuse.
+
+    Parameters
+    ----------
+    backend : SignalBackend
+        What keeps the value.
+    check : callable
+        Raises for a value that is refused; it gets what the plan has set the others to.
+    """
+
+    def __init__(
+        self,
+        backend: SignalBackend[SignalDatatypeT],
+        check: Callable[[Any, Callable[[Any], Any]], object],
+    ) -> None:
+        super().__init__(backend)
+        self._check = check
+
+    def expected_refusal(self, value: Any, known: Callable[[Any], Any]) -> Exception | None:
+        """Say what a value is refused with, for previews; see `freewheel.core.TellsRefusals`."""
+        if value is None:  # what it began with
+            return None
+        try:
+            self._check(value, known)
+        except Exception as error:
+            return error
+        return None
 
 
 class CameraSettings:
@@ -64,11 +96,22 @@ class CameraSettings:
         self._gain = self._valid_gain(gain)
         self._binning = 1
         self._roi = (0, 0, shape[1], shape[0])
-        self.exposure = soft_signal_rw(float, exposure, units="s", setter=self._set_exposure)
-        self.gain = soft_signal_rw(float, gain, units="counts/electron", setter=self._set_gain)
-        self.binning = soft_signal_rw(int, 1, setter=self._set_binning)
-        self.roi = soft_signal_rw(
-            Array1D[np.int32], np.array(self._roi, np.int32), units="pixels", setter=self._set_roi
+        self.exposure: SignalRW[float] = _Setting(
+            SoftSignalBackend(float, exposure, units="s", setter=self._set_exposure),
+            lambda value, _: self._valid_exposure(value),
+        )
+        self.gain: SignalRW[float] = _Setting(
+            SoftSignalBackend(float, gain, units="counts/electron", setter=self._set_gain),
+            lambda value, _: self._valid_gain(value),
+        )
+        self.binning: SignalRW[int] = _Setting(
+            SoftSignalBackend(int, 1, setter=self._set_binning),
+            lambda value, known: self._valid_binning(value, known(self.roi)),
+        )
+        whole = np.array(self._roi, np.int32)
+        self.roi: SignalRW[Array1D[np.int32]] = _Setting(
+            SoftSignalBackend(Array1D[np.int32], whole, units="pixels", setter=self._set_roi),
+            lambda value, known: self._valid_roi(value, known(self.binning)),
         )
 
     def current(self, view: View) -> SensorSettings:
@@ -89,6 +132,31 @@ class CameraSettings:
             raise ValueError(msg)
         return float(value)
 
+    @staticmethod
+    def _valid_binning(value: int, roi: Sequence[int] | Array1D[np.int32]) -> int:
+        limit = min(roi[2:])
+        if value != int(value) or not 1 <= value <= limit:
+            msg = f"binning must be a whole number from 1 to {limit} (the region), not {value!r}"
+            raise ValueError(msg)
+        return int(value)
+
+    def _valid_roi(self, value: Iterable[int], binning: int) -> tuple[int, int, int, int]:
+        height, width = self._shape
+        roi = [int(edge) for edge in value]
+        if (
+            len(roi) != 4
+            or min(roi[:2]) < 0
+            or min(roi[2:]) < binning
+            or roi[0] + roi[2] > width
+            or roi[1] + roi[3] > height
+        ):
+            msg = (
+                f"roi must be left, top, width and height within the {width} x {height} sensor, "
+                f"and at least one binned pixel ({binning}) in size, not {roi}"
+            )
+            raise ValueError(msg)
+        return roi[0], roi[1], roi[2], roi[3]
+
     def _set_exposure(self, value: float | None) -> float:
         self._exposure = self._valid_exposure(0.0 if value is None else value)
         return self._exposure
@@ -98,31 +166,15 @@ class CameraSettings:
         return self._gain
 
     def _set_binning(self, value: int | None) -> int:
-        value = 1 if value is None else value
-        limit = min(self._roi[2:])
-        if value != int(value) or not 1 <= value <= limit:
-            msg = f"binning must be a whole number from 1 to {limit} (the region), not {value!r}"
-            raise ValueError(msg)
-        self._binning = int(value)
+        self._binning = self._valid_binning(1 if value is None else value, self._roi)
         return self._binning
 
     def _set_roi(self, value: Sequence[int] | Array1D[np.int32] | None) -> Array1D[np.int32]:
         height, width = self._shape
-        roi = [0, 0, width, height] if value is None else [int(edge) for edge in value]
-        if (
-            len(roi) != 4
-            or min(roi[:2]) < 0
-            or min(roi[2:]) < self._binning
-            or roi[0] + roi[2] > width
-            or roi[1] + roi[3] > height
-        ):
-            msg = (
-                f"roi must be left, top, width and height within the {width} x {height} sensor, "
-                f"and at least one binned pixel ({self._binning}) in size, not {roi}"
-            )
-            raise ValueError(msg)
-        self._roi = (roi[0], roi[1], roi[2], roi[3])
-        return np.array(roi, dtype=np.int32)
+        self._roi = self._valid_roi(
+            (0, 0, width, height) if value is None else value, self._binning
+        )
+        return np.array(self._roi, dtype=np.int32)
 
 
 class Sight(Protocol):
