@@ -14,6 +14,7 @@ from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor
 
 from freewheel import RunEngine, preview
+from freewheel.plans import live_view
 from freewheel.previews import Previewer, Times
 from freewheel.sim import Axis, Microscope, SimCamera, microscope
 from freewheel.sim._making import MakingTime
@@ -122,6 +123,17 @@ class TestTimes:
         for seconds in (2.0, 1.0, 40.0):  # the last one while the machine was busy
             making.note(seconds, 10**6)
         assert making.of(2 * 10**6) == pytest.approx(4)
+
+    def test_frames_that_are_asked_for_ahead_are_taken_one_after_the_other(self) -> None:
+        class Ahead(SimCamera):
+            triggers_ahead = True
+
+            def trigger(self, *, ahead: bool = False) -> Any: ...
+
+        camera = Ahead(name="camera", shape=(32, 32), exposure=0.1)
+        foreseen = preview(live_view, [camera], rate=1e6, frames=10, at_once=True)
+        assert foreseen.duration == pytest.approx(1.0, rel=0.1)
+        assert not foreseen.problems
 
     def test_large_frames_take_as_long_as_those_before(self) -> None:
         large = microscope(shape=(2048, 2048), exposure=0.001)

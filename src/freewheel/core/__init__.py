@@ -25,7 +25,14 @@ from ._latch import LatchCallback, SRLatch
 from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
-from ._protocols import HasCache, HasClaims, TellsData, TellsRefusals, TellsTimes
+from ._protocols import (
+    HasCache,
+    HasClaims,
+    TellsData,
+    TellsRefusals,
+    TellsTimes,
+    TriggersAhead,
+)
 from ._snapshot import (
     EngineSnapshot,
     InterlockPicture,
@@ -108,6 +115,7 @@ __all__ = [
     "TellsRefusals",
     "TellsTimes",
     "Tick",
+    "TriggersAhead",
     "UnknownStatusFailure",
     "WaitTimeoutError",
     "WaitingPlan",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bluesky.protocols import Reading, Status
 
-__all__ = ["HasCache", "HasClaims", "TellsData", "TellsTimes"]
+__all__ = ["HasCache", "HasClaims", "TellsData", "TellsTimes", "TriggersAhead"]
 
 
 @runtime_checkable
@@ -110,5 +110,27 @@ class TellsData(Protocol):
         known : callable
             Returns the value of a signal of the device as the plan will have set it by then, and
             ``None`` if nobody knows it.
+        """
+        ...
+
+
+@runtime_checkable
+class TriggersAhead(Protocol):
+    """A device that takes a trigger while it exposes for the one before.
+
+    A plan that goes as fast as it can then asks for the next exposure early, so that it begins as
+    soon as the one before is over, and not when its documents are out.
+    """
+
+    @property
+    def triggers_ahead(self) -> bool:
+        """Whether it can be done now, and pays. Asked before each; it must be quick."""
+        ...
+
+    def trigger(self, *, ahead: bool = False) -> Status:
+        """Trigger it.
+
+        With ``ahead`` the status is done when the exposure after the one that is under way can be
+        read, and not before that one **was** read. A trigger without it waits for no reading.
         """
         ...

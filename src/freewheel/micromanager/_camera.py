@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Camera"]
 
 _SETTINGS: Final = ("Binning", "PixelType", "BitDepth", "Gain")  # that tell what a frame is
+_LONG: Final = 0.1  # s; frames that are exposed for longer are not asked for ahead
 _TELLING: Final = 0.1  # s between two looks at how far a sequence has come
 
 
@@ -99,7 +100,9 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         self._exposure_time = float(port.core.getExposure(label)) / 1000
         port.changes.watch(("exposure", label), self._exposure_changed)
         port.changes.watch(("property", label, "Exposure"), self._exposure_changed)
-        super().__init__(port, label)
+        # Settings wait for the frames that were asked for before them, or else one would be read
+        # out with other settings than it was taken with.
+        super().__init__(port, label, lane=port.camera_lane)
         self.exposure = _exposure(port, label)
         self.roi = CoreSignalRW(RegionBackend(port, label, self._end_free_running))
         self._runs_freely = SoftSignalBackend(bool, False)
@@ -141,8 +144,23 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
     # -- single frames ------------------------------------------------------------------------
 
-    def trigger(self) -> Status:
+    @property
+    def triggers_ahead(self) -> bool:
+        """Whether a frame can be asked for ahead, and it pays: snaps with short exposures."""
+        return (
+            self._sequence is None
+            and not self._runs_freely.reading["value"]
+            and self._exposure_time < _LONG
+        )
+
+    def trigger(self, *, ahead: bool = False) -> Status:
         """Take a frame; when free running, wait for a new one.
+
+        Parameters
+        ----------
+        ahead : bool
+            Whether it is the one after the frame that is being taken now: it is begun as soon as
+            that is over, and is there when that was read. See `freewheel.core.TriggersAhead`.
 
         Returns
         -------
@@ -154,9 +172,11 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         CoreError
             When the camera does not deliver it, or a sequence runs that somebody else started.
         """
+        if not ahead:
+            self._image.ahead.anew()
         if self._sequence is None:
             if not self._runs_freely.reading["value"]:
-                return self._snap()
+                return self._snap(ahead=ahead)
         elif self._runs_freely.reading["value"]:
             frame = self._sequence.take_newest()
             if frame is not None:  # the camera is ahead
@@ -180,10 +200,15 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
                 sequence = await self.begin(0)
             self.show(await sequence.newest())
 
-    def _snap(self) -> CallStatus[npt.NDArray[Any]]:
-        core, label, port = self._port.core, self.label, self._port
+    def _snap(self, *, ahead: bool = False) -> CallStatus[npt.NDArray[Any] | None]:
+        core, label, port, unstaged = self._port.core, self.label, self._port, self._unstaged
+        asked = self._image.ahead.ask() if ahead else None
 
-        def snap() -> npt.NDArray[Any]:
+        def snap() -> npt.NDArray[Any] | None:
+            if asked is not None:
+                if self._unstaged != unstaged:
+                    return None  # nobody wants it any more
+                asked.begun = True
             port.make_current(label)
             core.snapImage()
             channels = core.getNumberOfCameraChannels()
@@ -195,10 +220,15 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
         return CallStatus(
             port.camera_lane.begin(snap, self._patience),
-            lambda pixels: self._image.update(pixels, time.time()),
+            self._show_snap,
             lambda error: port.explained(label, "take a frame", error, self._patience),
             self.name,
+            None if asked is None else asked.when_read,
         )
+
+    def _show_snap(self, pixels: npt.NDArray[Any] | None) -> None:
+        if pixels is not None:
+            self._image.update(pixels, time.time())
 
     def _patience(self) -> float:
         """Return how long a frame may take [s]."""
@@ -382,9 +412,11 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
 
     @AsyncStatus.wrap
     async def unstage(self) -> None:
-        """End a sequence that runs."""
+        """End a sequence that runs; wait for an exposure that was asked for ahead and has begun."""
         self._unstaged += 1
+        self._image.ahead.anew()
         await self.end()
+        await self._image.ahead.over()
         await super().unstage()
 
 
@@ -398,5 +430,6 @@ def _exposure(port: Port, label: str) -> SignalRW[float]:
         topics=[("exposure", label), ("property", label, "Exposure")],
         convert=float,
         metadata=limited(core, label, "Exposure", {"units": "ms", "precision": 3}),
+        lane=port.camera_lane,
     )
     return CoreSignalRW(CoreBackend(float, port, access))

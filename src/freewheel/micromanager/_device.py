@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bluesky.protocols import Reading
     from ophyd_async.core import Callback, SignalR
 
+    from ._lanes import Lane
     from ._port import Port
 
 __all__ = ["CoreDevice", "Followed"]
@@ -72,6 +73,8 @@ class CoreDevice(_Readable):
         The device's label in the configuration.
     name : str
         Name of the device here.
+    lane : Lane, optional
+        The lane to set properties on, if that is not the device's.
 
     Attributes
     ----------
@@ -81,8 +84,8 @@ class CoreDevice(_Readable):
         All of its properties, as signals.
     """
 
-    def __init__(self, port: Port, label: str, name: str = "") -> None:
+    def __init__(self, port: Port, label: str, name: str = "", lane: Lane | None = None) -> None:
         self.label = label
         self._port = port
-        self.properties = Properties(port, label)
+        self.properties = Properties(port, label, lane)
         super().__init__(name=name)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from ophyd_async.core import SignalBackend
 
+from ._ahead import AheadFrames
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     from bluesky.protocols import Reading
@@ -23,10 +25,17 @@ _DTYPES: Final = {1: "|u1", 2: "<u2", 4: "<u4", 8: "<u8"}  # by bytes for each p
 
 
 class ImageBackend(SignalBackend[np.ndarray]):
-    """The newest frame, handed on as it is. Used on the loop."""
+    """The newest frame, handed on as it is. Used on the loop.
+
+    Attributes
+    ----------
+    ahead : AheadFrames
+        Frames that are shown when the one before was read.
+    """
 
     def __init__(self, port: Port, label: str) -> None:
         super().__init__(np.ndarray)
+        self.ahead = AheadFrames()
         self._port = port
         self._label = label
         self._callback: Callback[Reading[np.ndarray]] | None = None
@@ -35,6 +44,7 @@ class ImageBackend(SignalBackend[np.ndarray]):
     def update(self, pixels: npt.NDArray[Any], timestamp: float) -> None:
         """Make a frame the signal's value."""
         self._newest = {"value": pixels, "timestamp": timestamp, "alarm_severity": 0}
+        self.ahead.shown()
         if self._callback is not None:
             self._callback(self._newest)
 
@@ -83,7 +93,9 @@ class ImageBackend(SignalBackend[np.ndarray]):
             shape, dtype = await self._form()
             self.update(np.zeros(shape, np.dtype(dtype)), time.time())
             assert self._newest is not None
-        return self._newest
+        newest = self._newest
+        self.ahead.read()
+        return newest
 
     async def get_value(self) -> np.ndarray:
         return (await self.get_reading())["value"]

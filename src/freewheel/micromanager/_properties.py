@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pymmcore_plus import CMMCorePlus
 
+    from ._lanes import Lane
     from ._port import Port
 
 __all__ = ["Properties", "identifier", "limited"]
@@ -48,15 +49,17 @@ class Properties(Device):
         The way to the core.
     label : str
         The device.
+    lane : Lane, optional
+        The lane to set them on, if that is not the device's.
     """
 
-    def __init__(self, port: Port, label: str) -> None:
+    def __init__(self, port: Port, label: str, lane: Lane | None = None) -> None:
         super().__init__()
         self._attributes: dict[str, str] = {}  # by the property's own name
         for name in port.core.getDevicePropertyNames(label):
             attribute = self._free(identifier(name))
             self._attributes[name] = attribute
-            setattr(self, attribute, _signal(port, label, name))
+            setattr(self, attribute, _signal(port, label, name, lane))
 
     def _free(self, attribute: str) -> str:
         while hasattr(self, attribute):
@@ -85,7 +88,7 @@ class Properties(Device):
         return len(self._attributes)
 
 
-def _signal(port: Port, label: str, name: str) -> SignalR[Any]:
+def _signal(port: Port, label: str, name: str, lane: Lane | None) -> SignalR[Any]:
     core = port.core
     fixed = core.isPropertyReadOnly(label, name) or core.isPropertyPreInit(label, name)
     datatype, convert, choices = _datatype(port, label, name)
@@ -102,6 +105,7 @@ def _signal(port: Port, label: str, name: str) -> SignalR[Any]:
         convert=convert,
         metadata=_metadata(port, label, name, choices if issubclass(datatype, str) else ()),
         choices=choices,
+        lane=lane,
     )
     backend: CoreBackend[Any] = CoreBackend(datatype, port, access)
     return CoreSignalR(backend) if fixed else CoreSignalRW(backend)

@@ -11,6 +11,7 @@ from ophyd_async.core import (
     SignalRW,
     StandardReadableFormat,
 )
+from pymmcore_plus import DeviceType
 
 from ._device import CoreDevice, Followed
 from ._signals import Access, CoreBackend, CoreSignalRW, enumeration
@@ -119,6 +120,9 @@ class ConfigGroup(Followed, Movable[str]):
         core = port.core
         self.presets: tuple[str, ...] = tuple(core.getAvailableConfigs(group))
         self._settings: tuple[tuple[str, str], ...] = _settings(port, group, self.presets)
+        # As a camera's settings are set by themselves: behind the frames that were asked for.
+        kinds = {core.getDeviceType(label) for label, _ in self._settings}
+        self._lane = port.camera_lane if DeviceType.Camera in kinds else None
         choice = enumeration(f"{group}Preset", self.presets)
         access: Access[Any] = Access(
             group,
@@ -189,7 +193,7 @@ class ConfigGroup(Followed, Movable[str]):
             return [label for label in labels if label != "Core" and core.deviceBusy(label)]
 
         what = f"set the preset {preset!r}"
-        for label in await self._port.call(group, what, change):
+        for label in await self._port.call(group, what, change, lane=self._lane):
             await self._port.settle(label, what)
         await self._backend.refresh()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from bluesky.protocols import Status
@@ -50,6 +51,8 @@ class CallStatus(Status, Generic[T]):
         Returns the error to fail with, given what the call raised.
     name : str
         The device's name.
+    when : callable, optional
+        Called when there is an answer, with what takes it and ends the status.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class CallStatus(Status, Generic[T]):
         then: Callable[[T], object],
         explained: Callable[[Exception], Exception],
         name: str,
+        when: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._then = then
         self._explained = explained
@@ -65,7 +69,8 @@ class CallStatus(Status, Generic[T]):
         self._callbacks: list[Callable[[Status], None]] = []
         self._error: Exception | None = None
         self._done = False
-        future.add_done_callback(self._settle)
+        self._when = when
+        future.add_done_callback(self._answered)
 
     def __repr__(self) -> str:
         """Name the device, and say how it stands."""
@@ -92,6 +97,12 @@ class CallStatus(Status, Generic[T]):
     def exception(self, timeout: float | None = 0.0) -> Exception | None:
         """Return what went wrong."""
         return self._error
+
+    def _answered(self, future: asyncio.Future[T]) -> None:
+        if self._when is None:
+            self._settle(future)
+        else:
+            self._when(partial(self._settle, future))
 
     def _settle(self, future: asyncio.Future[T]) -> None:
         try:

@@ -8,6 +8,7 @@ from bluesky.utils import Msg
 
 from freewheel.core import Action, Pacer, SRLatch
 
+from ._ahead import NO_PACE, ShotAhead
 from ._live import Shot
 
 if TYPE_CHECKING:
@@ -175,7 +176,9 @@ def read_while_waiting(
     turns : int, optional
         How many events to take at most; without limit if ``None``.
     at_once : bool
-        Whether to take each event in one message, see `acquire`.
+        Whether to take each event in one message, see `acquire`. With a period below 0.1 ms, which
+        is no pace, devices that are `freewheel.core.TriggersAhead` are triggered for the next
+        event while they expose for this one, in single messages.
 
     Yields
     ------
@@ -194,7 +197,7 @@ def read_while_waiting(
     """
     clock = Pacer(refresh_period) if pacer is None else pacer
     shot = Shot(objs, stream_name)
-    take = shot.take_at_once if at_once else shot.take
+    ahead = ShotAhead(shot) if at_once and clock.period < NO_PACE else None
     # The engine tells objects that it has seen in a message when it pauses and resumes.
     yield Msg("null", clock)
     try:
@@ -202,11 +205,17 @@ def read_while_waiting(
         changed: tuple[str, SRLatch] | None = yield _held(events, wait_for, 0.0)
         while turns is None or turns > 0:
             clock.begin_turn()
-            yield Msg("checkpoint")
-            yield from take()
+            if ahead is not None:
+                yield Msg("checkpoint", None, *ahead.begun())
+                yield from ahead.take(more=changed is None and turns != 1)
+            else:
+                yield Msg("checkpoint")
+                yield from shot.take_at_once() if at_once else shot.take()
             if changed is None:
                 changed = yield _held(events, wait_for, clock.remaining())
             if changed is not None:
+                if ahead is not None:
+                    yield from ahead.leave()
                 return changed
             turns = None if turns is None else turns - 1
     except Exception:

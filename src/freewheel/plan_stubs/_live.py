@@ -102,41 +102,54 @@ class Shot:
         As for `trigger_and_read`.
     name : str
         Name of the stream.
+
+    Attributes
+    ----------
+    devices, triggerables : tuple of Readable
+        The devices that are read, and those of them that are triggered.
+    name : str
+        Name of the stream.
     """
 
-    __slots__ = ("_devices", "_name", "_triggerables")
+    __slots__ = ("devices", "name", "triggerables")
 
     def __init__(self, devices: Sequence[Readable[Any]], name: str = "primary") -> None:
-        self._devices: tuple[Readable[Any], ...] = tuple(devices)
-        if len(self._devices) > 1:
-            self._devices = _outermost(self._devices)
-        self._name = name
-        self._triggerables = tuple(filter(is_triggerable, self._devices))
+        self.devices: tuple[Readable[Any], ...] = tuple(devices)
+        if len(self.devices) > 1:
+            self.devices = _outermost(self.devices)
+        self.name = name
+        self.triggerables = tuple(filter(is_triggerable, self.devices))
 
     def take(self) -> MsgGenerator[dict[str, Reading[Any]]]:
         """Take one event, message by message."""
         # Asked each time, for a device may change its mind.
-        if all_safe_rewind(self._devices):
+        if all_safe_rewind(self.devices):
             return self._steps()
         guarded: MsgGenerator[dict[str, Reading[Any]]] = rewindable_wrapper(self._steps(), False)
         return guarded
 
     def take_at_once(self) -> MsgGenerator[dict[str, Reading[Any]]]:
         """Take one event in one message; of devices that must not be rewound in steps."""
-        if all_safe_rewind(self._devices):
+        if all_safe_rewind(self.devices):
             return self._one_step()
         return self.take()
 
     def _steps(self) -> MsgGenerator[dict[str, Reading[Any]]]:
-        if self._triggerables:
+        group = None
+        if self.triggerables:
             group = fresh_group("trigger")
-            for device in self._triggerables:
+            for device in self.triggerables:
                 yield Msg("trigger", device, group=group)
+        return (yield from self.read_when_done(group))
+
+    def read_when_done(self, group: str | None) -> MsgGenerator[dict[str, Reading[Any]]]:
+        """Read all into one event, when a group of triggers is done."""
+        if group is not None:
             yield Msg("wait", None, group=group)
-        yield Msg("create", name=self._name)
+        yield Msg("create", name=self.name)
         readings: dict[str, Reading[Any]] = {}
         try:
-            for device in self._devices:
+            for device in self.devices:
                 reading = yield Msg("read", device)
                 if reading is not None:
                     readings.update(reading)
@@ -148,7 +161,7 @@ class Shot:
 
     def _one_step(self) -> MsgGenerator[dict[str, Reading[Any]]]:
         readings: Mapping[str, Reading[Any]] | None = yield Msg(
-            "acquire", None, *self._devices, name=self._name
+            "acquire", None, *self.devices, name=self.name
         )
         return dict(readings or {})
 

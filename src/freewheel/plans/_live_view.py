@@ -76,7 +76,9 @@ def live_view(
         Name of the snapshots' stream.
     at_once : bool
         Whether to take each live frame in one message: faster, but hooks and preprocessors do
-        not see the steps, see `freewheel.plan_stubs.acquire`.
+        not see the steps, see `freewheel.plan_stubs.acquire`. With a rate above 10,000 Hz, which
+        is no pace that could be kept, devices that are `freewheel.core.TriggersAhead` are
+        triggered for the next frame while they expose for this one.
     md : mapping, optional
         Metadata of the run.
 

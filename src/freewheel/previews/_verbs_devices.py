@@ -54,6 +54,7 @@ class DeviceVerbs:
         self._times = times
         self._conflicts = conflicts
         self._staged: set[int] = set()
+        self._triggered: dict[int, float] = {}  # when the last measurement of a device is over
         #: Told of each move, and how long it takes.
         self.told_of_move: Callable[[Model, float], None] = lambda _model, _seconds: None
 
@@ -136,7 +137,12 @@ class DeviceVerbs:
     def trigger(self, msg: Msg) -> ForeseenStatus:
         """Have a device measure."""
         model = self.needed(msg.obj, "trigger")
-        return self._begin(msg, model, self.measured(model), _TRIGGER)
+        left = 0.0
+        if msg.kwargs.get("ahead"):  # after the one that is under way
+            left = max(0.0, self._triggered.get(id(msg.obj), 0.0) - self._course.clock.now)
+        status = self._begin(msg, model, self.measured(model), _TRIGGER + left)
+        self._triggered[id(msg.obj)] = status.ends
+        return status
 
     def measured(self, model: Model) -> float | None:
         """Return how long a measurement takes [s], if the device says so."""

@@ -142,14 +142,24 @@ class LeanCommands:
     # -- devices ------------------------------------------------------------------------------
 
     async def trigger(self, msg: Msg) -> Any:
-        """Trigger a device."""
+        """Trigger a device.
+
+        Expected message object is::
+
+            Msg("trigger", device, group=None, ahead=True)
+
+        where ``ahead`` is for devices that are `TriggersAhead`.
+        """
         kwargs = msg.kwargs
-        if msg.args or len(kwargs) > ("group" in kwargs):
+        ahead = kwargs.get("ahead") is True
+        if msg.args or len(kwargs) > ("group" in kwargs) + ahead:
             return await self._core.original("trigger")(msg)
         obj = msg.obj
         _check_triggerable(obj)
-        status = obj.trigger()
-        self._core.statuses.add(obj, status, kwargs.get("group"), "trigger")
+        status = obj.trigger(ahead=True) if ahead else obj.trigger()
+        # Under a name of its own: how long it takes is not how long an exposure takes.
+        verb = "trigger ahead" if ahead else "trigger"
+        self._core.statuses.add(obj, status, kwargs.get("group"), verb)
         return status
 
     async def set(self, msg: Msg) -> Any:
