@@ -172,7 +172,9 @@ def _driven_by(device: Any) -> list[Any]:
         driven += checked_devices(claimed())
     for describe in described_with(device):
         read = getattr(describe, "__self__", None)
-        if read is not None and is_device(read) and id(device) not in device_chain(read):
+        if read is None or read is device or getattr(read, "parent", None) is device:
+            continue  # as most are, and it is asked at each claim
+        if is_device(read) and id(device) not in device_chain(read):
             driven.append(read)
     return driven
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bluesky.preprocessors import contingency_wrapper, finalize_wrapper
-from bluesky.protocols import Status
 from bluesky.utils import Msg, RunEngineControlException, root_ancestor, separate_devices
 
 from freewheel.core._groups import fresh_group
@@ -54,6 +53,7 @@ def _each(command: str, devices: Iterable[Any]) -> MsgGenerator[None]:
     group = fresh_group(command)
     waits = False
     for device in devices:
-        waits |= isinstance((yield Msg(command, device, group=group)), Status)
+        # What is a status by bluesky's protocol, which takes long to ask itself.
+        waits |= hasattr((yield Msg(command, device, group=group)), "add_callback")
     if waits:
         yield Msg("wait", None, group=group)

@@ -194,8 +194,7 @@ def _check_action(event: MDAEvent, devices: MDADevices, actions: Sequence[str]) 
     if kind == "hardware_autofocus" and devices.autofocus is None:
         there = ", ".join(device.name for device in devices.moved())
         raise ValueError(f"event {_place(event)} needs an autofocus; the devices are: {there}")
-    name = getattr(action, "name", "")
-    if kind == "custom" and name not in actions:
+    if kind == "custom" and (name := getattr(action, "name", "")) not in actions:
         known = ", ".join(actions) or "none"
         raise ValueError(
             f"event {_place(event)} has the action {name!r}, and mda was given: {known}. "
