@@ -29,6 +29,7 @@ def test_the_shell_has_a_banner_and_ends_a_plan_on_exit(new_terminal: Any, tmp_p
 def test_the_shell_on_micro_managers_devices(new_terminal: Any) -> None:
     shell = new_terminal("-m", "freewheel", "shell", "--micromanager", "demo")
     shell.wait("and the devices")
+    shell.wait("scope is all of them")  # and how to begin
     shell.run("RE(bps.mv(scope.focus, 5)).result(); scope.mmcore.getZPosition()", "5.0")
     shell.run(
         'f = RE(mda({"channels": ["DAPI", "FITC"]}, scope)); f.result().exit_status', "success"

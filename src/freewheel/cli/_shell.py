@@ -21,6 +21,10 @@ _BANNER: Final = """\
 freewheel {version}: run engine RE, plans (bp, bps, live_view), and {what}:
     {devices}
 """
+_MICROSCOPY: Final = """\
+scope is all of them: RE(live_view([scope.camera])) shows it live, RE(mda(sequence, scope)) runs a
+useq.MDASequence, a file of one, or {"channels": [...], "z_plan": {...}}.
+"""
 _FIRST_THINGS: Final = """
 Five things to try first:
     f = RE(live_view([camera]))                   a plan in the background of this prompt
@@ -99,7 +103,7 @@ def shell(
             lab.start_up(startup, namespace)
             namespace["RE"] = lab.engine
             lab.publish(publish, unsent)
-            banner = _banner(lab, simulated=simulated, alone=not own)
+            banner = _banner(lab, simulated=simulated, alone=not own, microscopy=bool(microscope))
             start_ipython(argv=[], user_ns=namespace, config=_config(banner))
     finally:
         _close(lab)
@@ -121,7 +125,7 @@ def _scope(shape: int, instant: bool) -> Microscope:
     return microscope(shape=(shape, shape), instant=instant)
 
 
-def _banner(lab: Lab, *, simulated: bool, alone: bool) -> str:
+def _banner(lab: Lab, *, simulated: bool, alone: bool, microscopy: bool) -> str:
     from freewheel import __version__
 
     banner = _BANNER.format(
@@ -129,6 +133,8 @@ def _banner(lab: Lab, *, simulated: bool, alone: bool) -> str:
         what="a simulated microscope" if simulated and alone else "the devices",
         devices=", ".join(lab.devices) or "none yet",
     )
+    if microscopy and not simulated:  # which is the scope, then
+        banner += _MICROSCOPY
     return banner + (_FIRST_THINGS if simulated else "") + _MAGICS
 
 
