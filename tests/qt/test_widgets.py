@@ -700,3 +700,16 @@ def test_a_failure_is_shown_and_can_be_copied(bridge: Any, qtbot: Any, soon: Any
     assert "upside down" in QApplication.clipboard().text()
     bridge.resume()
     assert "resume is not possible" in log.text
+
+
+def test_what_is_missing_in_a_form_is_told_without_a_traceback(
+    bridge: Any, scope: Any, qtbot: Any
+) -> None:
+    log, controls = PlanLog(bridge), EngineControls(bridge)
+    form = PlanForm(create_plan_spec(every_kind, scope), scope)
+    for widget in (log, controls, form):
+        qtbot.addWidget(widget)
+    controls.set_plan(form.make_call)
+    controls.run_in_foreground()
+    assert "detectors: choose at least one" in log.text
+    assert "Traceback" not in log.text

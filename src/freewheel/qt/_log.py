@@ -13,6 +13,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
+from freewheel.forms import InvalidArgumentsError
 from freewheel.qt._bridge import failure_of
 from freewheel.qt._feed import Feed
 
@@ -115,11 +116,11 @@ class PlanLog(QWidget):
         """Add a line, with the time."""
         self._text.appendPlainText(self._timed(line))
 
-    def note_failure(self, what: str, error: BaseException) -> None:
-        """Add an exception with its traceback, in colour."""
+    def note_failure(self, what: str, error: BaseException, *, tells_where: bool = True) -> None:
+        """Add an exception in colour, with its traceback unless its words are enough."""
         line = f"{what}: {type(error).__name__}: {error}"
         self._text.appendHtml(f"<b style='color:#c0392b'>{html.escape(self._timed(line))}</b>")
-        if error.__traceback__ is not None:
+        if tells_where and error.__traceback__ is not None:
             self._text.appendPlainText("".join(traceback.format_exception(error)).rstrip())
         self.failed.emit(line)
 
@@ -138,7 +139,9 @@ class PlanLog(QWidget):
             self.note_failure(f"{future.plan_name} failed", error)
 
     def _refused(self, what: str, error: BaseException) -> None:
-        self.note_failure(f"{what} is not possible", error)
+        # What was typed into a form is nobody's line of code.
+        typed = isinstance(error, InvalidArgumentsError)
+        self.note_failure(f"{what} is not possible", error, tells_where=not typed)
 
     def _task_changed(self, task: BackgroundTask) -> None:
         status = task.status
