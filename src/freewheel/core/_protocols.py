@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from bluesky.protocols import Reading, Status
 
-__all__ = ["HasCache", "HasClaims", "TellsData", "TellsTimes", "TriggersAhead"]
+__all__ = ["HasCache", "HasClaims", "TellsData", "TellsRefusals", "TellsTimes", "TriggersAhead"]
 
 
 @runtime_checkable
