@@ -533,6 +533,24 @@ def test_one_odd_event_among_those_with_arrays_is_as_if_it_came_alone(
         equal_documents(back, alone)
 
 
+@pytest.mark.parametrize("dtype", ["f8", ">f8", "?"])
+def test_an_array_without_dimensions_stays_one_where_frames_were_promised(tmp_path, dtype):
+    pairs = list(documents(3))
+    for place in (3, 4):
+        event = pairs[place][1]
+        data = {**event["data"], "camera": np.array(1, dtype)}
+        pairs[place] = ("event", {**event, "data": data})
+    with Recorder(tmp_path) as recorder:
+        recorder.take_batch(pairs)
+    (run,) = read_runs(tmp_path)
+    back = [doc["data"]["camera"] for name, doc in run.documents() if name == "event"][1:]
+    assert [(type(one), one.dtype, one.shape) for one in back] == [
+        (np.ndarray, np.dtype(dtype), ())
+    ] * 2
+    assert [one.tolist() for one in back] == [1, 1]
+    assert run.verify() == ()
+
+
 def test_documents_are_the_same_whether_they_come_in_batches_or_not(tmp_path):
     pairs = list(documents(30))
     lines = {}

@@ -84,7 +84,8 @@ class ArrayReader:
             When it is not what was recorded.
         """
         with self._reporting(path, index, key):
-            array: np.ndarray = self._item(path, dataset, index)
+            # h5py makes a number of an array without dimensions.
+            array = np.asarray(self._item(path, dataset, index), self._dataset(path, dataset).dtype)
             if self._has(path, CHECKSUMS):
                 timestamp = float(self._item(path, TIMESTAMPS, index))
                 checksum = int(self._item(path, CHECKSUMS, index))
