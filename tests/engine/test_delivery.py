@@ -619,8 +619,9 @@ def test_a_subscriber_that_is_stuck_for_ever_is_left_by_a_second_halt(
     assert "Failed" not in caplog.text
 
 
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist], ids=["array", "list"])
 def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(
-    RE: Any, monkeypatch: pytest.MonkeyPatch
+    RE: Any, monkeypatch: pytest.MonkeyPatch, kind: Any
 ) -> None:
     monkeypatch.setattr(_delivery, "MAX_BYTES", 100_000)
     monkeypatch.setattr(_delivery, "BATCH_BYTES", 10_000)
@@ -634,7 +635,8 @@ def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(
     emitted, slow = [], Disk()
     RE.subscribe(lambda name, doc: emitted.append(doc["seq_num"]), "event")
     RE.subscribe(slow, delivery="queued")
-    camera = SynSignal(name="camera", func=lambda: np.zeros(40_000, "u1"))
+    size = 40_000 if kind is np.asarray else 1_250  # items: those of a list are larger
+    camera = SynSignal(name="camera", func=lambda: kind(np.zeros(size, "u1")))
     try:
         with at_log("is behind by", told.set):
             future = RE(events(20, device=camera))

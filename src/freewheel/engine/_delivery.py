@@ -24,6 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from freewheel.core._crossings import call_soon
+from freewheel.core._data_size import data_size
 
 if TYPE_CHECKING:
     import weakref
@@ -35,7 +36,7 @@ _log = logging.getLogger("freewheel")
 
 #: The plan waits for a queued subscriber that is behind by so many documents …
 MAX_DOCUMENTS: Final = 10_000
-#: … or by so many bytes of array data.
+#: … or by so many bytes of data, see `data_size`.
 MAX_BYTES: Final = 1 << 30
 #: A subscriber's thread is woken by documents once in so many seconds at most …
 REST: Final = 0.01
@@ -46,7 +47,7 @@ MANY: Final = 2_000
 EARLIER: Final = 0.8
 #: So much at most is handed over at once to a subscriber that takes batches.
 BATCH_DOCUMENTS: Final = 1_000
-BATCH_BYTES: Final = 1 << 26
+BATCH_BYTES: Final = 1 << 25
 #: The engine lets a subscriber's thread come first until so many seconds after it has come last …
 PATIENCE: Final = 0.04
 #: … if it was done with the batch before in so many: one that is slow, or whose disk is, is none of
@@ -54,7 +55,7 @@ PATIENCE: Final = 0.04
 QUICK: Final = 0.1
 
 
-# A document that waits, with its kind and the bytes of its arrays; or a mark, without a kind, that
+# A document that waits, with its kind and the bytes of its data; or a mark, without a kind, that
 # calls back when it is reached.
 _Item: TypeAlias = "tuple[str | None, Any, int]"
 
@@ -126,7 +127,7 @@ class Delivery:
         append = self._items.append
 
         def put(name: str, doc: Any) -> None:
-            if size := _size_of(doc):
+            if size := data_size(doc):
                 self._bytes_put += size
             append((name, doc, size))
             # The thread says that it dozes before it looks at the line for the last time, and
@@ -152,7 +153,7 @@ class Delivery:
         if not self._told:
             self._told = True
             _log.warning(
-                "The document subscriber %r is behind by %d documents and %d MB of arrays: it, or "
+                "The document subscriber %r is behind by %d documents and %d MB of data: it, or "
                 "its disk, is slower than the plan, which waits for it now and whenever it is so "
                 "far behind.",
                 self._func,
@@ -430,14 +431,3 @@ def _nothing() -> None:
 
 def _call(func: Callable[[Any], Any], argument: Any) -> None:
     func(argument)
-
-
-def _size_of(doc: Any) -> int:
-    data = doc.get("data")
-    if not data or not isinstance(data, dict):
-        return 0
-    size = 0
-    for value in data.values():
-        if type(value) is not float:  # most are
-            size += getattr(value, "nbytes", 0)
-    return size

@@ -25,7 +25,7 @@ class Line:
     Parameters
     ----------
     max_documents, max_bytes : int
-        With so many documents, or so many bytes of arrays, it is full.
+        With so many documents, or so many bytes of data, it is full.
     """
 
     def __init__(self, max_documents: int, max_bytes: int) -> None:

@@ -8,6 +8,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
+from freewheel.core._data_size import data_size
 from freewheel.engine._lifetime import after_engines
 from freewheel.recording._owners import RunOwners
 
@@ -89,7 +90,7 @@ class Publisher:
         A directory; below it, runs that could not be sent are recorded. Or a `Recorder` that
         records everything anyway. With `None` they are lost.
     max_documents, max_bytes : int
-        How many documents, and bytes of arrays, may wait. When there are more, the run that they
+        How many documents, and bytes of data, may wait. When there are more, the run that they
         are of is kept instead.
     **options
         For bluesky's own publisher: ``prefix``, ``serializer`` and ``curve_config`` for 0MQ;
@@ -156,7 +157,7 @@ class Publisher:
         run = self._owners.run_of(name, doc)
         if name == "stop":
             self._owners.forget(run)
-        item = Item(run, name, doc, _size_of(doc), time.monotonic())
+        item = Item(run, name, doc, data_size(doc), time.monotonic())
         if self._closed:
             self._ledger.note_unsent([item], "the publisher was closed")
         elif not self._ledger.take(item):
@@ -232,10 +233,3 @@ def _close_all() -> None:
     deadline = time.monotonic() + _EXIT_GRACE
     for publisher in list(_publishers):
         publisher.close(max(0.0, deadline - time.monotonic()))
-
-
-def _size_of(doc: Mapping[str, Any]) -> int:
-    data = doc.get("data")
-    if not isinstance(data, dict):
-        return 0
-    return sum(getattr(value, "nbytes", 0) for value in data.values())

@@ -1,0 +1,44 @@
+"""How much memory the data of a document take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from freewheel.core._data_size import data_size
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        (1.5, 0, 0),
+        (7, 0, 0),
+        (None, 0, 0),
+        (np.float64(1.5), 8, 8),
+        (np.zeros((512, 512), "u2"), 524_288, 524_288),
+        ("x" * 1_000_000, 1_000_000, 1_000_000),
+        (b"x" * 1_000_000, 1_000_000, 1_000_000),
+        ([], 0, 0),
+        ([0.5] * 100_000, 2_400_000, 4_000_000),
+        ([[1, 2, 3, 4]] * 50_000, 4_800_000, 8_000_000),
+        ([np.zeros(1000), np.zeros(1000)], 16_000, 16_200),  # of a page of events
+        (("x" * 1000,) * 50, 50_000, 52_000),
+        (object(), 0, 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_takes_memory_is_counted(value: Any, least: int, most: int) -> None:
+    assert least <= data_size({"data": {"x": 1.0, "it": value}}) <= most
+
+
+def test_a_list_that_holds_itself_ends() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert data_size({"data": {"it": value}}) < 1000
+
+
+@pytest.mark.parametrize("doc", [{}, {"data": {}}, {"data": None}, {"data": [1.0]}])
+def test_what_is_no_event_counts_nothing(doc: dict[str, Any]) -> None:
+    assert data_size(doc) == 0
