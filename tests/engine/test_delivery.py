@@ -534,6 +534,46 @@ def test_the_plan_waits_for_a_subscriber_that_is_far_behind_and_says_so_once(
     assert caplog.text.count("is behind by 11 documents") == 1
 
 
+def let_turn(loop: Any) -> None:
+    """Wait until a loop has done what it is at, and all that was to be done before."""
+    turned = threading.Event()
+    loop.call_soon_threadsafe(turned.set)
+    assert turned.wait(T)
+
+
+def test_the_plan_goes_on_while_most_still_waits_for_a_slow_subscriber(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_delivery, "MAX_DOCUMENTS", 16)
+    may_take, told, goes_on = threading.Semaphore(0), threading.Event(), threading.Event()
+    emitted: list[str] = []
+    taken: list[str] = []
+
+    def emit(name: str, doc: Any) -> None:
+        emitted.append(name)
+        if len(emitted) == 20:  # two more than may wait, with one in hand
+            goes_on.set()
+
+    def slow(name: str, doc: Any) -> None:
+        may_take.acquire(timeout=T)
+        taken.append(name)
+
+    RE.subscribe(emit)
+    RE.subscribe(slow, delivery="queued")
+    with at_log("is behind by", told.set):
+        future = RE(events(40))
+        assert told.wait(T)
+    let_turn(RE.loop)  # it waits by now
+    may_take.release(5)  # an eighth, and what it has in hand
+    try:
+        assert goes_on.wait(T)
+        assert len(taken) <= 5
+    finally:
+        may_take.release(100)
+    future.result(T)
+    assert taken == emitted
+
+
 class Gate:
     """A subscriber that lets documents through one kind after the other."""
 
@@ -557,9 +597,7 @@ class Gate:
     def wait_until_waited_for(self, kind: str) -> None:
         """Wait until the plan has emitted such a document, and waits for it to be taken."""
         assert self._emitted[kind].wait(T)
-        turned = threading.Event()
-        self._loop.call_soon_threadsafe(turned.set)
-        assert turned.wait(T)
+        let_turn(self._loop)
 
 
 @pytest.fixture

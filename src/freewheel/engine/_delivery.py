@@ -169,7 +169,8 @@ class Delivery:
     async def caught_up(self) -> None:
         """Wait until the subscriber is not behind any more; on any loop."""
         if len(self._items) > MAX_DOCUMENTS or self._bytes_waiting > MAX_BYTES:
-            await self.drained()
+            # A few at a time: it is to run at the subscriber's pace, not to stop for minutes.
+            await self._delivered(1 + len(self._items) // 8)
             return
         loop = asyncio.get_running_loop()
         go_on = asyncio.Event()
@@ -186,6 +187,10 @@ class Delivery:
 
     async def drained(self) -> None:
         """Wait until all that was put until now is delivered; on any loop."""
+        await self._delivered(None)
+
+    async def _delivered(self, count: int | None) -> None:
+        """Wait until the first so many that wait are delivered, or all."""
         loop = asyncio.get_running_loop()
         reached = asyncio.Event()
 
@@ -196,7 +201,11 @@ class Delivery:
             return
         if not self._items and not self._busy:
             return
-        self._items.append((None, tell, 0))
+        mark: _Item = (None, tell, 0)
+        if count is None:
+            self._items.append(mark)
+        else:
+            self._items.insert(count, mark)
         self._wake(hurry=True)
         await reached.wait()
 
