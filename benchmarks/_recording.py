@@ -255,8 +255,7 @@ def _scalar_loop(turns: int = 20_000) -> Iterable[Row]:
     yield from _documents_alone()
     for what, ours, peer, limit in (
         ("a loop of a scalar detector, recorded", "recorded", "not recorded", ">= 0.85"),
-        # Without a limit: a recorder that took no time would reach (loop + JSONWriter) / loop,
-        # which is 1.6 to 2.
+        # Without a limit: a loop that nothing follows is 1.7 to 2.1 x as fast as that.
         ("the same, against bluesky's JSONWriter", "recorded", "JSONWriter", ""),
         ("queued delivery to an empty callback", "empty callback", "not recorded", ">= 0.95"),
     ):
