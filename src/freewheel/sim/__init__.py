@@ -92,3 +92,7 @@ def __getattr__(name: str) -> Any:
         if error.name != "h5py":
             raise
         raise MissingExtraError(f"freewheel.sim.{name}", "sim") from error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
