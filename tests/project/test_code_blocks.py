@@ -193,7 +193,7 @@ def test_the_commands_of_a_page(page: Path, folder: Path) -> None:
 
 def assert_extras_exist(command: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = re.search(r"freewheel\[([\w,-]+)\]", command)
+    asked = re.search(r"(?:freewheel|\.)\[([\w,-]+)\]", command)
     assert asked, command
     assert set(asked[1].split(",")) <= set(extras["optional-dependencies"]), command
 
