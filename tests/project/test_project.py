@@ -1,0 +1,52 @@
+"""What maintainers are told is true: where things are, and which version this is."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import freewheel
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "freewheel"
+MAP = (ROOT / "docs" / "project" / "module-map.md").read_text()
+
+
+def test_the_module_map_names_what_exists() -> None:
+    paths = re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", MAP)
+    assert len(paths) > 30
+    assert [path for path in paths if not (SOURCE / path).exists()] == []
+
+
+def test_the_module_map_names_every_package() -> None:
+    packages = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert packages - set(re.findall(r"`(\w+)`", MAP)) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "where"),
+    [
+        ("CITATION.cff", r'^version: "?([\d.]+)"?$'),
+        ("packaging/conda/meta.yaml", r'set version = "([\d.]+)"'),
+        ("CHANGELOG.md", r"^## ([\d.]+) - \d{4}-\d\d-\d\d$"),
+    ],
+)
+def test_the_version_is_the_same_everywhere(file: str, where: str) -> None:
+    found = re.search(where, (ROOT / file).read_text(), re.MULTILINE)
+    assert found is not None
+    assert found[1] == freewheel.__version__
+
+
+def plain(requirement: str) -> str:
+    return re.sub(r"[\s_]", "-", requirement.replace(" ", "")).lower()
+
+
+def test_the_recipe_for_conda_asks_for_what_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    recipe = (ROOT / "packaging" / "conda" / "meta.yaml").read_text()
+    run = recipe.partition("  run:\n")[2].partition("\n\n")[0]
+    asked = {plain(line.strip().removeprefix("- ")) for line in run.splitlines()}
+    assert asked == {plain(each) for each in project["dependencies"]} | {"python>=3.11"}
