@@ -13,14 +13,17 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import pages
+from nursery import Nursery
 from pages import ROOT, Block, blocks_of, fails_on_purpose, program_of
 
-RUNNER = Path(pages.__file__).with_name("run_page.py")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 KINDS = {"python", "text", "yaml", "console", "ipython", "pycon", "bash"}
 BLOCKS = {page: blocks_of(page) for page in pages.pages()}
 RUN = {page: [block for block in blocks if not block.reason] for page, blocks in BLOCKS.items()}
@@ -41,7 +44,7 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT)).removesuffix(".md")
 
 
-def run(folder: Path, *arguments: str | Path, may_log: bool = False, **environment: str) -> str:
+def run(folder: Path, *arguments: str | Path, **environment: str) -> str:
     """Run Python in a folder; return what it printed. It must not fail, nor log a failure."""
     answer = subprocess.run(
         [sys.executable, *map(str, arguments)],
@@ -53,7 +56,7 @@ def run(folder: Path, *arguments: str | Path, may_log: bool = False, **environme
         check=False,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert may_log or "Traceback" not in answer.stderr, answer.stderr
+    assert "Traceback" not in answer.stderr, answer.stderr
     return answer.stdout
 
 
@@ -123,14 +126,22 @@ def programs() -> list[Any]:
     ]
 
 
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery(dict(os.environ)) as made:
+        yield made
+
+
 @pytest.mark.parametrize("page", programs(), ids=name_of)
-def test_the_program_of_a_page(page: Path, folder: Path) -> None:
+def test_the_program_of_a_page(page: Path, folder: Path, nursery: Nursery) -> None:
     blocks = [block for block in RUN[page] if not block.file]
     program = folder / "page.py"
     program.write_text(program_of([block for block in blocks if block.kind == "python"]))
     cells = folder / "cells.json"
     cells.write_text(json.dumps([block.text for block in blocks if block.kind == "ipython"]))
-    printed = run(folder, RUNNER, program, cells, may_log=fails_on_purpose(page))
+    code, printed, logged = nursery.run(folder, program, cells)
+    assert code == 0, printed + logged
+    assert fails_on_purpose(page) or "Traceback" not in logged, logged
     said = [block.text for block in blocks if block.kind == "text"]
     if said:
         assert re.fullmatch(pattern_of("".join(said).strip()), printed.strip(), re.DOTALL), printed

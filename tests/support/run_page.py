@@ -51,17 +51,18 @@ def end(engine: Any) -> None:
     engine.close()
 
 
-def main() -> None:
+def run_page(program: str, cells: str | None) -> None:
+    """Run a program, and cells after it, and end what they have started."""
     from freewheel import RunEngine
 
     sys.path.insert(0, str(Path.cwd()))
-    namespace = runpy.run_path(sys.argv[1], run_name="__main__")
-    if len(sys.argv) > 2:
-        run_cells(json.loads(Path(sys.argv[2]).read_text()), namespace)
+    namespace = runpy.run_path(program, run_name="__main__")
+    if cells is not None:
+        run_cells(json.loads(Path(cells).read_text()), namespace)
     for value in list(namespace.values()):
         if isinstance(value, RunEngine) and not value.loop.is_closed():
             end(value)
 
 
 if __name__ == "__main__":
-    main()
+    run_page(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None)

@@ -59,6 +59,8 @@ class RunEngine(EngineBase):
         ``RE.preview(plan)``: what a plan will do on this engine; as `freewheel.preview`.
     interlocks : Interlocks
         What must be so for messages about some devices to be carried out: ``RE.interlocks.add``.
+    is_elsewhere : bool
+        Whether its devices are those of another process; of this engine never.
 
     Notes
     -----
