@@ -64,6 +64,7 @@ from ._wording import (
 )
 
 if TYPE_CHECKING:
+    from ._dangers import Dangerous, danger_of, mark_dangerous
     from ._flight import FlyPath, FlyRow, HasSafePoint
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "ClaimsView",
     "ContinousPlan",
     "ContinuousPlan",
+    "Dangerous",
     "EngineClosedError",
     "EngineFuture",
     "EngineSnapshot",
@@ -123,10 +125,12 @@ __all__ = [
     "clock_text",
     "continous",
     "continuous",
+    "danger_of",
     "duration_text",
     "is_engine",
     "label_text",
     "left_text",
+    "mark_dangerous",
     "status_text",
     "time_left_text",
 ]
@@ -134,5 +138,7 @@ __all__ = [
 if not TYPE_CHECKING:
     # No engine needs them, and they take long to make.
     __getattr__, __dir__ = _lazy.attach(
-        __name__, ("FlyPath", "FlyRow", "HasSafePoint"), ("._flight",)
+        __name__,
+        ("Dangerous", "FlyPath", "FlyRow", "HasSafePoint", "danger_of", "mark_dangerous"),
+        ("._dangers", "._flight"),
     )

@@ -15,6 +15,8 @@ from freewheel.core import EngineClosedError, EngineFuture
 from freewheel.core._crossings import completion
 from freewheel.core._devices import device_chain, device_name, is_device
 
+from ._device_stop import DeviceStop
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -136,8 +138,9 @@ class ByHand:
     def stop(self, device: Any) -> EngineFuture[None]:
         """Stop a device, whoever moves it; nothing keeps a person from that.
 
-        A move by hand of it that waits for an interlock is given up: it does not begin when the
-        interlock lets go.
+        It goes ahead of all messages: a device of ophyd is stopped on a thread of its own, at
+        once; one of ophyd-async as soon as the engine's loop is free. A move by hand of it that
+        waits for an interlock is given up: it does not begin when the interlock lets go.
 
         Parameters
         ----------
@@ -164,25 +167,20 @@ class ByHand:
         future: EngineFuture[None] = EngineFuture.under_way(
             f"the stop of {name!r} by hand", self._core.thread, tells=True
         )
-        self._core.call_on_loop(self._begin_stop, device, future)
+        stop = DeviceStop(device, self._core.loop, lambda error: future.settle(None, error))
+        if not stop.on_loop:
+            stop.begin()  # whatever the loop is busy with
+        self._core.call_on_loop(self._begin_stop, stop)
         return future
 
-    def _begin_stop(self, device: Any, future: EngineFuture[None]) -> None:
+    def _begin_stop(self, stop: DeviceStop) -> None:
         for task, waiting in self._kept.items():
-            if id(device) in device_chain(waiting):
-                task.cancel(f"{device_name(device)!r} was stopped by hand")
-
-        async def stop() -> None:
-            try:
-                await completion(device.stop())
-            except BaseException as error:
-                future.settle(error=error)
-            else:
-                future.settle(None)
-
-        task = self._background.spawner.spawn(stop(), f"stop {device_name(device)!r} by hand")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            if id(stop.device) in device_chain(waiting):
+                task.cancel(f"{stop.name!r} was stopped by hand")
+        if stop.on_loop:
+            task = stop.begin_on_loop()
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _begin(self, hand: HandHold, device: Any, value: Any, future: EngineFuture[Any]) -> None:
         name = device_name(device)
@@ -220,6 +218,8 @@ class ByHand:
         except asyncio.CancelledError as cancelled:
             if status is None and not self._closed:
                 error = _given_up_error(device_name(device), str(cancelled))
+            elif not self._closed:  # the device's own way to say that it was stopped
+                error = _cut_short_error(device_name(device))
             else:
                 error = _closed_error(device_name(device))
                 await _stop(device)
@@ -264,6 +264,10 @@ class ByHand:
 
 def _closed_error(name: str) -> EngineClosedError:
     return EngineClosedError(f"The engine was closed: {name!r} is not moved by hand any more.")
+
+
+def _cut_short_error(name: str) -> RuntimeError:
+    return RuntimeError(f"The move of {name!r} by hand was cut short: the device was stopped.")
 
 
 def _given_up_error(name: str, why: str) -> RuntimeError:

@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core import EngineState
-from freewheel.core._devices import device_name
+from freewheel.core._devices import device_name, is_device_instance
 from freewheel.core._wording import names_text
 
 if TYPE_CHECKING:
@@ -103,9 +103,13 @@ def _threads(core: EngineCore) -> Iterator[str]:
         yield "The engine's thread has ended."
         return
     if not core.on_loop_thread() and not _answers(core):
+        device = _device_on(core.thread.ident)
+        what = "something on it blocks, such as a callback or a device"
+        if device is not None:
+            what = f"the device {device_name(device)!r} blocks it"
         yield (
-            f"The engine's thread has not answered for {ANSWER:g} s: something on it blocks, such "
-            "as a callback or a device. Until it returns nothing of the plan goes on. It is in:"
+            f"The engine's thread has not answered for {ANSWER:g} s: {what}. Until it returns "
+            "nothing of the plan goes on. It is in:"
         )
         yield from _stack(core.thread.ident)
     else:
@@ -120,6 +124,17 @@ def _answers(core: EngineCore) -> bool:
     answered = threading.Event()
     core.call_on_loop(answered.set)
     return answered.wait(ANSWER)
+
+
+def _device_on(ident: int | None) -> Any:
+    """Return the device that a thread is in a method of, the innermost of several, or ``None``."""
+    frame: Any = sys._current_frames().get(ident or 0)  # noqa: SLF001
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if is_device_instance(owner):
+            return owner
+        frame = frame.f_back
+    return None
 
 
 def _stack(ident: int | None, lines: int = LINES) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -13,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.background import TaskStatus
 from freewheel.core import EngineFuture, NotStoppedError, WaitTimeoutError
-from freewheel.core._crossings import completion, run_soon
-from freewheel.core._devices import safe_name
+from freewheel.core._crossings import run_soon
 from freewheel.core._errors import text_of
+
+from ._device_stop import DeviceStop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,63 +33,6 @@ AT_MOST: Final = 10.0
 TASK_GRACE: Final = 8.0
 #: Seconds between two looks at a device that says of itself whether it moves.
 LOOK_EVERY: Final = 0.05
-
-
-@final
-class _Stop:
-    """One call of a device's ``stop()``, which may hang or raise without harm to others."""
-
-    def __init__(self, device: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self.device = device
-        self.name = safe_name(device)
-        self.error: BaseException | None = None
-        self.begun = False
-        self.over = threading.Event()
-        self._loop = loop
-        self.on_loop = _belongs_to_loop(device)
-
-    def begin(self) -> None:
-        """Stop a device that need not be called on the loop; on a thread of its own, at once."""
-        name = f"stop {self.name}"
-        threading.Thread(target=self._call, name=name, daemon=True).start()
-
-    def _call(self) -> None:
-        self.begun = True
-        try:
-            answer = self.device.stop(success=True)
-            if inspect.isawaitable(answer):
-                run_soon(self._loop, self._wait_for(answer))
-                return
-        except BaseException as error:
-            if isinstance(error, RuntimeError) and "event loop" in text_of(error):
-                # A plain function that makes a task, or a status of a coroutine, all the same.
-                run_soon(self._loop, self._wait_for(None))
-                return
-            self.error = error
-        self.over.set()
-
-    def begin_on_loop(self) -> asyncio.Task[None]:
-        """Stop a device whose ``stop()`` is to be called on the loop's thread, where this is."""
-        return self._loop.create_task(self._wait_for(None), name=f"stop {self.name}")
-
-    async def _wait_for(self, answer: Any) -> None:
-        self.begun = True
-        try:
-            await completion(self.device.stop(success=True) if answer is None else answer)
-        except BaseException as error:
-            self.error = error
-        self.over.set()
-
-
-def _belongs_to_loop(device: Any) -> bool:
-    """Tell whether ``stop()`` must be called on the loop: a coroutine, or of ophyd-async."""
-    library = sys.modules.get("ophyd_async.core")
-    if library is not None and isinstance(device, library.Device):
-        return True
-    try:
-        return inspect.iscoroutinefunction(inspect.unwrap(device.stop))
-    except Exception:
-        return False  # its thread meets the error again, and tells of it
 
 
 # What a device answers here may be code of its own that raises: that is to keep no other device,
@@ -156,12 +98,16 @@ class StopAll:
         ).start()
         return future
 
-    def _stops(self) -> list[_Stop]:
+    def _stops(self) -> list[DeviceStop]:
         claimed: Iterable[Any] = (*self._background.claims, *self._by_hand.moving)
         devices = self._core.household.touched.devices(claimed)
-        return [_Stop(device, self._core.loop) for device in devices if _has_stop(device)]
+        return [
+            DeviceStop(device, self._core.loop, success=True)
+            for device in devices
+            if _has_stop(device)
+        ]
 
-    def _begin(self, stops: list[_Stop]) -> None:
+    def _begin(self, stops: list[DeviceStop]) -> None:
         """Call them all: at once, or on the loop what belongs there; from any thread."""
         for stop in stops:
             if not stop.on_loop:
@@ -170,7 +116,7 @@ class StopAll:
 
     # -- on the loop --------------------------------------------------------------------------
 
-    def _begin_on_loop(self, stops: list[_Stop]) -> None:
+    def _begin_on_loop(self, stops: list[DeviceStop]) -> None:
         for stop in stops:
             if stop.on_loop:
                 task = stop.begin_on_loop()
@@ -204,7 +150,7 @@ class StopAll:
     def _see_to_the_end(
         self,
         future: EngineFuture[None],
-        stops: list[_Stop],
+        stops: list[DeviceStop],
         ended: EngineFuture[Any] | None,
         reason: str,
     ) -> None:
@@ -250,7 +196,7 @@ class StopAll:
                 )
         return left
 
-    def _stop_again(self, first: list[_Stop], deadline: float) -> list[str]:
+    def _stop_again(self, first: list[DeviceStop], deadline: float) -> list[str]:
         """Stop what may still move, now that nobody moves it any more; return what does."""
         hangs = {id(stop.device) for stop in first if not stop.over.is_set()}
         again = [
@@ -262,7 +208,7 @@ class StopAll:
         latest = {id(stop.device): stop for stop in (*first, *again)}
         return [text for stop in latest.values() if (text := self._what_became_of(stop, deadline))]
 
-    def _what_became_of(self, stop: _Stop, deadline: float) -> str:
+    def _what_became_of(self, stop: DeviceStop, deadline: float) -> str:
         if not stop.over.wait(_until(deadline)):
             if stop.begun:
                 return f"stop() of {stop.name!r} has not come back"

@@ -24,6 +24,7 @@ from freewheel.forms._device_files import (
 from freewheel.forms._errors import InvalidArgumentsError, UnresolvableAnnotationError
 from freewheel.forms._schema import plan_schema
 from freewheel.forms._spec import Bounds, FieldType, ParamDescription, ParamKind, PlanSpec
+from freewheel.forms._suggest import repeated_devices, suggest_devices
 
 __all__ = [
     "Bounds",
@@ -49,5 +50,7 @@ __all__ = [
     "load_module",
     "plan_schema",
     "public_devices",
+    "repeated_devices",
     "resolve_arguments",
+    "suggest_devices",
 ]

@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
+from freewheel.core._dangers import danger_in, mark_dangerous
 from freewheel.core._devices import device_name, is_device_instance
 from freewheel.forms._catalogue import import_file, is_module_name
 
@@ -29,7 +30,8 @@ def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
         A Python file, a module or its name. If it has a function ``devices``, that is called
         without arguments: it returns a mapping from names to devices, or several devices.
         Otherwise the devices are its public attributes, of ophyd-async, ophyd, or with the
-        methods of bluesky's protocols.
+        methods of bluesky's protocols. One that is annotated with `freewheel.core.Dangerous` there
+        is marked as dangerous.
 
     Returns
     -------
@@ -60,7 +62,16 @@ def find_devices(source: str | Path | ModuleType) -> dict[str, Any]:
     for name, device in found.items():
         if getattr(device, "name", None) == "" and callable(getattr(device, "set_name", None)):
             device.set_name(name)
+        if reason := danger_in(_annotations_of(module).get(name)):
+            mark_dangerous(device, reason)
     return found
+
+
+def _annotations_of(module: ModuleType) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(module, include_extras=True)
+    except Exception:  # evaluating somebody's annotations may raise anything
+        return {}
 
 
 def public_devices(names: ModuleType | Mapping[str, Any]) -> dict[str, Any]:
