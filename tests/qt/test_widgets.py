@@ -165,7 +165,7 @@ def test_plans_that_wait_show_their_arguments_and_are_held(
 def test_what_is_filled_in_reaches_the_plan(scope: Any, qtbot: Any) -> None:
     form = PlanForm(create_plan_spec(every_kind, scope), scope)
     qtbot.addWidget(form)
-    assert set(form.problems()) == {"detectors"}
+    assert set(form.problems()) == {"detectors", "motor"}
     form.set_values(
         {"detectors": ["camera"], "motor": "stage.y", "colour": Colour.RED, "num": 7, "offset": 1.5}
     )
@@ -190,7 +190,7 @@ def test_bad_values_are_marked_where_they_were_typed(scope: Any, qtbot: Any) -> 
     form = PlanForm(create_plan_spec(every_kind, scope), scope)
     qtbot.addWidget(form)
     form.show()
-    form.set_values({"detectors": ["camera"]})
+    form.set_values({"detectors": ["camera"], "motor": "focus"})
     with qtbot.waitSignal(form.validityChanged) as blocked:
         line = form.fields["exposure"].editor.lineEdit()
         line.selectAll()
@@ -594,7 +594,9 @@ def test_a_held_device_is_greyed_out_with_its_holder(
     with bridge.engine.claims.hold(scope.stage, holder="alignment"):
         soon(lambda: not row.findChild(QPushButton, "go").isEnabled())
         assert row.guard.holder == "alignment"
-        assert row._parts.toolTip() == "held by alignment"
+        assert row.findChild(QPushButton, "go").toolTip() == "held by alignment"
+        assert row.findChild(QLabel, "holder").text() == "held by alignment"
+        assert not row.findChild(QPushButton, "pauseAndMove").isEnabled()  # it is no plan
         soon(lambda: view.rowCount() == 1)
         assert view.item(0, 1).text() == "alignment"
         assert guard.holder is None
@@ -623,14 +625,16 @@ def test_a_motor_is_moved_by_hand_with_the_claim(
     claims: list[Any] = []
     bridge.claimsChanged.connect(claims.append)
     target = row.findChild(object, "target").lineEdit()
+    target.selectAll()
     qtbot.keyClicks(target, "2.5")
     qtbot.keyClick(target, Qt.Key.Key_Return)
     soon(lambda: row.findChild(QLabel, "readback").text() == "2.5")
     soon(lambda: {"focus": "manual move"} in claims)
-    assert row._parts.isEnabled()
-    target.setText("far")
+    assert row.findChild(QPushButton, "go").isEnabled()
+    target.selectAll()
+    qtbot.keyClicks(target, "far")
     qtbot.keyClick(target, Qt.Key.Key_Return)
-    assert "no position" in row.problem
+    assert "'far' is no number" in row.problem
 
 
 def test_a_move_that_a_plan_is_in_the_way_of_says_so(

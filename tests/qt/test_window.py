@@ -52,7 +52,7 @@ def test_live_view_with_snapshot_pause_and_exposure(window: Any, soon: Any, qtbo
     button(window, "run").click()
     soon(lambda: window.image.frame is not None and "snap" in window.actions.buttons)
     assert window.bridge.snapshot().state == "idle"  # the foreground is free
-    assert "live_view" in window.controls.findChild(QLabel, "elapsed").text()
+    assert window.controls.findChild(QLabel, "state").text() == "live_view"
     window.actions.buttons["snap"].click()
     soon(lambda: snapshots)
     row = row_of(window, "live_view")
@@ -193,7 +193,8 @@ def test_closing_while_a_plan_runs_asks_and_then_cleans_up(
     assert not window.close()
     box = window.findChild(QMessageBox)
     assert "long" in box.text()
-    box.button(QMessageBox.StandardButton.No).click()
+    assert box.defaultButton().text() == "Go on"
+    box.button(QMessageBox.StandardButton.Cancel).click()
     assert window.isVisible()
     assert window.busy
     window.close()

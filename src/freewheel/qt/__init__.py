@@ -21,16 +21,19 @@ from freewheel.qt._action_bar import ActionBar, ActionButton
 from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimGuard, ClaimsView
 from freewheel.qt._controls import EngineControls
-from freewheel.qt._devices import DevicePanel, MotorRow, SettingRow
+from freewheel.qt._devices import DevicePanel
 from freewheel.qt._ending import end_on_signals
 from freewheel.qt._form import PlanForm
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
+from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
 from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._responsive import responsive
+from freewheel.qt._setting_row import SettingRow
+from freewheel.qt._state_label import StateLabel
 from freewheel.qt._window import AcquisitionWindow
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "PreviewPane",
     "ProgressPanel",
     "SettingRow",
+    "StateLabel",
     "connect_devices",
     "end_on_signals",
     "responsive",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QMessageBox
+from freewheel.qt._questions import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,22 +29,5 @@ def run_anyway(parent: QWidget, doubt: str, run: Callable[[], Any]) -> None:
     if not doubt:
         run()
         return
-    box = QMessageBox(parent)
-    box.setObjectName("anyway")
-    box.setIcon(QMessageBox.Icon.Warning)
-    box.setWindowTitle("Run")
-    box.setText("This plan may fail.")
-    box.setInformativeText(f"{doubt}\n\nThe preview had to guess: it may go well, too.")
-    buttons = QMessageBox.StandardButton
-    box.setStandardButtons(buttons.Yes | buttons.Cancel)
-    box.button(buttons.Yes).setText("Run anyway")
-    box.setDefaultButton(buttons.Cancel)
-    box.setEscapeButton(buttons.Cancel)
-
-    def answered(answer: int) -> None:
-        box.deleteLater()
-        if answer == int(buttons.Yes.value):
-            run()
-
-    box.finished.connect(answered)
-    box.open()  # never exec(): the window stays alive
+    details = f"{doubt}\n\nThe preview had to guess: it may go well, too."
+    ask(parent, "anyway", "This plan may fail.", details, "Run anyway", run)

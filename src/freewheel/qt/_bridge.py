@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import enum
+import logging
 import weakref
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from bluesky.utils import RunEngineInterrupted
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
+from freewheel.core._devices import device_name
 from freewheel.qt._feed import Feed, check_window_thread
 from freewheel.recording import NewestFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
 
     from freewheel.background import BackgroundTask, OnConflict
     from freewheel.core import EngineSnapshot, EngineView, FutureView, PlanFutureView, SRLatch
 
-__all__ = ["EngineBridge", "failure_of"]
+__all__ = ["EngineBridge", "failure_of", "value_text"]
+
+_log = logging.getLogger("freewheel.qt")
 
 
 class EngineBridge(QObject):
@@ -61,8 +66,15 @@ class EngineBridge(QObject):
         A tuple of the futures of the calls that wait; also when the queue is held or released.
     interlocksChanged : Signal(object)
         A tuple of `freewheel.core.InterlockPicture`: how the interlocks stand.
+    requestMade : Signal(str)
+        What a person has asked for through the bridge: a pause, a stop, a move by hand. It is in
+        Python's log too (``freewheel.qt``).
+    allStopped : Signal()
+        Stop all was pressed: what waits for an answer, or for its turn, is not to be done any more.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
+    requestFailed : Signal(str, object)
+        What was done by hand, and the exception that it has ended with.
 
     Raises
     ------
@@ -80,13 +92,16 @@ class EngineBridge(QObject):
     progressChanged = Signal(object)  # noqa: N815
     queueChanged = Signal(object)  # noqa: N815
     interlocksChanged = Signal(object)  # noqa: N815
+    requestMade = Signal(str)  # noqa: N815
+    allStopped = Signal()  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
+    requestFailed = Signal(str, object)  # noqa: N815
 
     def __init__(self, engine: EngineView, parent: QObject | None = None) -> None:
         check_window_thread("an EngineBridge")
         super().__init__(parent)
         self._engine = engine
-        self._unpausable: weakref.WeakSet[BackgroundTask] = weakref.WeakSet()
+        self._unpausable: weakref.WeakSet[Any] = weakref.WeakSet()  # plan futures and tasks
         # Through a weak reference: the feed must not keep the bridge, nor the bridge need the feed.
         me = weakref.ref(self)
         feed = Feed(lambda kind, arguments: _emit(me, feed, kind, arguments))
@@ -138,7 +153,7 @@ class EngineBridge(QObject):
         PlanFutureView or None
             `None` if the engine refused; see ``requestRefused``.
         """
-        future: PlanFutureView | None = self._ask("run", self._engine, plan, subs, **metadata)
+        future: PlanFutureView | None = self._try("run", self._engine, plan, subs, **metadata)
         return future
 
     def launch(
@@ -172,7 +187,7 @@ class EngineBridge(QObject):
         BackgroundTask or None
             `None` if the engine refused; see ``requestRefused``.
         """
-        task: BackgroundTask | None = self._ask(
+        task: BackgroundTask | None = self._try(
             "run in background",
             self._engine.background.launch,
             plan,
@@ -184,9 +199,13 @@ class EngineBridge(QObject):
             self._unpausable.add(task)
         return task
 
-    def may_pause(self, task: BackgroundTask) -> bool:
-        """Whether a background task may be paused by hand, as far as `launch` was told."""
-        return task not in self._unpausable
+    def keep_from_pausing(self, future: PlanFutureView) -> None:
+        """Have windows not offer to pause a plan that was run; see `may_pause`."""
+        self._unpausable.add(future)
+
+    def may_pause(self, one: BackgroundTask | PlanFutureView) -> bool:
+        """Whether a task or a plan may be paused by hand, as far as the bridge was told."""
+        return one not in self._unpausable
 
     def pause(self, defer: bool = False) -> Future[None] | None:
         """Pause the plan; at its next checkpoint if ``defer``."""
@@ -220,6 +239,7 @@ class EngineBridge(QObject):
         future: Future[Any] | None = self._ask(
             "stop all", self._engine.stop_all, "the Stop all button"
         )
+        self.allStopped.emit()
         return future
 
     def hold_queue(self, *_: Any) -> None:
@@ -238,7 +258,67 @@ class EngineBridge(QObject):
         """Reset the latch of an action on offer."""
         self._ask(f"action {name!r}", self._engine.release_action, name)
 
-    def _ask(self, what: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def pause_task(self, task: BackgroundTask) -> None:
+        """Pause a background task."""
+        self._ask(f"pause {task.name}", task.pause)
+
+    def resume_task(self, task: BackgroundTask) -> None:
+        """Have a background task go on that is paused."""
+        self._ask(f"resume {task.name}", task.resume)
+
+    def cancel_task(self, task: BackgroundTask) -> None:
+        """End a background task, with its clean-up."""
+        self._ask(f"stop {task.name}", task.cancel, "stopped in the window")
+
+    # -- by hand ------------------------------------------------------------------------------
+
+    def set_by_hand(self, device: Any, value: Any, *, between: bool = False) -> Future[Any]:
+        """Move or set a device by hand, as ``engine.by_hand.set``; refusals are in the future.
+
+        Parameters
+        ----------
+        device, value
+            What to set, and where to.
+        between
+            Whether to set it between two messages of the plan that holds it.
+        """
+        what = f"{device_name(device)} → {value_text(value)}"
+        by_hand = self._engine.by_hand
+        return self._by_hand(what, lambda: by_hand.set(device, value, between=between))
+
+    def stop_by_hand(self, device: Any) -> Future[Any]:
+        """Stop a device, whoever moves it; otherwise as `set_by_hand`."""
+        return self._by_hand(
+            f"stop {device_name(device)}", lambda: self._engine.by_hand.stop(device)
+        )
+
+    def _by_hand(self, what: str, request: Callable[[], Any]) -> Future[Any]:
+        self._note(what)
+        future: Future[Any]
+        try:
+            future = request()
+        except Exception as error:
+            future = Future()
+            future.set_exception(error)
+        feed = self._feed
+
+        def tell(done: Any) -> None:
+            if (error := failure_of(done)) is not None:
+                feed.put("failed", what, error)
+
+        future.add_done_callback(tell)
+        return future
+
+    def _note(self, what: str) -> None:
+        _log.info("By hand: %s.", what)
+        self.requestMade.emit(what)
+
+    def _ask(self, what: str, request: Callable[..., Any], *args: Any) -> Any:
+        """Ask for what a person wants, who is to find it in the log."""
+        self._note(what)
+        return self._try(what, request, *args)
+
+    def _try(self, what: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return request(*args, **kwargs)
         except Exception as error:  # a plan function may raise anything as it makes its plan
@@ -301,6 +381,7 @@ _SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
     "progress": lambda bridge: bridge.progressChanged,
     "queue": lambda bridge: bridge.queueChanged,
     "interlocks": lambda bridge: bridge.interlocksChanged,
+    "failed": lambda bridge: bridge.requestFailed,
 }
 
 
@@ -322,3 +403,10 @@ def failure_of(future: Future[Any] | FutureView[Any]) -> BaseException | None:
         return None
     error = future.exception()
     return None if isinstance(error, RunEngineInterrupted) else error
+
+
+def value_text(value: Any) -> str:
+    """Return what a device is set to, as a person would write it."""
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from freewheel.qt._holders import holder_at_work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,9 @@ class ClaimsView(QTableWidget):
 class ClaimGuard(QObject):
     """Greys a widget out while somebody else holds its device, with the holder in the tooltip.
 
+    A plan or a task that is paused lends its devices, so that the widget can be used then. The
+    signal ``changed`` tells that another one, or nobody, may keep hands from the device now.
+
     Parameters
     ----------
     bridge
@@ -58,6 +63,8 @@ class ClaimGuard(QObject):
         what is moved by hand here.
     """
 
+    changed = Signal()
+
     def __init__(
         self, bridge: EngineBridge, device: Any, widget: QWidget, mine: str | None = None
     ) -> None:
@@ -66,15 +73,19 @@ class ClaimGuard(QObject):
         self._mine = bridge.engine.by_hand.holder if mine is None else mine
         self._tip = widget.toolTip()
         bridge.claimsChanged.connect(self._update)
+        # Whoever is paused lends what he holds.
+        bridge.stateChanged.connect(self._update)
+        bridge.backgroundChanged.connect(self._update)
         self._update()
 
     @property
     def holder(self) -> str | None:
-        """Who holds the device, if it is somebody else."""
-        holder = self._bridge.engine.claims.get(self._device)
-        return None if holder is None or holder == self._mine else str(holder)
+        """Who keeps hands from the device, if it is somebody else."""
+        holder = holder_at_work(self._bridge, self._device)
+        return None if holder == self._mine else holder
 
     def _update(self, *_: Any) -> None:
         holder = self.holder
         self._widget.setEnabled(holder is None)
         self._widget.setToolTip(self._tip if holder is None else f"held by {holder}")
+        self.changed.emit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -20,6 +21,8 @@ from freewheel.core import EngineState, clock_text, time_left_text
 from freewheel.core._wording import start_text
 from freewheel.qt._anyway import run_anyway
 from freewheel.qt._held import HeldLine, PeriodicLine
+from freewheel.qt._questions import ask, withdraw
+from freewheel.qt._state_label import StateLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +46,6 @@ _POSSIBLE: dict[str, frozenset[str]] = {
     "stopping": frozenset({"halt"}),
     "aborting": frozenset({"halt"}),
 }
-_COLOURS = {"idle": "#7a7a7a", "running": "#1f9d45", "paused": "#d08700"}
 _TEXTS = {
     "run": ("Run", "Run the plan; while another runs, queue behind it"),
     "pause": ("Pause", "Pause as soon as the plan can be paused"),
@@ -53,7 +55,13 @@ _TEXTS = {
     "halt": ("Halt", "End the plan at once, WITHOUT clean-up: shutters stay open, motors moving"),
 }
 _BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
-_STOP_ALL = "Stop every device, and end every plan and task with its clean-up"
+_STOP_ALL = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
+_STOP_ALL_KEYS = "Ctrl+."
+_HALT = (
+    "Halt without clean-up?",
+    "The plan ends at once. Shutters stay open, lamps lit, motors moving; its data may be "
+    "incomplete. Stop and Abort end it with its clean-up.",
+)
 _HOLD = "Let the plan that runs go on, and start nothing new until Release"
 _CLOCK_MS = 200
 
@@ -61,8 +69,10 @@ _CLOCK_MS = 200
 class EngineControls(QWidget):
     """The engine's state, and a button for each thing that can be asked of it.
 
-    While the queue is held, or a service has failed, a line says so, with what mends it. A button
-    is enabled exactly when the engine's state allows what it asks for.
+    The state counts the background tasks: ``live_view, 2 more`` is not idle, and Stop ends these
+    then. While the queue is held, or a service has failed, a line says so, with what mends it. A
+    button is enabled exactly when the engine's state allows what it asks for; Halt asks first.
+    *Stop all* is there in every state, and *Ctrl+.* does the same anywhere in the window.
 
     Parameters
     ----------
@@ -92,7 +102,6 @@ class EngineControls(QWidget):
         self._beside = False
         self._refusal = ""  # why the plan is known to fail
         self._doubt = ""  # why it may fail
-        self._unpausable: set[PlanFutureView] = set()
         self._may_pause = True
         self._state = bridge.snapshot().state
         self._shown: tuple[Any, ...] = ()  # what the list of waiting plans shows
@@ -103,7 +112,7 @@ class EngineControls(QWidget):
         bridge.stateChanged.connect(self._state_changed)
         bridge.planStarted.connect(self._plan_started)
         bridge.planEnded.connect(self._plan_ended)
-        bridge.backgroundChanged.connect(self._show_time)
+        bridge.backgroundChanged.connect(self._tasks_changed)
         bridge.queueChanged.connect(self._queue_changed)
         self.set_plan(plan_factory)
         self._state_changed(self._state, "")
@@ -149,7 +158,7 @@ class EngineControls(QWidget):
         plan = self._make_plan("run")
         future = None if plan is None else self._bridge.run(plan)
         if future is not None and not self._factory_pausable:
-            self._unpausable.add(future)
+            self._bridge.keep_from_pausing(future)
         self._show_time()
         return future
 
@@ -172,6 +181,8 @@ class EngineControls(QWidget):
 
     def doubt(self, reason: str) -> None:
         """Have the Run button ask before it runs, for the plan may fail; empty ends that."""
+        if reason != self._doubt:
+            withdraw(self, "anyway")  # it was about what has changed
         self._doubt = reason
 
     def _make_plan(self, what: str) -> Any:
@@ -186,31 +197,34 @@ class EngineControls(QWidget):
     # -- parts --------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._state_label = QLabel()
-        self._state_label.setObjectName("state")
         self._time_label = QLabel()
         self._time_label.setObjectName("elapsed")
         self.buttons: dict[str, QPushButton] = {}
         top, row = QHBoxLayout(), QHBoxLayout()
-        top.addWidget(self._state_label)
+        top.addWidget(StateLabel(self._bridge))
         top.addWidget(self._time_label, 1)
         asks: dict[str, Callable[[], Any]] = {
             "run": lambda: run_anyway(self, self._doubt, self.run),
             "pause": self._bridge.pause,
             "resume": self._bridge.resume,
-            "stop": self._bridge.stop,
+            "stop": self._stop,
             "abort": self._bridge.abort,
-            "halt": self._bridge.halt,
+            "halt": lambda: ask(self, "reallyHalt", *_HALT, "Halt", self._bridge.halt),
         }
-        for name, ask in asks.items():
+        for name, request in asks.items():
             text, tip = _TEXTS[name]
-            button = _button(name, text, tip, ask)
+            button = _button(name, text, tip, request)
             button.setMinimumWidth(52)
             self.buttons[name] = button
             row.addWidget(button)
         self.buttons["run"].setDefault(True)
         stop_all = _button("stop_all", "Stop all", _STOP_ALL, self._bridge.stop_all)
         stop_all.setStyleSheet("background: #c62828; color: white; font-weight: bold;")
+        # Of the window: docks that float, and questions that are open, leave it be.
+        keys = QShortcut(QKeySequence(_STOP_ALL_KEYS), self)
+        keys.setObjectName("stopAll")
+        keys.activated.connect(self._bridge.stop_all)
+        keys.activatedAmbiguously.connect(self._bridge.stop_all)  # of two controls in a window
         top.addWidget(stop_all)  # in every state: it is not among those that come and go
         self._queue = QListWidget()
         self._queue.setObjectName("queue")
@@ -229,12 +243,8 @@ class EngineControls(QWidget):
 
     def _state_changed(self, new: str, _old: str) -> None:
         self._state = EngineState(new)
-        colour = _COLOURS.get(self._state, "#c0392b")
-        self._state_label.setText(self._state)
-        self._state_label.setStyleSheet(
-            f"background: {colour}; color: white; border-radius: 4px; padding: 2px 8px;"
-            "font-weight: bold;"
-        )
+        if "halt" not in _POSSIBLE.get(self._state, ()):
+            withdraw(self, "reallyHalt")
         if self._state == "idle":
             self._clock.stop()
         elif not self._clock.isActive():
@@ -243,12 +253,11 @@ class EngineControls(QWidget):
         self._show_time()
 
     def _plan_started(self, future: PlanFutureView) -> None:
-        self._may_pause = future not in self._unpausable
+        self._may_pause = self._bridge.may_pause(future)
         self._enable()
         self._show_time()
 
-    def _plan_ended(self, future: PlanFutureView) -> None:
-        self._unpausable.discard(future)
+    def _plan_ended(self, _: PlanFutureView) -> None:
         self._may_pause = True
         self._enable()
         self._show_time()
@@ -257,6 +266,11 @@ class EngineControls(QWidget):
         possible = _POSSIBLE.get(self._state, frozenset())
         for name, button in self.buttons.items():
             button.setEnabled(name in possible)
+        stop, tasks = self.buttons["stop"], self._tasks() if self._state == "idle" else []
+        if tasks:
+            stop.setEnabled(True)
+        names = ", ".join(task.name for task in tasks)
+        stop.setToolTip(f"End {names}, with clean-up" if tasks else _TEXTS["stop"][1])
         if not self._may_pause:
             self.buttons["pause"].setEnabled(False)
         self._enable_run(possible)
@@ -280,6 +294,21 @@ class EngineControls(QWidget):
             self.buttons["run"].setEnabled(False)
             self.buttons["run"].setToolTip(self._refusal)
 
+    def _stop(self) -> None:
+        """Stop the plan; while there is none, the tasks, which are what can be stopped then."""
+        if self._state != "idle":
+            self._bridge.stop()
+            return
+        for task in self._tasks():
+            self._bridge.cancel_task(task)
+
+    def _tasks(self) -> list[BackgroundTask]:
+        return [task for task in self._bridge.snapshot().background if not task.status.ended]
+
+    def _tasks_changed(self, *_: Any) -> None:
+        self._enable()
+        self._show_time()
+
     def _show_time(self, *_: Any) -> None:
         snapshot = self._bridge.snapshot()
         if snapshot.plan_name is not None:
@@ -289,7 +318,7 @@ class EngineControls(QWidget):
             if snapshot.parked:
                 text += f"   ({', '.join(reversed(snapshot.parked))} parked)"
         elif snapshot.background:
-            text = ", ".join(task.name for task in snapshot.background) + " in the background"
+            text = "in the background"
         else:
             text = ""
         self._time_label.setText(text)
@@ -329,11 +358,11 @@ class EngineControls(QWidget):
                 line.show_start("" if held else start_text(plan.starts_in))
 
 
-def _button(name: str, text: str, tip: str, ask: Callable[[], Any]) -> QPushButton:
+def _button(name: str, text: str, tip: str, request: Callable[[], Any]) -> QPushButton:
     button = QPushButton(text)
     button.setObjectName(name)
     button.setToolTip(tip)
-    button.clicked.connect(lambda _=False: ask())
+    button.clicked.connect(lambda _=False: request())
     return button
 
 

@@ -11,139 +11,16 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from magicgui import widgets as mg
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QCheckBox,
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from freewheel.forms import FieldType, ParamDescription
+from freewheel.qt._inputs import CheckList, ChoiceBox, NumberField, wheel_needs_focus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-__all__ = ["CheckList", "Field", "NumberField"]
-
-_ROWS = 5
-
-
-class NumberField(QAbstractSpinBox):
-    """A number with arrows that takes any text; ``value()`` is a number, or the text if it is none.
-
-    Parameters
-    ----------
-    integer
-        Whether whole numbers are meant; decides what the arrows do.
-    step
-        What an arrow adds; by default 1, or a tenth of a number smaller than 1.
-    minimum, maximum
-        Where the arrows stop.
-    """
-
-    valueChanged = Signal()  # noqa: N815 - Qt's spelling
-
-    def __init__(
-        self,
-        *,
-        integer: bool = False,
-        step: float | None = None,
-        minimum: float | None = None,
-        maximum: float | None = None,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self._integer, self._step = integer, step
-        self._minimum, self._maximum = minimum, maximum
-        self.lineEdit().textChanged.connect(lambda _: self.valueChanged.emit())
-
-    def value(self) -> Any:
-        """Return the number, the text if it is none, or `None` if there is no text."""
-        text = self.lineEdit().text().strip()
-        if not text:
-            return None
-        try:
-            return int(text) if self._integer else float(text)
-        except ValueError:
-            return text
-
-    def set_value(self, value: Any) -> None:
-        """Show a number, a text, or nothing for `None`."""
-        if isinstance(value, float):
-            value = f"{value:g}" if float(f"{value:g}") == value else repr(value)
-        self.lineEdit().setText("" if value is None else str(value))
-
-    def stepBy(self, steps: int) -> None:  # noqa: N802 - Qt's spelling
-        """Add to the number, as the arrows do."""
-        value = self.value()
-        number = value if isinstance(value, (int, float)) else (self._minimum or 0)
-        number = number + steps * self._step_at(number)
-        if self._minimum is not None:
-            number = max(number, self._minimum)
-        if self._maximum is not None:
-            number = min(number, self._maximum)
-        self.set_value(int(number) if self._integer else float(f"{number:.12g}"))
-
-    def stepEnabled(self) -> Any:  # noqa: N802 - Qt's spelling
-        """Say that both arrows may be pressed."""
-        flags = QAbstractSpinBox.StepEnabledFlag
-        return flags.StepUpEnabled | flags.StepDownEnabled
-
-    def _step_at(self, number: float) -> float:
-        if self._step is not None:
-            return self._step
-        if self._integer or abs(number) >= 1 or number == 0:
-            return 1
-        return float(10.0 ** (int(f"{abs(number):e}".split("e")[1])))
-
-
-class CheckList(QListWidget):
-    """A multiple choice: each item with a box to tick.
-
-    Parameters
-    ----------
-    choices
-        What may be chosen.
-    """
-
-    valueChanged = Signal()  # noqa: N815 - Qt's spelling
-
-    def __init__(self, choices: Sequence[Any], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._choices = list(choices)
-        for choice in self._choices:
-            item = QListWidgetItem(choice_text(choice))
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(Qt.CheckState.Unchecked)
-            self.addItem(item)
-        rows = max(1, min(_ROWS, len(self._choices)))
-        self.setFixedHeight(rows * max(18, self.sizeHintForRow(0)) + 6)
-        self.itemChanged.connect(lambda _: self.valueChanged.emit())
-
-    def value(self) -> list[Any]:
-        """Return what is ticked, in the order of the list."""
-        ticked = Qt.CheckState.Checked
-        return [c for i, c in enumerate(self._choices) if self.item(i).checkState() == ticked]
-
-    def set_value(self, value: Any) -> None:
-        """Tick these and no others."""
-        chosen = list(value or ())
-        for index, choice in enumerate(self._choices):
-            on = choice in chosen
-            self.item(index).setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
-
-
-def choice_text(choice: Any) -> str:
-    """Return what a choice is called in a list."""
-    if isinstance(choice, enum.Enum):
-        return str(choice.value) if isinstance(choice.value, str) else choice.name
-    return str(choice)
+__all__ = ["Field"]
 
 
 class Field(QWidget):
@@ -171,6 +48,8 @@ class Field(QWidget):
         # holds what Python must not drop, such as magicgui's half of a widget.
         self.editor, self._read, self._write, self._keep = _make(parameter, self.changed.emit)
         self.editor.setObjectName(parameter.name)
+        self.editor.setAccessibleName(parameter.label)
+        wheel_needs_focus(self.editor)
         self._given = QCheckBox()
         self._given.setToolTip("Tick to give a value; otherwise there is none")
         self._given.setVisible(parameter.optional)
@@ -262,16 +141,16 @@ def _make(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
 
 
 def _make_choice(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
-    choices = [(choice_text(choice), choice) for choice in parameter.choices or ()]
-    box = mg.ComboBox(choices=choices)
     names = parameter.device_proto is not None
+    box = ChoiceBox(parameter.choices or (), "choose a device" if names else "choose")
+    if names:
+        box.set_value(None)  # the first that fits may be any: whoever fills in the form knows
+    box.currentIndexChanged.connect(lambda _: changed())
 
     def write(value: Any) -> None:
-        value = _names([value])[0] if names else value
-        if value in [choice for _, choice in choices]:
-            box.value = value
+        box.set_value(_names([value])[0] if names else value)
 
-    return _from_magicgui(box, changed, write=write)
+    return box, box.value, write, None
 
 
 def _make_number(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:

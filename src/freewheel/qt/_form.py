@@ -12,7 +12,9 @@ from freewheel.forms import (
     InvalidArgumentsError,
     check_value,
     collect_arguments,
+    repeated_devices,
     resolve_arguments,
+    suggest_devices,
 )
 from freewheel.qt._action_bar import ActionButton
 from freewheel.qt._fields import Field
@@ -29,7 +31,8 @@ __all__ = ["PlanForm"]
 class PlanForm(QWidget):
     """A form made from a plan's description.
 
-    A value that does not fit is marked where it was typed, with the reason below it.
+    A value that does not fit is marked where it was typed, with the reason below it. A device is
+    filled in only where it can be no other; a motor that is chosen for two parameters is marked.
 
     Parameters
     ----------
@@ -74,6 +77,7 @@ class PlanForm(QWidget):
         for parameter in spec.parameters:
             if not parameter.hidden and parameter.actions is None:
                 self._add_field(layout, parameter)
+        self.set_values(suggest_devices(spec, devices))
         if spec.actions:
             row = QHBoxLayout()
             for action in spec.actions:
@@ -133,7 +137,7 @@ class PlanForm(QWidget):
                 problem = check_value(field.parameter, value, self._devices)
             if problem:
                 problems[name] = problem
-        return problems
+        return {**repeated_devices(self._spec, self.values(), self._devices), **problems}
 
     @property
     def is_valid(self) -> bool:

@@ -41,7 +41,7 @@ class _ToFeed(logging.Handler):
 
 
 class PlanLog(QWidget):
-    """Plans that ran, with the text and the traceback of those that failed.
+    """Plans that ran, with the text and the traceback of those that failed, and what hands did.
 
     What `freewheel.publishing` says of documents that wait, or could not be sent, stands there too.
 
@@ -64,7 +64,8 @@ class PlanLog(QWidget):
     def __init__(self, bridge: EngineBridge, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._told: dict[BackgroundTask, str] = {}  # of each task, what was said last
+        # Of each task, what was said last; of one that has ended too, for that is told twice.
+        self._told: weakref.WeakKeyDictionary[BackgroundTask, str] = weakref.WeakKeyDictionary()
         self._text = QPlainTextEdit()
         self._text.setObjectName("log")
         self._text.setReadOnly(True)
@@ -84,7 +85,9 @@ class PlanLog(QWidget):
         layout.addLayout(row)
         bridge.planStarted.connect(self._plan_started)
         bridge.planEnded.connect(self._plan_ended)
+        bridge.requestMade.connect(self._asked)
         bridge.requestRefused.connect(self._refused)
+        bridge.requestFailed.connect(self._failed)
         bridge.backgroundChanged.connect(self._task_changed)
         me = weakref.ref(self)
         feed = Feed(lambda _, arguments: _hand_over(me, *arguments))
@@ -138,6 +141,12 @@ class PlanLog(QWidget):
         else:
             self.note_failure(f"{future.plan_name} failed", error)
 
+    def _asked(self, what: str) -> None:
+        self.note(f"by hand: {what}")
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        self.note_failure(f"by hand: {what} failed", error)
+
     def _refused(self, what: str, error: BaseException) -> None:
         # What was typed into a form is nobody's line of code.
         typed = isinstance(error, InvalidArgumentsError)
@@ -149,8 +158,6 @@ class PlanLog(QWidget):
             return
         self._told[task] = status.name
         self.note(f"background {task.name}: {status.name.lower()}")
-        if status.ended:
-            del self._told[task]
         if status.name == "FAILED":
             error = task.future.peek()
             if error is not None:

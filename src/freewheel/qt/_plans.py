@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.qt._form import PlanForm
+from freewheel.qt._inputs import wheel_needs_focus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +66,8 @@ class PlanChooser(QWidget):
         self._list.setObjectName("plans")
         self._list.setMaxVisibleItems(30)
         self._list.setPlaceholderText("no plans")
+        self._list.setAccessibleName("Plan")
+        wheel_needs_focus(self._list)
         self._stack = QStackedWidget()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -159,7 +159,7 @@ class _TaskRow(QWidget):
         cancel = QPushButton("Stop")
         cancel.setObjectName("cancel")
         cancel.setToolTip("End the task, with its clean-up")
-        cancel.clicked.connect(lambda: task.cancel("stopped in the window"))
+        cancel.clicked.connect(lambda: bridge.cancel_task(task))
         self.bars = _Bars()
         line = QHBoxLayout()
         line.addWidget(self._label, 1)
@@ -202,9 +202,6 @@ class _TaskRow(QWidget):
 
     def _pause_or_resume(self) -> None:
         if self._paused:
-            self._task.resume()
-            return
-        try:
-            self._task.pause()
-        except RuntimeError as error:  # a function that could not be told
-            self._bridge.requestRefused.emit("pause", error)
+            self._bridge.resume_task(self._task)
+        else:
+            self._bridge.pause_task(self._task)

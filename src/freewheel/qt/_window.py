@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QPushButton,
     QScrollArea,
     QTabWidget,
@@ -22,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from freewheel.core._wording import names_text
 from freewheel.qt._action_bar import ActionBar
 from freewheel.qt._anyway import run_anyway
 from freewheel.qt._bridge import EngineBridge
@@ -36,6 +36,7 @@ from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
 from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
+from freewheel.qt._questions import ask, is_asked, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,12 +61,17 @@ _BACKGROUND = (
 )
 
 
+# Of the window's thread: windows that were not closed.
+_open: weakref.WeakSet[AcquisitionWindow] = weakref.WeakSet()
+
+
 class AcquisitionWindow(QMainWindow):
     """An engine, its devices and its plans in one window; made to be used, and to be copied from.
 
     Closing it while a plan or a task runs asks first, then stops with clean-up, and closes when
     the clean-up is over. If that takes too long the window offers to halt, and closes then whatever
-    the devices do. The engine is not closed: it belongs to whoever made it.
+    the devices do. While another window shows the same engine it just closes, and all goes on. The
+    engine is not closed: it belongs to whoever made it.
 
     Parameters
     ----------
@@ -101,7 +107,6 @@ class AcquisitionWindow(QMainWindow):
         super().__init__(parent)
         self.setWindowTitle("freewheel")
         self._continuous = False  # whether the chosen plan is
-        self._question: QMessageBox | None = None
         self._doubt = ""  # why the plan that is chosen may fail
         self.bridge = bridge = EngineBridge(engine, self)
         self._ending = Ending(bridge, self)
@@ -131,6 +136,13 @@ class AcquisitionWindow(QMainWindow):
         self._wait_for_devices()
         self.log.failed.connect(self._show_failure)
         self._ending.over.connect(self.close)
+        for ended in (
+            self.bridge.planEnded,
+            self.bridge.stateChanged,
+            self.bridge.backgroundChanged,
+        ):
+            ended.connect(self._look_whether_to_close)
+        _open.add(self)
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -235,7 +247,10 @@ class AcquisitionWindow(QMainWindow):
         problems = () if foreseen is None else foreseen.problems
         known = "\n".join(each.text for each in problems if not each.is_guess)
         self.controls.refuse(known)
-        self._doubt = "\n".join(each.text for each in problems if each.is_guess)
+        doubt = "\n".join(each.text for each in problems if each.is_guess)
+        if doubt != self._doubt:
+            withdraw(self, "anyway")  # it was about what has changed
+        self._doubt = doubt
         self.controls.doubt(self._doubt)
         self._otherwise.setEnabled(not known)
 
@@ -259,11 +274,12 @@ class AcquisitionWindow(QMainWindow):
         return self._ending.busy
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
-        """Close, if nothing is under way; otherwise ask."""
-        if self._ending.given_up or not self.busy:
+        """Close, if nothing is under way that no other window of the engine shows; else ask."""
+        if self._ending.given_up or not self._in_the_way:
+            _open.discard(self)
+            for name in ("close", "halt"):
+                withdraw(self, name)
             self._patience.stop()
-            if self._question is not None:
-                self._question.close()
             self._feed.close()
             self.preview.end()
             self.log.unlisten()
@@ -275,27 +291,22 @@ class AcquisitionWindow(QMainWindow):
             self._ask()
 
     def _ask(self) -> None:
-        if self._question is not None:
-            self._question.raise_()
-            return
         running = self.bridge.snapshot()
         names = [running.plan_name or "", *running.queue, *(t.name for t in running.background)]
-        box = self._question = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Close")
-        box.setText(f"{', '.join(filter(None, names))} is still under way.")
-        box.setInformativeText("Stop, clean up, and close the window?")
-        buttons = QMessageBox.StandardButton
-        box.setStandardButtons(buttons.Yes | buttons.No)
-        box.button(buttons.Yes).setText("Stop and close")
-        box.button(buttons.No).setText("Go on")
-        box.finished.connect(self._answered)
-        box.open()  # never exec(): the window stays alive
+        text = f"{names_text([*filter(None, names)])} is still under way."
+        details = "Stop, clean up, and close the window? It closes by itself when all has ended."
+        ask(self, "close", text, details, "Stop and close", self.stop_and_close, no="Go on")
 
-    def _answered(self, answer: int) -> None:
-        self._question = None
-        if answer == int(QMessageBox.StandardButton.Yes.value):
-            self.stop_and_close()
+    def _look_whether_to_close(self, *_: Any) -> None:
+        """Close, as somebody wanted, if what was in the way has ended meanwhile."""
+        if is_asked(self, "close") and not self._in_the_way:
+            self.close()
+
+    @property
+    def _in_the_way(self) -> bool:
+        """Whether something is under way that no other window of the engine shows."""
+        others = (w for w in _open if w is not self and isalive(w) and w.isVisible())
+        return self.busy and not any(w.bridge.engine is self.bridge.engine for w in others)
 
     def stop_and_close(self) -> None:
         """Stop everything with clean-up, and close the window when that is over."""
@@ -312,25 +323,12 @@ class AcquisitionWindow(QMainWindow):
         if not self.busy:
             self.close()
             return
-        box = self._question = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Warning)
-        box.setWindowTitle("Close")
-        box.setText("The clean-up has not come to its end yet.")
-        box.setInformativeText("Halting leaves devices as they are, without clean-up.")
-        buttons = QMessageBox.StandardButton
-        box.setStandardButtons(buttons.Abort | buttons.Retry)
-        box.button(buttons.Abort).setText("Halt and close")
-        box.button(buttons.Retry).setText("Wait")
-        box.setDefaultButton(buttons.Retry)
-        box.setEscapeButton(buttons.Retry)
-        box.finished.connect(self._halt_or_wait)
-        box.open()
+        text = "The clean-up has not come to its end yet."
+        details = "Halting leaves devices as they are, without clean-up."
+        halt, wait = self._halt, self._patience.start
+        ask(self, "halt", text, details, "Halt and close", halt, no="Wait", otherwise=wait)
 
-    def _halt_or_wait(self, answer: int) -> None:
-        self._question = None
-        if answer != int(QMessageBox.StandardButton.Abort.value):
-            self._patience.start()
-            return
+    def _halt(self) -> None:
         self.statusBar().showMessage("Halting; the window closes")
         self._ending.halt()
 

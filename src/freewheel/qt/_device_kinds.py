@@ -1,0 +1,50 @@
+"""What a device is to be shown as: a motor, a setting, or parts of their own."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+from freewheel.core._devices import device_children
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["can_edit", "datatype_of", "has_axes", "is_signal", "parts_of"]
+
+
+def parts_of(device: Any) -> Mapping[str, Any]:
+    """Return what a device consists of, of ophyd-async or ophyd, by name."""
+    names = getattr(device, "component_names", ())
+    return device_children(device) or {name: getattr(device, name) for name in names}
+
+
+def has_axes(device: Any) -> bool:
+    """Tell whether parts of a device are moved themselves, such as the axes of an XY stage."""
+    parts = parts_of(device).values()
+    return any(callable(getattr(p, "set", None)) and not is_signal(p) for p in parts)
+
+
+def is_signal(device: Any) -> bool:
+    """Tell whether a device is a signal, of ophyd-async or ophyd."""
+    if hasattr(device, "datatype") and hasattr(device, "subscribe"):
+        return True
+    # ophyd's, unlike its devices and positioners.
+    return hasattr(device, "write_access") and not hasattr(device, "component_names")
+
+
+def datatype_of(device: Any) -> Any:
+    """Return the type of what a device is set to."""
+    for name in ("", "setpoint", "user_setpoint", "followed"):
+        datatype = getattr(getattr(device, name, None) if name else device, "datatype", None)
+        if datatype is not None:
+            return datatype
+    return float
+
+
+def can_edit(signal: Any) -> bool:
+    """Tell whether a person can set a signal, and there is an input for its type."""
+    if not getattr(signal, "write_access", True):
+        return False
+    datatype = datatype_of(signal)
+    return isinstance(datatype, type) and issubclass(datatype, (bool, int, float, str, enum.Enum))

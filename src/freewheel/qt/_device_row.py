@@ -1,0 +1,221 @@
+"""One line of a device: its name, what it reads, and what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.compat import isalive
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QPainter
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from freewheel.core import danger_of
+from freewheel.core._crossings import call_soon, run_soon
+from freewheel.qt._bridge import failure_of, value_text
+from freewheel.qt._feed import Feed
+from freewheel.qt._inputs import choice_text
+from freewheel.qt._questions import ask, withdraw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from freewheel.qt._bridge import EngineBridge
+
+__all__ = ["DeviceRow", "ShortLabel"]
+
+
+class ShortLabel(QLabel):
+    """A line that is shortened where there is no room for it; the tooltip has all of it.
+
+    A long name, or a long value, is not to push what can be pressed out of the panel.
+    """
+
+    def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's spelling
+        """Take a few letters' room at least."""
+        return QSize(62, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's spelling
+        """Show a text."""
+        super().setText(text)
+        self.setToolTip(text)
+
+    def paintEvent(self, _: Any) -> None:  # noqa: N802 - Qt's spelling
+        """Draw what fits."""
+        room = self.contentsRect()
+        middle = Qt.TextElideMode.ElideMiddle
+        text = self.fontMetrics().elidedText(self.text(), middle, room.width())
+        QPainter(self).drawText(room, int(self.alignment()), text)
+
+
+class DeviceRow(QWidget):
+    """A name, what the device reads now, and what is to be done with it.
+
+    Everything that touches the device runs on the engine's loop; what comes back goes through a
+    feed, so that the window waits for nothing and is not flooded.
+    """
+
+    def __init__(
+        self, bridge: EngineBridge, device: Any, name: str, parent: QWidget | None
+    ) -> None:
+        super().__init__(parent)
+        self._bridge, self._device, self._title = bridge, device, name
+        self.setObjectName(f"device:{name}")
+        self._name, self._readback = ShortLabel(), ShortLabel()
+        self._name.setText(name)
+        self._readback.setText("-")
+        self._readback.setObjectName("readback")
+        self._readback.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._status = QLabel("")
+        self._status.setObjectName("status")
+        self._status.setStyleSheet("color: #c0392b;")
+        self._status.setWordWrap(True)
+        self._status.hide()
+        self._line = QHBoxLayout()
+        self._line.setContentsMargins(0, 0, 0, 0)
+        self._line.addWidget(self._name, 1)
+        self._line.addWidget(self._readback)
+        layout = self._column = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addLayout(self._line)
+        layout.addWidget(self._status)
+        bridge.allStopped.connect(self.give_up)
+        me = weakref.ref(self)
+        self._feed = Feed(lambda kind, arguments: _hand_over(me, kind, arguments))
+        weakref.finalize(self, self._feed.close).atexit = False
+
+    @property
+    def problem(self) -> str:
+        """What went wrong with the last request; empty if nothing did."""
+        return str(self._status.text())
+
+    def give_up(self) -> None:
+        """Do nothing of what waits for an answer: everything was stopped."""
+        withdraw(self, "danger")
+
+    def receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
+        """Show what came back from the engine's loop."""
+        if kind == "reading":
+            self.show_reading(arguments[0])
+        elif kind == "unit":
+            self._name.setText(f"{self._name.text()} [{arguments[0]}]")
+        elif kind == "failed":
+            self.say(f"{type(arguments[0]).__name__}: {arguments[0]}")
+        else:
+            self.say("")
+
+    def say(self, text: str) -> None:
+        """Say what is wrong, below the row; nothing if the text is empty."""
+        self._status.setText(text)
+        self._status.setVisible(bool(text))
+
+    def show_reading(self, value: Any) -> None:
+        """Show what the device reads."""
+        self._readback.setText(f"{value:.4g}" if isinstance(value, float) else choice_text(value))
+
+    def _on_loop(
+        self, work: Callable[[], Coroutine[Any, Any, Any]], *, requested: bool = True
+    ) -> None:
+        """Run a coroutine function on the engine's loop, and say here how it ended.
+
+        What nobody has requested tells of its failure alone: its success is not to take what is
+        said of a request's failure away.
+        """
+        feed = self._feed
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except Exception as error:  # shown in the row, whatever the device raised
+                feed.put("failed", error)
+            else:
+                if requested:
+                    feed.put("done")
+
+        run_soon(self._bridge.engine.loop, guarded())
+
+    def _by_hand(self, value: Any, *, between: bool = False) -> None:
+        """Set the device as a person does, and say here how that ended; of a dangerous one, ask."""
+
+        def set_now() -> None:
+            self._tell_of(self._bridge.set_by_hand(self._device, value, between=between), "done")
+
+        reason = danger_of(self._device)
+        if reason is None:
+            set_now()
+            return
+        text = f"Set {self._title} to {value_text(value)}?"
+        ask(self, "danger", text, f"{self._title}: {reason}.", "Set it", set_now)
+
+    def _tell_of(self, future: Any, kind: str) -> None:
+        """Say here how something ends that was asked for by hand."""
+        feed = self._feed
+
+        def tell(done: Any) -> None:
+            error = failure_of(done)
+            if error is None:
+                feed.put(kind)
+            else:
+                feed.put("failed", error)
+
+        future.add_done_callback(tell)
+
+    def _subscribe(self, signal: Any) -> None:
+        """Show what a signal reads, from now on."""
+        feed = self._feed
+        subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
+        if subscribe is None:
+            return
+
+        # ophyd-async gives a reading; ophyd gives keywords alone, the value among them.
+        def changed(readings: Mapping[str, Any] | None = None, *_: Any, **news: Any) -> None:
+            if readings is not None:
+                feed.put("reading", next(iter(readings.values()))["value"])
+            elif "value" in news:
+                feed.put("reading", news["value"])
+
+        async def start() -> None:
+            subscribe(changed)
+            if (value := await _first_value(signal)) is not None:
+                feed.put("reading", value)
+            for key in (await _asked(signal, "describe")).values():
+                if unit := key.get("units"):
+                    feed.put("unit", unit)
+                break
+
+        def stop(*_: Any) -> None:
+            clear = getattr(signal, "clear_sub", None)
+            if clear is not None:
+                call_soon(engine.loop, clear, changed)
+
+        engine = self._bridge.engine
+        weakref.finalize(self, stop).atexit = False
+        self._on_loop(start, requested=False)
+
+
+def _hand_over(row: weakref.ref[DeviceRow], kind: str, arguments: tuple[Any, ...]) -> None:
+    target = row()
+    if target is not None and isalive(target):
+        target.receive(kind, arguments)
+
+
+async def _first_value(signal: Any) -> Any:
+    """Return what a signal of ophyd reads now: it says nothing before its first change."""
+    if inspect.iscoroutinefunction(getattr(signal, "describe", None)):
+        return None
+    readings = await _asked(signal, "read")
+    first = next(iter(readings.values()), {"value": getattr(signal, "position", None)})
+    return first["value"]
+
+
+async def _asked(signal: Any, method: str) -> Mapping[str, Any]:
+    """Return what a method of a signal answers; empty if it has none."""
+    function = getattr(signal, method, None)
+    if inspect.iscoroutinefunction(function):
+        answer: Mapping[str, Any] = await function()
+        return answer
+    # Those of ophyd wait for the network where they stand, which the loop must not.
+    return await asyncio.to_thread(function) if callable(function) else {}
