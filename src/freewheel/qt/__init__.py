@@ -23,6 +23,7 @@ from freewheel.qt._claims import ClaimGuard, ClaimsView
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel
 from freewheel.qt._ending import end_on_signals
+from freewheel.qt._errors import ErrorList
 from freewheel.qt._form import PlanForm
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
@@ -45,6 +46,7 @@ __all__ = [
     "DevicePanel",
     "EngineBridge",
     "EngineControls",
+    "ErrorList",
     "LiveImage",
     "LivePlot",
     "MotorRow",

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from freewheel.core import EngineState, clock_text, time_left_text
 from freewheel.core._wording import start_text
 from freewheel.qt._anyway import run_anyway
+from freewheel.qt._device_row import ShortLabel
 from freewheel.qt._held import HeldLine, PeriodicLine
 from freewheel.qt._questions import ask, withdraw
 from freewheel.qt._state_label import StateLabel
@@ -175,9 +176,13 @@ class EngineControls(QWidget):
         return self._bridge.launch(plan, on_conflict=on_conflict, pausable=self._factory_pausable)
 
     def refuse(self, reason: str) -> None:
-        """Have the Run button off because the plan is known to fail; an empty reason ends that."""
+        """Have the Run button off, for the plan cannot run or is known to fail; empty ends that.
+
+        While nothing is under way the reason stands beside the state.
+        """
         self._refusal = reason
         self._enable()
+        self._show_time()
 
     def doubt(self, reason: str) -> None:
         """Have the Run button ask before it runs, for the plan may fail; empty ends that."""
@@ -197,7 +202,7 @@ class EngineControls(QWidget):
     # -- parts --------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._time_label = QLabel()
+        self._time_label = ShortLabel()
         self._time_label.setObjectName("elapsed")
         self.buttons: dict[str, QPushButton] = {}
         top, row = QHBoxLayout(), QHBoxLayout()
@@ -290,6 +295,7 @@ class EngineControls(QWidget):
         self._show_refusal()
 
     def _show_refusal(self) -> None:
+        self.buttons["run"].setAccessibleDescription(self._refusal)
         if self._refusal:
             self.buttons["run"].setEnabled(False)
             self.buttons["run"].setToolTip(self._refusal)
@@ -320,7 +326,7 @@ class EngineControls(QWidget):
         elif snapshot.background:
             text = "in the background"
         else:
-            text = ""
+            text = self._refusal.partition("\n")[0]
         self._time_label.setText(text)
         self._show_queue()
         self._show_starts(snapshot)

@@ -11,7 +11,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from magicgui import widgets as mg
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from freewheel.forms import FieldType, ParamDescription
@@ -35,11 +35,14 @@ class Field(QWidget):
     ----------
     changed : Signal()
         The user, or the program, has changed the value.
+    left : Signal()
+        The keyboard has gone elsewhere.
     editor : QWidget
         The input itself.
     """
 
     changed = Signal()
+    left = Signal()
 
     def __init__(self, parameter: ParamDescription, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +53,9 @@ class Field(QWidget):
         self.editor.setObjectName(parameter.name)
         self.editor.setAccessibleName(parameter.label)
         wheel_needs_focus(self.editor)
+        self.was_left = False
+        for part in (self.editor, *self.editor.findChildren(QWidget)):
+            part.installEventFilter(self)
         self._given = QCheckBox()
         self._given.setToolTip("Tick to give a value; otherwise there is none")
         self._given.setVisible(parameter.optional)
@@ -89,6 +95,22 @@ class Field(QWidget):
         self._given.setChecked(value is not None)
         if value is not None:
             self._write(value)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's spelling
+        """Note that the keyboard goes elsewhere, but for a list that pops up."""
+        if (
+            event.type() == QEvent.Type.FocusOut
+            and event.reason() != Qt.FocusReason.PopupFocusReason
+        ):
+            self.was_left = True
+            self.left.emit()
+        return bool(super().eventFilter(watched, event))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was typed or chosen."""
+        value = self.value()
+        return value is None or (isinstance(value, (str, list)) and not value)
 
     def mark(self, problem: str) -> None:
         """Say what is wrong with the value; nothing if the text is empty."""

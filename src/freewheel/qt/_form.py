@@ -31,7 +31,8 @@ __all__ = ["PlanForm"]
 class PlanForm(QWidget):
     """A form made from a plan's description.
 
-    A value that does not fit is marked where it was typed, with the reason below it. A device is
+    A value that does not fit is marked where it was typed, with the reason below it; one that is
+    missing when the keyboard has left its field, or the plan was to be made. A device is
     filled in only where it can be no other; a motor that is chosen for two parameters is marked.
 
     Parameters
@@ -93,6 +94,7 @@ class PlanForm(QWidget):
         layout.addRow(label, field)
         self._fields[parameter.name] = field
         field.changed.connect(self._changed)
+        field.left.connect(self._check)
 
     @property
     def spec(self) -> PlanSpec:
@@ -140,6 +142,17 @@ class PlanForm(QWidget):
         return {**repeated_devices(self._spec, self.values(), self._devices), **problems}
 
     @property
+    def obstacles(self) -> str:
+        """What keeps the plan from being made, a line for each field; empty if nothing does."""
+        fields = self._fields
+        return "\n".join(
+            f"{fields[name].parameter.label} {problem}"
+            if problem.startswith(("is ", "needs ", "must "))
+            else f"{fields[name].parameter.label}: {problem}"
+            for name, problem in self.problems().items()
+        )
+
+    @property
     def is_valid(self) -> bool:
         """Whether the plan can be made of what is in the fields."""
         return self._valid
@@ -152,9 +165,11 @@ class PlanForm(QWidget):
         InvalidArgumentsError
             If a value does not fit; the field is marked too.
         """
-        self._check()
         problems = self.problems()
         if problems:
+            for field in self._fields.values():
+                field.was_left = True
+            self._check()
             raise InvalidArgumentsError(self._spec.name, problems)
         values = self.values()
         if self._devices is None:
@@ -196,7 +211,8 @@ class PlanForm(QWidget):
     def _check(self) -> None:
         problems = self.problems()
         for name, field in self._fields.items():
-            field.mark(problems.get(name, ""))
+            due = field.was_left or not field.is_empty
+            field.mark(problems.get(name, "") if due else "")
         valid = not problems
         if valid != self._valid:
             self._valid = valid

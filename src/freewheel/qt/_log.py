@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import logging
 import time
-import traceback
 import weakref
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
-from freewheel.forms import InvalidArgumentsError
 from freewheel.qt._bridge import failure_of
+from freewheel.qt._failures import Failures
 from freewheel.qt._feed import Feed
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class _ToFeed(logging.Handler):
 
 
 class PlanLog(QWidget):
-    """Plans that ran, with the text and the traceback of those that failed, and what hands did.
+    """Plans that ran, a line for what went wrong, and what hands did; the newest last.
 
     What `freewheel.publishing` says of documents that wait, or could not be sent, stands there too.
 
@@ -86,8 +85,7 @@ class PlanLog(QWidget):
         bridge.planStarted.connect(self._plan_started)
         bridge.planEnded.connect(self._plan_ended)
         bridge.requestMade.connect(self._asked)
-        bridge.requestRefused.connect(self._refused)
-        bridge.requestFailed.connect(self._failed)
+        Failures(bridge, self).failed.connect(self.note_failure)
         bridge.backgroundChanged.connect(self._task_changed)
         me = weakref.ref(self)
         feed = Feed(lambda _, arguments: _hand_over(me, *arguments))
@@ -119,12 +117,10 @@ class PlanLog(QWidget):
         """Add a line, with the time."""
         self._text.appendPlainText(self._timed(line))
 
-    def note_failure(self, what: str, error: BaseException, *, tells_where: bool = True) -> None:
-        """Add an exception in colour, with its traceback unless its words are enough."""
+    def note_failure(self, what: str, error: BaseException) -> None:
+        """Add a line for an exception, in colour; `ErrorList` has the details."""
         line = f"{what}: {type(error).__name__}: {error}"
         self._text.appendHtml(f"<b style='color:#c0392b'>{html.escape(self._timed(line))}</b>")
-        if tells_where and error.__traceback__ is not None:
-            self._text.appendPlainText("".join(traceback.format_exception(error)).rstrip())
         self.failed.emit(line)
 
     @staticmethod
@@ -135,22 +131,11 @@ class PlanLog(QWidget):
         self.note(f"{future.plan_name} started")
 
     def _plan_ended(self, future: PlanFutureView) -> None:
-        error = failure_of(future.outcome)
-        if error is None:
+        if failure_of(future.outcome) is None:
             self.note(f"{future.plan_name} {future.status}")
-        else:
-            self.note_failure(f"{future.plan_name} failed", error)
 
     def _asked(self, what: str) -> None:
         self.note(f"by hand: {what}")
-
-    def _failed(self, what: str, error: BaseException) -> None:
-        self.note_failure(f"by hand: {what} failed", error)
-
-    def _refused(self, what: str, error: BaseException) -> None:
-        # What was typed into a form is nobody's line of code.
-        typed = isinstance(error, InvalidArgumentsError)
-        self.note_failure(f"{what} is not possible", error, tells_where=not typed)
 
     def _task_changed(self, task: BackgroundTask) -> None:
         status = task.status
@@ -158,10 +143,6 @@ class PlanLog(QWidget):
             return
         self._told[task] = status.name
         self.note(f"background {task.name}: {status.name.lower()}")
-        if status.name == "FAILED":
-            error = task.future.peek()
-            if error is not None:
-                self.note_failure(f"background {task.name} failed", error)
 
 
 def _hand_over(log: weakref.ref[PlanLog], line: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import weakref
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -59,12 +61,15 @@ def ask(
     box.setDefaultButton(buttons.Cancel)
     box.setEscapeButton(buttons.Cancel)
 
+    # Weakly: a question that is not answered is not to keep the window that it is a part of.
+    if_yes, if_no, me = _weak(act), _weak(otherwise), weakref.ref(box)
+
     def answered(answer: int) -> None:
-        box.deleteLater()
-        if answer == int(buttons.Yes.value):
-            act()
-        elif otherwise is not None:
-            otherwise()
+        if (mine := me()) is not None:
+            mine.deleteLater()
+        chosen = (if_yes if answer == int(buttons.Yes.value) else if_no)()
+        if chosen is not None:
+            chosen()
 
     box.finished.connect(answered)
     for keys in parent.window().findChildren(QShortcut, "stopAll"):
@@ -72,6 +77,13 @@ def ask(
         QShortcut(keys.key(), box).activated.connect(keys.activated)
     box.setModal(False)
     box.show()
+
+
+def _weak(function: Callable[[], object] | None) -> Callable[[], Callable[[], object] | None]:
+    """Return what gives a function back; of a method only while its object is there."""
+    if inspect.ismethod(function):
+        return weakref.WeakMethod(function)
+    return lambda: function
 
 
 def is_asked(parent: QWidget, name: str) -> bool:

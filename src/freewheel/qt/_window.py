@@ -29,6 +29,7 @@ from freewheel.qt._claims import ClaimsView
 from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel
 from freewheel.qt._ending import Ending
+from freewheel.qt._errors import ErrorList
 from freewheel.qt._feed import Feed
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
@@ -91,7 +92,7 @@ class AcquisitionWindow(QMainWindow):
 
     Attributes
     ----------
-    bridge, controls, chooser, actions, image, plot, progress, claims, devices, log
+    bridge, controls, chooser, actions, image, plot, progress, claims, devices, log, errors
         The parts.
     """
 
@@ -121,6 +122,7 @@ class AcquisitionWindow(QMainWindow):
         self.claims = ClaimsView(bridge)
         self.devices = DevicePanel(bridge, devices)
         self.log = PlanLog(bridge)
+        self.errors = ErrorList(bridge)
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
@@ -172,9 +174,13 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Devices", scroll, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
+        self.tabifyDockWidget(docks["Log"], docks["Errors"])
+        docks["Log"].raise_()
+        self.errors.countChanged.connect(self._count_errors)
         self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Devices"], docks["Claims"]], [460, 140], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Plan"], docks["Devices"]], [390, 420], Qt.Orientation.Horizontal)
@@ -189,6 +195,11 @@ class AcquisitionWindow(QMainWindow):
         features = QDockWidget.DockWidgetFeature
         dock.setFeatures(features.DockWidgetMovable | features.DockWidgetFloatable)
         self.addDockWidget(area, dock)
+
+    def _count_errors(self, count: int) -> None:
+        dock = self.findChild(QDockWidget, "Errors")
+        if dock is not None:
+            dock.setWindowTitle(f"Errors ({count})" if count else "Errors")
 
     # -- devices ------------------------------------------------------------------------------
 
@@ -213,6 +224,7 @@ class AcquisitionWindow(QMainWindow):
         self.devices.set_device(name, device)
         if isinstance(device, BaseException):
             self.log.note_failure(f"{name} is not connected", device)
+            self.errors.add(f"{name} is not connected", device)
         if not any(isinstance(device, Future) for device in self._known.values()):
             self._offer_plans()
 
@@ -243,16 +255,18 @@ class AcquisitionWindow(QMainWindow):
         self.preview.follow(form)
 
     def _plan_judged(self, foreseen: Preview | None) -> None:
-        """Have the plan not run that is known to fail; where that is a guess, a person is asked."""
+        """Have no plan run that cannot be made, or is known to fail; where that is a guess, ask."""
         problems = () if foreseen is None else foreseen.problems
-        known = "\n".join(each.text for each in problems if not each.is_guess)
+        form = self.chooser.form
+        wrong = [] if form is None else [form.obstacles]
+        known = "\n".join(filter(None, [*wrong, *(p.text for p in problems if not p.is_guess)]))
         self.controls.refuse(known)
         doubt = "\n".join(each.text for each in problems if each.is_guess)
         if doubt != self._doubt:
             withdraw(self, "anyway")  # it was about what has changed
         self._doubt = doubt
         self.controls.doubt(self._doubt)
-        self._otherwise.setEnabled(not known)
+        self._otherwise.setEnabled(form is not None and not known)
 
     def run_in_background(self, *_: Any) -> BackgroundTask | None:
         """Run the chosen plan beside others, giving way to the foreground."""

@@ -1,0 +1,120 @@
+"""What went wrong is listed, with details on a click; an invalid form says why it is not run."""
+
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import pytest
+from bluesky.utils import Msg
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QPushButton, QTreeWidget
+
+from freewheel.core import ResourceConflictError
+from freewheel.forms import create_plan_spec, find_plans
+from freewheel.qt import AcquisitionWindow, ErrorList, PlanForm, demo_plans
+from freewheel.qt._failures import device_of
+
+
+def breaks() -> Any:
+    yield from bps.null()
+    raise ValueError("the sample is upside down\nand wet")
+
+
+@pytest.fixture(name="errors")
+def _errors(bridge: Any, qtbot: Any) -> ErrorList:
+    errors = ErrorList(bridge)
+    qtbot.addWidget(errors)
+    errors.show()
+    return errors
+
+
+def test_plans_tasks_requests_and_hands_are_listed_once_each(
+    errors: ErrorList, bridge: Any, scope: Any, soon: Any
+) -> None:
+    bridge.run(breaks())
+    soon(lambda: len(errors.rows) == 1)
+    task = bridge.launch(breaks(), name="aside")
+    soon(lambda: task.status.ended and len(errors.rows) == 2)
+    bridge.resume()
+    bridge.set_by_hand(scope.lamp, 1000.0)
+    soon(lambda: len(errors.rows) == 4)
+    assert [row[1] for row in errors.rows] == [
+        "by hand: lamp → 1000 failed",
+        "resume is not possible",
+        "background aside failed",
+        "breaks failed",
+    ]
+    assert errors.rows[3][3] == "ValueError: the sample is upside down"
+
+
+def test_details_come_on_a_click_and_can_be_copied(
+    errors: ErrorList, bridge: Any, soon: Any, qtbot: Any
+) -> None:
+    bridge.run(breaks())
+    soon(lambda: errors.rows)
+    assert errors.details == ""
+    tree = errors.findChild(QTreeWidget, "errors")
+    place = tree.visualItemRect(tree.topLevelItem(0)).center()
+    qtbot.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert "in breaks" in errors.details
+    assert "and wet" in errors.details
+    errors.findChild(QPushButton, "copy").click()
+    assert "in breaks" in QApplication.clipboard().text()
+    with qtbot.waitSignal(errors.countChanged) as told:
+        errors.findChild(QPushButton, "clear").click()
+    assert told.args == [0]
+    assert errors.rows == ()
+
+
+def test_the_device_is_named_where_the_error_names_one(
+    errors: ErrorList, bridge: Any, scope: Any, soon: Any
+) -> None:
+    bridge.run([Msg("set", scope.lamp, 1000.0, group="a"), Msg("wait", group="a")])
+    soon(lambda: errors.rows)
+    assert errors.rows[0][2] == "lamp"
+    assert device_of(ResourceConflictError(scope.stage, "scan", "hand")) == "stage"
+    caused = RuntimeError("no")
+    caused.__cause__ = ResourceConflictError("focus", "scan", "hand")
+    assert device_of(caused) == "focus"
+    assert device_of(ValueError("nothing")) == ""
+
+
+def test_a_missing_value_is_marked_when_its_field_was_left(
+    scope: Any, qtbot: Any, soon: Any
+) -> None:
+    form = PlanForm(create_plan_spec(demo_plans.scan, scope), scope)
+    qtbot.addWidget(form)
+    form.show()
+    form.activateWindow()
+    motor = form.fields["motor"]
+    assert not form.is_valid
+    assert [field.problem for field in form.fields.values()] == [""] * len(form.fields)
+    motor.editor.setFocus()
+    soon(motor.editor.hasFocus)
+    assert motor.problem == ""
+    form.fields["num"].editor.setFocus()
+    soon(lambda: motor.problem == "is required")
+    assert form.fields["detectors"].problem == ""  # nobody was there yet
+    with pytest.raises(ValueError, match="detectors"):
+        form.arguments()
+    assert form.fields["detectors"].problem
+
+
+def test_run_is_off_for_an_invalid_form_and_says_why(
+    engine: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    window = AcquisitionWindow(engine, dict(scope), find_plans([demo_plans.scan], scope))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    run, otherwise = window.controls.buttons["run"], window.findChild(QPushButton, "runOtherwise")
+    said = window.controls.findChild(QLabel, "elapsed")
+    assert not run.isEnabled()
+    assert not otherwise.isEnabled()
+    assert "Motor is required" in run.toolTip()
+    assert "Motor is required" in run.accessibleDescription()
+    window.chooser.form.set_values({"detectors": ["camera"]})
+    assert said.text() == "Motor is required"
+    window.chooser.form.set_values({"motor": "stage.x"})
+    assert run.isEnabled()
+    assert otherwise.isEnabled()
+    assert said.text() == ""
+    window.bridge.run(breaks())
+    soon(lambda: window.findChild(QDockWidget, "Errors").windowTitle() == "Errors (1)")
