@@ -54,6 +54,7 @@ class Rest:
             at_rest = states.now is EngineState.PAUSING
             goes_on = states.goes_on
             if at_rest:
+                core.tasks.rest(True)  # whoever sees the state may use what is lent then
                 states.change_locked(EngineState.PAUSED)
             if goes_on:
                 states.change_locked(EngineState.RUNNING)
@@ -61,7 +62,6 @@ class Rest:
             plan.end_rest(resumed=True)
         if at_rest:
             states.announce()
-            core.tasks.rest(True)
             core.owner.plan_paused()
         # Not at rest: the plan's end was requested meanwhile. This thread has heard of it, or will.
         if plan.asked.exit is None and await wake:

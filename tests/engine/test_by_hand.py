@@ -1,5 +1,5 @@
 # ruff: noqa: N803
-"""``RE.by_hand.stop``: one device's stop goes ahead of all that the engine does."""
+"""``RE.by_hand``: a stop goes ahead of all that the engine does, and a paused plan lends."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import asyncio
 import threading
 from typing import Any
 
+import bluesky.plan_stubs as bps
 import pytest
 from bluesky.utils import Msg
 
 from doubles import Blocked
+from freewheel.plan_stubs import claim
 
 T = 10
 
@@ -96,3 +98,29 @@ def test_the_device_that_blocks_the_loop_is_named(RE: Any) -> None:
     go_on.set()
     future.exception(T)
     assert "has not answered for 0.2 s: the device 'slow_camera' blocks it." in text
+
+
+def test_who_is_told_of_the_pause_may_move_what_the_plan_holds(RE: Any) -> None:
+    motor = CoroutineMotor()
+    moves: list[Any] = []
+    has_it = threading.Event()
+
+    def told(new: str, old: str) -> None:
+        if new == "paused":
+            moves.append(RE.by_hand.set(motor, 1))
+
+    RE.state_hook = told
+
+    def plan() -> Any:
+        yield from claim(motor)
+        yield Msg("checkpoint")
+        has_it.set()
+        yield from bps.sleep(60)
+
+    RE(plan())
+    assert has_it.wait(T)
+    RE.request_pause().result(T)
+    assert motor.moving.wait(T)
+    RE.by_hand.stop(motor).result(T)
+    assert moves[0].exception(T) is not None
+    RE.stop().result(T)
