@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from ophyd_async.core import StandardReadable, soft_signal_rw
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtWidgets import QComboBox, QPushButton
 
 from freewheel.cli import main
 from freewheel.forms import find_plans
@@ -56,23 +57,74 @@ def test_the_window_is_up_while_devices_are_connected(engine: Any, qtbot: Any, s
     soon(lambda: {"camera.exposure", "theta"} <= set(window.devices.rows))
     assert late.asked.wait(10)
     assert window.devices.rows["late"].text().startswith("connecting")
-    assert window.chooser.entries == ()
-    assert not window.controls.buttons["run"].isEnabled()
     assert "being connected" in window.chooser.findChild(QComboBox, "plans").placeholderText()
+    # The live view need not wait for the others.
+    soon(lambda: [entry.name for entry in window.chooser.entries] == ["live_view"])
+    form = window.chooser.form
+    form.set_values({"detectors": ["camera"], "rate": 7.0})
     engine.loop.call_soon_threadsafe(broken.answers.set)
     soon(lambda: "no answer from the pump" in window.devices.rows["broken"].text())
     assert "broken is not connected" in window.log.text
     engine.loop.call_soon_threadsafe(late.answers.set)
-    soon(lambda: [entry.name for entry in window.chooser.entries] == ["live_view"])
+    soon(lambda: "late" in window.chooser.form.spec["detectors"].choices)
     assert "late.level" in window.devices.rows
     form = window.chooser.form
+    assert form.values()["rate"] == 7  # what was filled in stays
+    assert form.values()["detectors"] == ["camera"]
     assert form.spec["detectors"].choices[0] == "camera"
     assert not any("broken" in choice for choice in form.spec["detectors"].choices)
-    form.set_values({"detectors": ["camera"]})
     window.controls.run()
     soon(lambda: window.image.frame is not None)
     window.stop_and_close()
     soon(lambda: not window.isVisible())
+
+
+def test_a_device_that_failed_is_connected_once_more(engine: Any, qtbot: Any, soon: Any) -> None:
+    broken = Answering(ConnectionError("no answer from the pump"))
+    broken.answers.set()
+    window = open_window(engine, {"broken": broken}, qtbot)
+    soon(lambda: "no answer from the pump" in window.devices.rows["broken"].text())
+    broken.failure = None
+    broken.answers.clear()
+    retry = window.devices.findChild(QPushButton, "retry:broken")
+    assert retry.accessibleName() == "Connect broken once more"
+    retry.click()
+    soon(lambda: window.devices.rows["broken"].text().startswith("connecting"))
+    engine.loop.call_soon_threadsafe(broken.answers.set)
+    soon(lambda: "broken.level" in window.devices.rows)
+    soon(lambda: "broken" in window.chooser.form.spec["detectors"].choices)
+
+
+def test_plans_are_loaded_again_when_their_file_changes(
+    engine: Any, qtbot: Any, soon: Any, tmp_path: Path
+) -> None:
+    text = (
+        "import bluesky.plan_stubs as bps\ndef waits(seconds: float = {}): yield from bps.null()\n"
+    )
+    file = tmp_path / "mine.py"
+    file.write_text(text.format(1))
+    window = AcquisitionWindow(engine, {}, lambda known: find_plans([tmp_path], known))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    assert window.chooser.form.spec["seconds"].default == 1
+    window.chooser.form.set_values({"seconds": 5.0})
+    file.write_text(text.format(2) + "def more(): yield from bps.null()\n")
+    soon(lambda: [entry.name for entry in window.chooser.entries] == ["waits", "more"])
+    assert window.chooser.form.spec["seconds"].default == 2
+    assert window.chooser.form.values() == {"seconds": 5}
+    assert "loaded again: mine.py" in window.log.text
+    file.write_text("1 / 0\n")
+    soon(lambda: not window.chooser.entries[0].available)
+    (tmp_path / "other.py").write_text(text.format(3))
+    file.write_text(text.format(1))
+    soon(lambda: [entry.name for entry in window.chooser.entries] == ["waits", "waits"])
+
+
+def test_a_file_that_is_saved_twice_in_a_second_is_read_twice(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for default in (1, 2):
+        file.write_text(f"def waits(n: int = {default}): yield\n")
+        os.utime(file, (1e9, 1e9))
+        assert find_plans([file])[0].spec["n"].default == default
 
 
 def test_a_device_that_never_answers_is_given_up(engine: Any, qtbot: Any, soon: Any) -> None:

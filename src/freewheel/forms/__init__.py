@@ -14,7 +14,7 @@ from freewheel.forms._arguments import (
 )
 from freewheel.forms._build import create_plan_spec, device_choices, is_plan_function
 from freewheel.forms._catalogue import PlanEntry, check_source, find_plans, import_file
-from freewheel.forms._connect import connect_devices
+from freewheel.forms._connect import connect_again, connect_devices
 from freewheel.forms._device_files import (
     DeviceSourceError,
     find_devices,
@@ -39,6 +39,7 @@ __all__ = [
     "check_source",
     "check_value",
     "collect_arguments",
+    "connect_again",
     "connect_devices",
     "create_plan_spec",
     "device_choices",

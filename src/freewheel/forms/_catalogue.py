@@ -167,7 +167,9 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickling look there
     sys.path.insert(0, str(path.parent))  # as if it ran as a script
     try:
-        spec.loader.exec_module(module)
+        # Not from the bytecode cache, which takes a file that was saved twice within a second, at
+        # the same length, for the first one.
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise

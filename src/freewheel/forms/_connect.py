@@ -6,17 +6,25 @@ import asyncio
 import inspect
 import sys
 import time
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from freewheel.core._crossings import run_soon
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
     from freewheel.core import EngineView
 
-__all__ = ["connect_devices"]
+__all__ = ["connect_again", "connect_devices"]
+
+# What begins a connection once more, by the future of the last time. Set and looked up in one step
+# each, from any thread.
+_again: weakref.WeakKeyDictionary[Future[Any], Callable[[], Future[Any]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 # What a device may take beyond its own time-out before it is given up [s].
 _SPARE = 1.0
@@ -44,10 +52,30 @@ def connect_devices(
         By name, in the same order. Done with the device, or with what kept it from connecting.
         `AcquisitionWindow` takes this in place of the devices.
     """
-    return {
-        name: run_soon(engine.loop, _connected(name, device, timeout))
-        for name, device in devices.items()
-    }
+    return {name: _begin(engine, name, device, timeout) for name, device in devices.items()}
+
+
+def connect_again(future: Future[Any]) -> Future[Any] | None:
+    """Begin once more to connect a device; from any thread, not waiting.
+
+    Parameters
+    ----------
+    future
+        What `connect_devices`, or this, has returned for it.
+
+    Returns
+    -------
+    Future or None
+        As that of `connect_devices`; `None` for a future of somebody else.
+    """
+    again = _again.get(future)
+    return None if again is None else again()
+
+
+def _begin(engine: EngineView, name: str, device: Any, timeout: float) -> Future[Any]:
+    future = run_soon(engine.loop, _connected(name, device, timeout))
+    _again[future] = partial(_begin, engine, name, device, timeout)
+    return future
 
 
 async def _connected(name: str, device: Any, limit: float) -> Any:

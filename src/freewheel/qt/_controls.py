@@ -20,9 +20,9 @@ from qtpy.QtWidgets import (
 from freewheel.core import EngineState, clock_text, time_left_text
 from freewheel.core._wording import start_text
 from freewheel.qt._anyway import run_anyway
-from freewheel.qt._device_row import ShortLabel
 from freewheel.qt._held import HeldLine, PeriodicLine
 from freewheel.qt._questions import ask, withdraw
+from freewheel.qt._readback import ShortLabel
 from freewheel.qt._state_label import StateLabel
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from freewheel.core._devices import device_children
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["can_edit", "datatype_of", "has_axes", "is_signal", "parts_of"]
+__all__ = ["can_edit", "can_show", "datatype_of", "has_axes", "is_signal", "parts_of"]
 
 
 def parts_of(device: Any) -> Mapping[str, Any]:
@@ -44,7 +44,14 @@ def datatype_of(device: Any) -> Any:
 
 def can_edit(signal: Any) -> bool:
     """Tell whether a person can set a signal, and there is an input for its type."""
-    if not getattr(signal, "write_access", True):
-        return False
-    datatype = datatype_of(signal)
+    return bool(getattr(signal, "write_access", True)) and _is_scalar(datatype_of(signal))
+
+
+def can_show(signal: Any) -> bool:
+    """Tell whether a signal can be watched, and what it reads fits into a line."""
+    watched = hasattr(signal, "subscribe_reading") or hasattr(signal, "subscribe")
+    return watched and callable(getattr(signal, "read", None)) and _is_scalar(datatype_of(signal))
+
+
+def _is_scalar(datatype: Any) -> bool:
     return isinstance(datatype, type) and issubclass(datatype, (bool, int, float, str, enum.Enum))

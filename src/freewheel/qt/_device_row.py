@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from freewheel.core import danger_of
 from freewheel.core._crossings import call_soon, run_soon
 from freewheel.qt._bridge import failure_of, value_text
 from freewheel.qt._feed import Feed
-from freewheel.qt._inputs import choice_text
 from freewheel.qt._questions import ask, withdraw
+from freewheel.qt._readback import Readback, ShortLabel
+from freewheel.qt._signal_watch import SignalWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from freewheel.qt._bridge import EngineBridge
+    from freewheel.qt._signal_watch import Limits
 
-__all__ = ["DeviceRow", "ShortLabel"]
-
-
-class ShortLabel(QLabel):
-    """A line that is shortened where there is no room for it; the tooltip has all of it.
-
-    A long name, or a long value, is not to push what can be pressed out of the panel.
-    """
-
-    def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's spelling
-        """Take a few letters' room at least."""
-        return QSize(62, super().minimumSizeHint().height())
-
-    def setText(self, text: str) -> None:  # noqa: N802 - Qt's spelling
-        """Show a text."""
-        super().setText(text)
-        self.setToolTip(text)
-
-    def paintEvent(self, _: Any) -> None:  # noqa: N802 - Qt's spelling
-        """Draw what fits."""
-        room = self.contentsRect()
-        middle = Qt.TextElideMode.ElideMiddle
-        text = self.fontMetrics().elidedText(self.text(), middle, room.width())
-        QPainter(self).drawText(room, int(self.alignment()), text)
+__all__ = ["DeviceRow"]
 
 
 class DeviceRow(QWidget):
@@ -63,11 +38,9 @@ class DeviceRow(QWidget):
         super().__init__(parent)
         self._bridge, self._device, self._title = bridge, device, name
         self.setObjectName(f"device:{name}")
-        self._name, self._readback = ShortLabel(), ShortLabel()
+        self._name, self._readback = ShortLabel(), Readback()
         self._name.setText(name)
-        self._readback.setText("-")
-        self._readback.setObjectName("readback")
-        self._readback.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._readback.setAccessibleDescription(name)
         self._status = QLabel("")
         self._status.setObjectName("status")
         self._status.setStyleSheet("color: #c0392b;")
@@ -100,6 +73,11 @@ class DeviceRow(QWidget):
         """Show what came back from the engine's loop."""
         if kind == "reading":
             self.show_reading(arguments[0])
+        elif kind == "standing":
+            self._readback.show_standing(arguments[0])
+        elif kind == "limits":
+            self._name.setToolTip(f"{self._name.text()}, {arguments[0]}")
+            self.show_limits(arguments[0])
         elif kind == "unit":
             self._name.setText(f"{self._name.text()} [{arguments[0]}]")
         elif kind == "failed":
@@ -114,7 +92,10 @@ class DeviceRow(QWidget):
 
     def show_reading(self, value: Any) -> None:
         """Show what the device reads."""
-        self._readback.setText(f"{value:.4g}" if isinstance(value, float) else choice_text(value))
+        self._readback.show_value(value)
+
+    def show_limits(self, limits: Limits) -> None:
+        """Take between which values the device may be set."""
 
     def _on_loop(
         self, work: Callable[[], Coroutine[Any, Any, Any]], *, requested: bool = True
@@ -165,57 +146,12 @@ class DeviceRow(QWidget):
 
     def _subscribe(self, signal: Any) -> None:
         """Show what a signal reads, from now on."""
-        feed = self._feed
-        subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
-        if subscribe is None:
-            return
-
-        # ophyd-async gives a reading; ophyd gives keywords alone, the value among them.
-        def changed(readings: Mapping[str, Any] | None = None, *_: Any, **news: Any) -> None:
-            if readings is not None:
-                feed.put("reading", next(iter(readings.values()))["value"])
-            elif "value" in news:
-                feed.put("reading", news["value"])
-
-        async def start() -> None:
-            subscribe(changed)
-            if (value := await _first_value(signal)) is not None:
-                feed.put("reading", value)
-            for key in (await _asked(signal, "describe")).values():
-                if unit := key.get("units"):
-                    feed.put("unit", unit)
-                break
-
-        def stop(*_: Any) -> None:
-            clear = getattr(signal, "clear_sub", None)
-            if clear is not None:
-                call_soon(engine.loop, clear, changed)
-
-        engine = self._bridge.engine
-        weakref.finalize(self, stop).atexit = False
-        self._on_loop(start, requested=False)
+        watch, engine = SignalWatch(signal, self._feed), self._bridge.engine
+        weakref.finalize(self, call_soon, engine.loop, watch.stop).atexit = False
+        self._on_loop(watch.start, requested=False)
 
 
 def _hand_over(row: weakref.ref[DeviceRow], kind: str, arguments: tuple[Any, ...]) -> None:
     target = row()
     if target is not None and isalive(target):
         target.receive(kind, arguments)
-
-
-async def _first_value(signal: Any) -> Any:
-    """Return what a signal of ophyd reads now: it says nothing before its first change."""
-    if inspect.iscoroutinefunction(getattr(signal, "describe", None)):
-        return None
-    readings = await _asked(signal, "read")
-    first = next(iter(readings.values()), {"value": getattr(signal, "position", None)})
-    return first["value"]
-
-
-async def _asked(signal: Any, method: str) -> Mapping[str, Any]:
-    """Return what a method of a signal answers; empty if it has none."""
-    function = getattr(signal, method, None)
-    if inspect.iscoroutinefunction(function):
-        answer: Mapping[str, Any] = await function()
-        return answer
-    # Those of ophyd wait for the network where they stand, which the loop must not.
-    return await asyncio.to_thread(function) if callable(function) else {}

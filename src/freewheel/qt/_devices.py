@@ -5,15 +5,16 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from freewheel.qt._device_kinds import can_edit, has_axes, is_signal, parts_of
+from freewheel.qt._device_kinds import can_edit, can_show, has_axes, is_signal, parts_of
 from freewheel.qt._motor_row import MotorRow
+from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._setting_row import SettingRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from freewheel.qt._bridge import EngineBridge
 
@@ -21,7 +22,9 @@ __all__ = ["DevicePanel"]
 
 
 class DevicePanel(QWidget):
-    """Rows for all devices: motors to move, settings to change, and those that did not connect.
+    """Rows for all devices: motors, settings, what is only read, and those that did not connect.
+
+    A value that is alarming is marked, and one whose device has lost its connection.
 
     Parameters
     ----------
@@ -30,6 +33,9 @@ class DevicePanel(QWidget):
     devices
         The devices by name. An exception in place of a device is shown as the reason why it is
         not there, a future as a device that is being connected; see `set_device`.
+    retry
+        Connects a device once more that has failed to connect, by its name; without, there is no
+        button for that.
 
     Attributes
     ----------
@@ -38,10 +44,16 @@ class DevicePanel(QWidget):
     """
 
     def __init__(
-        self, bridge: EngineBridge, devices: Mapping[str, Any], parent: QWidget | None = None
+        self,
+        bridge: EngineBridge,
+        devices: Mapping[str, Any],
+        parent: QWidget | None = None,
+        *,
+        retry: Callable[[str], object] | None = None,
     ) -> None:
         super().__init__(parent)
-        self._bridge = bridge
+        self._bridge, self._retry = bridge, retry
+        self._connected_here: set[str] = set()  # those that were futures
         self.rows: dict[str, QWidget] = {}
         self._boxes: dict[str, QGroupBox] = {}
         layout = QVBoxLayout(self)
@@ -82,16 +94,30 @@ class DevicePanel(QWidget):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._add(layout, name, label)
+            if self._retry is not None and name in self._connected_here:
+                layout.addWidget(self._retry_button(name, self._retry))
         elif isinstance(device, Future):
+            self._connected_here.add(name)
             self._add(layout, name, QLabel("connecting …"))
         elif is_signal(device):
             if callable(getattr(device, "set", None)) and can_edit(device):
                 self._add(layout, name, SettingRow(self._bridge, device, name.rpartition(".")[2]))
+            elif can_show(device):
+                self._add(layout, name, ReadingRow(self._bridge, device, name.rpartition(".")[2]))
         elif callable(getattr(device, "set", None)) and not has_axes(device):
             self._add(layout, name, MotorRow(self._bridge, device, name.rpartition(".")[2]))
         else:
             for child_name, child in parts_of(device).items():
                 self._fill(layout, f"{name}.{child_name}", child)
+
+    @staticmethod
+    def _retry_button(name: str, retry: Callable[[str], object]) -> QPushButton:
+        button = QPushButton("Retry")
+        button.setObjectName(f"retry:{name}")
+        button.setAccessibleName(f"Connect {name} once more")
+        # Later: the button goes with what it stands in.
+        button.clicked.connect(lambda _=False: QTimer.singleShot(0, lambda: retry(name)))
+        return button
 
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:
         self.rows[name] = row

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from freewheel.qt._inputs import ChoiceBox, NumberField, wheel_needs_focus
+from freewheel.qt._signal_watch import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Editor:
         self._changed = changed
         self._latest: Any = None  # what the device reads
         self._edited = False
+        self._limits = Limits()
         self.widget: Any = _make(datatype)
         self.is_number = isinstance(self.widget, NumberField)
         wheel_needs_focus(self.widget)
@@ -62,10 +64,26 @@ class Editor:
     @property
     def problem(self) -> str:
         """What is wrong with what is filled in; empty if nothing is."""
-        value = self.value()
+        return self.problem_of(self.value())
+
+    def problem_of(self, value: Any) -> str:
+        """Return what is wrong with a value; empty if nothing is."""
         if value is None:
             return "nothing is filled in"
-        return f"{value!r} is no number" if self.is_number and isinstance(value, str) else ""
+        if not self.is_number:
+            return ""
+        if isinstance(value, str):
+            return f"{value!r} is no number"
+        low, high = self._limits
+        beyond = (low is not None and value < low) or (high is not None and value > high)
+        return f"{value:g} is beyond the limits, {self._limits}" if beyond else ""
+
+    def limit(self, limits: Limits) -> None:
+        """Let the arrows stop at limits, show them, and refuse what is beyond."""
+        if self.is_number:
+            self._limits = limits
+            self.widget.set_limits(*limits)
+            self.widget.setToolTip(str(limits))
 
     def fill_in(self, value: Any) -> None:
         """Fill in a value, as a person would."""

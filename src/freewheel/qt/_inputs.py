@@ -153,6 +153,10 @@ class NumberField(QAbstractSpinBox):
         except ValueError:
             return text
 
+    def set_limits(self, minimum: float | None, maximum: float | None) -> None:
+        """Have the arrows stop elsewhere."""
+        self._minimum, self._maximum = minimum, maximum
+
     def set_value(self, value: Any) -> None:
         """Show a number, a text, or nothing for `None`."""
         if isinstance(value, float):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from freewheel.qt._device_row import ShortLabel
 from freewheel.qt._editor import small_button
 from freewheel.qt._inputs import NumberField, wheel_needs_focus
+from freewheel.qt._readback import ShortLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._bridge import EngineBridge
+    from freewheel.qt._signal_watch import Limits
 
 __all__ = ["MotorRow"]
 
@@ -98,7 +99,7 @@ class MotorRow(DeviceRow):
     def move(self, *_: Any) -> None:
         """Move to the target that is filled in."""
         if problem := self._editor.problem:
-            self.say(f"{problem}: give a position")
+            self.say(problem)
             return
         self._sent = self._editor.value()
         self._by_hand(self._sent)
@@ -110,7 +111,11 @@ class MotorRow(DeviceRow):
             self.say("it has not said yet where it is")
             return
         # Sums such as 0.1 + 0.2 are to be shown as they are meant.
-        self._by_hand(type(latest)(float(f"{latest + distance:.12g}")))
+        place = type(latest)(float(f"{latest + distance:.12g}"))
+        if problem := self._editor.problem_of(place):
+            self.say(problem)
+            return
+        self._by_hand(place)
 
     def pause_and_move(self, *_: Any) -> None:
         """Pause who holds the motor, and move it to what was filled in when it is free."""
@@ -181,6 +186,10 @@ class MotorRow(DeviceRow):
         """Show where the motor is."""
         super().show_reading(value)
         self._editor.show_reading(value)
+
+    def show_limits(self, limits: Limits) -> None:
+        """Have the input take nothing beyond the limits."""
+        self._editor.limit(limits)
 
     def _mark(self) -> None:
         """Show that what is filled in is not where the motor was sent."""

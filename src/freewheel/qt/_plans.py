@@ -77,22 +77,43 @@ class PlanChooser(QWidget):
         self.set_plans(entries, devices)
 
     def set_plans(self, entries: Sequence[PlanEntry], devices: Mapping[str, Any]) -> None:
-        """Offer other plans and devices; what was filled in is forgotten."""
-        self._devices = devices
+        """Offer other plans and devices; what was filled in is kept for plans of the same name."""
+        before, pages = self._entries, self._pages
+        chosen = self._list.currentText()
+        kept = {before[index].name: (before[index], page) for index, page in pages.items()}
+        self._devices, self._entries, self._pages = devices, list(entries), {}
         with QSignalBlocker(self._list):
             self._list.clear()
-            for page in self._pages.values():
+            for index, entry in enumerate(self._entries):
+                self._add_entry(entry)
+                if entry.name in kept:
+                    self._keep_page(index, *kept.pop(entry.name))
+            again = self._list.findText(chosen) if chosen else -1
+            self._list.setCurrentIndex(max(again, 0) if self._entries else -1)
+        for page in pages.values():
+            if page not in self._pages.values():
                 self._stack.removeWidget(page)
                 page.deleteLater()
-            self._pages.clear()
-            self._entries = list(entries)
-            for entry in self._entries:
-                self._add_entry(entry)
-            self._list.setCurrentIndex(0 if self._entries else -1)
         if self._entries:
-            self._choose(0)
+            self._choose(self._list.currentIndex())
         else:
             self.chosen.emit(None)
+
+    def _keep_page(self, index: int, before: PlanEntry, page: QWidget) -> None:
+        """Keep the page of a plan that is as it was, or fill in what was in its form."""
+        entry, old = self._entries[index], _form_in(page)
+        if entry.spec is None or before.spec is None or old is None:
+            return
+        if entry.spec == before.spec and entry.spec.plan is before.spec.plan:
+            self._pages[index] = page
+            return
+        new = self._pages[index] = self._make_page(entry)
+        self._stack.addWidget(new)
+        form = _form_in(new)
+        assert form is not None
+        for name, value in old.values().items():
+            if name in form.fields:
+                form.set_values({name: value})
 
     def set_placeholder(self, text: str) -> None:
         """Say something where the plan's name would be while there are none."""
@@ -117,8 +138,7 @@ class PlanChooser(QWidget):
     def form(self) -> PlanForm | None:
         """The form that is shown; `None` for a plan that is unavailable."""
         page = self._pages.get(self._list.currentIndex())
-        inner = page.widget() if isinstance(page, QScrollArea) else None
-        return inner if isinstance(inner, PlanForm) else None
+        return None if page is None else _form_in(page)
 
     def choose(self, name: str) -> PlanForm | None:
         """Choose a plan by its name, and return its form.
@@ -153,6 +173,11 @@ class PlanChooser(QWidget):
         form = PlanForm(entry.spec, self._devices, self._bridge)
         scroll.setWidget(form)
         return scroll
+
+
+def _form_in(page: QWidget) -> PlanForm | None:
+    inner = page.widget() if isinstance(page, QScrollArea) else None
+    return inner if isinstance(inner, PlanForm) else None
 
 
 def _unavailable(entry: PlanEntry) -> QWidget:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._bridge import EngineBridge
+    from freewheel.qt._signal_watch import Limits
 
 __all__ = ["SettingRow"]
 
@@ -73,6 +74,10 @@ class SettingRow(DeviceRow):
         """Show what the signal reads."""
         super().show_reading(value)
         self._editor.show_reading(value)
+
+    def show_limits(self, limits: Limits) -> None:
+        """Have the input take nothing beyond the limits."""
+        self._editor.limit(limits)
 
     def _mark(self) -> None:
         """Show that what is filled in was not set yet."""

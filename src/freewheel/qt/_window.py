@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.core._wording import names_text
+from freewheel.forms import connect_again
 from freewheel.qt._action_bar import ActionBar
 from freewheel.qt._anyway import run_anyway
 from freewheel.qt._bridge import EngineBridge
@@ -33,6 +34,7 @@ from freewheel.qt._errors import ErrorList
 from freewheel.qt._feed import Feed
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
+from freewheel.qt._plan_files import PlanFiles
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
 from freewheel.qt._preview import PreviewPane
@@ -62,6 +64,9 @@ _BACKGROUND = (
 )
 
 
+# How long plans wait for the next device that is connected, before they are offered [ms].
+_OFFER_MS = 100
+
 # Of the window's thread: windows that were not closed.
 _open: weakref.WeakSet[AcquisitionWindow] = weakref.WeakSet()
 
@@ -80,11 +85,12 @@ class AcquisitionWindow(QMainWindow):
         The engine.
     devices
         The devices by name; an exception in place of one that did not connect. With the futures
-        of `connect_devices` the window shows which ones are being connected, and offers the plans
-        when all have come to an end.
+        of `connect_devices` the window shows which ones are being connected, offers to try again
+        with those that fail, and offers each plan as soon as there are devices for it.
     plans
         The plans, as `freewheel.forms.find_plans` returns them; or a function that returns them,
-        called with the devices that are connected.
+        called with the devices that are connected, and again when a file that they come from
+        changes.
     parent
         The widget's parent.
     patience
@@ -113,6 +119,13 @@ class AcquisitionWindow(QMainWindow):
         self._ending = Ending(bridge, self)
         self._known = dict(devices)  # by name: a device, an exception, or a future of them
         self._plans = plans
+        self._connections: dict[str, Future[Any]] = {}  # of each, the last one
+        self._files = PlanFiles(self)
+        self._files.changed.connect(self._files_changed)
+        self._offer_soon = QTimer(self)  # devices come one after the other
+        self._offer_soon.setSingleShot(True)
+        self._offer_soon.setInterval(_OFFER_MS)
+        self._offer_soon.timeout.connect(self._offer_plans)
         self.chooser = PlanChooser((), {}, bridge)
         self.controls = EngineControls(bridge)
         self.actions = ActionBar(bridge)
@@ -120,7 +133,7 @@ class AcquisitionWindow(QMainWindow):
         self.plot = LivePlot(bridge)
         self.progress = ProgressPanel(bridge)
         self.claims = ClaimsView(bridge)
-        self.devices = DevicePanel(bridge, devices)
+        self.devices = DevicePanel(bridge, devices, retry=self.connect_again)
         self.log = PlanLog(bridge)
         self.errors = ErrorList(bridge)
         self._otherwise = QPushButton(_BACKGROUND[0])
@@ -207,16 +220,28 @@ class AcquisitionWindow(QMainWindow):
         me = weakref.ref(self)
         self._feed = feed = Feed(lambda name, arguments: _hand_over(me, name, arguments[0]))
         weakref.finalize(self, feed.close).atexit = False
-        pending = {n: f for n, f in self._known.items() if isinstance(f, Future)}
-        for name, future in pending.items():
-            future.add_done_callback(partial(feed.put, name))  # in the thread that ends it
-        if pending:
-            self.chooser.set_placeholder("the devices are being connected …")
-        else:
-            self._offer_plans()
+        for name, device in self._known.items():
+            if isinstance(device, Future):
+                self._await(name, device)
+        self._offer_plans()
+
+    def _await(self, name: str, future: Future[Any]) -> None:
+        self._connections[name] = future
+        future.add_done_callback(partial(self._feed.put, name))  # in the thread that ends it
+
+    def connect_again(self, name: str) -> None:
+        """Connect a device once more that has failed to connect."""
+        future = connect_again(self._connections[name])
+        if future is not None:
+            self.log.note(f"{name} is connected once more")
+            self._known[name] = future
+            self.devices.set_device(name, future)
+            self._await(name, future)
 
     def device_ended(self, name: str, future: Future[Any]) -> None:
         """Show a device that has been connected, or why it has not."""
+        if self._known[name] is not future:  # one that was given up for another try
+            return
         device: Any = CancelledError("the connection was cancelled")
         if not future.cancelled():
             device = future.exception() or future.result()
@@ -225,14 +250,37 @@ class AcquisitionWindow(QMainWindow):
         if isinstance(device, BaseException):
             self.log.note_failure(f"{name} is not connected", device)
             self.errors.add(f"{name} is not connected", device)
-        if not any(isinstance(device, Future) for device in self._known.values()):
+        if self._is_connecting:
+            self._offer_soon.start()
+        else:
             self._offer_plans()
 
+    @property
+    def _is_connecting(self) -> bool:
+        return any(isinstance(device, Future) for device in self._known.values())
+
     def _offer_plans(self) -> None:
-        usable = {n: d for n, d in self._known.items() if not isinstance(d, BaseException)}
-        self.chooser.set_placeholder("no plans")
-        plans = self._plans(usable) if callable(self._plans) else self._plans
+        """Offer the plans for whose devices nobody has to wait."""
+        self._offer_soon.stop()
+        waiting = self._is_connecting
+        usable = {
+            n: d for n, d in self._known.items() if not isinstance(d, (BaseException, Future))
+        }
+        self.chooser.set_placeholder("the devices are being connected …" if waiting else "no plans")
+        try:
+            plans = self._plans(usable) if callable(self._plans) else self._plans
+        except Exception as error:  # a file that is gone, say: those that are there go on
+            self.errors.add("the plans could not be loaded", error)
+            return
+        if waiting:
+            plans = [plan for plan in plans if _has_its_devices(plan)]
         self.chooser.set_plans(plans, usable)
+        if callable(self._plans):
+            self._files.watch(plans)
+
+    def _files_changed(self, names: str) -> None:
+        self.log.note(f"the plans are loaded again: {names}")
+        self._offer_plans()
 
     # -- plans --------------------------------------------------------------------------------
 
@@ -351,6 +399,14 @@ def _hand_over(window: weakref.ref[AcquisitionWindow], name: str, future: Future
     target = window()
     if target is not None and isalive(target):
         target.device_ended(name, future)
+
+
+def _has_its_devices(plan: PlanEntry) -> bool:
+    """Tell whether there is a device for each parameter of a plan that asks for one."""
+    if plan.spec is None:
+        return True  # and says why
+    asked = [p for p in plan.spec.parameters if p.device_proto is not None and p.required]
+    return all(parameter.choices for parameter in asked)
 
 
 def _heading(text: str) -> QLabel:
