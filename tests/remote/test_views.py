@@ -177,6 +177,17 @@ def test_the_queue_is_ordered_held_and_cleared(view: Any) -> None:
     until(engine, "queue_changed", lambda: queue.held is None)
 
 
+def test_who_asks_sees_what_he_has_done(view: Any) -> None:
+    queue = view.engine.queue
+    for number in range(20):  # faster than pictures are taken
+        queue.hold(f"reason {number}")
+        assert queue.held == f"reason {number}"
+    future = view.engine(view.call("waits"))
+    assert queue.clear() == (future,)
+    assert future.cancelled()
+    assert future.outcome.cancelled()
+
+
 def test_what_becomes_of_the_queue_is_chosen(view: Any) -> None:
     queue = view.engine.queue
     assert queue.on_interruption == "cancel"

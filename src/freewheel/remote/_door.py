@@ -329,7 +329,8 @@ class Door:
         if not isinstance(value, Later):
             self._answer(session, Answer(number, value))
             return
-        session.put_answer(to_client(Answer(number, value.accepted, done=False)))
+        accepted = to_client(Answer(number, value.accepted, done=False))
+        self._hub.after(lambda: session.put_answer(accepted))
         task = asyncio.create_task(self._wait(session, number, value.future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -347,7 +348,8 @@ class Door:
             data = to_client(Answer(answer.id, fault=fault_of(error)))
         if answer.id in session.answers:
             session.answers[answer.id] = data
-        session.put_answer(data)
+        # Who asks sees what he has done: the news of it go first.
+        self._hub.after(lambda: session.put_answer(data))
 
     # -- leaving ------------------------------------------------------------------------------
 

@@ -132,6 +132,13 @@ class Hub:
         if self._later is None:
             self._drain()
 
+    def after(self, then: Callable[[], object]) -> None:
+        """Do something when all that has happened until now was told."""
+        if self._items:
+            self._put("then", then)
+        else:
+            then()
+
     def follow(self) -> None:
         """Follow documents and frames if a session wants any, and only then."""
         wanted = any(session.documents for session in self.sessions.values())
@@ -161,10 +168,13 @@ class Hub:
             if not self._items:
                 break
             kind, *what = self._items.popleft()
-            if kind == "document":
+            if kind in ("document", "then"):
                 self._tell(events)
                 events = []
-                self._send_document(*what)
+                if kind == "document":
+                    self._send_document(*what)
+                else:
+                    what[0]()
             else:
                 events += self._events(kind, what)
         self._tell(events)

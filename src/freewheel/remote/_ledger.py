@@ -14,7 +14,7 @@ from ._faults import fault_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Ledger", "result_of"]
+__all__ = ["Ledger", "ending_of", "result_of"]
 
 #: So many that have ended are kept, for clients that come back and ask how.
 _ENDED: Final = 1_000

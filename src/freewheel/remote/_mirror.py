@@ -172,7 +172,7 @@ class Mirror:
             self._open[key] = future
 
     def end(self, key: str, record: Mapping[str, Any]) -> None:
-        """End what a key stands for; on the thread of the delivery."""
+        """End what a key stands for; on any thread but the line's."""
         with self._lock:
             self._endings[key] = record
             while len(self._endings) > _ENDINGS:

@@ -64,9 +64,12 @@ class RemoteQueue(Sequence["RemotePlanFuture"]):
 
     def clear(self) -> tuple[RemotePlanFuture, ...]:
         """Cancel all that wait, and return them."""
-        waiting = {future.key: future for future in self._asker.mirror.queued}
-        gone = self._asker.ask("queue_clear") or ()
-        return tuple(waiting[key] for key in gone if key in waiting)
+        mirror = self._asker.mirror
+        gone = [(mirror.plan(each), each) for each in self._asker.ask("queue_clear") or ()]
+        for future, record in gone:  # now, as here: the news of it may come a moment later
+            mirror.end(future.key, record["ending"])
+            mirror.end(record["life"], record["ending"])
+        return tuple(future for future, _ in gone)
 
     def submit(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from ._ledger import ending_of
 from ._offers import NamedCall  # noqa: TC001 - read from the signatures
 from ._verb_room import VerbRoom
 
@@ -30,10 +31,9 @@ class QueueVerbs(VerbRoom):
     def queue_release(self, session: Session) -> None:
         self._engine.queue.release()
 
-    def queue_clear(self, session: Session) -> list[str]:
-        keys = [self._hub.ledger.key_of(future) for future in self._engine.queued]
-        gone = {id(future) for future in self._engine.queue.clear()}
-        return [key for key in keys if id(self._hub.ledger.find(key)) in gone]
+    def queue_clear(self, session: Session) -> list[dict[str, Any]]:
+        ledger, gone = self._hub.ledger, self._engine.queue.clear()
+        return [ledger.record(future) | {"ending": ending_of(future)} for future in gone]
 
     def queue_move(self, session: Session, key: str, position: int) -> None:
         self._engine.queue.move(self._hub.ledger.find(key), position)
