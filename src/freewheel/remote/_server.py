@@ -44,10 +44,35 @@ _PONG: Final = 5.0
 _LARGE: Final = 65_536
 #: How a WebSocket message begins that is binary, in one piece, and has its length in eight bytes.
 _WHOLE_BINARY: Final = b"\x82\x7f"
+#: So much of what has come is looked through at once: thousands of messages of a client that floods
+#: would hold up all others, and the engine's loop with them [bytes].
+_BITE: Final = 4096
 
 
 class _Protocol(WebSocketsSansIOProtocol):
     """uvicorn's, which lets the application see whether a line is cut, and cut it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rest = bytearray()  # what has come, and is yet to be looked through
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        self._rest += data
+        self._look_through()
+
+    def _look_through(self) -> None:
+        """Find messages in what has come, until there is one for the application."""
+        while self._rest and not self.read_paused and not self.transport.is_closing():
+            bite = bytes(self._rest[:_BITE])
+            del self._rest[:_BITE]
+            super().data_received(bite)
+
+    async def receive(self) -> Any:
+        """Return the next message."""
+        message = await super().receive()
+        self._look_through()
+        return message
 
     async def run_asgi(self) -> None:
         self.scope["freewheel.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
@@ -262,8 +287,10 @@ def _is_loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        made = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        # With its protocol: asyncio has none but TCP's own lines send what is small at once.
+        made = socket.socket(family, kind, protocol)
     except OSError as error:
         raise OSError(f"Nothing can be served at {host!r}: {error}.") from error
     try:
