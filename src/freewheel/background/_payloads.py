@@ -31,9 +31,10 @@ class Payload:
     Attributes
     ----------
     flavour : str
-        One of `FLAVOURS`.
+        One of `FLAVOURS`, or "elsewhere" for a plan of another engine.
     thing : object
-        The plan, or the function bound to its arguments.
+        The plan, or the function bound to its arguments; or what makes the runner of a plan
+        elsewhere from its metadata.
     name : str
         What it would be called.
     context : TaskContext or None
@@ -85,6 +86,8 @@ def examine(
     KeyError
         For a device that there is not.
     """
+    if isinstance(thing, PlanCall) and (elsewhere := runner_elsewhere(thing)) is not None:
+        return Payload("elsewhere", elsewhere, thing.name)
     if isinstance(thing, PlanCall):
         made = examine(thing.make(), flavour, args, kwargs)
         made.name = thing.name
@@ -113,6 +116,12 @@ def examine(
         context = TaskContext()
         func = functools.partial(func, context=context)
     return Payload(chosen, func, _name(thing), context)
+
+
+def runner_elsewhere(call: PlanCall) -> Any:
+    """Return what makes the runner of a plan of another engine; ``None`` for a plan of this one."""
+    make = getattr(call.function, "runner_elsewhere", None)
+    return None if make is None else make(call)
 
 
 def _of_object(

@@ -376,6 +376,9 @@ def runner_for(payload: Payload, metadata: dict[str, Any], children: ChildPool) 
     """Return what runs a payload."""
     if payload.flavour == "plan":
         return PlanRunner(payload.thing, metadata, children)
+    if payload.flavour == "elsewhere":
+        made: Runner = payload.thing(metadata)
+        return made
     if payload.flavour == "asyncio":
         return CoroutineRunner(payload.thing, payload.context)
     kind: type[ThreadRunner] = TrioRunner if payload.flavour == "trio" else ThreadRunner

@@ -262,7 +262,9 @@ class TaskVerbs:
 def _plan_of(payload: Any) -> Any:
     """Return the messages of a payload, or ``None`` for a function."""
     if isinstance(payload, PlanCall):
-        return payload.make()
+        # A plan of another engine needs nothing of this one.
+        elsewhere = hasattr(payload.function, "runner_elsewhere")
+        return None if elsewhere else payload.make()
     if hasattr(payload, "send") or isinstance(payload, (list, tuple)):
         return payload
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -17,6 +18,7 @@ from ._parts import RemoteBackground, RemoteByHand, RemoteClaims, RemoteQueue
 from ._plans import RemotePlan, RemotePlans
 from ._previews import preview_of
 from ._roles import Role
+from ._task_there import TaskThere
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
-    from freewheel.core import EngineSnapshot, SRLatch
+    from freewheel.core import EngineSnapshot, PlanCall, SRLatch
     from freewheel.previews import Preview
 
     from ._futures import RemotePlanFuture
@@ -63,7 +65,7 @@ class RemoteEngine:
     ) -> None:
         self.url = url
         self.events = RemoteEvents()
-        self.plans = RemotePlans()
+        self.plans = RemotePlans(self._task_there)
         self.devices = RemoteDevices()
         self._delivery = Delivery()
         self._asker = Asker(self._delivery, self.plans, self.devices)
@@ -287,6 +289,11 @@ class RemoteEngine:
     def unsubscribe(self, token: int) -> None:
         """Undo a subscription."""
         self._subscriptions.remove(token)
+
+    def _task_there(self, call: PlanCall, metadata: Mapping[str, Any]) -> TaskThere:
+        return TaskThere(
+            partial(self.background.launch, call, **metadata), self.events.connection_changed
+        )
 
     def _want_documents(self, wanted: str | None) -> None:
         if wanted is None:

@@ -177,6 +177,9 @@ class Follower:
             self._subscriptions.take_value(message)
         else:
             self._mirror.apply(message.picture)
+            for kind, *what in message.events:
+                if kind == "task":  # before its end: who waits for that asks how it has ended
+                    self._mirror.task(what[0]).tell(what[0])
             for event in message.events:
                 self._happened(event)
 
@@ -193,9 +196,7 @@ class Follower:
             future.tell(what[0])
             self._emit(events.plan_started if kind == "started" else events.plan_ended, future)
         elif kind == "task":
-            task = mirror.task(what[0])
-            task.tell(what[0])
-            self._emit(events.background_changed, task)
+            self._emit(events.background_changed, mirror.task(what[0]))
         elif kind == "lease":
             _log.warning("A lease has ended: %s.", what[1])
         elif kind in _LOOKS:

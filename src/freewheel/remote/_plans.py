@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import inspect
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from freewheel.core import Action, PlanCall
 from freewheel.forms import (
@@ -21,6 +22,11 @@ from freewheel.forms import (
 )
 
 from ._devices import RemoteDevice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    TaskMaker: TypeAlias = Callable[[PlanCall, Mapping[str, Any]], Any]
 
 __all__ = ["RemotePlan", "RemotePlans"]
 
@@ -52,19 +58,26 @@ class RemotePlan:
         What the server says of it.
     source : str
         Where it is from, for lists.
+    task : callable
+        ``task(call, metadata)``: what runs a call as a background task of an engine here.
     """
 
-    def __init__(self, record: Mapping[str, Any], source: str) -> None:
+    def __init__(self, record: Mapping[str, Any], source: str, task: TaskMaker) -> None:
         self.__name__: str = record["name"]
         self.__doc__ = record["docs"]
         self.__signature__ = _signature(record)
         self.remote_source = source
         self.reason: str = record["reason"]
         self.spec = None if self.reason else _spec(record, self)
+        self._task = task
 
     def __call__(self, *args: Any, **kwargs: Any) -> PlanCall:
         """Return the call of the plan with these arguments, to be given to the engine there."""
         return PlanCall(self, args, kwargs)
+
+    def runner_elsewhere(self, call: PlanCall) -> Callable[[Mapping[str, Any]], Any]:
+        """Return what makes the runner of a call as a task of an engine here."""
+        return partial(self._task, call)
 
     def check(self, call: PlanCall, devices: Mapping[str, Any]) -> None:
         """Refuse arguments that the plan does not take; the server looks again.
@@ -155,12 +168,13 @@ def _annotation(record: Mapping[str, Any], field: FieldType) -> Any:
 class RemotePlans(Mapping[str, RemotePlan]):
     """The plans of an engine elsewhere: ``remote.plans.count([remote.devices.camera], num=3)``."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: TaskMaker) -> None:
+        self._task = task
         self._known: dict[str, RemotePlan] = {}  # replaced as a whole, on the line's thread
 
     def learn(self, records: list[Mapping[str, Any]], source: str) -> None:
         """Take what the server offers."""
-        self._known = {record["name"]: RemotePlan(record, source) for record in records}
+        self._known = {record["name"]: RemotePlan(record, source, self._task) for record in records}
 
     def entries(self) -> list[PlanEntry]:
         """Return them as forms and windows take plans."""
