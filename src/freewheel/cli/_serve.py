@@ -25,6 +25,8 @@ _BLUESKY: Final = (
     "count scan rel_scan list_scan rel_list_scan grid_scan rel_grid_scan list_grid_scan"
 ).split()
 
+#: Those that a prompt elsewhere moves devices with.
+_MOVES: Final = ("mv", "mvr")
 #: Those of freewheel's own that take what cannot be sent.
 _OF_OBJECTS: Final = ("mda", "together")
 
@@ -214,12 +216,14 @@ def _server(
 
 def _plans(sources: list[str], lab: Lab) -> list[Callable[..., Any]]:
     """Return the plans to offer; of two with one name the later counts."""
+    import bluesky.plan_stubs
     import bluesky.plans
 
     import freewheel.plans
     from freewheel.forms import find_plans, is_plan_function
 
     found = {name: getattr(bluesky.plans, name) for name in _BLUESKY}
+    found |= {name: getattr(bluesky.plan_stubs, name) for name in _MOVES}
     own = {name: getattr(freewheel.plans, name) for name in freewheel.plans.__all__}
     found |= {
         name: value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +38,15 @@ class _WaitingEngine:
         self._notebook = notebook
         self.waiting_hook: Any = None  # the magics set it; the progress is shown without it
 
-    def __call__(self, plan: Any, subs: Any = None) -> None:
+    @property
+    def engine(self) -> Any:
+        """The engine that the prompt is about."""
+        return self._jobs.engine()
+
+    def __call__(self, plan: Any, subs: Any = None, **metadata: Any) -> None:
         __tracebackhide__ = True  # what is raised is the plan's
         engine = self._jobs.engine()
-        future = engine(plan, subs)
+        future = engine(plan, subs, **metadata)
         if future in engine.queued:
             say(_why_it_waits(engine.snapshot(), future.plan_name))
         ended = stay(engine, future, PauseFirst(), notebook=self._notebook)
@@ -74,6 +80,20 @@ def bluesky_magics(shell: Any, jobs: Jobs, *, notebook: bool) -> Any:
 
         def _ensure_idle(self) -> None:
             """Leave a paused plan alone: here it can be resumed."""
+
+        def mov(self, line: str) -> None:
+            """Move devices: ``%mov stage.x 3``, or several pairs."""
+            if jobs.engine().is_elsewhere:
+                _move_there(self.RE, "mv", line, self.shell.user_ns)
+            else:
+                super().mov(line)
+
+        def movr(self, line: str) -> None:
+            """Move devices by so much."""
+            if jobs.engine().is_elsewhere:
+                _move_there(self.RE, "mvr", line, self.shell.user_ns)
+            else:
+                super().movr(line)
 
         def wa(self, line: str) -> None:
             """List where everything is; without labelled devices, all that can be located."""
@@ -175,7 +195,45 @@ def _count(run: _WaitingEngine, devices: list[Any]) -> None:
                 say(f"{key:<30} {f'array {shape}' if shape else value}")
 
     say("[This data will not be saved. Use the RunEngine to collect data.]")
-    run(count(devices), show)
+    if run.engine.is_elsewhere:
+        _count_there(run, devices, show)
+    else:
+        run(count(devices), show)
+
+
+# -- an engine elsewhere, which makes its own plans, and takes no subscriber of one of them ------
+
+
+def _plan_there(run: _WaitingEngine, name: str) -> Any:
+    try:
+        return run.engine.plans[name]
+    except KeyError as error:
+        raise UsageError(f"{error.args[0]} The server must offer it.") from None
+
+
+def _move_there(run: _WaitingEngine, plan: str, line: str, namespace: dict[str, Any]) -> None:
+    words = line.split()
+    if not words or len(words) % 2:
+        raise UsageError("Name devices, each with a position: %mov stage.x 3")
+    run(_plan_there(run, plan)(*(_evaluated(word, namespace) for word in words)))
+
+
+def _count_there(run: _WaitingEngine, devices: list[Any], show: Any) -> None:
+    mark = uuid.uuid4().hex
+    ours: set[str] = set()  # the uids of the run and of its descriptors; of the delivery's thread
+
+    def choose(name: str, doc: dict[str, Any]) -> None:
+        if doc.get("ct") == mark or doc.get("run_start") in ours:
+            ours.add(doc["uid"])
+        elif doc.get("descriptor") in ours:
+            show(name, doc)
+
+    plan = _plan_there(run, "count")
+    token = run.engine.subscribe(choose)
+    try:
+        run(plan(devices), ct=mark)
+    finally:
+        run.engine.unsubscribe(token)
 
 
 def _import() -> Any:
