@@ -214,6 +214,7 @@ class HardwareSequencer(StandardReadable):
             return
         self._armed = True  # those that were started stop, even if one further on can't be
         await self._call("load a sequence", lambda: self._load(batch, corrections))
+        self._armed = bool(self._loaded)  # nothing has to stop where the camera alone runs
         if self._stops != stops:
             return
         sequence = await self._parts[0].begin(len(events))
