@@ -141,6 +141,29 @@ def test_a_pause_anywhere_takes_anew_what_was_asked_for(RE: RunEngine, scope):
         assert {event["seq_num"] for event in log.events("live")} == {1, 2, 3}, number
 
 
+def test_nothing_of_it_is_under_way_in_a_pause(RE: RunEngine, scope, on_loop):
+    RE(mv(scope.camera.exposure, 40)).result(WAIT)
+    messages: list[Any] = []
+
+    # With one frame exposed, one asked for, and the plan waiting for the first.
+    def pause(msg: Any) -> None:
+        messages.append(msg.command)
+        if messages.count("wait") == 3:
+            RE.msg_hook = None
+            RE.request_pause()
+
+    RE.msg_hook = pause
+    with pytest.raises(RunEngineInterrupted):
+        RE(fast(scope)).result(WAIT)
+
+    async def over() -> None:
+        await scope.camera._port.camera_lane.call(lambda: None)
+
+    on_loop(over())
+    assert "has under way" not in RE.explain()
+    RE.stop().result(WAIT)
+
+
 def test_a_snapshot_of_it_is_a_frame_of_its_own(RE: RunEngine, scope, documents: DocumentLog):
     def snap(name: str, doc: Any) -> None:
         if name == "event" and doc["seq_num"] == 2:

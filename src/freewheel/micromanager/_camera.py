@@ -200,6 +200,13 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
                 sequence = await self.begin(0)
             self.show(await sequence.newest())
 
+    def pause(self) -> None:
+        """Have frames that were asked for ahead wait for no reading; the engine calls it."""
+        self._image.ahead.anew()
+
+    def resume(self) -> None:
+        """Do nothing: a plan that goes on asks for its frames anew."""
+
     def _snap(self, *, ahead: bool = False) -> CallStatus[npt.NDArray[Any] | None]:
         core, label, port, unstaged = self._port.core, self.label, self._port, self._unstaged
         asked = self._image.ahead.ask() if ahead else None

@@ -175,12 +175,10 @@ class HardwareSequencer(StandardReadable):
         if focus is not None and event.z_pos is not None:
             focus.show(event.z_pos + self._corrections[value])
 
-    async def pause(self) -> None:
-        """Stop the hardware; the engine calls it. The next `set` starts it again."""
-        await self.stop()
-
     async def stop(self, success: bool = True) -> None:
-        """Stop the hardware, and forget what it was loaded with.
+        """Stop the hardware, and forget what it was loaded with; the next `set` starts it again.
+
+        The engine calls it in a pause too, as for all that a plan has moved.
 
         A `set` that waits for its frame fails, or is done without one if `success`.
         """
