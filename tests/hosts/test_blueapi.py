@@ -179,7 +179,9 @@ def test_the_newest_frame_is_given_on_request(server: Any, listen: Any) -> None:
 def test_what_a_verb_cannot_take_is_refused(server: Any) -> None:
     assert "valid integer" in server.do("launch", 422, plan="quick", params={"value": "x"})
     assert "no plan 'nix'" in server.do("launch", 404, plan="nix")
-    assert "speed" in server.do("trigger", 422, name="go", speed=3)
+    said = server.do("trigger", 422, name="go", speed=3)
+    assert said.startswith("trigger takes name, plan: ")
+    assert "speed" in said
     server.do("open", 404, name="/etc/passwd")
 
 

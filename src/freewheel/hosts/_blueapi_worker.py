@@ -2,6 +2,7 @@
 
 # No annotations as texts here: blueapi checks what is returned by them.
 
+import inspect
 import logging
 import os
 import signal
@@ -187,8 +188,14 @@ def call_verb(name: str, given: dict[str, Any]) -> tuple[int, Any]:
 
     Errors are told as texts: not every one of them survives the way to the server's process.
     """
+    verb = _VERBS[name]
+    taken = inspect.signature(verb)
     try:
-        return 200, _VERBS[name](**given)
+        taken.bind(**given)
+    except TypeError as error:
+        return 422, f"{name} takes {', '.join(taken.parameters) or 'nothing'}: {error}"
+    try:
+        return 200, verb(**given)
     except KeyError as error:
         return 404, error.args[0]
     except (TypeError, ValueError) as error:
