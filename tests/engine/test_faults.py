@@ -82,6 +82,23 @@ def test_the_red_button_says_what_could_not_be_stopped_though_it_has_no_text(RE:
     assert future.outcome.result(T).exit_status == "abort"
 
 
+@pytest.mark.parametrize(("reason", "told"), [(5, "5"), (None, ""), (["beam", 1], "['beam', 1]")])
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_reason_that_is_no_text_costs_no_stop_document(
+    RE: Any, reason: Any, told: str, paused: bool
+) -> None:
+    gate = Gate(RE)
+    heard: list[tuple[str, Any]] = []
+    future = RE(in_a_run(gate.plan()), {"all": lambda name, doc: heard.append((name, doc))})
+    gate.wait()
+    if paused:
+        RE.request_pause().result(T)
+    RE.abort(reason).result(T)
+    assert future.outcome.result(T).exit_status == "abort"
+    name, stop = heard[-1]
+    assert (name, stop["exit_status"], stop["reason"]) == ("stop", "abort", told)
+
+
 class Unwilling:
     """A device that raises, once it has a failure, where it is to move or stop."""
 

@@ -189,6 +189,8 @@ class Requests:
         TransitionError
             If the state does not allow it.
         """
+        if kind is Request.ABORT:  # a stop document whose reason is no text is not valid
+            argument = "" if argument is None else str(argument)
         with self._core.states.lock:
             changed = _RULES[kind].admit(self._core.states, argument)
             if changed:
