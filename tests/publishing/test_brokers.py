@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,32 @@ def test_a_value_that_would_end_the_thread_is_refused(
 def test_a_name_that_can_be_none_is_nobody() -> None:
     with pytest.raises(PublishingError, match=r"zmq://a..b:5577 is not there: "):
         list(send_runs([], "zmq://a..b:5577"))
+
+
+@pytest.mark.servers
+def test_a_server_that_stands_still_leaves_nothing_behind(
+    make_broker: Any,
+    publish: Any,
+    said: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And gets everything when it goes on."""
+    monkeypatch.setattr("freewheel.publishing._nats._PATIENCE", 0.3)
+    broker = make_broker("nats")
+    broker.start()
+    publisher = publish(broker.url)
+    documents = run_of(3)
+    publisher.take_batch(documents[:3])
+    assert publisher.wait(30).sent == 3
+    broker.stand_still()
+    publisher.take_batch(documents[3:])
+    said.wait_for("is not there: ")
+    broker.go_on()
+    assert publisher.wait(30).sent == len(documents)
+    assert uids(broker.heard(uids(documents)[-1])) == uids(documents)
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
 
 
 @pytest.mark.servers

@@ -15,6 +15,7 @@ from ophyd.sim import det, motor
 
 from brokers import Relay, run_of, uids
 from freewheel.publishing import PublishingError, send_runs
+from freewheel.publishing import _sender as sender
 from freewheel.recording import Recorder, read_runs, read_tiled_runs, tiled_server
 
 pytest.importorskip("tiled.server")
@@ -94,6 +95,19 @@ def test_a_slow_server_keeps_no_plan_waiting(
     status = publisher.wait(30)
     assert (status.sent, status.unsent, status.waiting) == (14, 0, 0)
     assert all(in_tiled(server, uid).complete for uid in runs)
+
+
+def test_a_server_that_does_not_answer_is_said_to_be_slow_though_nothing_more_comes(
+    publish: Any, address: str, relay: Relay, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "_LATE", 0.2)
+    relay.open.clear()
+    publisher = publish(address)
+    publisher.take_batch(run_of(1))
+    said.wait_for("is slow: it is")
+    relay.open.set()
+    assert publisher.wait(30).sent == 4
+    said.wait_for("has caught up")
 
 
 def test_what_was_too_slow_to_the_end_is_kept(

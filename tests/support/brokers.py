@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -94,6 +95,15 @@ class Broker:
         assert self.process is not None
         self.process.kill()
         self.process = None
+
+    def stand_still(self) -> None:
+        """Have it take connections and answer nothing, as on a machine that hangs."""
+        assert self.process is not None
+        self.process.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process is not None
+        self.process.signal(signal.SIGCONT)
 
     def close(self) -> None:
         if self.process is not None:

@@ -128,6 +128,9 @@ class Process:
         """Return how it has ended by itself."""
         return self._process.wait(30)
 
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it as a power cut does."""
         self._process.kill()

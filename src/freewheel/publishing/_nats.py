@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -18,6 +19,8 @@ from ._knock import knock
 from ._targets import Target
 
 if TYPE_CHECKING:
+    from nats.aio.client import Client
+
     from ._address import Address
     from ._targets import Item
 
@@ -55,7 +58,8 @@ class NatsTarget(Target):
             **options,
         }
         self._publishers: dict[str, NATSPublisher] = {}  # by run: one would mix two runs up
-        self._runtime = NatsRuntime("freewheel-nats")
+        self._runtime = NatsRuntime("freewheel-nats", owns_client=False)
+        self._client: Client | None = None
         try:
             self._connect(servers, settings)
         except BaseException:
@@ -65,7 +69,7 @@ class NatsTarget(Target):
     def _connect(self, servers: list[str], settings: dict[str, Any]) -> None:
         try:
             connection = asyncio.wait_for(nats.connect(servers, **settings), _PATIENCE)
-            client = self._runtime.connect(connection, 2 * _PATIENCE)
+            client = self._client = self._runtime.connect(connection, 2 * _PATIENCE)
             self._js = client.jetstream(timeout=_PATIENCE)
             self._runtime.setup(self._js.find_stream_name_by_subject(f"{self._subject}.start"))
         except nats.js.errors.NotFoundError as error:
@@ -79,7 +83,9 @@ class NatsTarget(Target):
             ) from error
         except nats.js.errors.APIError as error:
             raise AwayError(f"its JetStream says: {error.description}") from error
-        except (nats.errors.Error, OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise AwayError(f"it does not answer within {_PATIENCE:g} s") from error
+        except (nats.errors.Error, OSError) as error:
             raise AwayError(_text(error)) from error
         self._outbox = Outbox(self._runtime, client, delivery=Delivery.CRITICAL)
 
@@ -99,8 +105,15 @@ class NatsTarget(Target):
             del self._publishers[item.run]
 
     def close(self) -> None:
-        """Give up the connection."""
-        self._runtime.close(timeout=_PATIENCE)
+        """Give up the connection: nothing is on its way, for each document was acknowledged.
+
+        Not as the runtime would, which waits in vain for a server that does not answer any more,
+        and leaves the client's tasks behind then.
+        """
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._runtime.setup(self._client.close(), _PATIENCE)
+        self._runtime.close()
 
 
 async def _say_nothing(error: Exception) -> None:

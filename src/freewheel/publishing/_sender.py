@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+import weakref
 from typing import TYPE_CHECKING, Final, final
 
 from freewheel.core._futures import failure_text
+from freewheel.core._timers import timers
 
 from ._errors import AwayError, PublishingError, RefusedError
 
@@ -29,6 +33,8 @@ _TICK: Final = 0.5
 _TRIES: Final = 3
 #: A broker that is so far behind is said to be slow [s].
 _LATE: Final = 5.0
+#: So long it takes at least from one look back to the next, if nothing else has it look [s].
+_LOOK: Final = 0.1
 
 
 @final
@@ -68,6 +74,9 @@ class Sender:
         # Written by the thread, looked at by others.
         self.connected = False
         self.problem = ""
+        self.done = False  # for the timers: it is looked back for as long as there is somebody
+        self._lock = threading.Lock()  # guards what is below
+        self._looks_again = False  # whether it is on the timers' list
 
     def run(self) -> None:
         """Send until the line is closed and empty, or the broker is away then."""
@@ -89,8 +98,26 @@ class Sender:
         self._hang_up()
 
     def look_back(self) -> None:
-        """Say so if it is far behind, or no longer; from any thread."""
-        self._notices.behind(*self._line.waiting(), limit=_LATE)
+        """Say so if it is far behind, or no longer; from any thread.
+
+        And once more when what waits will have waited for long: a server that does not answer keeps
+        this thread, and no document may come.
+        """
+        waiting, age = self._line.waiting()
+        self._notices.behind(waiting, age, limit=_LATE)
+        with self._lock:
+            if not waiting or self._looks_again:
+                return
+            self._looks_again = True
+        timers.call_at(
+            time.monotonic() + max(_LOOK, _LATE - age), Sender._look_again, weakref.ref(self)
+        )
+
+    def _look_again(self) -> None:
+        """Look back; on the timers' thread."""
+        with self._lock:
+            self._looks_again = False
+        self.look_back()
 
     def _try(self) -> bool:
         """Connect; tell whether it worked."""
