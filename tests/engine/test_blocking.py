@@ -119,6 +119,23 @@ def test_ending_a_running_plan_returns_a_result_where_calls_do() -> None:
         held.ended()
 
 
+def test_a_failure_without_a_text_is_told_in_words(bre: Any) -> None:
+    """A host that cannot say what went wrong never says that the plan has ended."""
+
+    class SpeechlessError(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    def plan() -> Any:
+        yield Msg("open_run")
+        raise SpeechlessError
+
+    with pytest.raises(RuntimeError, match="SpeechlessError whose text cannot be had") as failure:
+        bre(plan())
+    assert isinstance(failure.value.__cause__, SpeechlessError)
+    assert len(bre(in_a_run(quick()))) == 1
+
+
 def test_ending_a_paused_plan_waits_for_its_clean_up(bre: Any) -> None:
     cleaned = []
 

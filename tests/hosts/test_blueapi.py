@@ -63,7 +63,14 @@ def test_a_device_of_ophyd_async_is_moved(server: Any) -> None:
     assert server.run("move", motor="motor", to=0.5).result == 0.5
 
 
-@pytest.mark.parametrize(("plan", "says"), [("failing", "mine"), ("leaving", "SystemExit(3)")])
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        ("failing", "mine"),
+        ("leaving", "SystemExit(3)"),
+        ("speechless", "Speechless whose text cannot be had"),
+    ],
+)
 def test_a_failure_is_the_tasks_and_the_next_one_runs(server: Any, plan: str, says: str) -> None:
     outcome = server.run(plan)
     assert outcome.outcome == "error"

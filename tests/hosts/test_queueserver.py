@@ -32,12 +32,15 @@ def test_a_plan_runs_and_its_runs_are_in_the_history(server: Any) -> None:
     assert len(result["run_uids"]) == 1
 
 
-def test_a_failure_is_told(server: Any) -> None:
+@pytest.mark.parametrize(
+    ("plan", "says"), [("failing", "mine"), ("speechless", "Speechless whose text cannot be had")]
+)
+def test_a_failure_is_told(server: Any, plan: str, says: str) -> None:
     before = server.api.status()["items_in_history"]
-    server.run("failing")
+    server.run(plan)
     server.until(lambda s: idle(s) and s["items_in_history"] > before)
     assert server.last()["exit_status"] == "failed"
-    assert "mine" in server.last()["msg"]
+    assert says in server.last()["msg"]
 
 
 @pytest.mark.parametrize("option", ["immediate", "deferred"])

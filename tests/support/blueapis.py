@@ -111,6 +111,16 @@ INSTRUMENT = """
         raise ValueError("mine")
 
 
+    class Speechless(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+
+    def speechless() -> MsgGenerator[None]:
+        yield Msg("null")
+        raise Speechless
+
+
     def leaving() -> MsgGenerator[None]:
         yield Msg("null")
         raise SystemExit(3)

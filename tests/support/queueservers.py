@@ -59,6 +59,14 @@ START_UP = """
         yield Msg("null")
         raise ValueError("mine")
 
+    class Speechless(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    def speechless():
+        yield Msg("open_run")
+        raise Speechless
+
     def waiting():
         yield Msg("open_run")
         yield Msg("checkpoint")

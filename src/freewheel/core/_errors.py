@@ -24,6 +24,7 @@ __all__ = [
     "WaitTimeoutError",
     "text_of",
     "unasked_cancellation",
+    "with_text",
 ]
 
 
@@ -227,6 +228,15 @@ def text_of(error: BaseException, made_by: Callable[[BaseException], str] = str)
         return made_by(error)
     except Exception as failure:
         return f"a {type(error).__name__} whose text cannot be had ({type(failure).__name__})"
+
+
+def with_text(error: Exception) -> Exception:
+    """Return an error for a host that puts it into words: the one given, if it has a text."""
+    try:
+        str(error)
+    except Exception:
+        return RuntimeError(f"The plan raised {text_of(error)}.")
+    return error
 
 
 def unasked_cancellation(what: str, cause: BaseException) -> RuntimeError:

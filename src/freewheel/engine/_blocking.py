@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 from bluesky.run_engine import RunEngineResult, default_scan_id_source
 
 from freewheel.core import EngineState
+from freewheel.core._errors import with_text
 
 from ._base import EngineBase
 from ._bluesky import (
@@ -199,7 +200,13 @@ class BlockingRunEngine(EngineBase):
         except Exception:
             self._foreground.halt_if_running()
             raise
-        return future.result()
+        try:
+            return future.result()
+        except Exception as error:
+            # A host that cannot say what has gone wrong runs no plan any more.
+            if (told := with_text(error)) is not error:
+                raise told from error
+            raise
 
     def _get_out(self, future: EngineFuture[Any]) -> None:
         """Give the prompt back to who hits Ctrl-C and no manager asks for a pause: it halts."""

@@ -20,6 +20,7 @@ from blueapi.worker.task import Task
 
 from freewheel.background import OnConflict
 from freewheel.core import PlanCall, PlanStatus
+from freewheel.core._errors import with_text
 from freewheel.engine import RunEngine
 from freewheel.engine._endings import ended
 
@@ -56,7 +57,9 @@ class HostedEngine(RunEngine):
         future = self._foreground.submit(plan, subs, metadata_kw, queue=False)
         try:
             result = future.outcome.result()
-        except Exception:
+        except Exception as error:
+            if (told := with_text(error)) is not error:
+                raise told from error  # blueapi would have no end of the task
             raise
         except BaseException as error:
             raise RuntimeError(f"The plan {future.plan_name!r} raised {error!r}.") from error
