@@ -52,9 +52,10 @@ def test_a_part_of_what_only_holds_others_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rotor", "stage.y", "stage._hidden", "stage.secret", "stage.__class__", "count", ""]
+    "name",
+    ["rotor", "stage.y", "stage._hidden", "stage.secret", "stage.__class__", "count", "", 5, ["x"]],
 )
-def test_what_is_no_device_is_refused_with_those_that_are(name: str) -> None:
+def test_what_is_no_device_is_refused_with_those_that_are(name: Any) -> None:
     with pytest.raises(KeyError, match=r"no device .*There are: det, stage"):
         device_named(SCRIPT, name)
 

@@ -22,7 +22,8 @@ def device_named(namespace: Mapping[str, Any], name: str) -> Any:
     KeyError
         If there is none of that name; with those that there are.
     """
-    found = _device_or_none(namespace, name)
+    # A client's JSON may have anything where a name is to be.
+    found = _device_or_none(namespace, name) if isinstance(name, str) else None
     if found is None:
         names = sorted(key for key, value in namespace.items() if is_device_instance(value))
         raise KeyError(f"There is no device {name!r}. There are: {', '.join(names) or 'none'}.")
