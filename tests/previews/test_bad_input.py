@@ -694,12 +694,47 @@ def test_a_soft_signal_is_what_the_plan_has_set() -> None:
     assert levels == [2.0, 5.0]
 
 
-def test_a_repetition_over_equal_things_is_counted() -> None:
+@pytest.mark.parametrize(
+    "several",
+    [
+        lambda: itertools.repeat(None, 3000),
+        lambda: [1.0] * 3000,
+        lambda: zip([1.0] * 3000, itertools.repeat(2), strict=False),
+        lambda: enumerate_equal(3000),
+        lambda: itertools.chain([1.0] * 1500, (1.0,) * 1500),
+    ],
+)
+def test_a_repetition_over_equal_things_is_counted(several: Any) -> None:
     def plan() -> Iterator[Msg]:
-        for _ in itertools.repeat(None, 250):
+        for _ in several():
             yield from bps.sleep(1)
 
-    assert preview(plan).duration == pytest.approx(250, rel=0.01)
+    assert preview(plan).duration == pytest.approx(3000, rel=0.01)
+
+
+def enumerate_equal(number: int) -> Iterator[float]:
+    for _ in range(number):
+        yield 1.0
+
+
+@pytest.mark.parametrize("stop", [1.0, 1e-6])
+def test_a_scan_of_very_many_points_has_an_end(scope: Microscope, stop: float) -> None:
+    """Its place stands in a dictionary, and changes by less than a reading of the clock may."""
+    foreseen = preview(bp.scan, [scope.temperature], scope.focus, 0, stop, 1500)
+    assert foreseen.events == {"primary": 1500}
+    equal = preview(bp.list_scan, [scope.temperature], scope.focus, [stop] * 1500)
+    assert equal.events == {"primary": 1500}
+
+
+def test_a_number_that_creeps_gets_somewhere(scope: Microscope) -> None:
+    def creep() -> Iterator[Msg]:
+        place = 0.0
+        while place < 1e-5:
+            place += 5e-9
+            yield from bps.mv(scope.focus, place)
+            yield from bps.checkpoint()
+
+    assert not preview(creep).is_endless
 
 
 def test_a_motor_that_takes_its_time() -> None:

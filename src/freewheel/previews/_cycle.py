@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import time
 from collections import deque
 from types import BuiltinFunctionType, GeneratorType
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from freewheel.core._devices import is_device
 
@@ -30,14 +31,56 @@ _DEPTH: Final = 60
 #: What was reckoned from what time it is differs behind these.
 _DIGITS: Final = 5
 _PLAIN: Final = (int, float, str, bytes, type(None))
+#: Of a collection that is no larger, what is in it counts; of another one how much.
+_FEW: Final = 20
+
+
+class _Visit(NamedTuple):
+    """A plan that has come by a place.
+
+    Attributes
+    ----------
+    state : object
+        What its variables were, and how much its loops had left.
+    turns : int
+        How often in a row that was the same.
+    numbers : list of float
+        Its numbers as they were, which `state` has rounded.
+    rising, falling : frozenset of int
+        Which of them have risen, and fallen, each time.
+    """
+
+    state: Any
+    turns: int
+    numbers: list[float]
+    rising: frozenset[int]
+    falling: frozenset[int]
+
+    def again(self, state: Any, numbers: list[float]) -> _Visit:
+        """Return the next one."""
+        if state != self.state:
+            every = frozenset(range(len(numbers)))
+            return _Visit(state, 0, numbers, every, every)
+        rising = frozenset(i for i in self.rising if numbers[i] > self.numbers[i])
+        falling = frozenset(i for i in self.falling if numbers[i] < self.numbers[i])
+        return _Visit(state, self.turns + 1, numbers, rising, falling)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing has changed for very long; a number that creeps has."""
+        return self.turns >= _TURNS and not self.rising and not self.falling
+
+
+_NOWHERE: Final = _Visit(None, 0, [], frozenset(), frozenset())
 
 
 @final
 class Cycle:
     """Looks at a plan where it comes by again and again.
 
-    A plan may hide what it counts, in an iterator for example: then its variables tell, for
-    almost every loop has one that changes. So this is no proof, and takes many turns.
+    A plan may hide what it counts, in an iterator of its own for example: then its variables tell,
+    for almost every loop has one that changes. So this is no proof, and takes many turns. Python's
+    own iterators tell how much they have left.
 
     Parameters
     ----------
@@ -56,8 +99,7 @@ class Cycle:
 
     def __init__(self, plan: Any) -> None:
         self._plan = plan
-        # By where the plan is: what its variables were, and how often they were the same.
-        self._seen: dict[Any, tuple[Any, int]] = {}
+        self._seen: dict[Any, _Visit] = {}  # by where the plan is
         self._count = 0
         self.says_endless = self.is_timed = False
 
@@ -70,20 +112,24 @@ class Cycle:
         self._count += 1
         if self._count > _OFTEN and self._count % _SELDOM:
             return False
-        frames = [generator.gi_frame for generator in _generators(self._plan) if generator.gi_frame]
+        generators = [each for each in _generators(self._plan) if each.gi_frame]
+        frames = [each.gi_frame for each in generators]
         if any(_is_under_way(value) for frame in frames for value in frame.f_locals.values()):
             return False
         place = tuple((id(frame.f_code), frame.f_lasti) for frame in frames)
-        state = tuple(
-            (name, _outline(value)) for frame in frames for name, value in frame.f_locals.items()
-        )
-        before, turns = self._seen.get(place, (None, 0))
-        turns = turns + 1 if before == state else 0
+        numbers: list[float] = []
+        state = [
+            (name, _outline(value, numbers))
+            for frame in frames
+            for name, value in frame.f_locals.items()
+        ]
+        state += [("", left) for each in generators for left in _left(each)]
+        visit = self._seen.get(place, _NOWHERE).again(state, numbers)
         if len(self._seen) > 100:
             self._seen.clear()
-        self._seen[place] = state, turns
-        self.is_timed = turns >= _TURNS and any(map(_looks_at_clock, frames))
-        return turns >= _TURNS
+        self._seen[place] = visit
+        self.is_timed = visit.is_closed and any(map(_looks_at_clock, frames))
+        return visit.is_closed
 
 
 def _generators(plan: Any) -> Iterator[Any]:
@@ -97,6 +143,8 @@ def _generators(plan: Any) -> Iterator[Any]:
         met.add(id(each))
         yield each
         waiting.append(each.gi_yieldfrom)
+        # One that a loop goes through has no name.
+        waiting.extend(part for part in gc.get_referents(each) if isinstance(part, GeneratorType))
         frame = each.gi_frame
         for value in () if frame is None else frame.f_locals.values():
             if isinstance(value, GeneratorType):
@@ -122,16 +170,38 @@ def _looks_at_clock(frame: FrameType) -> bool:
     )
 
 
-def _outline(value: Any) -> Any:
+def _left(holder: Any, depth: int = 3) -> Iterator[int]:
+    """Return how much the iterators have left that a generator goes through; no name shows them."""
+    for each in gc.get_referents(holder):
+        kind = type(each)
+        if kind is tuple:
+            if depth and len(each) < _FEW:  # of zip, and the like
+                yield from _left(each, depth - 1)
+        elif not hasattr(kind, "__next__") or kind is GeneratorType:
+            continue
+        elif hasattr(kind, "__length_hint__"):
+            try:
+                yield each.__length_hint__()
+            except TypeError:  # it has no end
+                yield -1
+        elif depth:
+            yield from _left(each, depth - 1)
+
+
+def _outline(value: Any, numbers: list[float], depth: int = 1) -> Any:
     """Return what can be compared of a variable."""
     if isinstance(value, (Uid, Moment)):  # other ones each time
         return type(value)
     if isinstance(value, float):
+        numbers.append(value)
         return round(value, _DIGITS)
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple, dict, set, deque)):
-        return type(value), len(value)
+        if not depth or len(value) > _FEW or isinstance(value, set):
+            return type(value), len(value)
+        several = value.values() if isinstance(value, dict) else value
+        return type(value), *(_outline(each, numbers, depth - 1) for each in several)
     if is_device(value):
         return id(value)
     counted = getattr(value, "__dict__", None)
