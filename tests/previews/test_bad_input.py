@@ -726,6 +726,18 @@ def test_a_scan_of_very_many_points_has_an_end(scope: Microscope, stop: float) -
     assert equal.events == {"primary": 1500}
 
 
+def test_a_loop_within_a_loop_without_end_is_endless(scope: Microscope) -> None:
+    def watch() -> Iterator[Msg]:
+        while True:
+            for device in (scope.temperature, scope.focus, scope.temperature):
+                yield from bps.rd(device)
+                yield from bps.checkpoint()
+
+    foreseen = preview(watch)
+    assert foreseen.is_endless
+    assert foreseen.messages < 30_000
+
+
 def test_a_number_that_creeps_gets_somewhere(scope: Microscope) -> None:
     def creep() -> Iterator[Msg]:
         place = 0.0

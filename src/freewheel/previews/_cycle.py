@@ -33,6 +33,9 @@ _DIGITS: Final = 5
 _PLAIN: Final = (int, float, str, bytes, type(None))
 #: Of a collection that is no larger, what is in it counts; of another one how much.
 _FEW: Final = 20
+_COLLECTIONS: Final = frozenset((list, tuple, deque))
+#: So many places are remembered, and so many visits of one.
+_PLACES: Final = 100
 
 
 class _Visit(NamedTuple):
@@ -41,7 +44,7 @@ class _Visit(NamedTuple):
     Attributes
     ----------
     state : object
-        What its variables were, and how much its loops had left.
+        What its variables were.
     turns : int
         How often in a row that was the same.
     numbers : list of float
@@ -99,7 +102,7 @@ class Cycle:
 
     def __init__(self, plan: Any) -> None:
         self._plan = plan
-        self._seen: dict[Any, _Visit] = {}  # by where the plan is
+        self._seen: dict[Any, dict[Any, _Visit]] = {}
         self._count = 0
         self.says_endless = self.is_timed = False
 
@@ -112,45 +115,77 @@ class Cycle:
         self._count += 1
         if self._count > _OFTEN and self._count % _SELDOM:
             return False
-        generators = [each for each in _generators(self._plan) if each.gi_frame]
+        generators, left = _gone_through(self._plan)
         frames = [each.gi_frame for each in generators]
+        visits = self._visits(tuple((id(frame.f_code), frame.f_lasti) for frame in frames))
+        before = visits.get(left)
+        if before is None:  # most plans have less left each time, so that nothing else is asked
+            visits[left] = _NOWHERE
+            return False
         if any(_is_under_way(value) for frame in frames for value in frame.f_locals.values()):
             return False
-        place = tuple((id(frame.f_code), frame.f_lasti) for frame in frames)
         numbers: list[float] = []
         state = [
             (name, _outline(value, numbers))
             for frame in frames
             for name, value in frame.f_locals.items()
         ]
-        state += [("", left) for each in generators for left in _left(each)]
-        visit = self._seen.get(place, _NOWHERE).again(state, numbers)
-        if len(self._seen) > 100:
-            self._seen.clear()
-        self._seen[place] = visit
+        visit = visits[left] = before.again(state, numbers)
         self.is_timed = visit.is_closed and any(map(_looks_at_clock, frames))
         return visit.is_closed
 
+    def _visits(self, place: Any) -> dict[Any, _Visit]:
+        """Return when the plan has come by a place, by how much its loops had left."""
+        if len(self._seen) > _PLACES:
+            self._seen.clear()
+        visits = self._seen.setdefault(place, {})
+        if len(visits) > _PLACES:
+            visits.clear()
+        return visits
 
-def _generators(plan: Any) -> Iterator[Any]:
-    """Return the generators that a plan goes through at this moment."""
+
+def _gone_through(plan: Any) -> tuple[list[Any], tuple[int, ...]]:
+    """Return the generators that a plan goes through at this moment, and how much loops have left.
+
+    Those that a loop goes through have no name: they are among what a generator keeps alive.
+    """
     waiting: deque[Any] = deque([plan])
     met: set[int] = set()
+    found: list[Any] = []
+    left: list[int] = []
     while waiting and len(met) < _DEPTH:
         each = waiting.popleft()
-        if not isinstance(each, GeneratorType) or id(each) in met:
+        if type(each) is not GeneratorType or id(each) in met:
             continue
         met.add(id(each))
-        yield each
-        waiting.append(each.gi_yieldfrom)
-        # One that a loop goes through has no name.
-        waiting.extend(part for part in gc.get_referents(each) if isinstance(part, GeneratorType))
-        frame = each.gi_frame
-        for value in () if frame is None else frame.f_locals.values():
-            if isinstance(value, GeneratorType):
-                waiting.append(value)
-            elif isinstance(value, (list, tuple, deque)) and len(value) < 100:
-                waiting.extend(part for part in value if isinstance(part, GeneratorType))
+        if each.gi_frame:
+            found.append(each)
+        for part in gc.get_referents(each):
+            kind = type(part)
+            if kind is GeneratorType:
+                waiting.append(part)
+            elif kind in _COLLECTIONS:
+                if len(part) < 100:
+                    waiting.extend(one for one in part if type(one) is GeneratorType)
+            elif hasattr(kind, "__next__"):
+                left += _left(part)
+    return found, tuple(left)
+
+
+def _left(iterator: Any, depth: int = 3) -> Iterator[int]:
+    """Return how much an iterator has left, or those have that it goes through."""
+    kind = type(iterator)
+    if hasattr(kind, "__length_hint__"):
+        try:
+            yield iterator.__length_hint__()
+        except Exception:  # it has no end, as itertools.repeat(None)
+            yield -1
+    elif depth and kind is not GeneratorType:
+        for part in gc.get_referents(iterator):
+            several = part if type(part) is tuple and len(part) < _FEW else (part,)  # of zip
+            for one in several:
+                if hasattr(type(one), "__next__"):
+                    yield from _left(one, depth - 1)
 
 
 def _is_under_way(value: Any) -> bool:
@@ -168,24 +203,6 @@ def _looks_at_clock(frame: FrameType) -> bool:
         or (isinstance(each, BuiltinFunctionType) and each.__module__ == "time")
         for each in used
     )
-
-
-def _left(holder: Any, depth: int = 3) -> Iterator[int]:
-    """Return how much the iterators have left that a generator goes through; no name shows them."""
-    for each in gc.get_referents(holder):
-        kind = type(each)
-        if kind is tuple:
-            if depth and len(each) < _FEW:  # of zip, and the like
-                yield from _left(each, depth - 1)
-        elif not hasattr(kind, "__next__") or kind is GeneratorType:
-            continue
-        elif hasattr(kind, "__length_hint__"):
-            try:
-                yield each.__length_hint__()
-            except TypeError:  # it has no end
-                yield -1
-        elif depth:
-            yield from _left(each, depth - 1)
 
 
 def _outline(value: Any, numbers: list[float], depth: int = 1) -> Any:
