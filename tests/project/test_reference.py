@@ -135,3 +135,33 @@ def test_command_line_and_magics_are_made_from_the_code() -> None:
     assert {"%fg", "%pause", "%queue", "%preview", "%stop_all"} <= set(
         re.findall(r"^## (%+\w+)$", magics, re.MULTILINE)
     )
+
+
+def undescribed(name: str, function: Any) -> list[str]:
+    """Return the parameters that a docstring says nothing of."""
+    text = inspect.getdoc(function) or ""
+    section = re.search(r"^Parameters\n-+\n((?:(?!^\S.*\n-{3,}).*\n?)*)", text, re.MULTILINE)
+    lines = re.findall(r"^(\S.*)$", section[1] if section else "", re.MULTILINE)
+    said = {
+        each.strip().lstrip("*") for line in lines for each in line.partition(" : ")[0].split(",")
+    }
+    asked = [
+        each.name
+        for each in inspect.signature(function).parameters.values()
+        # What is taken by any name is described name by name.
+        if each.name not in ("self", "cls") and not (each.kind is each.VAR_KEYWORD and said)
+    ]
+    return [f"{name}({each})" for each in asked if each not in said]
+
+
+def test_parameters_are_described_of_all_that_programs_begin_with() -> None:
+    views = [getattr(freewheel.core, name) for name in freewheel.core.__all__ if "View" in name]
+    missing = []
+    for thing in (*(getattr(freewheel, name) for name in freewheel.__all__), *views):
+        if inspect.isclass(thing) and thing.__module__.startswith("freewheel"):
+            for name, member in members(thing):
+                if inspect.isfunction(member):
+                    missing += undescribed(f"{thing.__name__}.{name}", member)
+        elif inspect.isfunction(thing):
+            missing += undescribed(thing.__name__, thing)
+    assert missing == []

@@ -266,6 +266,11 @@ class BackgroundTask:
         """Wait for the end of the task and return what it failed with, or ``None``.
 
         Raises as `result` does for a time-out and on the engine's own thread.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most; then `WaitTimeoutError` is raised.
         """
         return self._inside.future.exception(timeout)
 
@@ -285,7 +290,13 @@ class BackgroundTask:
         return self._inside.future.__await__()
 
     def cancel(self, reason: str = "") -> bool:
-        """Ask the task to end, with its clean-up; return false if it has ended already."""
+        """Ask the task to end, with its clean-up; return false if it has ended already.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For the log and the stop documents.
+        """
         requests = self._inside.requests
         return requests is not None and requests.ask_cancel(reason)
 

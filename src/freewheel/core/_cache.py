@@ -148,6 +148,11 @@ class ReadingCache:
         Arrays among the values are read-only and share memory with `stack`. They never change,
         whatever is stashed later.
 
+        Parameters
+        ----------
+        key : str
+            A data key.
+
         Raises
         ------
         KeyError
@@ -163,6 +168,11 @@ class ReadingCache:
         a copy. It never changes, whatever is stashed later. While it, or anything cut from it,
         is held, its memory does not count towards `max_bytes` if the cache has to move on to
         other memory; so don't hold it longer than needed.
+
+        Parameters
+        ----------
+        key : str
+            A data key.
 
         Returns
         -------

@@ -78,7 +78,19 @@ class EngineFuture(LeanFuture[T]):
     def under_way(
         cls, what: str, thread: threading.Thread, hint: str = _HINT, *, tells: bool = False
     ) -> Self:
-        """Return one that stands for something that has begun: nobody can cancel it."""
+        """Return one that stands for something that has begun: nobody can cancel it.
+
+        Parameters
+        ----------
+        what : str
+            What it is the future of, in words.
+        thread : threading.Thread, optional
+            The one on which nobody may wait for it.
+        hint : str, optional
+            What to do there instead.
+        tells : bool, default: False
+            Whether the log has a line when it fails and nobody waits for it.
+        """
         future = cls(what, thread, hint, tells=tells)
         future.set_running_or_notify_cancel()
         return future
@@ -126,7 +138,13 @@ class EngineFuture(LeanFuture[T]):
             self._end_wait(noted)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end and return the exception, or ``None``; as `result` otherwise."""
+        """Wait for the end and return the exception, or ``None``; as `result` otherwise.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+        """
         __tracebackhide__ = True
         self._check_wait()
         noted = self._begin_wait(timeout)
@@ -226,7 +244,15 @@ class EngineFuture(LeanFuture[T]):
         return "done" if error is None else f"failed with {failure_text(error)}"
 
     def settle(self, result: T | None = None, error: BaseException | None = None) -> None:
-        """End it, unless it has ended; whatever a callback raises is not the engine's affair."""
+        """End it, unless it has ended; whatever a callback raises is not the engine's affair.
+
+        Parameters
+        ----------
+        result : object, optional
+            What it ends with.
+        error : BaseException, optional
+            What it fails with, instead.
+        """
         if self.done():
             return
         with contextlib.suppress(SystemExit, KeyboardInterrupt, GeneratorExit):

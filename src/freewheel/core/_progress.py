@@ -194,7 +194,13 @@ class ProgressScope:
         self._tell(watchers)
 
     def finish(self, *, complete: bool = True) -> None:
-        """End it; with ``complete`` it is at 100 % then."""
+        """End it; with ``complete`` it is at 100 % then.
+
+        Parameters
+        ----------
+        complete : bool, optional
+            Whether it has come to its end.
+        """
         with self._lock:
             if self._ended_at is not None:
                 return
@@ -226,7 +232,15 @@ class ProgressScope:
         return (self._ended_at or time.monotonic()) - self.began_at
 
     def picture(self, owner: str = "", *, background: bool = False) -> Progress:
-        """Return how it stands at this moment."""
+        """Return how it stands at this moment.
+
+        Parameters
+        ----------
+        owner : str
+            The plan.
+        background : bool
+            Whether that is a background task.
+        """
         with self._lock:
             told = dict(self._told)
         elapsed, fraction = self._elapsed(), _fraction_of(told)

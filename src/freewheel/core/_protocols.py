@@ -21,7 +21,13 @@ class HasCache(Protocol):
     """
 
     def stash(self, values: Mapping[str, Reading[Any]], /) -> Status:
-        """Keep readings, by key as ``read`` gives them; the status is done when they are kept."""
+        """Keep readings, by key as ``read`` gives them; the status is done when they are kept.
+
+        Parameters
+        ----------
+        values : dict of str to Reading
+            The readings.
+        """
         ...
 
     def clear(self) -> Status:

@@ -216,6 +216,11 @@ class EngineSnapshot:
 
         The background tasks are `TaskPicture`: what was written of them.
 
+        Parameters
+        ----------
+        text : str or bytes
+            What `to_json` wrote.
+
         Raises
         ------
         ValueError

@@ -51,6 +51,11 @@ class EngineState(StrEnum):
     def after(self, name: str) -> EngineState:
         """Return the state ``name``, which is to follow this one.
 
+        Parameters
+        ----------
+        name : str
+            The name of a state.
+
         Raises
         ------
         TransitionError
@@ -130,7 +135,13 @@ class PlanStatus(StrEnum):
 
     @classmethod
     def under_way(cls, state: str) -> PlanStatus:
-        """Return the status of a plan that is under way while its engine is in ``state``."""
+        """Return the status of a plan that is under way while its engine is in ``state``.
+
+        Parameters
+        ----------
+        state : str
+            The engine's state.
+        """
         # Between a plan's last message and the end of its future the engine may be idle already.
         return cls(state) if state in _OF_THE_ENGINE else cls.RUNNING
 

@@ -243,6 +243,11 @@ class Status:
         On a shared thread; if the status is done already, at once in the calling thread. What
         the function raises is logged.
 
+        Parameters
+        ----------
+        callback : callable
+            Called with this status; at once if it is done.
+
         Raises
         ------
         TypeError

@@ -50,15 +50,33 @@ class FutureView(Protocol[T_co]):
         ...
 
     def result(self, timeout: float | None = None) -> T_co:
-        """Wait for the result; raises what there was to raise."""
+        """Wait for the result; raises what there was to raise.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most; then `TimeoutError` is raised.
+        """
         ...
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end and return the exception, if there was one."""
+        """Wait for the end and return the exception, if there was one.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most; then `TimeoutError` is raised.
+        """
         ...
 
     def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
-        """Have ``fn`` called with the future when it is done, on whichever thread ends it."""
+        """Have ``fn`` called with the future when it is done, on whichever thread ends it.
+
+        Parameters
+        ----------
+        fn : callable
+            Takes the future.
+        """
         ...
 
     def __await__(self) -> Iterator[Any]: ...
@@ -186,7 +204,13 @@ class QueueView(Protocol):
     def on_interruption(self, value: str, /) -> None: ...
 
     def hold(self, reason: str = "") -> None:
-        """Start nothing new until `release`; the plan that runs goes on."""
+        """Start nothing new until `release`; the plan that runs goes on.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For who wonders why nothing starts.
+        """
         ...
 
     def release(self) -> None:
@@ -207,19 +231,61 @@ class QueueView(Protocol):
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> PlanFutureView:
-        """Start a plan, or have it wait: the highest priority is next, of equals the first come."""
+        """Start a plan, or have it wait: the highest priority is next, of equals the first come.
+
+        Parameters
+        ----------
+        plan : PlanCall, generator or iterable of Msg
+            The plan.
+        subs : callable, list or dict, optional
+            Subscribers of this plan's documents alone.
+        priority : int, default: 0
+            The highest is next.
+        name : str, optional
+            What the plan is called; by default as its function.
+        metadata : mapping, optional
+            For its runs.
+        """
         ...
 
     def move(self, future: Any, position: int) -> None:
-        """Have a call wait elsewhere; `IndexError` or `ValueError` where that cannot be."""
+        """Have a call wait elsewhere; `IndexError` or `ValueError` where that cannot be.
+
+        Parameters
+        ----------
+        future : PlanFutureView
+            One that waits.
+        position : int
+            Where it is to wait; 0 is next.
+        """
         ...
 
     def edit(self, future: Any, call: PlanCall) -> None:
-        """Have a call that waits run something else, under the same future."""
+        """Have a call that waits run something else, under the same future.
+
+        Parameters
+        ----------
+        future : PlanFutureView
+            One that waits.
+        call : PlanCall
+            What it is to run.
+        """
         ...
 
     def every(self, seconds: float, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Run a plan again and again, at the next safe point; the handle's `cancel` ends it."""
+        """Run a plan again and again, at the next safe point; the handle's `cancel` ends it.
+
+        Parameters
+        ----------
+        seconds : float
+            From one run to the next [s].
+        function : callable
+            Makes the plan.
+        *args
+            Its arguments.
+        **kwargs
+            Its arguments by name.
+        """
         ...
 
     @property
@@ -228,7 +294,13 @@ class QueueView(Protocol):
         ...
 
     def put_back(self, *futures: Any) -> tuple[PlanFutureView, ...]:
-        """Submit plans again that have ended; by default those that were cancelled last."""
+        """Submit plans again that have ended; by default those that were cancelled last.
+
+        Parameters
+        ----------
+        *futures : iterable of PlanFutureView, optional
+            The plans; by default those that were cancelled last.
+        """
         ...
 
 
@@ -258,11 +330,36 @@ class BackgroundView(Protocol):
         flavour: str | ModuleType | None = None,
         **metadata: Any,
     ) -> Any:
-        """Start a task that no plan owns, and return it at once."""
+        """Start a task that no plan owns, and return it at once.
+
+        Parameters
+        ----------
+        payload : generator, PlanCall, function, coroutine function or object with ``run``
+            What is to run.
+        name : str, optional
+            What the task is called.
+        claims : devices, optional
+            What it holds from its start.
+        on_conflict : str, optional
+            ``"cancel"``, ``"pause"`` or ``"error"``: what happens when the foreground needs
+            them.
+        flavour : str, optional
+            How the payload runs, such as ``"trio"``; by default as it looks.
+        **metadata : mapping, optional
+            For its runs.
+        """
         ...
 
     def cancel(self, name: str, reason: str = "") -> bool:
-        """Ask a task to end, with its clean-up; false if it has ended already."""
+        """Ask a task to end, with its clean-up; false if it has ended already.
+
+        Parameters
+        ----------
+        name : str
+            The task.
+        reason : str, optional
+            For the log and the stop documents.
+        """
         ...
 
 
@@ -280,7 +377,13 @@ class ClaimsView(Protocol):
     def __contains__(self, device: object, /) -> bool: ...
 
     def get(self, device: Any, /) -> str | None:
-        """Return who holds a device, or ``None``."""
+        """Return who holds a device, or ``None``.
+
+        Parameters
+        ----------
+        device : object
+            A device.
+        """
         ...
 
     def by_name(self) -> Mapping[str, str]:
@@ -288,11 +391,27 @@ class ClaimsView(Protocol):
         ...
 
     def lends(self, holder: Any, device: Any, /) -> bool:
-        """Tell whether a task or plan has lent a device, or a part of it, to somebody."""
+        """Tell whether a task or plan has lent a device, or a part of it, to somebody.
+
+        Parameters
+        ----------
+        holder : str
+            A task or plan.
+        device : object
+            A device.
+        """
         ...
 
     def hold(self, device: Any, holder: str = "manual move") -> AbstractContextManager[None]:
-        """Hold a device, or several, by hand; `ResourceConflictError` if a plan has one."""
+        """Hold a device, or several, by hand; `ResourceConflictError` if a plan has one.
+
+        Parameters
+        ----------
+        device : object
+            The devices.
+        holder : str, optional
+            Who holds them, for others to read.
+        """
         ...
 
 
@@ -364,7 +483,19 @@ class EngineView(Protocol):
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run a plan in place of the one that runs, which goes on by itself afterwards."""
+        """Run a plan in place of the one that runs, which goes on by itself afterwards.
+
+        Parameters
+        ----------
+        plan : PlanCall, generator or iterable of Msg
+            The plan.
+        restore : bool, default: False
+            Whether what the parked plan has moved is put back before it goes on.
+        name : str, optional
+            What the plan is called; by default as its function.
+        metadata : mapping, optional
+            For its runs.
+        """
         ...
 
     # -- control ------------------------------------------------------------------------------
@@ -373,6 +504,11 @@ class EngineView(Protocol):
         """Pause the plan, or with ``defer`` at its next checkpoint.
 
         Returns a future, done when the plan rests. `TransitionError` if there is none to pause.
+
+        Parameters
+        ----------
+        defer : bool, default: False
+            Whether to wait for the next checkpoint.
         """
         ...
 
@@ -389,7 +525,13 @@ class EngineView(Protocol):
         ...
 
     def abort(self, reason: str = "") -> Any:
-        """End the plan with its clean-up, as aborted; otherwise as `stop`."""
+        """End the plan with its clean-up, as aborted; otherwise as `stop`.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For the stop document.
+        """
         ...
 
     def halt(self) -> Any:
@@ -405,11 +547,22 @@ class EngineView(Protocol):
         """Stop every device and end everything that runs, in every state; never refused.
 
         Returns a future, done when all is at rest; it names what could not be stopped.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For the stop documents, and the log.
         """
         ...
 
     def between_messages(self, function: Callable[[], Any]) -> FutureView[Any]:
-        """Have something done between two messages of the plan that runs, with its consent."""
+        """Have something done between two messages of the plan that runs, with its consent.
+
+        Parameters
+        ----------
+        function : callable
+            Takes nothing, and may be a coroutine function. Called on the engine's loop.
+        """
         ...
 
     # -- actions ------------------------------------------------------------------------------
@@ -423,11 +576,26 @@ class EngineView(Protocol):
         """Set the latch of an action on offer, of all plans or of one.
 
         `KeyError` with the names on offer otherwise.
+
+        Parameters
+        ----------
+        name : str
+            The action.
+        plan : str, optional
+            The plan that offers it; by default all that do.
         """
         ...
 
     def release_action(self, name: str, *, plan: str | None = None) -> None:
-        """Reset the latch of an action on offer; otherwise as `trigger_action`."""
+        """Reset the latch of an action on offer; otherwise as `trigger_action`.
+
+        Parameters
+        ----------
+        name : str
+            The action.
+        plan : str, optional
+            The plan that offers it; by default all that do.
+        """
         ...
 
     # -- looking ------------------------------------------------------------------------------
@@ -482,11 +650,28 @@ class EngineView(Protocol):
         """Have ``func(name, doc)`` called with documents; returns a token for `unsubscribe`.
 
         With ``runs="one"`` it is served one run at a time.
+
+        Parameters
+        ----------
+        func : callable
+            Called with name and document.
+        name : str, default: "all"
+            Which documents.
+        delivery : str, default: "inline"
+            ``"inline"``, ``"queued"`` or ``"latest"``.
+        runs : str, optional
+            ``"one"`` for what can take one run at a time.
         """
         ...
 
     def unsubscribe(self, token: int) -> None:
-        """Undo a subscription."""
+        """Undo a subscription.
+
+        Parameters
+        ----------
+        token : int
+            What `subscribe` returned.
+        """
         ...
 
     # -- the end ------------------------------------------------------------------------------
@@ -502,7 +687,13 @@ class EngineView(Protocol):
         ...
 
     def close(self, timeout: float = 10) -> None:
-        """Abort what runs, wait for its clean-up, ``timeout`` seconds at most, and let go."""
+        """Abort what runs, wait for its clean-up, ``timeout`` seconds at most, and let go.
+
+        Parameters
+        ----------
+        timeout : float, default: 10
+            Seconds to wait at most.
+        """
         ...
 
 

@@ -540,7 +540,15 @@ def _check_depth(allowed: int) -> None:
 def register_bound_command(
     engine: EngineBase, command: Callable[[EngineBase, Msg], Awaitable[Any]]
 ) -> None:
-    """Register ``command(engine, msg)``, a coroutine function, under its own name."""
+    """Register ``command(engine, msg)``, a coroutine function, under its own name.
+
+    Parameters
+    ----------
+    engine : RunEngine
+        The engine.
+    command : coroutine function
+        Takes the engine and the message; its name is the command's.
+    """
 
     async def bound(msg: Msg) -> Any:
         return await command(engine, msg)

@@ -120,6 +120,17 @@ class BlockingRunEngine(EngineBase):
     ) -> Any:
         """Run a plan in place of the one that runs, and wait for its end; see `RunEngine`.
 
+        Parameters
+        ----------
+        plan : PlanCall, generator or iterable of Msg
+            The plan.
+        restore : bool, default: False
+            Whether what the parked plan has moved is put back before it goes on.
+        name : str, optional
+            What the plan is called; by default as its function.
+        metadata : mapping, optional
+            For its runs.
+
         Raises
         ------
         RuntimeError
@@ -134,6 +145,11 @@ class BlockingRunEngine(EngineBase):
 
     def request_pause(self, defer: bool = False) -> None:
         """Pause the plan, or with ``defer`` at its next checkpoint; do not wait for it.
+
+        Parameters
+        ----------
+        defer : bool, default: False
+            Whether to wait for the next checkpoint.
 
         Raises
         ------
@@ -159,7 +175,13 @@ class BlockingRunEngine(EngineBase):
         return self._end(Request.STOP, "success")
 
     def abort(self, reason: str = "") -> Any:
-        """Abort the plan, with its clean-up; otherwise as `stop`."""
+        """Abort the plan, with its clean-up; otherwise as `stop`.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For the stop document.
+        """
         return self._end(Request.ABORT, "abort", reason)
 
     def halt(self) -> Any:
@@ -167,7 +189,13 @@ class BlockingRunEngine(EngineBase):
         return self._end(Request.HALT, "abort")
 
     def stop_all(self, reason: str = "") -> Any:
-        """Stop every device and end everything that runs; wait for that. See `RunEngine`."""
+        """Stop every device and end everything that runs; wait for that. See `RunEngine`.
+
+        Parameters
+        ----------
+        reason : str, optional
+            For the stop documents, and the log.
+        """
         future = super().stop_all(reason)
         return None if self._core.on_loop_thread() else future.result()
 

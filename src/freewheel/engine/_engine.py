@@ -149,6 +149,11 @@ class RunEngine(EngineBase):
     def request_pause(self, defer: bool = False) -> EngineFuture[None]:
         """Pause the plan, or with ``defer`` at its next checkpoint.
 
+        Parameters
+        ----------
+        defer : bool, default: False
+            Whether to wait for the next checkpoint.
+
         Returns
         -------
         EngineFuture of None

@@ -290,11 +290,23 @@ class PlanFuture(_Withdrawable[Any]):
         return None if recipe is None else recipe.call
 
     def wait_for_turn(self, turn_of: Callable[[], str]) -> None:
-        """Say what the call waits for, as `turn_of` tells it, until it starts."""
+        """Say what the call waits for, as `turn_of` tells it, until it starts.
+
+        Parameters
+        ----------
+        turn_of : callable
+            Says in words what a call waits for.
+        """
         self._turn_of = turn_of
 
     def park(self, parked: bool) -> None:
-        """Note whether another plan runs in this one's place."""
+        """Note whether another plan runs in this one's place.
+
+        Parameters
+        ----------
+        parked : bool
+            Whether another plan runs in its place.
+        """
         self._parked = parked
 
     def start(
