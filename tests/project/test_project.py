@@ -50,3 +50,16 @@ def test_the_recipe_for_conda_asks_for_what_the_package_asks_for() -> None:
     run = recipe.partition("  run:\n")[2].partition("\n\n")[0]
     asked = {plain(line.strip().removeprefix("- ")) for line in run.splitlines()}
     assert asked == {plain(each) for each in project["dependencies"]} | {"python>=3.11"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"])
+def test_links_of_pages_that_are_not_built_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_installation_names_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = set(re.findall(r"`([\w-]+)`", (ROOT / "docs" / "installation.md").read_text()))
+    assert set(project["optional-dependencies"]) - listed == {"others"}  # of other projects
