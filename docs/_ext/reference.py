@@ -1,8 +1,8 @@
 """The parts of the reference that are made from the code, and the check that it is whole.
 
-A line ``<!-- generated: commands -->`` of a page becomes the command line's options, and
-``<!-- generated: magics -->`` the magics. What is exported and has no entry is a warning, so that
-``sphinx-build -W`` fails.
+A line ``<!-- generated: commands -->`` of a page becomes the command line's options,
+``<!-- generated: magics -->`` the magics, and so on. What is exported and has no entry is a
+warning, so that ``sphinx-build -W`` fails.
 """
 
 from __future__ import annotations
@@ -101,6 +101,24 @@ def magics() -> str:
     )
 
 
+def rows_of_widgets() -> str:
+    """Return entries for what widgets have from private base classes, in reStructuredText.
+
+    ``:inherited-members:`` would look at each of the hundreds of members that Qt's classes have.
+    """
+    module = importlib.import_module("freewheel.qt")
+    entries = []
+    for name in module.__all__:
+        cls = getattr(module, name)
+        for member in public_members(cls) if inspect.isclass(cls) else ():
+            owner = next(base for base in cls.__mro__ if member in vars(base))
+            if owner is not cls and owner.__name__ not in module.__all__:
+                is_property = isinstance(inspect.getattr_static(cls, member), property)
+                kind = "autoproperty" if is_property else "automethod"
+                entries.append(f".. {kind}:: freewheel.qt.{name}.{member}")
+    return "```{eval-rst}\n" + "\n\n".join(entries) + "\n```"
+
+
 def _table(title: str, rows: list[tuple[str, str]]) -> str:
     def cell(text: str) -> str:
         return re.sub(r"\s+", " ", text).replace("|", r"\|").replace("<", r"\<")
@@ -110,7 +128,11 @@ def _table(title: str, rows: list[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-MAKERS: dict[str, Callable[[], str]] = {"commands": commands, "magics": magics}
+MAKERS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "magics": magics,
+    "widgets": rows_of_widgets,
+}
 
 
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
