@@ -1,16 +1,18 @@
 """Make the pictures of the docs: ``python docs/make_pictures.py`` writes them to docs/_static.
 
-Needs the extra ``qt``; runs without a display, unless QT_QPA_PLATFORM says otherwise.
+Needs the extra ``qt``, and Pillow for the film; runs without a display, unless QT_QPA_PLATFORM
+says otherwise.
 """
 
 import os
 import runpy
+import tempfile
 import time
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 import freewheel.plans
@@ -40,6 +42,22 @@ def settle(engine):
         wait(0.05)
 
 
+def film(window, path, frames=14, seconds=0.15, width=560):
+    """Save what a window shows as a film that repeats."""
+    from PIL import Image
+
+    pictures = []
+    for _ in range(frames):
+        wait(seconds)
+        with tempfile.TemporaryDirectory() as folder:
+            name = f"{folder}/shot.png"
+            window.grab().scaledToWidth(width, Qt.SmoothTransformation).save(name)
+            pictures.append(Image.open(name).convert("RGB").quantize(64))
+    pictures[0].save(
+        path, save_all=True, append_images=pictures[1:], duration=int(1000 * seconds), loop=0
+    )
+
+
 def picture_of_the_window():
     """The whole window, with a live view that gives way to a scan."""
     scope = microscope(shape=(1024, 1024))
@@ -53,6 +71,7 @@ def picture_of_the_window():
         window.controls.run()
         wait(1.5)
         window.grab().save(str(TARGET / "window-live.png"))
+        film(window, TARGET / "window-live.gif")
         form = window.chooser.choose("scan")
         form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 200})
         window.controls.run()
