@@ -43,6 +43,7 @@ def test_plans_tasks_requests_and_hands_are_listed_once_each(
         "background aside failed",
         "breaks failed",
     ]
+    assert errors.rows[0][2] == "lamp"
     assert errors.rows[3][3] == "ValueError: the sample is upside down"
 
 

@@ -22,7 +22,8 @@ def _window(engine: Any, scope: Any, qtbot: Any) -> Any:
     window = AcquisitionWindow(engine, dict(scope), entries)
     qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
     window.show()
-    return window
+    yield window
+    window.preview.end()  # one that asks before it closes is deleted when Qt comes round to it
 
 
 def choose_live(window: Any) -> None:

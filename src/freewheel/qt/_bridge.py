@@ -73,8 +73,8 @@ class EngineBridge(QObject):
         Stop all was pressed: what waits for an answer, or for its turn, is not to be done any more.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
-    requestFailed : Signal(str, object)
-        What was done by hand, and the exception that it has ended with.
+    requestFailed : Signal(str, object, str)
+        What was done by hand, the exception that it has ended with, and the device's name.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class EngineBridge(QObject):
     requestMade = Signal(str)  # noqa: N815
     allStopped = Signal()  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
-    requestFailed = Signal(str, object)  # noqa: N815
+    requestFailed = Signal(str, object, str)  # noqa: N815
 
     def __init__(self, engine: EngineView, parent: QObject | None = None) -> None:
         check_window_thread("an EngineBridge")
@@ -284,15 +284,14 @@ class EngineBridge(QObject):
         """
         what = f"{device_name(device)} → {value_text(value)}"
         by_hand = self._engine.by_hand
-        return self._by_hand(what, lambda: by_hand.set(device, value, between=between))
+        return self._by_hand(what, device, lambda: by_hand.set(device, value, between=between))
 
     def stop_by_hand(self, device: Any) -> Future[Any]:
         """Stop a device, whoever moves it; otherwise as `set_by_hand`."""
-        return self._by_hand(
-            f"stop {device_name(device)}", lambda: self._engine.by_hand.stop(device)
-        )
+        what = f"stop {device_name(device)}"
+        return self._by_hand(what, device, lambda: self._engine.by_hand.stop(device))
 
-    def _by_hand(self, what: str, request: Callable[[], Any]) -> Future[Any]:
+    def _by_hand(self, what: str, device: Any, request: Callable[[], Any]) -> Future[Any]:
         self._note(what)
         future: Future[Any]
         try:
@@ -304,7 +303,7 @@ class EngineBridge(QObject):
 
         def tell(done: Any) -> None:
             if (error := failure_of(done)) is not None:
-                feed.put("failed", what, error)
+                feed.put("failed", what, error, device_name(device))
 
         future.add_done_callback(tell)
         return future

@@ -101,11 +101,11 @@ class DevicePanel(QWidget):
             self._add(layout, name, QLabel("connecting …"))
         elif is_signal(device):
             if callable(getattr(device, "set", None)) and can_edit(device):
-                self._add(layout, name, SettingRow(self._bridge, device, name.rpartition(".")[2]))
+                self._add(layout, name, SettingRow(self._bridge, device, _title(name)))
             elif can_show(device):
-                self._add(layout, name, ReadingRow(self._bridge, device, name.rpartition(".")[2]))
+                self._add(layout, name, ReadingRow(self._bridge, device, _title(name)))
         elif callable(getattr(device, "set", None)) and not has_axes(device):
-            self._add(layout, name, MotorRow(self._bridge, device, name.rpartition(".")[2]))
+            self._add(layout, name, MotorRow(self._bridge, device, _title(name)))
         else:
             for child_name, child in parts_of(device).items():
                 self._fill(layout, f"{name}.{child_name}", child)
@@ -122,3 +122,8 @@ class DevicePanel(QWidget):
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:
         self.rows[name] = row
         layout.addWidget(row)
+
+
+def _title(name: str) -> str:
+    """Return what a row is called in the box of its device: ``"x"``, ``"triggers.sent"``."""
+    return name.partition(".")[2] or name

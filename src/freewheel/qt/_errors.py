@@ -104,7 +104,7 @@ class ErrorList(QWidget):
         """What is shown of the row that is chosen; empty if none is."""
         return str(self._details.toPlainText())
 
-    def add(self, what: str, error: BaseException) -> None:
+    def add(self, what: str, error: BaseException, device: str = "") -> None:
         """List an error.
 
         Parameters
@@ -113,10 +113,12 @@ class ErrorList(QWidget):
             What went wrong, in a few words.
         error
             Why.
+        device
+            With which device; by default the one that the exception names, if it names one.
         """
         text = f"{type(error).__name__}: {error}"
         first = text.splitlines()[0]
-        item = QTreeWidgetItem([time.strftime("%H:%M:%S"), what, device_of(error), first])
+        item = QTreeWidgetItem([time.strftime("%H:%M:%S"), what, device or device_of(error), first])
         details = text if error.__traceback__ is None else _traceback_of(error)
         item.setData(0, _DETAILS, f"{what}\n{details}")
         item.setToolTip(3, text)

@@ -33,11 +33,12 @@ class Failures(QObject):
 
     Attributes
     ----------
-    failed : Signal(str, object)
-        What went wrong, in a few words, and the exception.
+    failed : Signal(str, object, str)
+        What went wrong, in a few words, the exception, and the device's name; empty if none is
+        known.
     """
 
-    failed = Signal(str, object)
+    failed = Signal(str, object, str)
 
     def __init__(self, bridge: EngineBridge, parent: QObject) -> None:
         super().__init__(parent)
@@ -49,20 +50,20 @@ class Failures(QObject):
 
     def _plan_ended(self, future: PlanFutureView) -> None:
         if (error := failure_of(future.outcome)) is not None:
-            self.failed.emit(f"{future.plan_name} failed", error)
+            self.failed.emit(f"{future.plan_name} failed", error, device_of(error))
 
     def _task_changed(self, task: BackgroundTask) -> None:
         if task.status.name != "FAILED" or task in self._told:
             return
         self._told.add(task)
         if (error := task.future.peek()) is not None:
-            self.failed.emit(f"background {task.name} failed", error)
+            self.failed.emit(f"background {task.name} failed", error, device_of(error))
 
     def _refused(self, what: str, error: BaseException) -> None:
-        self.failed.emit(f"{what} is not possible", error)
+        self.failed.emit(f"{what} is not possible", error, device_of(error))
 
-    def _failed_by_hand(self, what: str, error: BaseException) -> None:
-        self.failed.emit(f"by hand: {what} failed", error)
+    def _failed_by_hand(self, what: str, error: BaseException, device: str) -> None:
+        self.failed.emit(f"by hand: {what} failed", error, device)
 
 
 def device_of(error: BaseException) -> str:

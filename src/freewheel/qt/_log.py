@@ -117,7 +117,7 @@ class PlanLog(QWidget):
         """Add a line, with the time."""
         self._text.appendPlainText(self._timed(line))
 
-    def note_failure(self, what: str, error: BaseException) -> None:
+    def note_failure(self, what: str, error: BaseException, _device: str = "") -> None:
         """Add a line for an exception, in colour; `ErrorList` has the details."""
         line = f"{what}: {type(error).__name__}: {error}"
         self._text.appendHtml(f"<b style='color:#c0392b'>{html.escape(self._timed(line))}</b>")
