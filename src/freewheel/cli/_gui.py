@@ -95,6 +95,7 @@ def gui(
         lab.start_up(startup)
         simulated = _simulated(shape) if sim or not lab.devices else {}
         follow_progress(lab.engine)
+        lab.engine.queue.on_interruption = "hold"  # a person is there, to release it
         window = AcquisitionWindow(
             lab.engine,
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},

@@ -13,6 +13,7 @@ from freewheel.forms._arguments import (
     resolve_arguments,
 )
 from freewheel.forms._build import create_plan_spec, device_choices, is_plan_function
+from freewheel.forms._call_values import values_of_call
 from freewheel.forms._catalogue import PlanEntry, check_source, find_plans, import_file
 from freewheel.forms._connect import connect_again, connect_devices
 from freewheel.forms._device_files import (
@@ -54,4 +55,5 @@ __all__ = [
     "repeated_devices",
     "resolve_arguments",
     "suggest_devices",
+    "values_of_call",
 ]

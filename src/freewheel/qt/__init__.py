@@ -32,6 +32,7 @@ from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
 from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
+from freewheel.qt._queue_table import QueueTable
 from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._responsive import responsive
 from freewheel.qt._setting_row import SettingRow
@@ -56,6 +57,7 @@ __all__ = [
     "PlanLog",
     "PreviewPane",
     "ProgressPanel",
+    "QueueTable",
     "ReadingRow",
     "SettingRow",
     "StateLabel",

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from freewheel.background import BackgroundTask, OnConflict
-    from freewheel.core import EngineSnapshot, EngineView, FutureView, PlanFutureView, SRLatch
+    from freewheel.core import (
+        EngineSnapshot,
+        EngineView,
+        FutureView,
+        PlanCall,
+        PlanFutureView,
+        SRLatch,
+    )
 
 __all__ = ["EngineBridge", "failure_of", "value_text"]
 
@@ -249,6 +256,23 @@ class EngineBridge(QObject):
     def release_queue(self, *_: Any) -> None:
         """Let the plans that wait start, if the queue is held."""
         self._ask("release", self._engine.queue.release)
+
+    def move_waiting(self, future: PlanFutureView, position: int) -> None:
+        """Have a plan that waits do so elsewhere; at 0 it is the next one."""
+        what = f"move {future.plan_name} to place {position + 1} of the queue"
+        self._ask(what, self._engine.queue.move, future, position)
+
+    def edit_waiting(self, future: PlanFutureView, call: PlanCall) -> None:
+        """Have a plan that waits run something else."""
+        self._ask(f"edit {future.plan_name}", self._engine.queue.edit, future, call)
+
+    def remove_waiting(self, future: PlanFutureView) -> None:
+        """Have a plan that waits not run."""
+        self._ask(f"remove {future.plan_name} from the queue", future.cancel)
+
+    def put_back(self, *_: Any) -> None:
+        """Queue again what a stop, a failure or a clearing has cancelled last."""
+        self._ask("put back what was cancelled", self._engine.queue.put_back)
 
     def trigger_action(self, name: str) -> None:
         """Set the latch of an action on offer."""

@@ -348,12 +348,16 @@ class EngineControls(QWidget):
         self._queue.clear()
         for future in first:
             item = QListWidgetItem()
-            line = _QueueLine(future, self._show_queue)
+            line = _QueueLine(future, self._remove)
             item.setSizeHint(line.sizeHint())
             self._queue.addItem(item)
             self._queue.setItemWidget(item, line)
         if more > 0:
             self._queue.addItem(f"and {more} more")
+
+    def _remove(self, future: PlanFutureView) -> None:
+        self._bridge.remove_waiting(future)
+        QTimer.singleShot(0, self._show_queue)  # the button goes with its line
 
     def _show_starts(self, snapshot: EngineSnapshot) -> None:
         """Say of each plan that waits when it will start; nothing while the queue is held."""
@@ -375,7 +379,7 @@ def _button(name: str, text: str, tip: str, request: Callable[[], Any]) -> QPush
 class _QueueLine(QWidget):
     """One plan that waits, with a button that removes it."""
 
-    def __init__(self, future: PlanFutureView, removed: Callable[[], None]) -> None:
+    def __init__(self, future: PlanFutureView, remove: Callable[[PlanFutureView], None]) -> None:
         super().__init__()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
@@ -389,11 +393,11 @@ class _QueueLine(QWidget):
         self._start = QLabel()
         self._start.setObjectName("start")
         layout.addWidget(self._start)
-        remove = QPushButton("Remove")
-        remove.setObjectName("remove")
-        remove.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        remove.clicked.connect(lambda: (future.cancel(), QTimer.singleShot(0, removed)))
-        layout.addWidget(remove)
+        button = QPushButton("Remove")
+        button.setObjectName("remove")
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(lambda: remove(future))
+        layout.addWidget(button)
 
     def show_start(self, text: str) -> None:
         """Say when it will start, in few words: "in about 8 s", "not known"."""

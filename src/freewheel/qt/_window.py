@@ -40,6 +40,7 @@ from freewheel.qt._plot import LivePlot
 from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._questions import ask, is_asked, withdraw
+from freewheel.qt._queue_table import QueueTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,7 +99,8 @@ class AcquisitionWindow(QMainWindow):
 
     Attributes
     ----------
-    bridge, controls, chooser, actions, image, plot, progress, claims, devices, log, errors
+    bridge, controls, chooser, actions, image, plot, progress, claims, devices, log, errors,
+    queue
         The parts.
     """
 
@@ -136,6 +138,7 @@ class AcquisitionWindow(QMainWindow):
         self.devices = DevicePanel(bridge, devices, retry=self.connect_again)
         self.log = PlanLog(bridge)
         self.errors = ErrorList(bridge)
+        self.queue = QueueTable(bridge)
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
@@ -188,10 +191,12 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self._dock("Queue", self.queue, Qt.DockWidgetArea.BottomDockWidgetArea)
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
+        self.tabifyDockWidget(docks["Errors"], docks["Queue"])
         docks["Log"].raise_()
         self.errors.countChanged.connect(self._count_errors)
         self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
@@ -275,6 +280,7 @@ class AcquisitionWindow(QMainWindow):
         if waiting:
             plans = [plan for plan in plans if _has_its_devices(plan)]
         self.chooser.set_plans(plans, usable)
+        self.queue.set_devices(usable)
         if callable(self._plans):
             self._files.watch(plans)
 

@@ -1,0 +1,132 @@
+"""The plans that wait: ordered, edited, held, put back, with times."""
+
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import pytest
+from qtpy.QtCore import QMimeData, QPointF, Qt
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QTreeWidget
+
+from freewheel.core import PlanCall
+from freewheel.forms import create_plan_spec, values_of_call
+from freewheel.qt import QueueTable, demo_plans
+from freewheel.qt._form import PlanForm
+
+
+@pytest.fixture(name="table")
+def _table(bridge: Any, scope: Any, qtbot: Any) -> QueueTable:
+    bridge.engine.queue.hold("lunch")
+    table = QueueTable(bridge, scope)
+    qtbot.addWidget(table)
+    table.resize(600, 300)
+    table.show()
+    return table
+
+
+def rows(table: QueueTable) -> QTreeWidget:
+    return table.findChild(QTreeWidget, "waiting")
+
+
+def shown(table: QueueTable, column: int = 1) -> list[str]:
+    tree = rows(table)
+    return [tree.topLevelItem(row).text(column) for row in range(tree.topLevelItemCount())]
+
+
+def press(table: QueueTable, name: str) -> None:
+    table.findChild(QPushButton, f"queue:{name}").click()
+
+
+def fill(bridge: Any, count: int = 3) -> list[Any]:
+    return [bridge.run(PlanCall(bps.sleep, (number,))) for number in range(count)]
+
+
+def test_plans_are_moved_by_buttons_and_keys(
+    table: QueueTable, bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    fill(bridge)
+    soon(lambda: shown(table) == ["0", "1", "2"])
+    assert shown(table, 3) == ["held"] * 3
+    assert rows(table).accessibleName() == "Plans that wait"
+    table.choose(2)
+    press(table, "up")
+    soon(lambda: shown(table) == ["0", "2", "1"])
+    assert table.chosen.call.args == (2,)  # it stays chosen
+    rows(table).setFocus()
+    soon(rows(table).hasFocus)
+    qtbot.keyClick(rows(table), Qt.Key.Key_Up, Qt.KeyboardModifier.AltModifier)
+    soon(lambda: shown(table) == ["2", "0", "1"])
+    press(table, "up")  # it is the first
+    press(table, "remove")
+    soon(lambda: shown(table) == ["0", "1"])
+
+
+def test_plans_are_moved_by_dragging(table: QueueTable, bridge: Any, soon: Any) -> None:
+    fill(bridge)
+    soon(lambda: len(shown(table)) == 3)
+    table.choose(0)
+    tree = rows(table)
+    below = QPointF(10, tree.viewport().height() - 3)  # below all of them
+    buttons, no_keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    drop = QDropEvent(below, Qt.DropAction.MoveAction, QMimeData(), buttons, no_keys)
+    tree.dropEvent(drop)
+    soon(lambda: shown(table) == ["1", "2", "0"])
+
+
+def test_a_plan_that_waits_is_edited_in_its_form(
+    table: QueueTable, bridge: Any, scope: Any, soon: Any
+) -> None:
+    call = PlanCall(demo_plans.scan, ([scope.camera], scope.stage.x), {"num": 7})
+    future = bridge.run(call)
+    bridge.run(bps.sleep(1))
+    soon(lambda: len(shown(table)) == 2)
+    table.choose(1)
+    assert not table.findChild(QPushButton, "queue:edit").isEnabled()  # made already
+    table.choose(0)
+    press(table, "edit")
+    dialog = table.findChild(QDialog, "editCall")
+    assert not dialog.isModal()
+    form = dialog.findChild(PlanForm)
+    assert form.values()["motor"] == "stage.x"
+    assert form.values()["detectors"] == ["camera"]
+    assert form.values()["num"] == 7
+    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    form.set_values({"num": 0})
+    assert not ok.isEnabled()
+    form.set_values({"num": 3, "motor": "focus"})
+    ok.click()
+    soon(lambda: future.call.args[1] is scope.focus and future.call.args[4] == 3)
+    soon(lambda: table.findChild(QDialog, "editCall") is None)
+
+
+def test_it_is_held_released_and_put_back(table: QueueTable, bridge: Any, soon: Any) -> None:
+    fill(bridge, 2)
+    soon(lambda: len(shown(table)) == 2)
+    bridge.engine.queue.clear()
+    soon(lambda: shown(table) == [])
+    press(table, "putBack")
+    soon(lambda: shown(table) == ["0", "1"])
+    hold = table.findChild(QPushButton, "queue:hold")
+    assert hold.text() == "Release"
+    hold.click()
+    soon(lambda: shown(table) == [] and hold.text() == "Hold")
+    hold.click()
+    soon(lambda: hold.text() == "Release")
+    assert bridge.engine.queue.held == "the Hold button"
+
+
+def test_times_come_from_the_preview(table: QueueTable, bridge: Any, soon: Any) -> None:
+    bridge.engine.queue.release()
+    bridge.run(PlanCall(bps.sleep, (60,)))
+    bridge.run(PlanCall(bps.sleep, (90,)))
+    soon(lambda: len(shown(table)) == 1)
+    bridge.engine.preview(bps.sleep, 60)
+    bridge.engine.preview(bps.sleep, 90)
+    table._show_times()
+    soon(lambda: shown(table, 2) == ["1 min 30 s"] and shown(table, 3)[0].startswith("in about"))
+
+
+def test_values_of_a_call_are_those_of_a_form(scope: Any) -> None:
+    spec = create_plan_spec(demo_plans.count, scope)
+    call = PlanCall(demo_plans.count, ([scope.stage, scope.camera],), {"delay": 0.5})
+    assert values_of_call(spec, call, scope) == {"detectors": ["stage", "camera"], "delay": 0.5}
