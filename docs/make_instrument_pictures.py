@@ -66,7 +66,7 @@ def picture(name, own, plan, values, extra=()):
             engine, connect_devices(engine, own, 10), partial(find_plans, sources)
         )
         window.show()
-        wait_until(lambda: window.chooser.entries)
+        wait_until(lambda: not window.is_connecting)
         window.chooser.choose(plan).set_values(values)
         window.controls.run()
         if not name.startswith("micro"):

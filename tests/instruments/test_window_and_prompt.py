@@ -59,7 +59,7 @@ def open_window(RE: RunEngine, ioc: IocProcess, qtbot: Any, soon: Any) -> Any:
         )
         qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
         window.show()
-        soon(lambda: window.chooser.entries and device.name in window.devices.rows)
+        soon(lambda: not window.is_connecting and device.name in window.devices.rows)
         window.chooser.choose(plan.__name__)
         return window
 

@@ -47,7 +47,7 @@ def window(core: CMMCorePlus, engine: Any, qtbot: Any, soon: Any) -> Any:
     )
     qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
     window.show()
-    soon(lambda: window.chooser.entries)
+    soon(lambda: not window.is_connecting)
     return window
 
 

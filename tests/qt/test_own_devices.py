@@ -189,7 +189,7 @@ clock = QTimer()
 
 def look():
     for window in app.topLevelWidgets():
-        if isinstance(window, AcquisitionWindow) and window.chooser.entries:
+        if isinstance(window, AcquisitionWindow) and not window.is_connecting:
             clock.stop()
             names = [entry.name for entry in window.chooser.entries]
             print(json.dumps([sorted(window.devices.rows), names]), flush=True)

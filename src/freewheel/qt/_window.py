@@ -255,19 +255,20 @@ class AcquisitionWindow(QMainWindow):
         if isinstance(device, BaseException):
             self.log.note_failure(f"{name} is not connected", device)
             self.errors.add(f"{name} is not connected", device)
-        if self._is_connecting:
+        if self.is_connecting:
             self._offer_soon.start()
         else:
             self._offer_plans()
 
     @property
-    def _is_connecting(self) -> bool:
+    def is_connecting(self) -> bool:
+        """Whether a device is being connected: more plans may be offered then."""
         return any(isinstance(device, Future) for device in self._known.values())
 
     def _offer_plans(self) -> None:
         """Offer the plans for whose devices nobody has to wait."""
         self._offer_soon.stop()
-        waiting = self._is_connecting
+        waiting = self.is_connecting
         usable = {
             n: d for n, d in self._known.items() if not isinstance(d, (BaseException, Future))
         }
