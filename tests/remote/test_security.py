@@ -240,7 +240,11 @@ def test_only_health_is_told_without_a_token(http: httpx.Client, tokens: TokenFi
 
 
 def test_pages_load_nothing_from_elsewhere(http: httpx.Client) -> None:
-    assert http.get("/docs").status_code == 404
+    page = http.get("/docs")
+    assert "GET /snapshot" in page.text
+    assert "Authorization: Bearer TOKEN" in page.text
+    assert "://" not in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert http.get("/openapi.json").json()["info"]["title"] == "freewheel"
 
 

@@ -1,10 +1,11 @@
-"""The page for a phone or a tablet beside the instrument, served from the package."""
+"""The pages, served from the package: one for a phone or a tablet, one that describes HTTP."""
 
 from __future__ import annotations
 
+from html import escape
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import HTTPException
 from fastapi.responses import Response
@@ -12,7 +13,7 @@ from fastapi.responses import Response
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["add_page"]
+__all__ = ["add_description", "add_page"]
 
 #: All that is served, and as what: nobody's path is looked up on the disk.
 _FILES: Final = MappingProxyType(
@@ -57,3 +58,54 @@ def add_page(app: FastAPI) -> None:
         if name not in files:
             raise HTTPException(404)
         return Response(files[name], media_type=_FILES[name], headers=dict(_HEADERS))
+
+
+#: FastAPI's own pages load programs from elsewhere.
+_DESCRIPTION: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>freewheel over HTTP</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="page/page.css">
+</head>
+<body>
+<header><strong>freewheel over HTTP</strong> <span>version {version}</span></header>
+<main>
+{sections}
+<section><h2>For programs</h2><a href="openapi.json">openapi.json</a></section>
+</main>
+</body>
+</html>
+"""
+
+
+def add_description(app: FastAPI) -> None:
+    """Serve what `app` says of itself as a page at ``/docs``; after all else was added."""
+    described = app.openapi()
+    sections = [
+        _section(path, method, about)
+        for path, methods in described["paths"].items()
+        for method, about in methods.items()
+    ]
+    text = _DESCRIPTION.format(
+        version=escape(described["info"]["version"]), sections="\n".join(sections)
+    )
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return Response(text, media_type="text/html", headers=dict(_HEADERS))
+
+
+def _section(path: str, method: str, about: dict[str, Any]) -> str:
+    token = "without a token"
+    if about.get("security"):
+        token = "with <code>Authorization: Bearer TOKEN</code>"
+    text = escape(about.get("description", "").replace("`", ""))
+    return (
+        f"<section><h2>{escape(method.upper())} {escape(path)}</h2>"
+        f"<p>{text}</p><small>{token}</small></section>"
+    )

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from freewheel import __version__
 
-from ._page import add_page
+from ._page import add_description, add_page
 
 if TYPE_CHECKING:
     from ._door import Door
@@ -32,7 +32,6 @@ def make_app(hub: Hub, door: Door, offers: Offers, tokens: TokenFile) -> FastAPI
             raise HTTPException(401, "Send a token: Authorization: Bearer TOKEN")
 
     guarded = [Depends(allowed)]
-    # Without FastAPI's pages of documentation: these load programs from elsewhere.
     app = FastAPI(title="freewheel", version=__version__, docs_url=None, redoc_url=None)
 
     @app.get("/health")
@@ -42,7 +41,7 @@ def make_app(hub: Hub, door: Door, offers: Offers, tokens: TokenFile) -> FastAPI
 
     @app.get("/snapshot", dependencies=guarded)
     async def snapshot() -> Response:
-        """Return the engine's state: `EngineSnapshot.to_json`."""
+        """Return the engine's state, as `EngineSnapshot` writes it."""
         return Response(hub.engine.snapshot().to_json(), media_type="application/json")
 
     @app.get("/plans", dependencies=guarded)
@@ -61,6 +60,7 @@ def make_app(hub: Hub, door: Door, offers: Offers, tokens: TokenFile) -> FastAPI
         return _metrics(hub, door)
 
     add_page(app)
+    add_description(app)
 
     @app.websocket("/ws")
     async def line(socket: WebSocket) -> None:
