@@ -311,7 +311,7 @@ class Door:
             self._answer(session, Answer(call.id, fault=fault_of(error)))
             return
         if changes:
-            self._hub.look()
+            self._hub.touch()
         if inspect.iscoroutine(value):
             task = asyncio.create_task(self._finish(session, call.id, value))
             self._tasks.add(task)

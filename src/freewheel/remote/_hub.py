@@ -34,6 +34,8 @@ _log = logging.getLogger("freewheel")
 _TURN: Final = 500
 #: The loop is left to others for so many times what a picture of the engine took.
 _REST: Final = 2.0
+#: What happens is told of so much later, with all that happened until then [s].
+_MOMENT: Final = 0.001
 _SIGNALS: Final = (
     "state_changed",
     "plan_started",
@@ -96,7 +98,7 @@ class Hub:
         with self._lock:
             ring, self._rung = not self._rung, True
         if ring:
-            call_soon(self._loop, self._drain)
+            call_soon(self._loop, self._drain_soon)
 
     def _document(self, name: str, doc: Any) -> None:
         self._put("document", name, doc)
@@ -126,12 +128,6 @@ class Hub:
         """Look at the engine again: something was done that it may not tell of."""
         self._put(kind)
 
-    def look(self) -> None:
-        """Tell what has changed until now, unless that was just done."""
-        self._put("look")
-        if self._later is None:
-            self._drain()
-
     def after(self, then: Callable[[], object]) -> None:
         """Do something when all that has happened until now was told."""
         if self._items:
@@ -155,12 +151,17 @@ class Hub:
             if session.frames is not None:
                 session.ready.set()
 
+    def _drain_soon(self) -> None:
+        """Tell in a moment: of what happens together at once, and not while a plan would go on.
+
+        A picture takes the interpreter for as long as a plan takes to go on from an action.
+        """
+        if self._later is None:
+            wait = max(_MOMENT, self._next - time.monotonic())
+            self._later = self._loop.call_later(wait, self._drain)
+
     def _drain(self) -> None:
-        wait = self._next - time.monotonic()
-        if wait > 0 and self._later is None:
-            self._later = self._loop.call_later(wait, self._drain_later)
-        if wait > 0:
-            return
+        self._later = None
         with self._lock:
             self._rung = False
         events: list[list[Any]] = []
@@ -180,10 +181,6 @@ class Hub:
         self._tell(events)
         if self._items:
             self._put("look")
-
-    def _drain_later(self) -> None:
-        self._later = None
-        self._drain()
 
     def _events(self, kind: str, what: list[Any]) -> list[list[Any]]:
         """Return what is told of something that has happened."""
