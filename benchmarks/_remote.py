@@ -89,10 +89,11 @@ VIEWER = """
 """
 #: Clients that are made of bare lines, for none of ours behaves so.
 _BARE = """
-    import sys
+    import sys, warnings
     from websockets.sync.client import connect
     from freewheel.remote._protocol import VERSION, Call, Hello
     from freewheel.remote._wire import to_server
+    warnings.simplefilter("ignore")  # newer ones want a block, which a script that is killed is not
     line = connect(f"{sys.argv[1]}/ws", compression=None, max_size=None, max_queue=1)
     line.send(to_server(Hello(VERSION, sys.argv[2])))
 """
