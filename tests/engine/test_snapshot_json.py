@@ -41,11 +41,12 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     light = Action(
         name="light", description="The lamp.", togglable=True, toggle_states=("Bright", "Dark")
     )
-    offered = threading.Event()
+    offered, declared = threading.Event(), threading.Event()
     RE.events.actions_changed.connect(lambda names: offered.set() if names else None)
 
     def beside() -> Any:
         yield from declare_progress("minutes")
+        declared.set()
         yield Msg("sleep", None, 600)
 
     def plan() -> Any:
@@ -59,6 +60,7 @@ def test_a_busy_engine_is_told_in_names(RE: Any) -> None:
     RE.preempt(PlanCall(quick, (3,)))
     RE.queue.every(3600, quick, 4)
     assert offered.wait(T)
+    assert declared.wait(T)
     snapshot = RE.snapshot()
     found = checked(snapshot)
     assert found["state"] == "running"
