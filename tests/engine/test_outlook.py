@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 from typing import Any
@@ -70,6 +71,22 @@ def test_it_is_what_was_foreseen_less_what_has_passed() -> None:
     assert outlook.left == pytest.approx(20, rel=0.01)
     clock.now += 0.5
     assert outlook.left == pytest.approx(19.5, rel=0.01)
+
+
+def test_a_plan_that_was_to_take_no_time_is_told_by_its_events() -> None:
+    def at_once() -> Any:
+        yield from bps.open_run()
+        for _ in range(4):
+            yield from bps.create()
+            yield from bps.read(_reader)
+            yield from bps.save()
+        yield from bps.close_run()
+
+    outlook, clock = under_way(at_once)
+    outlook.foreseen = dataclasses.replace(outlook.foreseen, duration=0.0)
+    assert outlook.left is None
+    takes(outlook, clock, 1, each=2.0)
+    assert outlook.left == pytest.approx(6)
 
 
 def test_it_is_corrected_by_how_the_plan_goes() -> None:

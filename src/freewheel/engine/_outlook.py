@@ -122,7 +122,7 @@ class Outlook:
         """How long it takes yet [s]: infinite if it has no end, ``None`` if nobody knows."""
         whole, foreseen = self.duration, self.foreseen
         events = sum(list(self._counted.values()))
-        if foreseen is None or whole is None:
+        if foreseen is None or not whole:  # nothing of what it does is known to take time
             return self._left_by_events(events)
         if math.isinf(whole):
             return whole
