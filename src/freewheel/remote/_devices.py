@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ._named import Named
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 __all__ = ["RemoteDevice", "RemoteDevices"]
 
@@ -169,11 +170,10 @@ def make_device(
     return _class_of(frozenset(record["can"]))(name, record, ask, parent)
 
 
-class RemoteDevices(Mapping[str, RemoteDevice]):
+class RemoteDevices(Named[RemoteDevice]):
     """The devices of an engine elsewhere: ``remote.devices.camera``, or ``["stage.x"]``."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, RemoteDevice] = {}  # replaced as a whole, on the line's thread
+    kind = "device"
 
     def learn(
         self,
@@ -189,35 +189,9 @@ class RemoteDevices(Mapping[str, RemoteDevice]):
             for name, record in records.items()
         }
 
-    def __getitem__(self, name: str) -> RemoteDevice:
+    def _find(self, name: str) -> RemoteDevice | None:
         first, *rest = name.split(".")
         found = self._known.get(first)
         for part in rest:
             found = None if found is None else dict(found.children()).get(part)
-        if found is None:
-            raise KeyError(f"There is no device {name!r} there. There are: {self._names}.")
         return found
-
-    def __getattr__(self, name: str) -> RemoteDevice:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        try:
-            return self[name]
-        except KeyError as error:
-            raise AttributeError(error.args[0]) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._known]
-
-    @property
-    def _names(self) -> str:
-        return ", ".join(self._known) or "none"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._names}>"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import inspect
-from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,9 +21,10 @@ from freewheel.forms import (
 )
 
 from ._devices import RemoteDevice
+from ._named import Named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     TaskMaker: TypeAlias = Callable[[PlanCall, Mapping[str, Any]], Any]
 
@@ -165,12 +165,14 @@ def _annotation(record: Mapping[str, Any], field: FieldType) -> Any:
     return kind | None if record["optional"] and kind is not Any else kind
 
 
-class RemotePlans(Mapping[str, RemotePlan]):
+class RemotePlans(Named[RemotePlan]):
     """The plans of an engine elsewhere: ``remote.plans.count([remote.devices.camera], num=3)``."""
 
+    kind = "plan"
+
     def __init__(self, task: TaskMaker) -> None:
+        super().__init__()
         self._task = task
-        self._known: dict[str, RemotePlan] = {}  # replaced as a whole, on the line's thread
 
     def learn(self, records: list[Mapping[str, Any]], source: str) -> None:
         """Take what the server offers."""
@@ -182,33 +184,3 @@ class RemotePlans(Mapping[str, RemotePlan]):
             PlanEntry(name, plan.remote_source, plan.spec, plan.reason)
             for name, plan in self._known.items()
         ]
-
-    def __getitem__(self, name: str) -> RemotePlan:
-        try:
-            return self._known[name]
-        except KeyError:
-            raise KeyError(f"There is no plan {name!r} there. There are: {self._names}.") from None
-
-    def __getattr__(self, name: str) -> RemotePlan:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        try:
-            return self[name]
-        except KeyError as error:
-            raise AttributeError(error.args[0]) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._known]
-
-    @property
-    def _names(self) -> str:
-        return ", ".join(self._known) or "none"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._names}>"
