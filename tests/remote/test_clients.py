@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bluesky.plans import count
 
 from afar import T, heard, until
 from freewheel import RunEngine
@@ -146,6 +148,7 @@ def test_a_server_as_a_process_and_its_end(tmp_path: Path) -> None:
     rest = serving.stdout.read()
     serving.stdout.close()
     assert "cleaned up" in rest or "Ending" in rest
+    assert re.search(r"^[\d-]+ [\d:]+ info: .+ \(admin\): submit\(", rest, re.MULTILINE)
 
 
 def test_the_prompt_shows_where_everything_is(remote: Any, devices: Any, capsys: Any) -> None:
@@ -173,3 +176,70 @@ def test_a_plan_that_others_take_out_of_the_queue_is_said_to_be(
     err = capsys.readouterr().err
     assert "measure cancelled" in err
     assert "Traceback" not in err
+
+
+def test_what_another_plan_offers_is_not_for_one_that_waits(
+    told: list[str], engine: RunEngine, join: Any, capsys: Any
+) -> None:
+    other = join("ben")
+    first = other(other.plans.waits("lunch"))
+    until(other, "actions_changed", lambda: "go" in other.pending_actions)
+    queued = heard(engine.events.queue_changed, lambda waiting: bool(waiting))
+    looked = threading.Event()
+
+    def clear() -> None:
+        queued.wait(T)
+        other.queue.clear()
+        looked.set()
+
+    clearing = threading.Thread(target=clear)
+    clearing.start()
+    assert main(["run", *told, "--action", "go", "waits"]) == 1
+    clearing.join()
+    err = capsys.readouterr().err
+    assert "go triggered" not in err
+    assert "paused itself" not in err
+    assert "waits cancelled" in err
+    assert not first.done()
+
+
+def test_the_queue_shows_what_was_given_and_no_defaults(
+    engine: RunEngine, devices: Any, tmp_path: Path
+) -> None:
+    tokens = TokenFile(tmp_path / "other.json")
+    engine.queue.hold("lunch")
+    with (
+        EngineServer(engine, plans=[count], devices=devices, tokens=tokens, port=0) as server,
+        connect(server.url, tokens.add("anna")) as remote,
+    ):
+        remote(remote.plans.count([remote.devices.camera], num=3))
+        (waiting,) = engine.snapshot().waiting
+        assert waiting.arguments == "[camera], 3"
+        engine.queue.clear()
+
+
+def test_a_window_says_that_there_is_no_line(qtbot: Any, remote: Any, server: EngineServer) -> None:
+    pytest.importorskip("qtpy")
+    from freewheel.qt import EngineBridge, PlanLog, StateLabel
+
+    bridge = EngineBridge(remote)
+    label, log = StateLabel(bridge), PlanLog(bridge)
+    for widget in (label, log):
+        qtbot.addWidget(widget)
+    assert label.text() == "idle"
+    server.close()
+    qtbot.waitUntil(lambda: label.text() == "no line", timeout=T * 1000)
+    assert "how it was then" in label.toolTip()
+    assert "the line to the engine is lost: The server was closed." in log.text
+    bridge.close()
+
+
+def test_a_role_that_may_not_is_told_so_at_the_prompt_in_a_line(join: Any) -> None:
+    pytest.importorskip("IPython")
+    from IPython.core.error import UsageError
+
+    from freewheel.ipython._magics import asked
+
+    observer = join("ben", "observer")
+    with pytest.raises(UsageError, match="'ben' is observer here, and 'stop_all' needs the role"):
+        asked(observer.stop_all)

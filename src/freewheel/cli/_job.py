@@ -82,7 +82,7 @@ class Job:
                 return 1
 
             def show(shown: PlanFutureView) -> None:
-                offers.look()
+                offers.look(shown)
                 display.show_plan(shown, engine.snapshot().progress)
 
             watcher.stay(future, show, paused=_say_that_it_paused)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-    from freewheel.core import EngineView
+    from freewheel.core import EngineView, PlanFutureView
 
 __all__ = ["Actions", "Offers", "read_actions"]
 
@@ -82,8 +82,13 @@ class Offers:
         """Give the terminal back as it was."""
         self._stack.close()
 
-    def look(self) -> None:
-        """Tell what is new on offer, and trigger what is due or was pressed."""
+    def look(self, future: PlanFutureView) -> None:
+        """Tell what is new on offer, and trigger what is due or was pressed.
+
+        While the plan waits in a queue there is nothing: what is on offer is another plan's.
+        """
+        if self._engine.current is not future:
+            return
         offered = self._engine.pending_actions
         self._tell({name: latch.action for name, latch in offered.items()})
         if self._planned:

@@ -104,7 +104,7 @@ def serve(
     from freewheel.terminal import ENDING_SIGNALS, log_as_lines, signals
 
     ended: queue.SimpleQueue[int] = queue.SimpleQueue()  # handlers of signals may put into it
-    restore_logging = log_as_lines()
+    restore_logging = log_as_lines(who_did_what=True)
     lab = Lab()
     try:
         lab.take_devices(devices)

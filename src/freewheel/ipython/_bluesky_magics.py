@@ -16,7 +16,7 @@ from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_children
 from freewheel.terminal import PauseFirst, wait_for
 
-from ._magics import how_it_stands, say, stay
+from ._magics import asked, how_it_stands, say, stay
 
 if TYPE_CHECKING:
     from freewheel.core import EngineSnapshot
@@ -215,7 +215,8 @@ def _move_there(run: _WaitingEngine, plan: str, line: str, namespace: dict[str, 
     words = line.split()
     if not words or len(words) % 2:
         raise UsageError("Name devices, each with a position: %mov stage.x 3")
-    run(_plan_there(run, plan)(*(_evaluated(word, namespace) for word in words)))
+    call = _plan_there(run, plan)(*(_evaluated(word, namespace) for word in words))
+    asked(lambda: run(call))
 
 
 def _count_there(run: _WaitingEngine, devices: list[Any], show: Any) -> None:

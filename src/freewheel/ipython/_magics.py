@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ._jobs import Jobs
 
-__all__ = ["JobMagics", "no_arguments", "queue_lines", "say"]
+__all__ = ["JobMagics", "asked", "no_arguments", "queue_lines", "say"]
 
 #: So many of the plans that wait are listed.
 _LINES: Final = 50
@@ -41,6 +41,20 @@ def say(text: str) -> None:
     """Print a line, wherever the standard output goes at this moment."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def asked(request: Callable[[], Any]) -> Any:
+    """Ask an engine for something; what it refuses needs no traceback.
+
+    Raises
+    ------
+    UsageError
+        If it can't be in this state, or our role does not allow it.
+    """
+    try:
+        return request()
+    except (TransitionError, PermissionError) as error:
+        raise UsageError(str(error)) from None
 
 
 def how_it_stands(engine: EngineView, future: PlanFutureView) -> str:
@@ -156,11 +170,11 @@ class JobMagics(Magics):
             return
         engine, future = self._running()
         defer = bool(line.strip())
-        asked = self._ask(lambda: engine.request_pause(defer=defer))
+        pausing = asked(lambda: engine.request_pause(defer=defer))
         if defer:
             say(f"{future.plan_name} will pause at its next checkpoint.")
             return
-        if wait_for(asked, _PATIENCE):
+        if wait_for(pausing, _PATIENCE):
             say(how_it_stands(engine, future))
         else:
             say(f"{future.plan_name} is still pausing.")
@@ -173,7 +187,7 @@ class JobMagics(Magics):
             say(f"{name} goes on. %fg {name} attaches to it.")
             return
         engine, future = self._running()
-        self._ask(engine.resume)
+        asked(engine.resume)
         say(f"{future.plan_name} goes on. %fg attaches to it.")
 
     @line_magic
@@ -183,20 +197,20 @@ class JobMagics(Magics):
             self._stop_task(find_task(self._jobs.engine(), name))
             return
         engine, future = self._running()
-        self._end(engine, future, self._ask(engine.stop))
+        self._end(engine, future, asked(engine.stop))
 
     @line_magic
     def abort(self, line: str) -> None:
         """Abort the plan, with its clean-up: ``%abort [reason]``."""
         engine, future = self._running()
-        self._end(engine, future, self._ask(lambda: engine.abort(line.strip())))
+        self._end(engine, future, asked(lambda: engine.abort(line.strip())))
 
     @line_magic
     def halt(self, line: str) -> None:
         """End the plan without its own clean-up. Rather use ``%stop`` or ``%abort``."""
         no_arguments("halt", line)
         engine, future = self._running()
-        self._end(engine, future, self._ask(engine.halt))
+        self._end(engine, future, asked(engine.halt))
 
     def _stop_task(self, task: Any) -> None:
         task.cancel("%stop")
@@ -204,12 +218,6 @@ class JobMagics(Magics):
             say(f"{task.name} {task.status}.")
         else:
             say(f"{task.name} still cleans up; the prompt is free.")
-
-    def _ask(self, request: Callable[[], Any]) -> Any:
-        try:
-            return request()
-        except TransitionError as error:
-            raise UsageError(str(error)) from None
 
     def _end(self, engine: EngineView, future: PlanFutureView, ending: Future[Any]) -> None:
         __tracebackhide__ = True
@@ -249,8 +257,9 @@ class JobMagics(Magics):
             for text in _actions(engine):
                 say(text)
             return
+        trigger = engine.release_action if release else engine.trigger_action
         try:
-            (engine.release_action if release else engine.trigger_action)(name)
+            asked(lambda: trigger(name))
         except KeyError as error:
             raise UsageError(str(error.args[0])) from None
 

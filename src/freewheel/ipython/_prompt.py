@@ -43,6 +43,8 @@ class JobPrompts(Prompts):
         engine = self._jobs.peek()
         if engine is None:
             return ""
+        if not getattr(engine, "connected", True):  # of one elsewhere: what is known is old
+            return "[no line] "
         future = engine.current
         if future is None:
             words = list(_beside_no_plan(engine.snapshot()))

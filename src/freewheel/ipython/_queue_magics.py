@@ -10,7 +10,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from freewheel.core import ServiceFailedError
 from freewheel.terminal import wait_for
 
-from ._magics import no_arguments, queue_lines, say
+from ._magics import asked, no_arguments, queue_lines, say
 
 if TYPE_CHECKING:
     from freewheel.core import PlanFutureView, QueueView
@@ -47,7 +47,7 @@ class QueueMagics(Magics):
         engine = self._jobs.engine()
         try:
             told = _changed(engine.queue, line.split())
-        except (IndexError, TypeError, ValueError, RuntimeError) as error:
+        except (IndexError, TypeError, ValueError, RuntimeError, PermissionError) as error:
             raise UsageError(str(error)) from None
         if told:
             say(told)
@@ -63,7 +63,7 @@ class QueueMagics(Magics):
     def hold(self, line: str) -> None:
         """Hold the queue: what runs goes on, and nothing new starts. ``%hold [REASON]``."""
         engine = self._jobs.engine()
-        engine.queue.hold(line.strip() or "%hold")
+        asked(lambda: engine.queue.hold(line.strip() or "%hold"))
         say("Held: what runs goes on, and nothing new starts. %release lets it go on.")
 
     @line_magic
@@ -75,7 +75,7 @@ class QueueMagics(Magics):
             raise UsageError("The queue is not held.")
         waiting = [call.plan_name for call in engine.queued]
         try:
-            engine.queue.release()
+            asked(engine.queue.release)
         except ServiceFailedError as error:
             raise UsageError(str(error)) from None
         say(f"Released: {', '.join(waiting) or 'no plan was waiting'}.")
@@ -84,7 +84,7 @@ class QueueMagics(Magics):
     def stop_all(self, line: str) -> None:
         """Stop every device, and end all plans and tasks with clean-up: ``%stop_all [REASON]``."""
         engine = self._jobs.engine()
-        stopping = engine.stop_all(line.strip() or "%stop_all")
+        stopping = asked(lambda: engine.stop_all(line.strip() or "%stop_all"))
         if not wait_for(stopping):
             say("Everything is being stopped; the prompt is free.")
             return

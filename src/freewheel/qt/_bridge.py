@@ -73,6 +73,9 @@ class EngineBridge(QObject):
         A tuple of the futures of the calls that wait; also when the queue is held or released.
     interlocksChanged : Signal(object)
         A tuple of `freewheel.core.InterlockPicture`: how the interlocks stand.
+    lineChanged : Signal(bool, str)
+        Of an engine elsewhere: whether there is a line to it, and what happened; see
+        `freewheel.remote.RemoteEvents`.
     requestMade : Signal(str)
         What a person has asked for through the bridge: a pause, a stop, a move by hand. It is in
         Python's log too (``freewheel.qt``).
@@ -99,6 +102,7 @@ class EngineBridge(QObject):
     progressChanged = Signal(object)  # noqa: N815
     queueChanged = Signal(object)  # noqa: N815
     interlocksChanged = Signal(object)  # noqa: N815
+    lineChanged = Signal(bool, str)  # noqa: N815
     requestMade = Signal(str)  # noqa: N815
     allStopped = Signal()  # noqa: N815
     requestRefused = Signal(str, object)  # noqa: N815
@@ -132,6 +136,11 @@ class EngineBridge(QObject):
         self._links.cut()
 
     # -- looking ------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a line to the engine; to one of this process there always is."""
+        return bool(getattr(self._engine, "connected", True))
 
     def snapshot(self) -> EngineSnapshot:
         """Return the engine's picture of this moment."""
@@ -367,6 +376,8 @@ class _Links:
             (events.queue_changed, lambda waiting: feed.put("queue", waiting)),
             (events.interlocks_changed, lambda pictures: feed.put("interlocks", pictures)),
         ]
+        if (line := getattr(events, "connection_changed", None)) is not None:
+            self._slots.append((line, lambda up, how: feed.put("line", up, how)))
         for signal, slot in self._slots:
             signal.connect(slot)
         # Inline: putting costs a microsecond and never waits, so a thread in between would only
@@ -395,6 +406,7 @@ class _Links:
 # What the feed brings, and the signal that tells of it.
 _SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
     "state": lambda bridge: bridge.stateChanged,
+    "line": lambda bridge: bridge.lineChanged,
     "started": lambda bridge: bridge.planStarted,
     "ended": lambda bridge: bridge.planEnded,
     "document": lambda bridge: bridge.documentReceived,

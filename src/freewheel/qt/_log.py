@@ -85,6 +85,7 @@ class PlanLog(QWidget):
         bridge.planStarted.connect(self._plan_started)
         bridge.planEnded.connect(self._plan_ended)
         bridge.requestMade.connect(self._asked)
+        bridge.lineChanged.connect(self._line_changed)
         Failures(bridge, self).failed.connect(self.note_failure)
         bridge.backgroundChanged.connect(self._task_changed)
         me = weakref.ref(self)
@@ -133,6 +134,14 @@ class PlanLog(QWidget):
     def _plan_ended(self, future: PlanFutureView) -> None:
         if failure_of(future.outcome) is None:
             self.note(f"{future.plan_name} {future.status}")
+
+    def _line_changed(self, up: bool, how: str) -> None:
+        if not up:
+            self.said(f"the line to the engine is lost: {how}")
+        elif how == "restarted":
+            self.said("there is a line again, to a new server: how plans there ended is not known")
+        else:
+            self.note("there is a line again")
 
     def _asked(self, what: str) -> None:
         self.note(f"by hand: {what}")

@@ -17,6 +17,7 @@ __all__ = ["StateLabel"]
 _COLOURS: Final = {"idle": "#707070", "running": "#1a8a3b", "paused": "#a66a00"}
 _OTHER: Final = "#c0392b"
 _TASKS: Final = "#1565c0"  # nothing in the foreground, but not nothing
+_NO_LINE: Final = "The line to the engine is lost, and tried again: all this is how it was then."
 #: So many letters of a task's name are shown: there is a red button beside it.
 _NAME: Final = 24
 
@@ -39,6 +40,7 @@ class StateLabel(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         bridge.stateChanged.connect(self._look)
         bridge.backgroundChanged.connect(self._look)
+        bridge.lineChanged.connect(self._look)
         self._look()
 
     def _look(self, *_: Any) -> None:
@@ -48,8 +50,11 @@ class StateLabel(QLabel):
         if tasks and picture.state == "idle":
             more = f", {len(tasks) - 1} more" if len(tasks) > 1 else ""
             text, colour = f"{_shortened(tasks[0])}{more}", _TASKS
+        tip = f"in the background: {', '.join(tasks)}" if tasks else ""
+        if not self._bridge.connected:
+            text, colour, tip = "no line", _OTHER, _NO_LINE
         self.setText(text)
-        self.setToolTip(f"in the background: {', '.join(tasks)}" if tasks else "")
+        self.setToolTip(tip)
         self.setAccessibleName(f"State: {text}")
         self.setStyleSheet(
             f"background: {colour}; color: white; border-radius: 4px; padding: 2px 8px;"

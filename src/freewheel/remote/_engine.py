@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -297,7 +298,8 @@ class RemoteEngine:
 
     def _want_documents(self, wanted: str | None) -> None:
         if wanted is None:
-            self._asker.ask("unsubscribe")
+            with suppress(ConnectionLostError):  # what comes when there is one again goes nowhere
+                self._asker.ask("unsubscribe")
         else:
             self._asker.ask("subscribe", delivery=wanted)
 

@@ -164,7 +164,9 @@ class Follower:
     def lost(self, why: str) -> None:
         """Know that there is no line; for the line."""
         if not self.closing:
-            _log.warning("The line to %s is lost: %s. It is tried again.", self._url, why)
+            _log.warning(
+                "The line to %s is lost: %s. It is tried again.", self._url, why.rstrip(".")
+            )
         self._emit(self._events.connection_changed, False, why)
 
     def told(self, message: News | Document | Frame | Value) -> None:

@@ -135,6 +135,8 @@ class Offers:
         hidden = {p.name for p in spec.parameters if p.hidden or p.actions is not None}
         shown = {name: value for name, value in values.items() if name not in hidden}
         resolved = resolve_arguments(spec, shown, self.devices)
+        # Defaults that nobody gave would only be read by whoever looks at the queue.
+        resolved = {name: value for name, value in resolved.items() if name in shown}
         # What no form shows was given by who knows the plan: its metadata, for example.
         resolved |= {name: value for name, value in values.items() if name in hidden}
         return collect_arguments(spec, resolved)

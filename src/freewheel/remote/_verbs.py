@@ -78,7 +78,7 @@ class Verbs:
         role = session.client.role
         if not role.includes(needed):
             raise NotAllowedError(
-                f"{session.client.name!r} is {role} here, and {verb!r} is for those who are "
+                f"{session.client.name!r} is {role} here, and {verb!r} needs the role "
                 f"{needed}: ask whoever runs the server for a token with that role."
             )
         try:

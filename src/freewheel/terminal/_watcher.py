@@ -110,7 +110,7 @@ class Watcher:
             if news is _Told.OVER:
                 return True
             if news is _Told.RESTS:
-                if paused is not None:
+                if paused is not None and not future.cancelled():
                     paused(future)
             elif news is not None:
                 if not self._carry_out(news, future):
