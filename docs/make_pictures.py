@@ -1,18 +1,21 @@
 """Make the pictures of the docs: ``python docs/make_pictures.py`` writes them to docs/_static.
 
-Needs the extra ``qt``, and Pillow for the film; runs without a display, unless QT_QPA_PLATFORM
-says otherwise.
+Needs the extras ``qt`` and ``remote``, Pillow for the film and Chromium for the page; runs without
+a display, unless QT_QPA_PLATFORM says otherwise.
 """
 
 import os
 import runpy
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import bluesky.plans
 from qtpy.QtCore import QEventLoop, Qt, QTimer
+from qtpy.QtGui import QColor, QImage, QPainter
 from qtpy.QtWidgets import QApplication
 
 import freewheel.plans
@@ -20,10 +23,12 @@ from freewheel import RunEngine
 from freewheel.forms import find_plans
 from freewheel.plan_stubs import run_progress
 from freewheel.qt import AcquisitionWindow, demo_plans
+from freewheel.remote import EngineServer, TokenFile, connect
 from freewheel.sim import microscope
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 TARGET = HERE / "_static"
+sys.path.insert(0, str(HERE.parent / "tests" / "support"))
 
 
 def wait(seconds):
@@ -99,6 +104,60 @@ def pictures_of_the_tutorial():
             KEPT.append(window)
 
 
+def pictures_of_the_laboratory():
+    """One live view on a server: a window of one client, and the page of two others."""
+    tokens = TokenFile(Path(tempfile.mkdtemp()) / "tokens.json")
+    plans = [bluesky.plans.count, bluesky.plans.scan, freewheel.plans.live_view]
+    scope = microscope(shape=(512, 512))
+    with (
+        RunEngine() as engine,
+        EngineServer(engine, plans=plans, devices=scope, tokens=tokens, port=0) as server,
+        connect(server.url, tokens.add("anna", "admin")) as anna,
+    ):
+        window = AcquisitionWindow(anna, dict(anna.devices), anna.plans.entries())
+        window.show()
+        window.chooser.choose("live_view").set_values({"detectors": ["camera"]})
+        window.controls.run()
+        wait(2)
+        window.grab().save(str(TARGET / "laboratory-window.png"))
+        engine.queue.hold("lunch")
+        anna(anna.plans.count([anna.devices.camera], num=3))
+        phones = [
+            picture_of_a_phone(f"{server.page}#token={tokens.add(name, role)}")
+            for name, role in (("ben", "observer"), ("cara", "operator"))
+        ]
+        side_by_side(phones).save(str(TARGET / "laboratory-phones.png"))
+        engine.stop_all()
+        window.close()
+        wait(0.5)
+
+
+def picture_of_a_phone(url):
+    """The server's page, 360 pixels wide."""
+    from browser import browser  # of tests/support; it needs Chromium
+
+    folder = Path(tempfile.mkdtemp())
+    with browser(folder / "browser") as tab:
+        tab.show(url)
+        tab.until("!document.querySelector('#live').hidden")
+        wait(1)
+        tab.picture(folder / "phone.png")
+    return QImage(str(folder / "phone.png"))
+
+
+def side_by_side(pictures, gap=40):
+    """Put pictures into one."""
+    width = sum(each.width() for each in pictures) + gap * (len(pictures) - 1)
+    made = QImage(width, max(each.height() for each in pictures), pictures[0].format())
+    made.fill(QColor("#808080"))
+    with_brush, x = QPainter(made), 0
+    for each in pictures:
+        with_brush.drawImage(x, 0, each)
+        x += each.width() + gap
+    with_brush.end()
+    return made
+
+
 KEPT = []  # windows that are over: let them live until the end, which is near
 
 if __name__ == "__main__":
@@ -107,3 +166,4 @@ if __name__ == "__main__":
     TARGET.mkdir(exist_ok=True)
     picture_of_the_window()
     pictures_of_the_tutorial()
+    pictures_of_the_laboratory()

@@ -29,8 +29,8 @@ BLOCKS = {page: blocks_of(page) for page in pages.pages()}
 RUN = {page: [block for block in blocks if not block.reason] for page, blocks in BLOCKS.items()}
 # Few: what would download. What opens a window or serves is tried by a test that its reason names.
 MOST_LEFT_OUT = 5
-# A session at a prompt is run by tests/ipython/test_tutorial.py.
-SESSIONS = [ROOT / "docs" / "tutorials" / "prompt.md"]
+# Sessions at a prompt are run by tests/ipython/test_tutorial.py.
+SESSIONS = [ROOT / "docs" / "tutorials" / name for name in ("laboratory.md", "prompt.md")]
 PATIENCE = 100  # seconds
 # Their programs start other projects' servers.
 SERVED = {"docs/how-to/epics", "docs/how-to/tango", "docs/how-to/tiled"}
@@ -138,7 +138,9 @@ def test_the_program_of_a_page(page: Path, folder: Path, nursery: Nursery) -> No
     program = folder / "page.py"
     program.write_text(program_of([block for block in blocks if block.kind == "python"]))
     cells = folder / "cells.json"
-    cells.write_text(json.dumps([block.text for block in blocks if block.kind == "ipython"]))
+    notebook = [block for block in blocks if block.kind == "ipython"]
+    notebook = [block.text for block in notebook if block not in sessions_of(page)]
+    cells.write_text(json.dumps(notebook))
     code, printed, logged = nursery.run(folder, program, cells)
     assert code == 0, printed + logged
     assert fails_on_purpose(page) or "Traceback" not in logged, logged

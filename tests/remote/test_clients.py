@@ -16,6 +16,7 @@ from bluesky.plans import count
 from afar import T, heard, until
 from freewheel import RunEngine
 from freewheel.cli import main
+from freewheel.plans import live_view
 from freewheel.remote import EngineServer, Role, TokenFile, connect
 
 
@@ -216,6 +217,30 @@ def test_the_queue_shows_what_was_given_and_no_defaults(
         (waiting,) = engine.snapshot().waiting
         assert waiting.arguments == "[camera], 3"
         engine.queue.clear()
+
+
+def test_a_window_runs_a_plan_that_has_actions(
+    qtbot: Any, engine: RunEngine, devices: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("qtpy")
+    from freewheel.qt import EngineBridge, PlanChooser
+
+    tokens = TokenFile(tmp_path / "other.json")
+    with (
+        EngineServer(engine, plans=[live_view], devices=devices, tokens=tokens, port=0) as server,
+        connect(server.url, tokens.add("anna")) as remote,
+    ):
+        bridge = EngineBridge(remote)
+        chooser = PlanChooser(remote.plans.entries(), dict(remote.devices))
+        qtbot.addWidget(chooser)
+        form = chooser.choose("live_view")
+        assert form is not None
+        form.set_values({"detectors": ["camera"]})
+        view = remote(form.make_call())
+        until(remote, "actions_changed", lambda: "snap" in remote.pending_actions or view.done())
+        assert view.failure is None
+        remote.stop().result(T)
+        bridge.close()
 
 
 def test_a_window_says_that_there_is_no_line(qtbot: Any, remote: Any, server: EngineServer) -> None:

@@ -132,13 +132,15 @@ class Offers:
         return PlanCall(plan, *self._checked(spec, values))
 
     def _checked(self, spec: PlanSpec, values: dict[str, Any]) -> tuple[Any, Any]:
-        hidden = {p.name for p in spec.parameters if p.hidden or p.actions is not None}
+        actions = {p.name for p in spec.parameters if p.actions is not None}
+        hidden = {p.name for p in spec.parameters if p.hidden} | actions
         shown = {name: value for name, value in values.items() if name not in hidden}
         resolved = resolve_arguments(spec, shown, self.devices)
         # Defaults that nobody gave would only be read by whoever looks at the queue.
         resolved = {name: value for name, value in resolved.items() if name in shown}
         # What no form shows was given by who knows the plan: its metadata, for example.
-        resolved |= {name: value for name, value in values.items() if name in hidden}
+        # Not its actions: what a form elsewhere gives for them is but their description.
+        resolved |= {name: values[name] for name in values if name in hidden - actions}
         return collect_arguments(spec, resolved)
 
     # -- in a client's words ------------------------------------------------------------------
