@@ -18,6 +18,7 @@ from freewheel.core._crossings import call_soon
 from freewheel.engine import BlockingRunEngine
 from freewheel.engine._loop_thread import plain_event_loop
 
+from ._callers import caller_protocol
 from ._door import Door
 from ._hub import Hub
 from ._limits import Limits
@@ -42,6 +43,8 @@ _PING: Final = 1.0
 _PONG: Final = 5.0
 #: A message of this size or more is sent without copies, which cost the engine's loop time [bytes].
 _LARGE: Final = 65_536
+#: So many connections are taken in one turn of the loop.
+_BACKLOG: Final = 128
 #: How a WebSocket message begins that is binary, in one piece, and has its length in eight bytes.
 _WHOLE_BINARY: Final = b"\x82\x7f"
 #: So much of what has come is looked through at once: thousands of messages of a client that floods
@@ -247,12 +250,14 @@ class EngineServer:
         hub.open()
         config = uvicorn.Config(
             make_app(hub, door, self._offers, self.tokens),
+            http=caller_protocol(self._limits),
             ws=_Protocol,
             ws_max_size=self._limits.payload,
             ws_per_message_deflate=False,
             ws_ping_interval=_PING,
             ws_ping_timeout=_PONG,
             lifespan="off",
+            backlog=_BACKLOG,
             log_config=None,
             access_log=False,
             server_header=False,
