@@ -19,6 +19,7 @@ from ._ledger import result_of
 from ._protocol import VERSION, Answer, Bye, Call, Hello, Seen, Welcome
 from ._roles import LOOKING
 from ._session import Session
+from ._tokens import digest_of
 from ._verb_room import Later
 from ._wire import from_client, to_client
 
@@ -46,6 +47,7 @@ class _Connection:
     def __init__(self, socket: WebSocket) -> None:
         self.socket = socket
         self.over = asyncio.Event()
+        self.digest = ""  # of the token that it came in with
         self.bye: Bye | None = None
 
     def end(self, bye: Bye | None = None) -> None:
@@ -118,7 +120,8 @@ class Door:
                 self.connections -= 1
         except (ProtocolError, NotAllowedError) as error:
             self.refused += 1
-            _log.warning("A client from %s was refused: %s", _address(socket), error)
+            why = _plain(error, 300)
+            _log.warning("A client from %s was refused: %s", _address(socket), why)
             await _say_bye(socket, Bye(str(error), fault_of(error)))
         except WebSocketDisconnect:
             pass
@@ -148,7 +151,7 @@ class Door:
             raise ProtocolError("No hello came in time.") from None
         finally:
             self._unknown -= 1
-        client = self._client_of(hello)
+        client = self._client_of(connection, hello)
         if self.connections >= self._limits.clients:
             raise NotAllowedError(
                 f"This server has {self._limits.clients} clients already. Try again later."
@@ -181,7 +184,7 @@ class Door:
         )
         return session
 
-    def _client_of(self, hello: Any) -> Client:
+    def _client_of(self, connection: _Connection, hello: Any) -> Client:
         """Return who somebody is by the first message; refuse all others."""
         if not isinstance(hello, Hello):
             raise ProtocolError("The first message must be a hello.")
@@ -190,13 +193,24 @@ class Door:
                 f"The client speaks version {hello.version} of the protocol, and this server "
                 f"version {VERSION}: use the same freewheel on both sides."
             )
-        client = self._tokens.client_of(hello.token)
+        connection.digest = digest_of(hello.token)
+        client = self._known(connection)
         if client is None:
             raise NotAllowedError(
                 "There is no such token here. `freewheel serve token NAME --role operator`, on the "
                 "server's machine, makes one."
             )
         return client
+
+    def _known(self, connection: _Connection) -> Client | None:
+        """Return who a connection's token is of now; the file may have changed."""
+        try:
+            return self._tokens.client_with(connection.digest)
+        except (OSError, ValueError) as error:
+            _log.error("Nobody can be let in: %s", error)
+            raise NotAllowedError(
+                "The server cannot read its tokens now: ask whoever runs it to look into its log."
+            ) from None
 
     def _session_for(self, hello: Hello, client: Any) -> tuple[Session, str]:
         """Return the session that goes on, and nothing; or a new one, and why."""
@@ -221,6 +235,7 @@ class Door:
             asyncio.create_task(self._read(connection, session)),
             asyncio.create_task(self._write(connection, session)),
             asyncio.create_task(connection.over.wait()),
+            asyncio.create_task(self._stand_guard(connection, session)),
         ]
         try:
             await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +246,8 @@ class Door:
             for error in results:
                 if isinstance(error, ProtocolError):
                     connection.bye = Bye(str(error), fault_of(error))
-                    _log.warning("%s sent what is no message: %s", session.client.name, error)
+                    why = _plain(error, 300)
+                    _log.warning("%s sent what is no message: %s", session.client.name, why)
             await self._part(connection, session)
 
     async def _part(self, connection: _Connection, session: Session) -> None:
@@ -253,6 +269,8 @@ class Door:
             allowed = min(self._limits.burst, allowed + (now - last) * self._limits.rate) - 1
             last = now
             if isinstance(message, Call):
+                if not self._stands(connection, session):
+                    return
                 self._take(session, message)
             elif isinstance(message, Seen):
                 session.seen(message.number)
@@ -263,6 +281,26 @@ class Door:
                 raise ProtocolError("A second hello.")
             if allowed < 0:
                 await asyncio.sleep(-allowed / self._limits.rate)
+
+    async def _stand_guard(self, connection: _Connection, session: Session) -> None:
+        """Return when the client's token counts no more: it may only look, and never ask."""
+        while True:
+            await asyncio.sleep(self._limits.guard)
+            if not self._stands(connection, session):
+                return
+
+    def _stands(self, connection: _Connection, session: Session) -> bool:
+        """Tell whether the token of a client counts still; if not, it is sent away."""
+        try:
+            if self._known(connection) == session.client:
+                return True
+        except NotAllowedError:  # nobody's token was taken away: the file cannot be read
+            return True
+        why = "its token was taken away, or changed"
+        self._forget(session, why)
+        error = NotAllowedError(f"{session.client.name!r} was sent away: {why}.")
+        connection.end(Bye(str(error), fault_of(error)))
+        return False
 
     async def _write(self, connection: _Connection, session: Session) -> None:
         send = connection.socket.send_bytes
@@ -295,6 +333,8 @@ class Door:
 
     def _take(self, session: Session, call: Call) -> None:
         if not session.begin(call.id):
+            if (known := session.answers[call.id]) is not None:
+                self._put_answer(session, known)
             return
         if call.again:
             text = "The line was lost before this came: it was not carried out."
@@ -304,7 +344,8 @@ class Door:
         if changes:
             what = ", ".join(f"{key}={str(value)[:80]!r}" for key, value in call.args.items())
             who = session.client
-            _log.info("%s (%s): %.40s(%.300s)", who.name, who.role, call.verb, what)
+            told = f"{_plain(call.verb, 40)}({_plain(what, 300)})"
+            _log.info("%s (%s): %s", who.name, who.role, told)
         try:
             value = self._verbs(session, call.verb, call.args)
         except Exception as error:
@@ -330,7 +371,7 @@ class Door:
             self._answer(session, Answer(number, value))
             return
         accepted = to_client(Answer(number, value.accepted, done=False))
-        self._hub.after(lambda: session.put_answer(accepted))
+        self._hub.after(lambda: self._put_answer(session, accepted))
         task = asyncio.create_task(self._wait(session, number, value.future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -349,7 +390,12 @@ class Door:
         if answer.id in session.answers:
             session.answers[answer.id] = data
         # Who asks sees what he has done: the news of it go first.
-        self._hub.after(lambda: session.put_answer(data))
+        self._hub.after(lambda: self._put_answer(session, data))
+
+    def _put_answer(self, session: Session, data: bytes) -> None:
+        """Have an answer sent; who asks for more than it takes is dropped."""
+        if not session.put_answer(data):
+            self.drop(session)
 
     # -- leaving ------------------------------------------------------------------------------
 
@@ -429,6 +475,12 @@ async def _say_bye(socket: WebSocket, bye: Bye) -> None:
 
 def _address(socket: WebSocket) -> str:
     return "an unknown address" if socket.client is None else socket.client.host
+
+
+def _plain(words: object, length: int) -> str:
+    """Return what somebody else wrote as a piece of one line of a log."""
+    text = str(words)[:length]
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _with(program: str) -> str:

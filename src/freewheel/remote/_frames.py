@@ -23,6 +23,8 @@ _log = logging.getLogger("freewheel")
 
 #: An array of this size or more makes an event a picture [bytes].
 _PICTURE: Final = 16_384
+#: The kinds of numpy's types that pixels can have.
+_NUMBERS: Final = "biufc"
 
 
 def is_replaceable(mode: str | None, name: str, doc: Mapping[str, Any]) -> bool:
@@ -73,7 +75,7 @@ class FrameKeeper:
             return
         found = False
         for key, value in doc["data"].items():
-            if isinstance(value, np.ndarray) and value.ndim >= 2:
+            if _is_picture(value):
                 with self._lock:
                     self._frames[key] = (value, doc)
                     self._numbers[key] = self._numbers.get(key, 0) + 1
@@ -100,13 +102,17 @@ class FrameKeeper:
                 shape=list(small.shape),
                 full_shape=list(frame.shape),
                 dtype=small.dtype.str,
-                data=small.data.cast("B") if small.size else b"",
+                data=small.reshape(-1).view(np.uint8).data,
                 seq_num=doc["seq_num"],
                 time=doc["time"],
                 number=number,
             )
             made = self._made[key, step] = number, to_client(message)
         return made
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim >= 2 and value.dtype.kind in _NUMBERS
 
 
 def _reader(take: Callable[[str, Any], object]) -> Any:

@@ -96,6 +96,10 @@ class Ledger:
         future.add_done_callback(lambda _: self._done(key))
         return key
 
+    def knows(self, key: str) -> bool:
+        """Tell whether a key stands for something."""
+        return key in self._live or key in self._ended or key in self._tasks
+
     def find(self, key: str) -> Any:
         """Return what a key stands for.
 

@@ -33,6 +33,8 @@ class Limits:
         So long a connection may take to say who it is [s].
     stuck : float
         So long a line may take nothing before it is given up [s].
+    guard : float
+        So often it is looked whether the token of a client that only looks counts still [s].
     """
 
     clients: int = 256
@@ -45,3 +47,4 @@ class Limits:
     away: int = 16
     patience: float = 5.0
     stuck: float = 30.0
+    guard: float = 1.0

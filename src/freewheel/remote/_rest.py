@@ -28,7 +28,11 @@ def make_app(hub: Hub, door: Door, offers: Offers, tokens: TokenFile) -> FastAPI
     """Return the application: the WebSocket at ``/ws``, and what is asked over HTTP."""
 
     def allowed(token: _Token) -> None:
-        if token is None or tokens.client_of(token.credentials) is None:
+        try:
+            known = token is not None and tokens.client_of(token.credentials) is not None
+        except (OSError, ValueError):
+            raise HTTPException(503, "The server cannot read its tokens now.") from None
+        if not known:
             raise HTTPException(401, "Send a token: Authorization: Bearer TOKEN")
 
     guarded = [Depends(allowed)]

@@ -119,12 +119,13 @@ class Session:
         self.ready.set()
         return self._bytes <= self.limit
 
-    def put_answer(self, data: bytes) -> None:
+    def put_answer(self, data: bytes) -> bool:
         """Have an answer sent, after what was told before it: who asks sees what he has done."""
         if self.connection is not None:  # else it is asked for again
             self._waiting.append(Item(0, data))
             self._bytes += len(data)
             self.ready.set()
+        return self._bytes <= self.limit
 
     def next(self) -> bytes | None:
         """Return the next message to send, or ``None``."""
@@ -166,8 +167,6 @@ class Session:
     def begin(self, number: int) -> bool:
         """Note that a call is under way; return false for one that had come before."""
         if number in self.answers:
-            if (known := self.answers[number]) is not None:
-                self.put_answer(known)
             return False
         self.answers[number] = None
         while len(self.answers) > _ANSWERS:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ._roles import Role
 
-__all__ = ["Client", "TokenFile", "default_token_path"]
+__all__ = ["Client", "TokenFile", "default_token_path", "digest_of"]
 
 _FORMAT: Final = "freewheel.tokens"
 _NAME: Final = re.compile(r"[\w][\w .@+-]{0,63}")
@@ -102,7 +102,7 @@ class TokenFile:
         token = secrets.token_urlsafe(32)
         with self._lock:
             self._refresh()
-            self._known[name] = {"role": str(role), "sha256": _digest(token)}
+            self._known[name] = {"role": str(role), "sha256": digest_of(token)}
             self._write()
         return token
 
@@ -124,7 +124,10 @@ class TokenFile:
 
     def client_of(self, token: str) -> Client | None:
         """Return who has a token, or ``None``."""
-        digest = _digest(token)
+        return self.client_with(digest_of(token))
+
+    def client_with(self, digest: str) -> Client | None:
+        """Return who has the token with a digest, or ``None``."""
         found = None
         with self._lock:
             self._refresh()
@@ -164,7 +167,8 @@ class TokenFile:
         self._stamp = status.st_mtime_ns, status.st_ino
 
 
-def _digest(token: str) -> str:
+def digest_of(token: str) -> str:
+    """Return what is kept of a token."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._errors import ProtocolError
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from ._offers import Offers
     from ._session import Session
 
-__all__ = ["Later", "VerbRoom", "own_key"]
+__all__ = ["Later", "VerbRoom"]
+
+#: What follows the tag in a key. The ledger makes keys of its own from keys, with words behind.
+_OWN: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
+_SHOWN: Final = 40
 
 
 class Later(NamedTuple):
@@ -54,9 +59,15 @@ class VerbRoom:
         """Have runs say who has asked for them."""
         return {**self._offers.with_devices(metadata), "submitted_by": session.client.name}
 
+    def _own_key(self, session: Session, key: str) -> str:
+        """Refuse a key that another client might use, or that stands for something already.
 
-def own_key(session: Session, key: str) -> str:
-    """Refuse a key that another client might use."""
-    if not key.startswith(session.tag):
-        raise ProtocolError(f"{key!r} is no key of this session.")
-    return key
+        To be asked before anything is done: what is refused has not happened.
+        """
+        if not _OWN.fullmatch(key.removeprefix(session.tag)) or not key.startswith(session.tag):
+            raise ProtocolError(
+                f"{key[:_SHOWN]!r} is no key of this session: write {session.tag!r} and a number."
+            )
+        if self._hub.ledger.knows(key):
+            raise ProtocolError(f"{key!r} stands for another plan of this session already.")
+        return key

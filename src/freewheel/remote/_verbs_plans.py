@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._offers import NamedCall  # noqa: TC001 - read from the signatures
 from ._previews import preview_record
-from ._verb_room import Later, VerbRoom, own_key
+from ._verb_room import Later, VerbRoom
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -27,14 +27,14 @@ class PlanVerbs(VerbRoom):
         name: str | None = None,
         metadata: dict[str, Any] = {},  # noqa: B006 - the struct copies it
     ) -> Any:
-        made = self._offers.call(call)
+        made, mine = self._offers.call(call), self._own_key(session, key)
         future = self._engine.queue.submit(
             made,
             priority=priority,
             name=name,
             metadata=self._signed(session, metadata),
         )
-        return self._hub.ledger.record(future, own_key(session, key))
+        return self._hub.ledger.record(future, mine)
 
     def preempt(
         self,
@@ -45,14 +45,14 @@ class PlanVerbs(VerbRoom):
         name: str | None = None,
         metadata: dict[str, Any] = {},  # noqa: B006
     ) -> Any:
-        made = self._offers.call(call)
+        made, mine = self._offers.call(call), self._own_key(session, key)
         future = self._engine.preempt(
             made,
             restore=restore,
             name=name,
             metadata=self._signed(session, metadata),
         )
-        return self._hub.ledger.record(future, own_key(session, key))
+        return self._hub.ledger.record(future, mine)
 
     def cancel(self, session: Session, key: str) -> bool:
         return bool(self._hub.ledger.find(key).cancel())
@@ -61,7 +61,8 @@ class PlanVerbs(VerbRoom):
         return Later(self._engine.request_pause(defer))
 
     def resume(self, session: Session, key: str) -> Any:
-        return self._hub.ledger.record(self._engine.resume(), own_key(session, key))
+        mine = self._own_key(session, key)
+        return self._hub.ledger.record(self._engine.resume(), mine)
 
     def stop(self, session: Session) -> Any:
         return Later(self._engine.stop())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import reprlib
 from pathlib import PurePath
 from typing import Any, Final, final
 
@@ -20,6 +22,10 @@ _DEVICE: Final = 1
 _ARRAY: Final = 2
 #: The kinds of numpy's types that are numbers, texts or times: what has no Python object inside.
 _KINDS: Final = "biufcSUmM"
+#: As numpy's ``dtype.str`` writes these.
+_DTYPE: Final = re.compile(r"[<>|=]?[a-zA-Z][0-9]{0,9}(\[[0-9]{0,9}[a-zA-Z]{1,2}\])?", re.ASCII)
+#: So deep is written what the encoder refuses; of what is below, the ``repr``.
+_DEPTH: Final = 50
 
 
 @final
@@ -95,6 +101,8 @@ def _ext(code: int, data: memoryview) -> Any:
         raise ValueError(f"there is no extension {code}")
     size = int.from_bytes(data[:2])
     kind, shape = msgspec.msgpack.decode(data[2 : 2 + size], type=tuple[str, tuple[int, ...]])
+    if not _DTYPE.fullmatch(kind):  # numpy hands what has a comma in it to Python's parser
+        raise ValueError(f"an array of {kind[:40]!r} cannot be sent")
     dtype = np.dtype(kind)
     if dtype.kind not in _KINDS or dtype.hasobject:
         raise ValueError(f"an array of {kind!r} cannot be sent")
@@ -124,7 +132,38 @@ def to_server(message: FromClient) -> bytes:
 
 def to_client(message: FromServer) -> bytes:
     """Return a server's message as bytes; what cannot be sent, as its ``repr``."""
-    return _to_client.encode(message)
+    try:
+        return _to_client.encode(message)
+    except (OverflowError, RecursionError, ValueError):
+        # One number of more than 64 bits must not keep an end, or a document, from everybody.
+        return _to_client.encode(_sendable_message(message))
+
+
+def _sendable_message(message: Any) -> Any:
+    changed = {
+        name: _sendable(getattr(message, name), _DEPTH) for name in message.__struct_fields__
+    }
+    return msgspec.structs.replace(message, **changed)
+
+
+def _sendable(value: Any, depth: int) -> Any:
+    """Return a value without what msgpack has no form for; what is changed becomes a text."""
+    if value is None or isinstance(value, (bool, float, bytes, memoryview, msgspec.msgpack.Ext)):
+        return value
+    if isinstance(value, int):
+        return value if -(1 << 63) <= value < 1 << 64 else reprlib.repr(value)
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if depth == 0:
+        return reprlib.repr(value)
+    if isinstance(value, msgspec.Struct):
+        return _sendable_message(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_sendable(each, depth - 1) for each in value]
+    if hasattr(value, "keys"):
+        return {_sendable(key, 0): _sendable(each, depth - 1) for key, each in dict(value).items()}
+    found = _for_client(value)
+    return reprlib.repr(value) if type(found) is type(value) else _sendable(found, depth - 1)
 
 
 def from_client(data: bytes) -> FromClient:
