@@ -102,7 +102,7 @@ class FrameKeeper:
                 shape=list(small.shape),
                 full_shape=list(frame.shape),
                 dtype=small.dtype.str,
-                data=small.reshape(-1).view(np.uint8).data,
+                data=small.data.cast("B") if small.size else b"",
                 seq_num=doc["seq_num"],
                 time=doc["time"],
                 number=number,
