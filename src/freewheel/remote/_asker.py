@@ -29,6 +29,12 @@ _log = logging.getLogger("freewheel")
 _PATIENCE: Final = 2.0
 
 
+#: What is of no use to whoever asks without waiting for the answer.
+_ANSWERED: Final = frozenset(
+    ("claim", "every", "explain", "launch", "launch_registered", "offers", "resume")
+)
+
+
 class Asker:
     """Asks the server on behalf of a `RemoteEngine` and its parts. On any thread.
 
@@ -56,8 +62,24 @@ class Asker:
         self._keys = itertools.count(1)
 
     def ask(self, verb: str, **args: Any) -> Any:
-        """Ask the server for something, and wait a little until it was done, or taken up."""
+        """Ask the server for something, and wait a little until it was done, or taken up.
+
+        Raises
+        ------
+        RuntimeError
+            On the line's own thread, for what is of no use without its answer.
+        """
+        if verb in _ANSWERED:
+            self.check_thread(verb)
         return self.accepted(self.line.call(verb, args))
+
+    def check_thread(self, verb: str) -> None:
+        """Refuse the line's own thread, which would wait for what it has to bring itself."""
+        if threading.current_thread() is self.line.thread:
+            raise RuntimeError(
+                f"{verb!r} waits for an answer of {self.line.url}, and it is this thread that "
+                "brings it: on RE.loop write `await asyncio.to_thread(...)`. It was not sent."
+            )
 
     def accepted(self, pending: Pending, patience: float = _PATIENCE) -> Any:
         """Wait until a call was done, or taken up, and return what was answered."""

@@ -212,6 +212,7 @@ class RemoteEngine:
             What a plan of `plans` is called with.
         """
         call = plan(*args, **kwargs) if isinstance(plan, RemotePlan) else plan
+        self._asker.check_thread("preview")
         pending = self._line.call("preview", {"call": self._asker.named(call)})
         return preview_of(self._asker.accepted(pending, _LONG), self.devices)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import websockets
 from websockets.asyncio.client import connect as connect_socket
 
+from freewheel.core import ForkedProcessError
 from freewheel.core._crossings import call_soon
 from freewheel.engine._loop_thread import new_event_loop
 
@@ -161,6 +163,7 @@ class Line:
         self._program = program
         self._tls = tls
         self._numbers = itertools.count(1)
+        self._process = os.getpid()  # whose thread and socket these are: a forked child has neither
         self.loop = new_event_loop()
         self.thread = threading.Thread(target=self._run, name="freewheel-line", daemon=True)
         # Guards the next three, for calls are made on any thread. Nothing is taken below it.
@@ -214,9 +217,16 @@ class Line:
         ------
         ConnectionLostError
             If there is no line: nothing was sent.
+        ForkedProcessError
+            In a forked child: nobody would send it.
         TypeError
             If there is something in it that cannot be sent.
         """
+        if os.getpid() != self._process:
+            raise ForkedProcessError(
+                f"The line to {self.url} belongs to the parent process; its thread does not exist "
+                f"here. {verb!r} was not sent: connect anew in the child."
+            )
         pending = Pending(Call(next(self._numbers), verb, args))
         data = to_server(pending.call)
         with self._lock:
@@ -229,7 +239,9 @@ class Line:
         return pending
 
     def close(self) -> None:
-        """Leave, and end the thread."""
+        """Leave, and end the thread; in a forked child, leave the parent's line alone."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             if self._closed:
                 return
