@@ -17,6 +17,7 @@ from ._publish import UNSENT, Publish, Unsent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Self
 
     from freewheel.remote import EngineServer, TokenFile
 
@@ -117,11 +118,11 @@ def serve(
             keep = _record(lab, record, stack)
             lab.publish(publish, unsent if keep is None else keep)
             stack.enter_context(signals(ENDING_SIGNALS, ended.put))
-            mine = _first_token(file)
-            server = stack.enter_context(
-                _server(lab, plans or (), file, host, port, _tls(certificate, key))
-            )
-            _say_how(server, len(lab.devices), mine, file)
+            mine = stack.enter_context(_FirstToken(file))
+            tls = _tls(certificate, key)
+            server = _server(lab, plans or (), file, host, port, tls)
+            stack.callback(server.close)
+            _say_how(server, len(lab.devices), mine.show(), file)
             ended.get()
             say("Ending: a plan that runs is aborted with its clean-up.")
     finally:
@@ -150,22 +151,47 @@ def _token(file: TokenFile, what: str, name: str | None, role: str, *, remove: b
             file.remove(name)
             typer.echo(f"{name} has no token any more.")
             return
-        token = file.add(name, role)
+        token = _added(file, name, role)
     except (KeyError, ValueError) as error:
         raise typer.BadParameter(str(error.args[0])) from None
     typer.echo(f"The token of {name} ({role}), which is shown this once:", err=True)
     typer.echo(token)
 
 
-def _first_token(file: TokenFile) -> str | None:
-    """Make a token for whoever starts the first server."""
-    if file:
-        return None
+class _FirstToken:
+    """A token for whoever starts the first server: taken back if nobody is shown it."""
+
+    def __init__(self, file: TokenFile) -> None:
+        self._file = file
+        self._name = _user()
+        self._shown = bool(file)
+        self._token = None if self._shown else _added(file, self._name, "admin")
+
+    def show(self) -> str | None:
+        self._shown = True
+        return self._token
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._shown:
+            self._file.remove(self._name)
+
+
+def _user() -> str:
     try:
-        user = re.sub(r"[^\w.@+-]", "", getpass.getuser()) or "admin"
+        return re.sub(r"[^\w.@+-]", "", getpass.getuser()) or "admin"
     except (OSError, KeyError):  # there is no name for the user of a container
-        user = "admin"
-    return file.add(user, "admin")
+        return "admin"
+
+
+def _added(file: TokenFile, name: str, role: str) -> str:
+    try:
+        return file.add(name, role)
+    except OSError as error:
+        message = f"no token can be kept in {file.path}: {error.strerror or error}"
+        raise typer.BadParameter(message, param_hint="--tokens") from None
 
 
 # -- what is served ------------------------------------------------------------------------------
@@ -180,9 +206,12 @@ def _scope() -> Mapping[str, Any]:
 def _record(lab: Lab, directory: Path | None, stack: ExitStack) -> Any:
     if directory is None:
         return None
-    from freewheel.recording import Recorder
+    from freewheel.recording import Recorder, RecordingError
 
-    recorder = stack.enter_context(Recorder(directory))
+    try:
+        recorder = stack.enter_context(Recorder(directory))
+    except RecordingError as error:
+        raise typer.BadParameter(str(error), param_hint="--record") from None
     lab.engine.subscribe(recorder, delivery="queued")
     return recorder
 
@@ -208,7 +237,7 @@ def _server(
             host=host,
             port=port,
             ssl=tls,
-        )
+        ).start()
     except (OSError, TypeError, ValueError) as error:
         say(f"freewheel serve: {error}")
         raise typer.Exit(1) from None

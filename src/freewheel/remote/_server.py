@@ -189,11 +189,18 @@ class EngineServer:
         self._ending: asyncio.Future[None] | None = None  # of the thread
 
     def start(self) -> Self:
-        """Begin to serve; returns when clients can connect."""
+        """Begin to serve; returns when clients can connect.
+
+        Raises
+        ------
+        OSError
+            If the certificate or its key are none.
+        """
         self._thread.start()
         self._up.wait()
         if self._error is not None:
             self._thread.join()
+            self._socket.close()
             raise self._error
         return self
 
@@ -237,8 +244,9 @@ class EngineServer:
             with asyncio.Runner(loop_factory=plain_event_loop) as runner:
                 runner.run(self._serve())
         except BaseException as error:
-            _log.exception("The server has ended.")
-            self._error = error
+            if self._up.is_set():
+                _log.exception("The server has ended.")
+            self._error = error  # raised by `start`, if that waits still
         finally:
             self._up.set()
 
@@ -247,7 +255,6 @@ class EngineServer:
         hub = Hub(self._engine, self._loop, lambda session: door.drop(session))
         verbs = Verbs(hub, self._offers)
         door = self._door = Door(hub, verbs, self.tokens, self._limits)
-        hub.open()
         config = uvicorn.Config(
             make_app(hub, door, self._offers, self.tokens),
             http=caller_protocol(self._limits),
@@ -265,7 +272,9 @@ class EngineServer:
             timeout_graceful_shutdown=2,
             **{f"ssl_{key}": value for key, value in self._ssl.items()},
         )
+        _load(config)
         self._uvicorn = _Uvicorn(config)
+        hub.open()
         asyncio.get_running_loop().call_soon(self._up.set)
         try:
             await self._uvicorn.serve([self._socket])
@@ -281,6 +290,17 @@ class EngineServer:
         assert self._uvicorn is not None
         await self._door.close()
         self._uvicorn.over.set()
+
+
+def _load(config: uvicorn.Config) -> None:
+    """Have uvicorn read what it is given, before the server is said to be up."""
+    try:
+        config.load()
+    except OSError as error:  # ssl's own are among them
+        raise OSError(
+            f"The certificate {config.ssl_certfile} and the key {config.ssl_keyfile} cannot be "
+            f"used for TLS: {error}."
+        ) from error
 
 
 def _is_loopback(host: str) -> bool:
