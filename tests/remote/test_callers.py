@@ -41,3 +41,31 @@ def test_more_connections_than_there_may_be_are_cut_and_clients_go_on(
         lines[0].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert lines[0].recv(12) == b"HTTP/1.1 200"
         assert remote.explain()
+
+
+def test_headers_without_an_end_are_not_kept(engine: RunEngine, tokens: TokenFile) -> None:
+    limits = Limits(patience=60)
+    with (
+        EngineServer(engine, tokens=tokens, port=0, limits=limits) as server,
+        socket.create_connection(("127.0.0.1", server.port), T) as line,
+    ):
+        line.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with suppress(ConnectionError):
+            line.sendall(b"a" * 200_000)
+            assert not line.recv(64).startswith(b"HTTP/1.1 200")
+
+
+def test_who_is_refused_and_does_not_leave_is_cut(engine: RunEngine, tokens: TokenFile) -> None:
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    limits = Limits(patience=0.1)
+    with (
+        EngineServer(engine, tokens=tokens, port=0, limits=limits) as server,
+        socket.create_connection(("127.0.0.1", server.port), T) as line,
+    ):
+        line.sendall(upgrade)  # and no hello
+        with suppress(ConnectionError):
+            while line.recv(4096):  # its goodbye, which is not answered, and then the end
+                pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,7 +23,8 @@ def caller_protocol(limits: Limits) -> type[asyncio.Protocol]:
     looks = max(1, round(limits.stuck / limits.patience))
     most = _room(2 * limits.clients + _SPARE)
 
-    class Caller(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    # h11 and not httptools, which would be faster and keeps headers of any length.
+    class Caller(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._request: Any = None  # that was under way, or the last one, at the last look

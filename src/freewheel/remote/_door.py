@@ -102,12 +102,20 @@ class Door:
     async def serve(self, socket: WebSocket) -> None:
         """Serve a connection from its first message to its end."""
         await socket.accept()
+        connection = _Connection(socket)
+        try:
+            await self._serve(connection)
+        finally:
+            # Who does not read, or does not answer the last word, does not let it close.
+            asyncio.get_running_loop().call_later(_LINGER, connection.abort)
+
+    async def _serve(self, connection: _Connection) -> None:
+        socket = connection.socket
         # Those who have not said who they are keep nobody out who has.
         if self._unknown >= self._limits.clients:
             self.refused += 1
             await _say_bye(socket, Bye("Too many are at the door. Try again."))
             return
-        connection = _Connection(socket)
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
@@ -257,8 +265,6 @@ class Door:
             self._start_timers(session)
         if connection.bye is not None:
             await _say_bye(connection.socket, connection.bye)
-        # Who does not read does not let it close.
-        asyncio.get_running_loop().call_later(_LINGER, connection.abort)
 
     async def _read(self, connection: _Connection, session: Session) -> None:
         """Take what the client sends, no faster than it may: its line is left full then."""
