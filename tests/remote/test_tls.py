@@ -67,8 +67,8 @@ def test_monitoring_asks_over_tls(server: EngineServer, known: ssl.SSLContext) -
 def test_a_certificate_that_nobody_knows_is_refused_by_clients(
     server: EngineServer, tokens: TokenFile
 ) -> None:
-    with pytest.raises(ConnectionLostError, match=r"(?i)certificate"):
-        connect(server.url, tokens.add("anna"), timeout=1)
+    with pytest.raises(ConnectionLostError, match=r"certificate is not to be trusted.*tls="):
+        connect(server.url, tokens.add("anna"), timeout=600)
 
 
 def test_who_speaks_no_tls_is_not_let_in(server: EngineServer, tokens: TokenFile) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import os
+import ssl
 import threading
 import time
 from concurrent.futures import Future
@@ -38,8 +39,6 @@ from ._protocol import (
 from ._wire import from_server, to_server
 
 if TYPE_CHECKING:
-    import ssl
-
     from ._protocol import FromClient
 
 __all__ = ["Line", "Pending", "Receiver", "socket_address"]
@@ -292,6 +291,12 @@ class Line:
                     return
                 self._fail_all(error)
                 why = str(error)
+            except ssl.SSLCertVerificationError as error:
+                why = f"its certificate is not to be trusted: {error.verify_message}"
+                if not self._first.done():
+                    text = f"{self.url}: {why}. If it is your own, give its context with tls=…."
+                    self._first.set_exception(ConnectionLostError(text))
+                    return
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
                 why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._go_down(why)
