@@ -11,6 +11,8 @@ from afar import T
 from freewheel import RunEngine
 from freewheel.remote import EngineServer, Limits, TokenFile, connect
 
+pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
+
 
 @pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 def test_who_asks_for_nothing_is_not_waited_for(

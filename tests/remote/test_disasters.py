@@ -28,6 +28,8 @@ from freewheel.remote import (
     connect,
 )
 
+pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
+
 SERVER = """
     import sys
     sys.path.insert(0, sys.argv[3])

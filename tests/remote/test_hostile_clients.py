@@ -21,6 +21,8 @@ from freewheel.remote import EngineServer, Limits, NotAllowedError, TokenFile, c
 from freewheel.remote._protocol import VERSION, Answer, Bye, Call, Frame, Hello, Welcome
 from freewheel.remote._wire import from_server, to_server
 
+pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
+
 
 class Raw:
     """A client by hand."""

@@ -11,6 +11,7 @@ import random
 from concurrent.futures import CancelledError
 from typing import Any
 
+import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import RunEngineInterrupted
 from websockets.exceptions import WebSocketException
@@ -29,6 +30,8 @@ from freewheel.remote import (
 )
 from freewheel.remote._protocol import VERSION, Call, Hello
 from freewheel.remote._wire import to_server
+
+pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
 
 FAULTS = int(os.environ.get("FREEWHEEL_FAULTS", "25"))
 SEED = int(os.environ.get("FREEWHEEL_SEED", "20"))

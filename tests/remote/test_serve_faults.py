@@ -12,6 +12,8 @@ from freewheel import RunEngine
 from freewheel.cli import main
 from freewheel.remote import EngineServer, TokenFile
 
+pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
+
 
 def ended(*words: str) -> int:
     return main(["serve", "--port", "0", *words])
