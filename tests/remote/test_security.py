@@ -186,6 +186,21 @@ def test_no_token_is_in_a_log_or_an_answer(
     assert token not in shown
 
 
+def test_other_servers_of_the_process_keep_their_logs(
+    engine: RunEngine, tokens: TokenFile, caplog: Any
+) -> None:
+    log, theirs = logging.getLogger("uvicorn.access"), logging.NullHandler()
+    log.addHandler(theirs)
+    try:
+        caplog.set_level(logging.INFO)
+        with EngineServer(engine, tokens=tokens, port=0) as serving:
+            httpx.get(f"{serving.page}health", trust_env=False)
+        assert theirs in log.handlers
+        assert not [each for each in caplog.records if each.name == log.name]
+    finally:
+        log.removeHandler(theirs)
+
+
 def test_a_log_has_one_line_for_a_call(server: EngineServer, remote: Any, caplog: Any) -> None:
     caplog.set_level(logging.INFO)
     remote.queue.hold("lunch\nanna (admin): revoke()\x1b[2J")

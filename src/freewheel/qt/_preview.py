@@ -56,9 +56,11 @@ class PreviewPane(QWidget):
         self._worker = worker = PreviewWorker(
             bridge.engine.preview, lambda number, made: feed.put("preview", number, made)
         )
-        weakref.finalize(self, _let_go, worker, feed).atexit = False
-        # A window may be deleted that was never closed, while Python still knows it.
-        self.destroyed.connect(lambda *_: _let_go(worker, feed))
+        end = weakref.finalize(self, _let_go, worker, feed)
+        end.atexit = False
+        # A window may be deleted that was never closed, while Python still knows it, or after. No
+        # function of ours: PyQt calls those that were cleared with the window, and crashes.
+        self.destroyed.connect(end)
         self._label = QLabel()
         self._label.setObjectName("preview")
         self._label.setTextFormat(Qt.TextFormat.PlainText)

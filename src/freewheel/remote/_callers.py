@@ -27,6 +27,7 @@ def caller_protocol(limits: Limits) -> type[asyncio.Protocol]:
     class Caller(H11Protocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self.access_log = False  # who does what is told by the door
             self._request: Any = None  # that was under way, or the last one, at the last look
             self._same = 0  # so often it was that one
             if len(self.connections) > most:  # WebSockets are among them

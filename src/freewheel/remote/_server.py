@@ -266,7 +266,6 @@ class EngineServer:
             lifespan="off",
             backlog=_BACKLOG,
             log_config=None,
-            access_log=False,
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=2,
