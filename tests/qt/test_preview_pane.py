@@ -8,8 +8,8 @@ import bluesky.plan_stubs as bps
 import pytest
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QPushButton, QWidget
 
 import freewheel.plans
 from freewheel.forms import find_plans
@@ -170,3 +170,16 @@ def test_one_that_is_deleted_without_being_ended_leaves_no_thread(window: Any, s
     thread.join(10)
     assert not thread.is_alive()
     del pane
+
+
+def test_a_window_that_python_has_forgotten_is_deleted_later(qapp: Any, bridge: Any) -> None:
+    for _ in range(30):
+        window, dock, pane = QMainWindow(), QDockWidget(), PreviewPane(bridge)
+        dock.setWidget(pane)
+        window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+        window.parts, pane.window_of = (dock, pane), window  # a circle, which is collected at once
+        window.deleteLater()
+        del window, dock, pane
+        gc.collect()
+        qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert not [each for each in threading.enumerate() if each.name == "freewheel-preview"]
