@@ -9,9 +9,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QStackedWidget
 
 from freewheel.qt._claims import ClaimGuard
-from freewheel.qt._device_kinds import datatype_of
-from freewheel.qt._device_row import DeviceRow
-from freewheel.qt._editor import Editor, small_button
+from freewheel.qt._edited_row import EditedRow
+from freewheel.qt._editor import small_button
 from freewheel.qt._holders import pause_of
 from freewheel.qt._motor_lines import HeldBy, StepBar
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._bridge import EngineBridge
-    from freewheel.qt._signal_watch import Limits
 
 __all__ = ["MotorRow"]
 
@@ -27,7 +25,7 @@ __all__ = ["MotorRow"]
 _STOP_MS: Final = 100
 
 
-class MotorRow(DeviceRow):
+class MotorRow(EditedRow):
     """A motor, moved by hand: go to a position, step, stop.
 
     The target follows the readback until somebody edits it, and nothing moves before *Go*, Return
@@ -58,17 +56,13 @@ class MotorRow(DeviceRow):
         name: str | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(bridge, motor, name or motor.name, parent)
-        self._sent: Any = None
+        button = ("Go", "go", "Move to the target")
+        super().__init__(bridge, motor, name or motor.name, parent, self.move, button)
         self._move_when_free = False
         self._stopping: Any = None  # the future of a stop that is under way
-        self._editor = Editor(datatype_of(motor), self.move, self._mark)
         self._editor.widget.setObjectName("target")
         self._editor.widget.setAccessibleName(f"Target of {self._title}")
-        self._line.addWidget(self._editor.widget)
-        self._go = small_button("Go", "go", self.move, "Move to the target")
-        self._go.setAccessibleName(f"Move {self._title}")
-        self._line.addWidget(self._go)
+        self._button.setAccessibleName(f"Move {self._title}")
         stop = small_button("Stop", "stop", self.stop, "Stop it, whoever moves it")
         stop.setAccessibleName(f"Stop {self._title}")
         stop.setEnabled(hasattr(motor, "stop"))
@@ -85,7 +79,7 @@ class MotorRow(DeviceRow):
         self._late.setSingleShot(True)
         self._late.setInterval(_STOP_MS)
         self._late.timeout.connect(self._stop_is_late)
-        self.guard = ClaimGuard(bridge, motor, self._go)
+        self.guard = ClaimGuard(bridge, motor, self._button)
         self.guard.changed.connect(self._holder_changed)
         self._holder_changed()
         self._subscribe(getattr(motor, "user_readback", None) or getattr(motor, "readback", motor))
@@ -98,11 +92,7 @@ class MotorRow(DeviceRow):
 
     def move(self, *_: Any) -> None:
         """Move to the target that is filled in."""
-        if problem := self._editor.problem:
-            self.say(problem)
-            return
-        self._sent = self._editor.value()
-        self._by_hand(self._sent)
+        self._send()
 
     def step(self, distance: float) -> None:
         """Move by a distance from where the motor is."""
@@ -179,20 +169,5 @@ class MotorRow(DeviceRow):
             self._say_blocked(arguments[0])
             return
         super().receive(kind, arguments)
-        if kind == "stopped" or (kind == "done" and self._editor.value() == self._sent):
+        if kind == "stopped":
             self._editor.follow()
-
-    def show_reading(self, value: Any) -> None:
-        """Show where the motor is."""
-        super().show_reading(value)
-        self._editor.show_reading(value)
-
-    def show_limits(self, limits: Limits) -> None:
-        """Have the input take nothing beyond the limits."""
-        self._editor.limit(limits)
-
-    def _mark(self) -> None:
-        """Show that what is filled in is not where the motor was sent."""
-        font = self._go.font()
-        font.setBold(self._editor.edited)
-        self._go.setFont(font)

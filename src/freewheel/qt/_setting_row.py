@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freewheel.qt._device_kinds import datatype_of
-from freewheel.qt._device_row import DeviceRow
-from freewheel.qt._editor import Editor, small_button
+from freewheel.qt._edited_row import EditedRow
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._bridge import EngineBridge
-    from freewheel.qt._signal_watch import Limits
 
 __all__ = ["SettingRow"]
 
 
-class SettingRow(DeviceRow):
+class SettingRow(EditedRow):
     """A setting of a device, such as an exposure time, changed by hand.
 
     It may be changed while a plan uses the device: the engine changes it between two messages of
@@ -41,15 +38,11 @@ class SettingRow(DeviceRow):
         name: str | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(bridge, signal, name or signal.name, parent)
-        self._sent: Any = None
-        self._apply = small_button("Apply", "set", self.apply, "Set what is filled in")
-        self._apply.setAccessibleName(f"Apply {self._title}")
-        self._editor = Editor(datatype_of(signal), self.apply, self._mark)
+        button = ("Apply", "set", "Set what is filled in")
+        super().__init__(bridge, signal, name or signal.name, parent, self.apply, button)
         self._editor.widget.setObjectName("value")
         self._editor.widget.setAccessibleName(self._title)
-        self._line.addWidget(self._editor.widget)
-        self._line.addWidget(self._apply)
+        self._button.setAccessibleName(f"Apply {self._title}")
         self._subscribe(signal)
 
     def set_value(self, value: Any) -> None:
@@ -58,29 +51,4 @@ class SettingRow(DeviceRow):
 
     def apply(self, *_: Any) -> None:
         """Set what is filled in."""
-        if problem := self._editor.problem:
-            self.say(problem)
-            return
-        self._sent = self._editor.value()
-        self._by_hand(self._sent, between=True)
-
-    def receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
-        """Show what came back from the engine's loop."""
-        super().receive(kind, arguments)
-        if kind == "done" and self._editor.value() == self._sent:
-            self._editor.follow()
-
-    def show_reading(self, value: Any) -> None:
-        """Show what the signal reads."""
-        super().show_reading(value)
-        self._editor.show_reading(value)
-
-    def show_limits(self, limits: Limits) -> None:
-        """Have the input take nothing beyond the limits."""
-        self._editor.limit(limits)
-
-    def _mark(self) -> None:
-        """Show that what is filled in was not set yet."""
-        font = self._apply.font()
-        font.setBold(self._editor.edited)
-        self._apply.setFont(font)
+        self._send(between=True)
