@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as plain_connect
 
-from afar import T, heard
+from afar import T, ask, enter, hear, heard, is_over
 from freewheel import RunEngine
 from freewheel.remote import EngineServer, Limits, NotAllowedError, TokenFile, connect
-from freewheel.remote._protocol import VERSION, Answer, Bye, Call, Frame, Hello, Welcome
-from freewheel.remote._wire import from_server, to_server
+from freewheel.remote._protocol import Answer, Bye, Call, Frame
+from freewheel.remote._wire import to_server
 
 pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
 
@@ -29,20 +29,13 @@ class Raw:
 
     def __init__(self, line: ClientConnection, token: str) -> None:
         self.line = line
-        line.send(to_server(Hello(VERSION, token)))
-        self.welcome = self.hear(Welcome | Bye)
+        self.welcome = enter(line, token)
 
     def hear(self, kind: Any) -> Any:
-        while True:
-            message = from_server(self.line.recv(T, decode=False))
-            if isinstance(message, kind):
-                return message
+        return hear(self.line, kind)
 
     def ask(self, verb: str, number: int = 1, **args: Any) -> Answer:
-        self.line.send(to_server(Call(number, verb, args)))
-        while (answer := self.hear(Answer)).id != number:
-            pass
-        return answer  # type: ignore[no-any-return]
+        return ask(self.line, verb, number, **args)
 
 
 @contextmanager
@@ -55,14 +48,6 @@ def by_hand(server: EngineServer, token: str) -> Iterator[Raw]:
 def raw(server: EngineServer, tokens: TokenFile) -> Iterator[Raw]:
     with by_hand(server, tokens.add("mallory")) as made:
         yield made
-
-
-def is_over(line: ClientConnection) -> bool:
-    try:
-        while True:
-            line.recv(T)
-    except ConnectionClosed:
-        return True
 
 
 # -- keys ------------------------------------------------------------------------------------

@@ -16,12 +16,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as plain_connect
 
-from afar import T
+from afar import T, ask, enter, hear, is_over
 from freewheel import BlockingRunEngine, RunEngine
 from freewheel.remote import EngineServer, NotAllowedError, Role, TokenFile, connect
-from freewheel.remote._protocol import VERSION, Answer, Bye, Call, Hello, Welcome
+from freewheel.remote._protocol import VERSION, Bye, Call, Hello, Welcome
 from freewheel.remote._roles import VERBS
-from freewheel.remote._wire import from_server, to_server
+from freewheel.remote._wire import to_server
 
 Raw = Callable[..., ClientConnection]
 
@@ -35,34 +35,6 @@ def http(server: EngineServer) -> Iterator[httpx.Client]:
 
 def opened(server: EngineServer) -> ClientConnection:
     return plain_connect(f"{server.url}/ws", compression=None, proxy=None)
-
-
-def hear(line: ClientConnection, kind: type[Any]) -> Any:
-    """The next message of a kind."""
-    while True:
-        message = from_server(line.recv(T, decode=False))
-        if isinstance(message, kind):
-            return message
-
-
-def enter(line: ClientConnection, token: str, version: int = VERSION) -> Any:
-    line.send(to_server(Hello(version, token)))
-    return hear(line, Welcome | Bye)
-
-
-def ask(line: ClientConnection, verb: str, number: int = 1, **args: Any) -> Answer:
-    line.send(to_server(Call(number, verb, args)))
-    while (answer := hear(line, Answer)).id != number:
-        pass
-    return answer
-
-
-def is_over(line: ClientConnection) -> bool:
-    try:
-        while True:
-            line.recv(T)
-    except ConnectionClosed:
-        return True
 
 
 # -- never -----------------------------------------------------------------------------------

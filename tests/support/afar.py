@@ -9,9 +9,13 @@ from typing import Any
 
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import Msg, MsgGenerator
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
 from freewheel import Action, PlanCall
 from freewheel.plan_stubs import wait_for_action
+from freewheel.remote._protocol import VERSION, Answer, Bye, Call, Hello, Welcome
+from freewheel.remote._wire import from_server, to_server
 
 T = 10
 
@@ -201,3 +205,34 @@ class Cable:
         self._socket.close()
         for thread in self._threads:
             thread.join()
+
+
+# -- a client without ours ----------------------------------------------------------------------
+
+
+def hear(line: ClientConnection, kind: type[Any]) -> Any:
+    """The next message of a kind."""
+    while True:
+        message = from_server(line.recv(T, decode=False))
+        if isinstance(message, kind):
+            return message
+
+
+def enter(line: ClientConnection, token: str, version: int = VERSION) -> Any:
+    line.send(to_server(Hello(version, token)))
+    return hear(line, Welcome | Bye)
+
+
+def ask(line: ClientConnection, verb: str, number: int = 1, **args: Any) -> Answer:
+    line.send(to_server(Call(number, verb, args)))
+    while (answer := hear(line, Answer)).id != number:
+        pass
+    return answer
+
+
+def is_over(line: ClientConnection) -> bool:
+    try:
+        while True:
+            line.recv(T)
+    except ConnectionClosed:
+        return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._states import PlanStatus
 
 __all__ = [
+    "PICTURE_SIGNALS",
     "BackgroundView",
     "ByHandView",
     "ClaimsView",
@@ -30,6 +31,19 @@ __all__ = [
     "QueueView",
     "is_engine",
 ]
+
+#: The signals of `EventsView` after which a snapshot of the engine may be another one.
+PICTURE_SIGNALS: Final = (
+    "state_changed",
+    "plan_started",
+    "plan_ended",
+    "queue_changed",
+    "interlocks_changed",
+    "actions_changed",
+    "claims_changed",
+    "background_changed",
+    "progress_changed",
+)
 
 T_co = TypeVar("T_co", covariant=True)
 

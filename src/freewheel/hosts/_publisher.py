@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core import MissingExtraError
+from freewheel.core._view import PICTURE_SIGNALS
 
 if TYPE_CHECKING:
     from freewheel.core import EngineView
@@ -19,19 +20,6 @@ _log = logging.getLogger("freewheel")
 
 #: The first part of each message; the second is `EngineSnapshot.to_json`.
 TOPIC: Final = b"fw.state"
-_SIGNALS: Final = (
-    "state_changed",
-    "plan_started",
-    "plan_ended",
-    "queue_changed",
-    "interlocks_changed",
-    "actions_changed",
-    "claims_changed",
-    "background_changed",
-    "progress_changed",
-)
-
-
 _NONE: Final = "Give one such as in publish_state('tcp://127.0.0.1:60640')."
 _TAKEN: Final = (
     "Somebody publishes there: another worker with this start-up script, or an earlier one that "
@@ -89,7 +77,7 @@ class StatePublisher:
         self._ring.setblocking(False)
         self._closing = False  # only ever set, by any thread, before a byte
         self._thread = threading.Thread(target=self._serve, name="freewheel-state", daemon=True)
-        for name in _SIGNALS:
+        for name in PICTURE_SIGNALS:
             getattr(engine.events, name).connect(self._wake)
         self._thread.start()
 
@@ -104,7 +92,7 @@ class StatePublisher:
         """Publish no more, and end the thread."""
         if self._closing:
             return
-        for name in _SIGNALS:
+        for name in PICTURE_SIGNALS:
             getattr(self._engine.events, name).disconnect(self._wake, missing_ok=True)
         self._closing = True
         self._wake()

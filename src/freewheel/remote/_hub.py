@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._crossings import call_soon
 from freewheel.core._devices import device_name
+from freewheel.core._view import PICTURE_SIGNALS
 
 from ._frames import FrameKeeper, is_replaceable
 from ._ledger import Ledger
@@ -36,17 +37,6 @@ _TURN: Final = 500
 _REST: Final = 2.0
 #: What happens is told of so much later, with all that happened until then [s].
 _MOMENT: Final = 0.001
-_SIGNALS: Final = (
-    "state_changed",
-    "plan_started",
-    "plan_ended",
-    "queue_changed",
-    "interlocks_changed",
-    "actions_changed",
-    "claims_changed",
-    "background_changed",
-    "progress_changed",
-)
 
 
 class Hub:
@@ -89,7 +79,9 @@ class Hub:
         self._items: deque[tuple[Any, ...]] = deque()
         self._lock = threading.Lock()
         self._rung = False
-        self._slots = [(getattr(engine.events, name), _slot(self._put, name)) for name in _SIGNALS]
+        self._slots = [
+            (getattr(engine.events, name), _slot(self._put, name)) for name in PICTURE_SIGNALS
+        ]
 
     # -- on any thread ------------------------------------------------------------------------
 
