@@ -1,6 +1,7 @@
 """What the engine tells reaches the window's thread, in order, and floods nobody."""
 
 import gc
+import sys
 import threading
 import weakref
 from typing import Any
@@ -170,6 +171,29 @@ def test_of_a_flood_of_frames_the_newest_alone_waits(qapp: Any, soon: Any) -> No
     ]
     assert frames == [999]
     assert scalars == list(range(1000))
+
+
+def test_what_one_receiver_raises_costs_neither_it_nor_others_the_rest(
+    qapp: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda _, error, __: raised.append(str(error)))
+    got: list[Any] = []
+
+    def receive(_: str, arguments: tuple[Any, ...]) -> None:
+        if arguments[0] == "bad":
+            raise ValueError("bad news")
+        got.append(arguments[0])
+
+    first, second = Feed(receive), Feed(receive)
+    first.put("news", "bad")
+    first.put("news", 1)
+    second.put("news", 2)
+    soon(lambda: got == [1, 2])
+    first.put("news", 3)
+    second.put("news", 4)
+    soon(lambda: got == [1, 2, 3, 4])
+    assert raised == ["bad news"]
 
 
 def test_a_bridge_on_another_thread_is_refused(engine: Any) -> None:

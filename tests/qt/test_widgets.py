@@ -1,6 +1,7 @@
 """Each widget by itself, driven as a person would."""
 
 import enum
+import logging
 from collections.abc import Sequence
 from contextvars import Context
 from functools import partial
@@ -16,6 +17,7 @@ from annotated_types import Ge, Gt, Unit
 from bluesky.preprocessors import run_decorator
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QListWidget, QPushButton
 
@@ -687,6 +689,18 @@ def test_what_a_publisher_says_is_shown(bridge: Any, qtbot: Any, soon: Any, tmp_
         publisher("start", event_model.compose_run().start_doc)
     qtbot.wait(0)
     assert log.text == shown
+
+
+def test_a_log_that_qt_has_deleted_costs_no_other_what_a_publisher_says(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    deleted, log = PlanLog(bridge), PlanLog(bridge)
+    qtbot.addWidget(log)
+    deleted.deleteLater()
+    soon(lambda: not isalive(deleted))
+    with qtbot.waitSignal(log.failed):
+        logging.getLogger("freewheel.publishing").warning("the broker is away")
+    assert "the broker is away" in log.text
 
 
 def test_a_failure_is_shown_and_can_be_copied(bridge: Any, qtbot: Any, soon: Any) -> None:

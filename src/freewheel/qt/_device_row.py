@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.compat import isalive
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from freewheel.core import danger_of
@@ -56,9 +55,7 @@ class DeviceRow(QWidget):
         layout.addLayout(self._line)
         layout.addWidget(self._status)
         bridge.allStopped.connect(self.give_up)
-        me = weakref.ref(self)
-        self._feed = Feed(lambda kind, arguments: _hand_over(me, kind, arguments))
-        weakref.finalize(self, self._feed.close).atexit = False
+        self._feed = Feed(self.receive)
 
     @property
     def problem(self) -> str:
@@ -149,9 +146,3 @@ class DeviceRow(QWidget):
         watch, engine = SignalWatch(signal, self._feed), self._bridge.engine
         weakref.finalize(self, call_soon, engine.loop, watch.stop).atexit = False
         self._on_loop(watch.start, requested=False)
-
-
-def _hand_over(row: weakref.ref[DeviceRow], kind: str, arguments: tuple[Any, ...]) -> None:
-    target = row()
-    if target is not None and isalive(target):
-        target.receive(kind, arguments)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
 from freewheel.qt._exit import delete_windows_at_exit
@@ -98,11 +101,14 @@ class Feed:
     Parameters
     ----------
     receive
-        ``receive(kind, arguments)``, called on the window's thread.
+        ``receive(kind, arguments)``, called on the window's thread. If it is a method of a QObject,
+        the feed does not keep that alive, and closes once it is deleted.
     """
 
     def __init__(self, receive: Callable[[str, tuple[Any, ...]], None]) -> None:
         self._bell = _bell_of(check_window_thread("a feed from the engine"))
+        if isinstance(getattr(receive, "__self__", None), QObject):
+            receive = _Method(receive, self)
         self._receive: Callable[[str, tuple[Any, ...]], None] | None = receive
         # The lock guards all that follows: engine threads put, the window's thread takes.
         self._lock = threading.Lock()
@@ -159,7 +165,11 @@ class Feed:
                 if len(item) == 3:
                     self._frames.pop(item[2], None)
                 kind, arguments = item[0], item[1]
-            receive(kind, arguments)
+            try:
+                receive(kind, arguments)
+            except (Exception, KeyboardInterrupt):
+                # As a slot that raises is told of. What waits here and in other feeds still comes.
+                sys.excepthook(*sys.exc_info())
             if time.monotonic() > end:
                 self._bell.ring(self)  # `_rung` stays: this is the one wake-up under way
                 return
@@ -170,6 +180,22 @@ class Feed:
             self._receive = None
             self._items.clear()
             self._frames.clear()
+
+
+class _Method:
+    """A method of a QObject, for as long as both halves of that are there."""
+
+    def __init__(self, method: Any, feed: Feed) -> None:
+        self._method = weakref.WeakMethod(method)
+        self._feed = weakref.ref(feed)
+        weakref.finalize(method.__self__, feed.close).atexit = False
+
+    def __call__(self, kind: str, arguments: tuple[Any, ...]) -> None:
+        method = self._method()
+        if method is not None and isalive(method.__self__):
+            method(kind, arguments)
+        elif (feed := self._feed()) is not None:
+            feed.close()
 
 
 def _stream_of_frames(name: str, doc: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ import html
 import logging
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
@@ -88,8 +88,7 @@ class PlanLog(QWidget):
         bridge.lineChanged.connect(self._line_changed)
         Failures(bridge, self).failed.connect(self.note_failure)
         bridge.backgroundChanged.connect(self._task_changed)
-        me = weakref.ref(self)
-        feed = Feed(lambda _, arguments: _hand_over(me, *arguments))
+        feed = Feed(self._published)
         handler = _ToFeed(feed)
         _PUBLISHING.addHandler(handler)
         self._unlisten = weakref.finalize(self, _unlisten, handler, feed)
@@ -108,6 +107,9 @@ class PlanLog(QWidget):
     def unlisten(self) -> None:
         """Show no more of what is said on other threads."""
         self._unlisten()
+
+    def _published(self, _: str, arguments: tuple[Any, ...]) -> None:
+        self.said(*arguments)
 
     def said(self, line: str) -> None:
         """Show what a publisher says."""
@@ -152,11 +154,6 @@ class PlanLog(QWidget):
             return
         self._told[task] = status.name
         self.note(f"background {task.name}: {status.name.lower()}")
-
-
-def _hand_over(log: weakref.ref[PlanLog], line: str) -> None:
-    if (found := log()) is not None:
-        found.said(line)
 
 
 def _unlisten(handler: logging.Handler, feed: Feed) -> None:

@@ -6,7 +6,6 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
@@ -51,8 +50,7 @@ class PreviewPane(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self._form: PlanForm | None = None
-        me = weakref.ref(self)
-        self._feed = feed = Feed(lambda _, arguments: _hand_over(me, *arguments))
+        self._feed = feed = Feed(self._arrived)
         self._worker = worker = PreviewWorker(
             bridge.engine.preview, lambda number, made: feed.put("preview", number, made)
         )
@@ -114,8 +112,9 @@ class PreviewPane(QWidget):
             return
         self._worker.ask(call)
 
-    def arrived(self, number: int, foreseen: Any) -> None:
+    def _arrived(self, _: str, arguments: tuple[int, Any]) -> None:
         """Show a preview, unless it is of values that have changed since."""
+        number, foreseen = arguments
         if number != self._worker.number:
             return
         if isinstance(foreseen, BaseException):
@@ -139,9 +138,3 @@ class PreviewPane(QWidget):
 def _let_go(worker: PreviewWorker, feed: Feed) -> None:
     worker.end(wait=False)
     feed.close()
-
-
-def _hand_over(pane: weakref.ref[PreviewPane], number: int, foreseen: Any) -> None:
-    target = pane()
-    if target is not None and isalive(target):
-        target.arrived(number, foreseen)

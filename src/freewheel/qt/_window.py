@@ -222,9 +222,7 @@ class AcquisitionWindow(QMainWindow):
     # -- devices ------------------------------------------------------------------------------
 
     def _wait_for_devices(self) -> None:
-        me = weakref.ref(self)
-        self._feed = feed = Feed(lambda name, arguments: _hand_over(me, name, arguments[0]))
-        weakref.finalize(self, feed.close).atexit = False
+        self._feed = Feed(self._device_ended)
         for name, device in self._known.items():
             if isinstance(device, Future):
                 self._await(name, device)
@@ -243,8 +241,9 @@ class AcquisitionWindow(QMainWindow):
             self.devices.set_device(name, future)
             self._await(name, future)
 
-    def device_ended(self, name: str, future: Future[Any]) -> None:
+    def _device_ended(self, name: str, arguments: tuple[Future[Any]]) -> None:
         """Show a device that has been connected, or why it has not."""
+        (future,) = arguments
         if self._known[name] is not future:  # one that was given up for another try
             return
         device: Any = CancelledError("the connection was cancelled")
@@ -400,12 +399,6 @@ class AcquisitionWindow(QMainWindow):
     def _halt(self) -> None:
         self.statusBar().showMessage("Halting; the window closes")
         self._ending.halt()
-
-
-def _hand_over(window: weakref.ref[AcquisitionWindow], name: str, future: Future[Any]) -> None:
-    target = window()
-    if target is not None and isalive(target):
-        target.device_ended(name, future)
 
 
 def _has_its_devices(plan: PlanEntry) -> bool:
