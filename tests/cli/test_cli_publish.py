@@ -91,6 +91,7 @@ def test_it_goes_to_a_proxy_now_and_later(within: Any, caplog: pytest.LogCapture
         proxy.end()
 
 
+@pytest.mark.servers  # which wait for seconds
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_sends_keeps_the_rest(

@@ -21,6 +21,7 @@ def count(output: str, what: str) -> int:
     return int(found.group(1)) if found else 0
 
 
+@pytest.mark.servers
 @pytest.mark.timeout(180)
 def test_ophyds_tests_of_the_base_status_pass(tmp_path):
     spec = find_spec("ophyd.tests")

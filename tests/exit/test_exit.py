@@ -169,6 +169,7 @@ def test_queued_plans_do_not_start_while_the_process_ends(start: Start) -> None:
     assert len(ended.starts_with("start")) == 1
 
 
+@pytest.mark.servers  # for ten seconds are waited
 def test_a_clean_up_that_hangs_does_not_keep_the_process(start: Start) -> None:
     ended = Ended(*start("start(hang=True)\nsys.exit(5)\n"))
     assert ended.code == 5

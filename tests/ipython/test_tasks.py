@@ -115,7 +115,7 @@ def test_a_service_that_has_failed_is_told_of(ipython: Any) -> None:
     ipython.run("def interlock(): closing.wait()")
     ipython.run("s = RE.adopt(interlock)")
     assert "no plans" not in ipython.run("%jobs", "foreground  nothing")
-    ipython.run("RE.close(); closing.set(); RE = RunEngine()")
+    ipython.run("closing.set(); RE.close(); RE = RunEngine()")
 
 
 def test_everything_is_stopped(ipython: Any) -> None:

@@ -133,7 +133,7 @@ def test_a_camera_that_stops_delivering(RE: RunEngine, core, scope):
     def hang() -> None:
         while core.getRemainingImageCount() == 0 and core.isSequenceRunning():
             pass
-        core.setExposure(8000)
+        core.setExposure(3000)
 
     error = RE(fly(scope.camera, 5000, after_kickoff=hang)).exception(WAIT)
     assert isinstance(error, FailedStatus)

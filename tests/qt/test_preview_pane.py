@@ -173,7 +173,7 @@ def test_one_that_is_deleted_without_being_ended_leaves_no_thread(window: Any, s
 
 
 def test_a_window_that_python_has_forgotten_is_deleted_later(qapp: Any, bridge: Any) -> None:
-    for _ in range(30):
+    for _ in range(10):
         window, dock, pane = QMainWindow(), QDockWidget(), PreviewPane(bridge)
         dock.setWidget(pane)
         window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
