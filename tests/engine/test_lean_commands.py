@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 import warnings
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import bluesky.plan_stubs as bps
@@ -328,7 +329,7 @@ def test_memory_stays_flat(engine: RunEngine, how: Any) -> None:
 
     def plan(turns: int) -> Any:
         yield Msg("open_run")
-        for turn in range(2 * turns):
+        for turn in range(4 * turns):
             if turn % turns == 0:
                 gc.collect()
                 camera.frames.clear()
@@ -340,11 +341,12 @@ def test_memory_stays_flat(engine: RunEngine, how: Any) -> None:
         blocks.append(sys.getallocatedblocks())
         yield Msg("close_run")
 
-    turns = 300 if how is bps.trigger_and_read else 2000
+    turns = 300 if how is bps.trigger_and_read else 1000
     run(engine, plan(turns))
 
-    # Less than a block of memory in ten turns; the first part warms caches up.
-    assert blocks[2] - blocks[1] < turns / 10
+    # Less than a block of memory in ten turns. The first part warms caches up, and what others in
+    # the process do may fall into one part, not into each.
+    assert min(b - a for a, b in pairwise(blocks[1:])) < turns / 10
 
 
 # -- call sites ----------------------------------------------------------------------------------
