@@ -341,7 +341,7 @@ def test_memory_stays_flat(engine: RunEngine, how: Any) -> None:
         blocks.append(sys.getallocatedblocks())
         yield Msg("close_run")
 
-    turns = 300 if how is bps.trigger_and_read else 1000
+    turns = 200 if how is bps.trigger_and_read else 1000
     run(engine, plan(turns))
 
     # Less than a block of memory in ten turns. The first part warms caches up, and what others in
