@@ -15,6 +15,7 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 from bluesky.preprocessors import run_decorator
+from bluesky.utils import FailedStatus
 from ophyd_async.core import (
     Array1D,
     AsyncStatus,
@@ -26,6 +27,7 @@ from ophyd_async.core import (
     wait_for_value,
 )
 from ophyd_async.epics.core import epics_signal_r, epics_signal_rw
+from ophyd_async.plan_stubs import ensure_connected
 
 from freewheel import ResourceConflictError
 from freewheel.forms import connect_devices
@@ -283,6 +285,44 @@ def test_a_pv_that_is_not_there_is_told_with_the_time_it_was_waited_for(RE, ioc,
         error = connect_devices(RE, {"it": device}, 0.5)["it"].exception(WAIT)
         assert isinstance(error, NotConnectedError)
         assert re.search(rf"{protocol}://FW:NOBODY, given up after \d+\.\d s$", str(error).strip())
+
+
+USES = {
+    "set": lambda bench: bps.mv(bench.nobody, 1),
+    "read": lambda bench: bps.rd(bench),
+    "scan": lambda bench: bp.scan([bench.there], bench.nobody, 0, 1, 2),
+    "live view": lambda bench: live_view([bench.there, bench], frames=1, at_once=True),
+}
+
+
+@pytest.mark.parametrize("use", [*USES, "by hand"])
+def test_what_did_not_connect_is_refused_with_its_pvs(RE, ioc, protocol, use):
+    bench = StandardReadable(name="bench")
+    with bench.add_children_as_readables():
+        bench.there = epics_signal_rw(float, f"{protocol}://FW:X")
+        bench.nobody = epics_signal_rw(float, f"{protocol}://FW:NOBODY")
+
+    def error_of_use() -> str:
+        if use == "by hand":
+            return str(RE.by_hand.set(bench.nobody, 1).exception(WAIT))
+        error = RE(USES[use](bench)).exception(WAIT)
+        return str(error.__cause__ if isinstance(error, FailedStatus) else error)
+
+    if use != "live view":  # the first is not connected either
+        where = rf"{protocol}://FW:NOBODY\)"
+        said = rf"^'bench(-nobody)?' was never connected \((.*, )?{where}. Connect it .*"
+        RE(ensure_connected(bench.there)).result(WAIT)
+        assert re.match(said, error_of_use())
+    assert connect_devices(RE, {"bench": bench}, 0.5)["bench"].exception(WAIT) is not None
+    said = rf"^'bench(-nobody)?' is not connected: no answer from {protocol}://FW:NOBODY within \d"
+    assert re.match(said, error_of_use())
+
+
+def test_what_is_of_another_type_than_its_pv_is_refused_with_the_reason(RE, ioc, protocol):
+    number = epics_signal_rw(int, f"{protocol}://FW:MODE", name="number")
+    assert isinstance(connect_devices(RE, {"n": number}, 5)["n"].exception(WAIT), TypeError)
+    error = RE(bps.rd(number)).exception(WAIT)
+    assert str(error).startswith("'number' is not connected: FW:MODE with inferred datatype")
 
 
 async def _connected(device: Any, seconds: float) -> None:

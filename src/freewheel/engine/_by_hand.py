@@ -12,6 +12,7 @@ from bluesky.protocols import Stoppable
 
 from freewheel.background import HandHold, hands_here
 from freewheel.core import EngineClosedError, EngineFuture
+from freewheel.core._connection import told_of_connection
 from freewheel.core._crossings import completion
 from freewheel.core._devices import device_chain, device_name, is_device
 
@@ -224,7 +225,7 @@ class ByHand:
                 error = _closed_error(device_name(device))
                 await _stop(device)
         except BaseException as raised:
-            error = raised
+            error = told_of_connection(raised, device)
         self._moving.pop(hand, None)
         self._background.conflicts.release_all(hand)
         future.settle(status, error)

@@ -10,6 +10,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from freewheel.core._connection import note_waited
 from freewheel.core._crossings import run_soon
 
 if TYPE_CHECKING:
@@ -85,10 +86,13 @@ async def _connected(name: str, device: Any, limit: float) -> Any:
         try:
             await asyncio.wait_for(work, limit + _SPARE)
         except TimeoutError as error:
+            note_waited(device, time.monotonic() - began)
             msg = f"{name} did not connect within {limit:g} s"
             raise TimeoutError(str(error) or msg) from error
         except Exception as error:
-            _tell_how_long(error, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            note_waited(device, seconds)
+            _tell_how_long(error, seconds)
             raise
     return device
 

@@ -21,6 +21,7 @@ from bluesky.run_engine import InvalidCommand
 from bluesky.utils import Msg, PlanHalt
 
 from freewheel.core import EngineState
+from freewheel.core._connection import told_of_connection
 from freewheel.core._devices import quoted_name
 from freewheel.core._patience import time_out_text
 
@@ -113,7 +114,7 @@ class MessageLoop:
             return None
         text = time_out_text(error, took)
         if text is None:
-            return error
+            return told_of_connection(error, msg.obj, *msg.args)
         device = "" if msg.obj is None else f" of {quoted_name(msg.obj)}"
         told = TimeoutError(f"{text} ({msg.command}{device})")
         told.__cause__ = error

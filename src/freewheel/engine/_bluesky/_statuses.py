@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from bluesky.utils import FailedStatus
 
+from freewheel.core._connection import told_of_connection
 from freewheel.core._crossings import call_soon
 from freewheel.core._patience import time_out_text
 
@@ -117,7 +118,7 @@ class Pending:
             return
         failure = ExplainedFailedStatus(status)
         failure.took = monotonic() - self._began
-        failure.__cause__ = status.exception(timeout=0)
+        failure.__cause__ = told_of_connection(status.exception(timeout=0), self.obj)
         plan.fail_status(failure)
         self._end(failure)
 

@@ -1,0 +1,120 @@
+"""What is said of devices of ophyd-async that are not connected: which signals, after which time.
+
+ophyd-async has a failed connection say which of its signals did not answer, but a device that is
+used in spite of it says no more than that ``connect()`` has not been called.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from ._devices import device_children, quoted_name
+from ._wording import names_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["note_waited", "told_of_connection"]
+
+#: What ophyd-async says of a signal that has no address yet.
+_ITS_WORDS: Final = "connect() has not been called"
+#: What its failed connections consist of: where the signal is.
+_ADDRESS: Final = re.compile(r"\w+://\S+")
+#: Where values live that are connected to nothing.
+_LOCAL: Final = ("soft://", "mock+")
+_REMEDY: Final = (
+    "Connect it when it is there: RE(ensure_connected(device)), of ophyd_async.plan_stubs"
+)
+
+# How long a device was waited for in vain when it was connected [s]. Written and looked up in one
+# step each, from the loops of any engines.
+_waited: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+
+
+def note_waited(device: Any, seconds: float) -> None:
+    """Remember how long a device was waited for that did not connect."""
+    try:
+        _waited[device] = seconds
+    except TypeError:
+        return  # one that cannot be kept track of
+
+
+def told_of_connection(error: BaseException | None, *devices: Any) -> BaseException | None:
+    """Return an error, or in its place one that says what of a device is not connected.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        What was failed with.
+    *devices : object
+        The devices that it may be of.
+
+    Returns
+    -------
+    BaseException or None
+        A `ConnectionError` with `error` as its cause, if that says no more than that something was
+        never connected; `error` itself otherwise.
+    """
+    if not isinstance(error, NotImplementedError) or _ITS_WORDS not in str(error):
+        return error
+    for device in devices:
+        if (what := _what_is_missing(device)) is not None:
+            told = ConnectionError(f"{quoted_name(device)} {what}. {_REMEDY}.")
+            told.__cause__ = error
+            return told
+    return error
+
+
+def _what_is_missing(device: Any) -> str | None:
+    signals = [each for each in _signals_of(device) if not each.source.startswith(_LOCAL)]
+    failures = [failure for each in signals if (failure := _failure_of(each)) is not None]
+    if failures:
+        silent = [address for error in failures for address in _unanswered(error)]
+        reasons = [str(error).strip() for error in failures if not _unanswered(error)]
+        if silent:
+            reasons.insert(0, f"no answer from {names_text(silent)}{_within(device)}")
+        return f"is not connected: {names_text(reasons)}"
+    never = [each.source for each in signals if _connecting(each) is None]
+    if never:
+        return f"was never connected ({names_text(never)})"
+    pending = [each.source for each in signals if not _connecting(each).done()]
+    return f"is being connected still ({names_text(pending)})" if pending else None
+
+
+def _signals_of(device: Any) -> Iterator[Any]:
+    if isinstance(getattr(device, "source", None), str):
+        yield device
+    for child in device_children(device).values():
+        yield from _signals_of(child)
+
+
+def _connecting(signal: Any) -> Any:
+    """Return the task of a signal's last connection; ophyd-async has no public way."""
+    return getattr(signal, "_connect_task", None)
+
+
+def _failure_of(signal: Any) -> BaseException | None:
+    """Return what the last connection of a signal has failed with."""
+    task = _connecting(signal)
+    if task is None or not task.done():
+        return None
+    if task.cancelled():  # by whoever has waited for it
+        return TimeoutError(signal.source)
+    failure: BaseException | None = task.exception()
+    return failure
+
+
+def _unanswered(error: BaseException) -> list[str]:
+    """Return the addresses that gave no answer; none if something else was wrong with them."""
+    if type(error).__name__ not in ("NotConnectedError", "TimeoutError"):
+        return []
+    return _ADDRESS.findall(str(error))
+
+
+def _within(device: Any) -> str:
+    part = device
+    while part is not None and part not in _waited:
+        part = getattr(part, "parent", None)
+    return "" if part is None else f" within {_waited[part]:.1f} s"
