@@ -45,6 +45,15 @@ def test_deadlines_that_went_by_are_skipped_and_counted(clock: Clock) -> None:
     assert pacer.missed == 2
 
 
+def test_where_there_is_no_pace_none_is_missed(clock: Clock) -> None:
+    pacer = Pacer(1e-6, clock=clock)
+
+    dues = [take_turn(pacer, clock, work) for work in (0.05, 0.25)]
+
+    assert dues == pytest.approx([100.05, 100.3], abs=1e-5)
+    assert pacer.missed == 0
+
+
 def test_a_turn_that_ends_on_its_deadline_misses_it(clock: Clock) -> None:
     pacer = Pacer(0.5, clock=clock)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from bluesky.protocols import Reading
     from event_model import DataKey
 
-__all__ = ["Pacer", "Tick"]
+__all__ = ["NO_PACE", "Pacer", "Tick"]
+
+#: A clock with a shorter period has no pace that a plan could keep [s].
+NO_PACE: Final = 1e-4
 
 _RECENT = 32  # turns over which the rate that a display shows is taken
 
@@ -26,7 +29,7 @@ class Tick(NamedTuple):
     turns : int
         How many turns were taken since the clock began, this one included.
     missed : int
-        How many ticks went by meanwhile because a turn took too long.
+        How many ticks went by meanwhile because a turn took too long; 0 with a period below 0.1 ms.
     rate : float
         Turns per second over the last turns; 0 before the second.
     """
@@ -43,7 +46,8 @@ class Pacer:
     Each deadline is a whole number of periods after the first turn, so that neither the time of
     a turn nor the lateness of a wake-up adds up. A turn that takes longer than a period misses
     deadlines: they are skipped and counted, and the next turn is at the next one. The time that
-    a plan is paused for is no time of the clock.
+    a plan is paused for is no time of the clock. A period below 0.1 ms stands for "as fast as it
+    goes": there is no pace that could be kept, and none is missed.
 
     It can be read like a device: among the detectors of an event it tells, in the event, the
     rate and the missed ticks.
@@ -107,7 +111,7 @@ class Pacer:
 
     @property
     def missed(self) -> int:
-        """How many deadlines were skipped because a turn took too long."""
+        """How many deadlines were skipped because a turn took too long; 0 if there is no pace."""
         return self._missed
 
     @property
@@ -156,7 +160,8 @@ class Pacer:
         due = self._index + 1
         # The first deadline that is still to come.
         ahead = max(due, math.floor((now - self._origin) / self._period) + 1)
-        self._missed += ahead - due
+        if self._period >= NO_PACE:
+            self._missed += ahead - due
         self._index = ahead
         return self._origin + ahead * self._period
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from bluesky.utils import Msg
 
 from freewheel.core import Action, Pacer, SRLatch
+from freewheel.core._pacer import NO_PACE
 
-from ._ahead import NO_PACE, ShotAhead
+from ._ahead import ShotAhead
 from ._live import Shot
 
 if TYPE_CHECKING:

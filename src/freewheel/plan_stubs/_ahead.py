@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from bluesky.utils import Msg, all_safe_rewind
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from ._live import Shot
 
-__all__ = ["NO_PACE", "ShotAhead"]
-
-NO_PACE: Final = 1e-4  # s; a clock with a shorter period has no pace that a plan could keep
+__all__ = ["ShotAhead"]
 
 
 @final

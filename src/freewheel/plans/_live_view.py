@@ -31,7 +31,7 @@ class LiveViewResult:
     rate : float
         Live frames per second, on average; pauses left out. 0 if there was but one.
     missed : int
-        Frames that there was no time for.
+        Frames that there was no time for; 0 at rates above 10,000 Hz, which are no pace.
     """
 
     frames: int
@@ -57,7 +57,8 @@ def live_view(
     The rate is kept: neither the time of a reading nor the lateness of a wake-up adds to the
     period, and frames that there is no time for are skipped, and counted. Each live event has
     two further keys: ``pace-rate``, frames per second over the last frames, and ``pace-missed``,
-    the frames skipped so far.
+    the frames skipped so far; at a rate above 10,000 Hz, which is no pace that could be kept, none
+    are counted.
 
     Parameters
     ----------
