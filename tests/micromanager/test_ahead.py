@@ -12,7 +12,7 @@ from bluesky.plan_stubs import mv
 from bluesky.utils import RunEngineInterrupted
 
 from doubles import at_message
-from freewheel import RunEngine
+from freewheel import InterlockError, RunEngine
 from freewheel.core import TriggersAhead
 from freewheel.micromanager._ahead import AheadFrames
 from freewheel.plans import live_view
@@ -58,6 +58,25 @@ def test_otherwise_each_frame_is_taken_by_itself(RE: RunEngine, scope, what: str
     RE.msg_hook = messages.append
     RE(live_view([scope.camera], rate=rate, frames=2, at_once=True)).result(WAIT)
     assert [msg.command for msg in messages].count("acquire") == 2
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_frame_is_kept_when_the_next_one_is_refused(
+    RE: RunEngine, scope, documents: DocumentLog, frames: int
+):
+    triggers: list[Any] = []
+    RE.msg_hook = lambda msg: triggers.append(msg) if msg.command == "trigger" else None
+    RE.interlocks.add(
+        "door",
+        lambda: len(triggers) > frames,
+        devices=scope.camera,
+        verbs=("trigger",),
+        otherwise="fail",
+    )
+    error = RE(fast(scope)).exception(WAIT)
+    assert isinstance(error, InterlockError)
+    assert len(documents.events("live")) == frames
+    assert_valid(documents)
 
 
 def test_a_loop_that_is_held_up_misses_no_frame(scope: MicroManagerDevices, on_loop: Any):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from bluesky.utils import Msg, all_safe_rewind
 
+from freewheel.core import InterlockError, ResourceConflictError
 from freewheel.core._groups import fresh_group
 
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ class ShotAhead:
             self._begun = fresh_group("ahead")
             yield from self.begun()
         group, self._begun = self._begun, fresh_group("ahead") if more else None
-        if self._begun is not None:
-            for device in shot.triggerables:
-                yield Msg("trigger", device, group=self._begun, ahead=True)
+        try:
+            if self._begun is not None:
+                for device in shot.triggerables:
+                    yield Msg("trigger", device, group=self._begun, ahead=True)
+        except (InterlockError, ResourceConflictError):
+            self._begun = None
+            yield from shot.read_when_done(group)  # its frame was allowed
+            raise
         yield from shot.read_when_done(group)
 
     def leave(self) -> MsgGenerator[None]:
