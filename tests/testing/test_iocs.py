@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from freewheel.testing import IocProcess, local_epics
+from freewheel.testing import IocProcess, free_port, local_epics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +60,52 @@ def test_what_does_not_come_up_says_why(tmp_path: Path) -> None:
         IocProcess(file, ready="LAB is there").start()
     assert "on my way" in str(caught.value)
     assert "no such port" in str(caught.value)
+
+
+SERVER = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+    print("up", flush=True)
+    line, _ = server.accept()
+    line.recv(1)
+"""
+STARTER = """
+import sys
+from freewheel.testing import IocProcess
+IocProcess([sys.executable, *sys.argv[1:]], ready="up").start()
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.servers
+def test_it_ends_with_the_process_that_has_started_it(tmp_path: Path) -> None:
+    file, port = tmp_path / "server.py", free_port()
+    file.write_text(SERVER)
+    command = [sys.executable, "-c", STARTER, str(file), str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"started\n"
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.settimeout(20)
+            starter.send_signal(signal.SIGKILL)
+            assert line.recv(1) == b""
+
+
+def test_one_that_has_ended_by_itself_is_started_anew(start_ioc, tmp_path: Path) -> None:
+    file = tmp_path / "brief.py"
+    file.write_text("print('up', flush=True)\n")
+    server = start_ioc(file, ready="up")
+    server._process.wait()
+    server.start()
+    assert list(server.output) == ["up", "up"]
+
+
+def test_what_it_has_started_ends_with_it(start_ioc, tmp_path: Path) -> None:
+    file, port = tmp_path / "server.py", free_port()
+    file.write_text(SERVER)
+    shell = ["/bin/sh", "-c", '"$0" "$@"; true', sys.executable, str(file), str(port)]
+    server = start_ioc(shell, ready="up")
+    server.kill()  # which waits for the end of what it prints
+    with socket.create_server(("127.0.0.1", port)):
+        pass

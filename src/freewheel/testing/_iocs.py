@@ -21,6 +21,9 @@ __all__ = ["IocProcess", "free_port", "local_epics"]
 _lock = threading.Lock()  # guards _environment, which is filled once
 _environment: dict[str, str] = {}
 
+#: Reads until whoever has started it is gone, and ends a group of processes then.
+_GUARD: Final = ("/bin/sh", "-c", 'while read -r _; do :; done; kill -9 "-$1"', "freewheel-guard")
+
 #: Below those that Linux, Windows and macOS give to outgoing connections.
 _PORTS: Final = range(20_000, 32_768)
 
@@ -79,7 +82,8 @@ def local_epics() -> dict[str, str]:
 class IocProcess:
     """An IOC, or another server, as a process that can be killed and started again.
 
-    Its ports are those of `local_epics`: one IOC at a time for each process of tests.
+    It ends with the process that has started it, even if that is killed, and its ports are free
+    again. They are those of `local_epics`: one IOC at a time for each process of tests.
 
     Parameters
     ----------
@@ -122,6 +126,7 @@ class IocProcess:
         self._further = dict(environment or {})
         self.output: deque[str] = deque(maxlen=200)  # filled by the reading thread
         self._process: subprocess.Popen[str] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._is_ready = False  # set by the reading thread, before _up
         self._up = threading.Event()  # set when it is ready, or has ended
@@ -141,6 +146,7 @@ class IocProcess:
         """
         if self.is_running:
             return
+        self.kill()  # what is left of one that has ended by itself
         self._up.clear()
         self._is_ready = False
         self._process = subprocess.Popen(
@@ -151,6 +157,12 @@ class IocProcess:
             text=True,
             env={**os.environ, **local_epics(), **self._further},
             start_new_session=True,
+        )
+        self._guard = subprocess.Popen(
+            [*_GUARD, str(self._process.pid)],
+            stdin=subprocess.PIPE,  # which the system closes with this process
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is not meant for it
         )
         self._reader = threading.Thread(target=self._read, name="ioc-output", daemon=True)
         self._reader.start()
@@ -183,6 +195,7 @@ class IocProcess:
 
     def kill(self) -> None:
         """End it at once, as a power failure does, and wait until it has."""
+        self._dismiss_guard()
         self._signal(signal.SIGKILL)
         process, reader = self._process, self._reader
         self._process = self._reader = None
@@ -194,9 +207,19 @@ class IocProcess:
             if stream is not None:
                 stream.close()
 
+    def _dismiss_guard(self) -> None:
+        """End the guard before the process, whose number may be another one's afterwards."""
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.kill()
+            guard.wait()
+            assert guard.stdin is not None
+            guard.stdin.close()
+
     def _signal(self, number: int) -> None:
+        """Send a signal to the process, and to what it has started."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
+            os.killpg(self._process.pid, number)
 
     def __enter__(self) -> IocProcess:
         """Start it."""
