@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import threading
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from ophyd_async.tango.core import TangoDevice, TangoPolling
 from tango import DevFailed
 
 from freewheel import ResourceConflictError
+from freewheel.core._errors import text_of
+from freewheel.forms import connect_devices
 from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
@@ -234,3 +237,33 @@ def test_a_server_that_is_not_there(on_loop: Any):
     with pytest.raises(DevFailed) as caught:
         on_loop(connect())
     assert "test/bench/1" in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_told_wherever_its_device_is_used(RE: RunEngine):
+    nobody = f"tango://127.0.0.1:{free_port()}/test/bench/1#dbase=no"
+    detector = Axis(nobody, name="axis")
+    never = said_of(RE(bps.mv(detector.x, 1)))
+    assert never.startswith(f"'axis' was never connected ({nobody}). Connect it")
+    error = connect_devices(RE, {"axis": detector}, 5)["axis"].exception(WAIT)
+    reason = rf"{nobody}: Failed to connect to device test/bench/1 .*, given up after \d+\.\d s"
+    assert re.fullmatch(reason, str(error))
+    for plan in (bps.mv(detector.x, 1), bps.trigger(Detector(nobody, name="detector"), wait=True)):
+        assert nobody in said_of(RE(plan))
+    failed = str(RE.by_hand.set(detector.x, 1).exception(WAIT))
+    assert failed.startswith(f"'axis' is not connected to {nobody}: Failed to connect")
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
+def test_a_server_that_was_there_is_named_when_it_is_away(RE: RunEngine, server, bench):
+    server.kill()
+    failed = said_of(RE(bps.mv(bench.axis.x, 1)))
+    assert failed.startswith(f"'axis' got no answer from {TRL}; pytango says ")
+    error = RE(bps.rd(bench.detector.value)).exception(WAIT)
+    # Of twenty lines, what it means, the device first.
+    assert text_of(error).startswith("Failed to read_attribute on device test/bench/1, attribute")
+    assert "\n" not in text_of(error)
+
+
+def said_of(future: Any) -> str:
+    error = future.exception(WAIT)
+    return str(error.__cause__)

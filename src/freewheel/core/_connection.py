@@ -1,7 +1,8 @@
 """What is said of devices of ophyd-async that are not connected: which signals, after which time.
 
 ophyd-async has a failed connection say which of its signals did not answer, but a device that is
-used in spite of it says no more than that ``connect()`` has not been called.
+used in spite of it says no more than that ``connect()`` has not been called, and pytango, of a
+server that is away, something that is not the matter.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from ._devices import device_children, quoted_name
+from ._errors import text_of
 from ._wording import names_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["note_waited", "told_of_connection"]
+__all__ = ["address_of", "note_waited", "told_of_connection"]
 
-#: What ophyd-async says of a signal that has no address yet.
-_ITS_WORDS: Final = "connect() has not been called"
+#: What is said of a signal that is not connected, by the type of error: ophyd-async's for EPICS and
+#: for Tango, and pytango's when the server is away.
+_THEIR_WORDS: Final = {
+    "NotImplementedError": "connect() has not been called",
+    "NotConnectedError": "Not connected to",
+    "TypeError": "unsupported data_format",
+}
 #: What its failed connections consist of: where the signal is.
 _ADDRESS: Final = re.compile(r"\w+://\S+")
 #: Where values live that are connected to nothing.
@@ -54,17 +61,34 @@ def told_of_connection(error: BaseException | None, *devices: Any) -> BaseExcept
     Returns
     -------
     BaseException or None
-        A `ConnectionError` with `error` as its cause, if that says no more than that something was
-        never connected; `error` itself otherwise.
+        A `ConnectionError` with `error` as its cause, if that says no more than that something is
+        not connected; `error` itself otherwise.
     """
-    if not isinstance(error, NotImplementedError) or _ITS_WORDS not in str(error):
+    words = _THEIR_WORDS.get(type(error).__name__)
+    if error is None or words is None or words not in str(error):
         return error
     for device in devices:
-        if (what := _what_is_missing(device)) is not None:
-            told = ConnectionError(f"{quoted_name(device)} {what}. {_REMEDY}.")
+        if (what := _what_is_missing(device) or _what_is_away(device, error)) is not None:
+            told = ConnectionError(f"{quoted_name(device)} {what}")
             told.__cause__ = error
             return told
     return error
+
+
+def address_of(device: Any) -> str:
+    """Return where a device of Tango is; empty for others, which have but signals."""
+    for part in _with_parents(device):
+        if callable(ask := getattr(part, "get_trl", None)):
+            where = str(ask())
+            return where if "://" in where else f"tango://{where}"
+    return ""
+
+
+def _what_is_away(device: Any, error: BaseException) -> str | None:
+    """Return what is said of a device that was connected, and whose server is away."""
+    if not isinstance(error, TypeError) or not (where := address_of(device)):
+        return None
+    return f"got no answer from {where}; pytango says {str(error)!r}"
 
 
 def _what_is_missing(device: Any) -> str | None:
@@ -72,15 +96,24 @@ def _what_is_missing(device: Any) -> str | None:
     failures = [failure for each in signals if (failure := _failure_of(each)) is not None]
     if failures:
         silent = [address for error in failures for address in _unanswered(error)]
-        reasons = [str(error).strip() for error in failures if not _unanswered(error)]
+        reasons = [text_of(error).strip() for error in failures if not _unanswered(error)]
         if silent:
             reasons.insert(0, f"no answer from {names_text(silent)}{_within(device)}")
-        return f"is not connected: {names_text(reasons)}"
-    never = [each.source for each in signals if _connecting(each) is None]
+        return f"is not connected: {names_text(reasons)}. {_REMEDY}."
+    for part in _with_parents(device):  # one that learns its signals from its server
+        if signals and (failure := _failure_of(part)) is not None:
+            return f"is not connected to {address_of(part)}: {text_of(failure)}. {_REMEDY}."
+    never = [each.source or address_of(each) for each in signals if _connecting(each) is None]
     if never:
-        return f"was never connected ({names_text(never)})"
+        return f"was never connected ({names_text(list(dict.fromkeys(never)))}). {_REMEDY}."
     pending = [each.source for each in signals if not _connecting(each).done()]
     return f"is being connected still ({names_text(pending)})" if pending else None
+
+
+def _with_parents(device: Any) -> Iterator[Any]:
+    while device is not None:
+        yield device
+        device = getattr(device, "parent", None)
 
 
 def _signals_of(device: Any) -> Iterator[Any]:
@@ -96,12 +129,12 @@ def _connecting(signal: Any) -> Any:
 
 
 def _failure_of(signal: Any) -> BaseException | None:
-    """Return what the last connection of a signal has failed with."""
+    """Return what the last connection of a signal, or a device, has failed with."""
     task = _connecting(signal)
     if task is None or not task.done():
         return None
     if task.cancelled():  # by whoever has waited for it
-        return TimeoutError(signal.source)
+        return TimeoutError(getattr(signal, "source", ""))
     failure: BaseException | None = task.exception()
     return failure
 
@@ -114,7 +147,7 @@ def _unanswered(error: BaseException) -> list[str]:
 
 
 def _within(device: Any) -> str:
-    part = device
-    while part is not None and part not in _waited:
-        part = getattr(part, "parent", None)
-    return "" if part is None else f" within {_waited[part]:.1f} s"
+    for part in _with_parents(device):
+        if part in _waited:
+            return f" within {_waited[part]:.1f} s"
+    return ""

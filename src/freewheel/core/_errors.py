@@ -219,7 +219,14 @@ class MissingExtraError(ImportError):
         )
 
 
-def text_of(error: BaseException, made_by: Callable[[BaseException], str] = str) -> str:
+def _said_by(error: BaseException) -> str:
+    """Return the text of an exception; of one of Tango's, whose is 20 lines long, what it means."""
+    said = [part.desc for part in error.args if isinstance(getattr(part, "desc", None), str)]
+    # What was asked of which device is the last of them; why it failed comes before.
+    return "; ".join(" ".join(part.split()) for part in reversed(said)) or str(error)
+
+
+def text_of(error: BaseException, made_by: Callable[[BaseException], str] = _said_by) -> str:
     """Return what an exception says; of one whose own code raises, that it cannot say it.
 
     For what must go on all the same, such as the clean-up of a plan that has failed.

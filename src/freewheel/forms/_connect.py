@@ -10,8 +10,9 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from freewheel.core._connection import note_waited
+from freewheel.core._connection import address_of, note_waited
 from freewheel.core._crossings import run_soon
+from freewheel.core._errors import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,17 +93,19 @@ async def _connected(name: str, device: Any, limit: float) -> Any:
         except Exception as error:
             seconds = time.monotonic() - began
             note_waited(device, seconds)
-            _tell_how_long(error, seconds)
+            _tell_how_long(device, error, seconds)
             raise
     return device
 
 
-def _tell_how_long(error: Exception, seconds: float) -> None:
-    """Have ophyd-async's error, which names the PVs, say how long they were waited for."""
+def _tell_how_long(device: Any, error: Exception, seconds: float) -> None:
+    """Have an error that names the signals say how long they were waited for."""
+    after = f", given up after {seconds:.1f} s"
     kind = getattr(sys.modules.get("ophyd_async.core"), "NotConnectedError", None)
     if kind is not None and type(error) is kind:
-        reason = f"{str(error).strip()}, given up after {seconds:.1f} s"
-        raise kind(reason) from error
+        raise kind(f"{str(error).strip()}{after}") from error
+    if type(error).__module__.startswith("tango") and (where := address_of(device)):
+        raise ConnectionError(f"{where}: {text_of(error)}{after}") from error
 
 
 def _connecting(device: Any, timeout: float) -> Any:

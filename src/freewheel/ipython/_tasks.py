@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from freewheel.core._errors import text_of
 from freewheel.terminal import LiveProgress, signals
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def follow_task(engine: EngineView, task: Any, *, notebook: bool) -> bool:
 
 def failure_line(error: BaseException) -> str:
     """Return type and message of a failure, on one short line."""
-    text = " ".join(str(error).split())
+    text = " ".join(text_of(error).split())
     if len(text) > _TOO_LONG:
         text = f"{text[: _TOO_LONG - 1]}…"
     return f"{type(error).__name__}: {text}"

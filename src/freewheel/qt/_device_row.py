@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from freewheel.core import danger_of
 from freewheel.core._crossings import call_soon, run_soon
+from freewheel.core._errors import text_of
 from freewheel.qt._bridge import failure_of, value_text
 from freewheel.qt._feed import Feed
 from freewheel.qt._questions import ask, withdraw
@@ -78,7 +79,7 @@ class DeviceRow(QWidget):
         elif kind == "unit":
             self._name.setText(f"{self._name.text()} [{arguments[0]}]")
         elif kind == "failed":
-            self.say(f"{type(arguments[0]).__name__}: {arguments[0]}")
+            self.say(f"{type(arguments[0]).__name__}: {text_of(arguments[0])}")
         else:
             self.say("")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from freewheel.core._errors import text_of
 from freewheel.qt._device_kinds import can_edit, can_show, has_axes, is_signal, parts_of
 from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._reading_row import ReadingRow
@@ -89,7 +90,7 @@ class DevicePanel(QWidget):
 
     def _fill(self, layout: QVBoxLayout, name: str, device: Any) -> None:
         if isinstance(device, BaseException):
-            label = QLabel(f"not connected\n{type(device).__name__}: {device}")
+            label = QLabel(f"not connected\n{type(device).__name__}: {text_of(device)}")
             label.setStyleSheet("color: #c0392b;")
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -12,6 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
+from freewheel.core._errors import text_of
 from freewheel.qt._bridge import failure_of
 from freewheel.qt._failures import Failures
 from freewheel.qt._feed import Feed
@@ -122,7 +123,7 @@ class PlanLog(QWidget):
 
     def note_failure(self, what: str, error: BaseException, _device: str = "") -> None:
         """Add a line for an exception, in colour; `ErrorList` has the details."""
-        line = f"{what}: {type(error).__name__}: {error}"
+        line = f"{what}: {type(error).__name__}: {text_of(error)}"
         self._text.appendHtml(f"<b style='color:#c0392b'>{html.escape(self._timed(line))}</b>")
         self.failed.emit(line)
 

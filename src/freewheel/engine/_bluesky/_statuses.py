@@ -17,6 +17,7 @@ from bluesky.utils import FailedStatus
 
 from freewheel.core._connection import told_of_connection
 from freewheel.core._crossings import call_soon
+from freewheel.core._errors import text_of
 from freewheel.core._patience import time_out_text
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ExplainedFailedStatus(FailedStatus):
         status = super().__str__()
         if cause is None:
             return status
-        reason = time_out_text(cause, self.took) or cause
+        reason = time_out_text(cause, self.took) or text_of(cause)
         return f"{type(cause).__name__}: {reason} ({status})"
 
 
