@@ -160,6 +160,14 @@ def test_a_signal_is_offered_by_its_datatype() -> None:
     assert create_plan_spec(tune, {"box": Box()})["knob"].choices == ["box.number"]
 
 
+def test_a_signal_that_stands_by_itself_is_offered_as_any_device() -> None:
+    def scan(detectors: Sequence[Readable[Any]], motor: Movable[Any]) -> MsgGenerator[None]:
+        yield from ()
+
+    spec = create_plan_spec(scan, {"x": soft_signal_rw(float, name="x")})
+    assert spec["motor"].choices == spec["detectors"].choices == ["x"]
+
+
 def test_string_annotations_are_evaluated_one_by_one(devices: dict[str, Any]) -> None:
     def quoted(motor: "Movable", other: "Unknown | None" = None) -> "MsgGenerator[None]":
         yield from ()

@@ -32,13 +32,14 @@ from ophyd_async.core import (
     wait_for_value,
 )
 from ophyd_async.tango.core import TangoDevice, TangoPolling
-from tango import DevFailed
+from tango import AttrQuality, DevFailed
 
 from freewheel import ResourceConflictError
 from freewheel.core._errors import text_of
 from freewheel.forms import connect_devices
 from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
+from freewheel.qt._signal_watch import Standing, _standing_of
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
 
 pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
@@ -262,6 +263,17 @@ def test_a_server_that_was_there_is_named_when_it_is_away(RE: RunEngine, server,
     # Of twenty lines, what it means, the device first.
     assert text_of(error).startswith("Failed to read_attribute on device test/bench/1, attribute")
     assert "\n" not in text_of(error)
+
+
+def test_the_qualities_of_tango_are_shown_as_what_they_are():
+    shown = {quality.name: _standing_of(quality) for quality in AttrQuality.values.values()}
+    assert shown == {
+        "ATTR_VALID": Standing.FINE,
+        "ATTR_CHANGING": Standing.FINE,  # it moves
+        "ATTR_WARNING": Standing.MINOR,
+        "ATTR_ALARM": Standing.MAJOR,
+        "ATTR_INVALID": Standing.INVALID,
+    }
 
 
 def said_of(future: Any) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ophyd_async.core import SignalR, SoftSignalBackend
 from qtpy.QtWidgets import QLabel
 
 from freewheel.qt import DevicePanel, MotorRow, ReadingRow, SettingRow
@@ -86,6 +87,18 @@ def test_a_step_beyond_the_limits_is_refused(bridge: Any, qtbot: Any, soon: Any)
     soon(lambda: row.findChild(object, "target").toolTip())
     row.step(1.0)
     assert "5.5 is beyond the limits" in row.problem
+
+
+async def test_a_signal_that_tells_nothing_is_asked() -> None:
+    # As those of a Tango server without events are, whose type cannot be looked at by turns.
+    class Silent(SignalR[str]):
+        def subscribe_reading(self, function: Any) -> None: ...
+
+    signal = Silent(SoftSignalBackend(str, "there"), name="status")
+    await signal.connect()
+    feed = Collected()
+    await SignalWatch(signal, feed).start()
+    assert feed.got == [("reading", "there")]
 
 
 class Collected(Feed):

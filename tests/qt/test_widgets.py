@@ -239,6 +239,17 @@ def test_an_unavailable_plan_is_listed_with_its_reason(
         chooser.choose("nothing")
 
 
+def test_the_plan_that_is_chosen_first_is_one_that_can_be_run(scope: Any, qtbot: Any) -> None:
+    chooser = PlanChooser(find_plans([bp.scan, every_kind], scope), scope)
+    qtbot.addWidget(chooser)
+    assert chooser.form is not None
+    # As while devices are being connected: nothing that needs one can be run then.
+    chooser.set_plans(find_plans([bp.scan], scope), {})
+    assert chooser.form is None
+    chooser.set_plans(find_plans([bp.scan, every_kind], scope), scope)
+    assert chooser.form is not None
+
+
 # -- actions --------------------------------------------------------------------------------
 
 

@@ -252,7 +252,8 @@ def matches_device(device: object, proto: Any) -> bool:
         return all(hasattr(device, member) for member in _protocol_members(kind))
     if not isinstance(device, kind):
         return False
-    arguments = [a for a in get_args(proto) if isinstance(a, type)]
+    # Any is a class, of late.
+    arguments = [a for a in get_args(proto) if isinstance(a, type) and a is not Any]
     datatype = getattr(device, "datatype", None)
     return not arguments or datatype is None or datatype in arguments
 

@@ -89,7 +89,7 @@ class PlanChooser(QWidget):
                 if entry.name in kept:
                     self._keep_page(index, *kept.pop(entry.name))
             again = self._list.findText(chosen) if chosen else -1
-            self._list.setCurrentIndex(max(again, 0) if self._entries else -1)
+            self._list.setCurrentIndex(self._first(again) if self._entries else -1)
         for page in pages.values():
             if page not in self._pages.values():
                 self._stack.removeWidget(page)
@@ -98,6 +98,12 @@ class PlanChooser(QWidget):
             self._choose(self._list.currentIndex())
         else:
             self.chosen.emit(None)
+
+    def _first(self, index: int) -> int:
+        """Return the index given, or that of the first plan that can be run if that one cannot."""
+        if index >= 0 and self._entries[index].available:
+            return index
+        return next((at for at, each in enumerate(self._entries) if each.available), max(index, 0))
 
     def _keep_page(self, index: int, before: PlanEntry, page: QWidget) -> None:
         """Keep the page of a plan that is as it was, or fill in what was in its form."""

@@ -27,6 +27,13 @@ class Standing(Enum):
 
 # EPICS' severities, which event-model's readings carry.
 _SEVERITIES = {0: Standing.FINE, 1: Standing.MINOR, 2: Standing.MAJOR}
+# Tango's qualities, which ophyd-async hands on in their place.
+_QUALITIES = {
+    "ATTR_VALID": Standing.FINE,
+    "ATTR_CHANGING": Standing.FINE,
+    "ATTR_WARNING": Standing.MINOR,
+    "ATTR_ALARM": Standing.MAJOR,
+}
 
 
 class Limits(NamedTuple):
@@ -55,6 +62,7 @@ class SignalWatch:
     def __init__(self, signal: Any, feed: Feed) -> None:
         self._signal, self._feed = signal, feed
         self._standing = Standing.FINE
+        self._told = False  # whether it has told anything by itself; of the engine's loop
         subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
         self._subscribe = subscribe
         # Of ophyd: where it tells of its connection and its alarms.
@@ -76,6 +84,9 @@ class SignalWatch:
             if limits != Limits():
                 self._feed.put("limits", limits)
             break
+        if not self._told and (value := await _value_by_asking(self._signal)) is not None:
+            if not self._told:
+                self._feed.put("reading", value)
 
     def stop(self) -> None:
         """End it, on the engine's loop."""
@@ -89,9 +100,9 @@ class SignalWatch:
         """Take what a signal reads."""
         if readings is not None:
             reading = next(iter(readings.values()))
+            self._told = True
             self._feed.put("reading", reading["value"])
-            severity = reading.get("alarm_severity", 0)
-            self._stands(_SEVERITIES.get(severity or 0, Standing.INVALID))
+            self._stands(_standing_of(reading.get("alarm_severity")))
         elif "value" in news:
             self._feed.put("reading", news["value"])
 
@@ -108,6 +119,12 @@ class SignalWatch:
         if standing is not self._standing:
             self._standing = standing
             self._feed.put("standing", standing)
+
+
+def _standing_of(severity: Any) -> Standing:
+    if type(severity).__name__ == "AttrQuality":
+        return _QUALITIES.get(severity.name, Standing.INVALID)
+    return _SEVERITIES.get(severity or 0, Standing.INVALID)
 
 
 def _limits_of(key: Mapping[str, Any]) -> Limits:
@@ -127,6 +144,14 @@ async def _first_value(signal: Any) -> Any:
     readings = await _asked(signal, "read")
     first = next(iter(readings.values()), {"value": getattr(signal, "position", None)})
     return first["value"]
+
+
+async def _value_by_asking(signal: Any) -> Any:
+    """Return what a signal of ophyd-async reads that tells nothing: some servers have no events."""
+    ask = getattr(signal, "get_value", None)
+    if not inspect.iscoroutinefunction(ask) or "cached" not in inspect.signature(ask).parameters:
+        return None
+    return await ask(cached=False)
 
 
 async def _asked(signal: Any, method: str) -> Mapping[str, Any]:
