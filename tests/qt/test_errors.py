@@ -77,6 +77,9 @@ def test_the_device_is_named_where_the_error_names_one(
     caused.__cause__ = ResourceConflictError("focus", "scan", "hand")
     assert device_of(caused) == "focus"
     assert device_of(ValueError("nothing")) == ""
+    late = TimeoutError("ca://LAB:VALUE, given up after 10.0 s (read of 'detector')")
+    away = ConnectionError("'detector' is not connected: no answer from ca://LAB:VALUE. Connect it")
+    assert device_of(late) == device_of(away) == "detector"
 
 
 def test_a_missing_value_is_marked_when_its_field_was_left(

@@ -8,6 +8,7 @@ import bluesky.plan_stubs as bps
 import pytest
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
+from ophyd_async.core import NotConnectedError, StandardReadable
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QPushButton, QWidget
 
@@ -56,6 +57,31 @@ def test_it_says_what_the_plan_would_do_as_values_change(window: Any, soon: Any)
     assert window.preview.text == ""  # that was about other values
     soon(lambda: "9 events" in window.preview.text)
     assert enabled(window)
+
+
+class Away(StandardReadable):
+    """A device whose server is away for a while."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+        super().__init__(name="away")
+
+    async def describe(self) -> Any:
+        if self.is_away:
+            raise NotConnectedError("ca://AWAY")
+        return await super().describe()
+
+
+def test_a_plan_whose_device_comes_back_can_be_run_then(engine: Any, qtbot: Any, soon: Any) -> None:
+    device = Away()
+    window = AcquisitionWindow(engine, {"away": device}, find_plans([demo_plans], {"away": device}))
+    qtbot.addWidget(window, before_close_func=lambda w: (w.preview.end(), w.bridge.close()))
+    window.preview._away.setInterval(1)
+    window.chooser.choose("count").set_values({"detectors": ["away"]})
+    soon(lambda: "away is not connected" in window.preview.text)
+    assert not enabled(window)
+    device.is_away = False  # and nobody touches the form
+    soon(lambda: enabled(window))
 
 
 def test_no_plan_ends_the_previews_of_those_after_it(window: Any, soon: Any) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._look import Looker
 
-__all__ = ["UNKNOWN", "Facts", "facts_of"]
+__all__ = ["AWAY", "UNKNOWN", "Facts", "facts_of"]
 
 
 class _Unknown:
@@ -47,6 +47,8 @@ _PARTS: Final = (
     "array_size_y",
     "data_type",
 )
+#: How the problem ends that a device cannot be used now, and may be later.
+AWAY: Final = (" is not connected", " does not answer")
 #: What ophyd, ophyd-async and aioca raise.
 _NOT_CONNECTED: Final = ("NotConnectedError", "NotConnected", "DisconnectedError", "CANothing")
 #: Where they keep what they write files with.
@@ -90,7 +92,7 @@ def facts_of(device: Any, looker: Looker) -> Facts:
     """Ask a device, of whatever library."""
     facts = Facts(parts=dict(_parts_of(device)))
     if getattr(device, "connected", True) is False:  # ophyd's: asking would wait for a time-out
-        facts.obstacle = f"{device_name(device)} is not connected"
+        facts.obstacle = f"{device_name(device)}{AWAY[0]}"
         return facts
     _ask_now(device, facts)
     with suppress(Exception):  # a property of somebody's
@@ -100,7 +102,7 @@ def facts_of(device: Any, looker: Looker) -> Facts:
         try:
             looker.ask(device, questions.ask)
         except TimeoutError:
-            facts.obstacle = f"{device_name(device)} does not answer"
+            facts.obstacle = f"{device_name(device)}{AWAY[1]}"
         except Exception as error:
             questions.note(error)
     return facts
@@ -175,7 +177,7 @@ class _Questions:
     def note(self, error: Exception) -> None:
         """Remember that the device cannot be used, if that is what an error says."""
         if type(error).__name__ in _NOT_CONNECTED or "connect() has not been" in str(error):
-            self._facts.obstacle = f"{device_name(self._device)} is not connected"
+            self._facts.obstacle = f"{device_name(self._device)}{AWAY[0]}"
 
     async def ask(self) -> None:
         """Ask everything; at once where each answer has a long way."""

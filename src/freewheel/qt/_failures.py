@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QObject, Signal
 
 from freewheel.core._devices import device_name, is_device
+from freewheel.core._errors import text_of
 from freewheel.qt._bridge import failure_of
 
 if TYPE_CHECKING:
@@ -66,15 +67,21 @@ class Failures(QObject):
         self.failed.emit(f"by hand: {what} failed", error, device)
 
 
+# What names its device in its text alone: a status of ophyd-async, a message that was not answered,
+# and what is not connected.
+_NAMED: Final = re.compile(
+    r"\bdevice: ([^,>\s]+)|\(\w+ of '([^']+)'\)$|^'([^']+)' (?:is not|was never|got no) "
+)
+
+
 def device_of(error: BaseException) -> str:
     """Return the name of the device that an exception is about; empty if it names none."""
     for cause in _causes(error):
         for thing in (getattr(cause, "device", None), *_devices_of(cause)):
             if isinstance(thing, str) or is_device(thing):
                 return thing if isinstance(thing, str) else device_name(thing)
-    # A status of ophyd-async names its device in its text alone.
-    found = re.search(r"\bdevice: ([^,>\s]+)", str(error))
-    return found[1] if found else ""
+    found = _NAMED.search(text_of(error))
+    return "" if found is None else next(filter(None, found.groups()))
 
 
 def _devices_of(error: BaseException) -> Iterator[Any]:

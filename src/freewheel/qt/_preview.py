@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from freewheel.previews._facts import AWAY
 from freewheel.qt._feed import Feed
 from freewheel.qt._preview_worker import PreviewWorker
 
@@ -22,6 +23,8 @@ _log = logging.getLogger("freewheel")
 
 #: After the last change of a value [ms].
 _QUIET: Final = 200
+#: Between two looks at a plan whose devices are away, and may come back [ms].
+_PATIENCE: Final = 2000
 #: Lines that are shown; the others are in the tool tip.
 _LINES: Final = 6
 
@@ -74,6 +77,10 @@ class PreviewPane(QWidget):
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(_QUIET)
         self._quiet.timeout.connect(self._ask)
+        self._away = QTimer(self)
+        self._away.setSingleShot(True)
+        self._away.setInterval(_PATIENCE)
+        self._away.timeout.connect(self._ask)
         # Devices stand somewhere else then.
         bridge.planEnded.connect(self._look_again)
 
@@ -96,6 +103,7 @@ class PreviewPane(QWidget):
 
     def _changed(self) -> None:
         """Forget what was said: it was about other values."""
+        self._away.stop()
         self._worker.ask(None)
         self._show("")
         self.judged.emit(None)
@@ -121,6 +129,8 @@ class PreviewPane(QWidget):
             self._show(f"no preview: {foreseen!r}")
             return
         self._show("\n".join(foreseen.lines[:_LINES]), str(foreseen), wrong=foreseen.is_wrong)
+        if any(problem.text.endswith(AWAY) for problem in foreseen.problems):
+            self._away.start()
         self.judged.emit(foreseen)
 
     def _show(self, text: str, tip: str = "", *, wrong: bool = False) -> None:
@@ -131,6 +141,7 @@ class PreviewPane(QWidget):
     def end(self) -> None:
         """Make no more previews, and wait for the one that is under way."""
         self._quiet.stop()
+        self._away.stop()
         self._feed.close()
         self._worker.end()
 
