@@ -326,6 +326,19 @@ def test_a_plan_runs_again_and_again(view: Any) -> None:
     until(view.engine, "queue_changed", lambda: not view.engine.snapshot().periodic)
 
 
+def test_what_runs_again_and_again_has_metadata(view: Any, engine: RunEngine) -> None:
+    starts: list[Any] = []
+    engine.subscribe(lambda _, doc: starts.append(doc), "start")
+    ran = heard(view.engine.events.plan_ended)
+    handle = view.engine.queue.every(0.01, view.call("measure", []), sample="gold")
+    assert ran.wait(T)
+    handle.cancel()
+    assert starts[0]["sample"] == "gold"
+    assert starts[0].get("submitted_by") == getattr(view.engine, "name", None)
+    with pytest.raises(TypeError, match="has its arguments already"):
+        view.engine.queue.every(1, view.call("measure", []), [])
+
+
 def test_plans_that_were_taken_out_are_put_back(view: Any) -> None:
     engine = view.engine
     engine.queue.hold("lunch")

@@ -298,7 +298,7 @@ class QueueView(Protocol):
         *args
             Its arguments.
         **kwargs
-            Its arguments by name.
+            Its arguments by name; beside a `PlanCall`, the metadata of its runs.
         """
         ...
 

@@ -6,6 +6,7 @@ import logging
 import math
 import numbers
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 
 from freewheel.core import EngineClosedError, PeriodicPicture, ServiceFailedError
@@ -14,7 +15,7 @@ from ._calls import Call
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from freewheel.core import PlanCall
 
@@ -38,6 +39,8 @@ class Periodic:
         From one start to the next.
     call : PlanCall
         What makes the plan, each time anew.
+    metadata : Mapping
+        Of its runs.
     runs : int
         How often it was begun, or waited for its turn.
     future : PlanFuture or None
@@ -56,14 +59,18 @@ class Periodic:
         "call",
         "failure",
         "future",
+        "metadata",
         "runs",
         "seconds",
     )
 
-    def __init__(self, owner: Periodics, seconds: float, call: PlanCall) -> None:
+    def __init__(
+        self, owner: Periodics, seconds: float, call: PlanCall, metadata: Mapping[str, Any]
+    ) -> None:
         self._owner = owner
         self.seconds = seconds
         self.call = call
+        self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata))
         # Made early: devices tell their names by code of their own.
         self._shown = PeriodicPicture(call.name, call.arguments, seconds)
         self.runs = 0
@@ -150,7 +157,7 @@ class Periodic:
             self._owner.changed()
             return
         try:
-            future = self._owner.submit(self.call)
+            future = self._owner.submit(self.call, self.metadata)
         except ServiceFailedError:
             self._wait_again()
             return
@@ -235,7 +242,7 @@ class Periodics:
         self._lock = threading.Lock()  # held by whoever replaces `all`, which any thread reads
         self.all: tuple[Periodic, ...] = ()
 
-    def every(self, seconds: Any, call: PlanCall) -> Periodic:
+    def every(self, seconds: Any, call: PlanCall, metadata: Mapping[str, Any]) -> Periodic:
         """Run a plan again and again; from any thread."""
         if not isinstance(seconds, numbers.Real):
             raise TypeError(f"A plan is run every so many seconds, a number, not {seconds!r}.")
@@ -243,7 +250,7 @@ class Periodics:
         if not 0 < period < math.inf:
             raise ValueError(f"A plan is run every so many seconds, more than 0, not {seconds!r}.")
         self._check()
-        periodic = Periodic(self, period, call)
+        periodic = Periodic(self, period, call, metadata)
         with self._lock:
             self.all = (*self.all, periodic)
         self.call_on_loop(periodic.begin)
@@ -266,9 +273,9 @@ class Periodics:
         for periodic in self.all:
             periodic.wake()
 
-    def submit(self, plan: PlanCall) -> PlanFuture:
+    def submit(self, plan: PlanCall, metadata: Mapping[str, Any]) -> PlanFuture:
         """Have one of them run at the next safe point."""
         self._check()
-        call = Call.make(plan, None, {}, self._thread)
+        call = Call.make(plan, None, dict(metadata), self._thread)
         call.periodic = True
         return self._preempt(call)

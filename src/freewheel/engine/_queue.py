@@ -273,7 +273,7 @@ class PlanQueue(Sequence["PlanFuture"]):
         function : callable or PlanCall
             The plan function, which makes a new plan each time.
         *args, **kwargs
-            What it is called with.
+            What it is called with; beside a `PlanCall`, the metadata of its runs.
 
         Returns
         -------
@@ -288,10 +288,10 @@ class PlanQueue(Sequence["PlanFuture"]):
             For a time that is not more than 0, or not finite.
         """
         if not isinstance(function, PlanCall):
-            function = PlanCall(function, args, kwargs)
-        elif args or kwargs:
+            return self._foreground.periodics.every(seconds, PlanCall(function, args, kwargs), {})
+        if args:
             raise TypeError(f"{function!r} has its arguments already: give it alone.")
-        return self._foreground.periodics.every(seconds, function)
+        return self._foreground.periodics.every(seconds, function, kwargs)
 
     @property
     def periodic(self) -> tuple[Periodic, ...]:

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from freewheel.core import PlanCall
+
 from ._devices import RemoteDevice
 
 if TYPE_CHECKING:
-    from freewheel.core import EngineFuture, PlanCall
+    from freewheel.core import EngineFuture
 
     from ._asker import Asker
     from ._futures import RemotePlanFuture, RemoteTask
@@ -101,10 +103,13 @@ class RemoteQueue(Sequence["RemotePlanFuture"]):
 
     def every(self, seconds: float, function: Any, /, *args: Any, **kwargs: Any) -> RemotePeriodic:
         """Run a plan of the engine there again and again; the handle's `cancel` ends it."""
-        from freewheel.core import PlanCall
-
-        call = self._asker.named(PlanCall(function, args, kwargs))
-        return RemotePeriodic(self._asker, self._asker.ask("every", seconds=seconds, call=call))
+        if not isinstance(function, PlanCall):
+            function, args, kwargs = PlanCall(function, args, kwargs), (), {}
+        if args:
+            raise TypeError(f"{function!r} has its arguments already: give it alone.")
+        call = self._asker.named(function)
+        key = self._asker.ask("every", seconds=seconds, call=call, metadata=kwargs)
+        return RemotePeriodic(self._asker, key)
 
     @property
     def periodic(self) -> tuple[Any, ...]:

@@ -49,11 +49,16 @@ class QueueVerbs(VerbRoom):
         self._engine.queue.on_interruption = value
         self._hub.touch("queue_changed")
 
-    def every(self, session: Session, seconds: float, call: NamedCall) -> str:
+    def every(
+        self,
+        session: Session,
+        seconds: float,
+        call: NamedCall,
+        metadata: dict[str, Any] = {},  # noqa: B006 - the struct copies it
+    ) -> str:
         key = f"every-{next(self._numbers)}"
-        made = self._offers.call(call)
         self._periodic[key] = self._engine.queue.every(
-            seconds, made.function, *made.args, **made.kwargs
+            seconds, self._offers.call(call), **self._signed(session, metadata)
         )
         self._hub.touch("queue_changed")
         return key
