@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from bluesky.plans import count
 
-from afar import T, heard, until
+from afar import Cable, T, heard, some_plans, until
 from freewheel import RunEngine
 from freewheel.cli import main
+from freewheel.cli._serve import _FirstToken
+from freewheel.plan_stubs import background
 from freewheel.plans import live_view
 from freewheel.remote import EngineServer, Role, TokenFile, connect
 
@@ -259,6 +261,39 @@ def test_a_window_says_that_there_is_no_line(qtbot: Any, remote: Any, server: En
     bridge.close()
 
 
+def test_without_a_line_nothing_can_be_pressed_in_the_window(
+    qtbot: Any, join: Any, cable: Cable
+) -> None:
+    pytest.importorskip("qtpy")
+    from qtpy.QtWidgets import QAbstractButton
+
+    from freewheel.qt import AcquisitionWindow
+
+    remote = join(url=cable.url)
+    window = AcquisitionWindow(remote, dict(remote.devices), remote.plans.entries())
+    qtbot.addWidget(window)
+    remote(remote.plans.waits())
+    qtbot.waitUntil(lambda: "go" in window.actions.buttons, timeout=T * 1000)
+    panels = (window.controls, window.actions, window.devices, window.progress, window.queue)
+
+    def enabled() -> set[str]:
+        return {
+            each.objectName() or each.text()
+            for panel in panels
+            for each in panel.findChildren(QAbstractButton)
+            if each.isEnabled()
+        }
+
+    before = enabled()
+    assert {"stop", "stop_all", "action:go"} <= before
+    cable.cut()
+    qtbot.waitUntil(lambda: enabled() == set(), timeout=T * 1000)
+    cable.mend()
+    qtbot.waitUntil(lambda: enabled() == before, timeout=T * 1000)
+    window.actions.buttons["go"].click()
+    qtbot.waitUntil(lambda: "go" not in remote.pending_actions, timeout=T * 1000)
+
+
 def test_a_role_that_may_not_is_told_so_at_the_prompt_in_a_line(join: Any) -> None:
     pytest.importorskip("IPython")
     from IPython.core.error import UsageError
@@ -268,3 +303,55 @@ def test_a_role_that_may_not_is_told_so_at_the_prompt_in_a_line(join: Any) -> No
     observer = join("ben", "observer")
     with pytest.raises(UsageError, match="'ben' is observer here, and 'stop_all' needs the role"):
         asked(observer.stop_all)
+
+
+def test_a_plan_that_a_role_may_not_run_is_one_line_at_the_prompt(join: Any, capsys: Any) -> None:
+    pytest.importorskip("IPython")
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.push({"RE": join("ben", "observer")})
+    shell.run_cell("RE(RE.plans.measure())")
+    said = capsys.readouterr().out.strip()
+    assert said.startswith("NotAllowedError: 'ben' is observer here")
+    assert len(said.splitlines()) == 1
+
+
+def test_what_another_clients_task_offers_is_not_told(
+    told: list[str], join: Any, engine: RunEngine, capsys: Any
+) -> None:
+    ben = join("ben")
+    task = ben.background.launch(ben.plans.waits(), name="his")
+    until(engine, "actions_changed", lambda: "go" in engine.pending_actions)
+    assert main(["run", *told, "lit", "--action", "light", "--action", "light"]) == 0
+    assert "action go" not in capsys.readouterr().err
+    assert not task.done
+    task.cancel()
+
+
+def test_what_a_task_of_its_own_offers_is_told(
+    tmp_path: Path, engine: RunEngine, monkeypatch: Any, capsys: Any
+) -> None:
+    lit = some_plans()["lit"]
+
+    def starts_lit() -> Any:
+        yield from background(lit(), name="lamp")
+
+    tokens = TokenFile(tmp_path / "other.json")
+    with EngineServer(engine, plans=[starts_lit], tokens=tokens, port=0) as server:
+        monkeypatch.setenv("FREEWHEEL_TOKEN", tokens.add("anna"))
+        there = ["--connect", server.url, "--action", "light", "--action", "light"]
+        assert main(["run", *there, "starts_lit"]) == 0
+    assert capsys.readouterr().err.count("light triggered.") == 2
+
+
+def test_a_server_that_has_no_admin_makes_one(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LOGNAME", "anna")
+    tokens = TokenFile(tmp_path / "tokens.json")
+    hers = tokens.add("anna", "operator")
+    first = _FirstToken(tokens)
+    token = first.show()
+    assert token is not None
+    assert tokens.client_of(token) == ("anna-admin", Role.ADMIN)
+    assert tokens.client_of(hers) == ("anna", Role.OPERATOR)
+    assert _FirstToken(tokens).show() is None

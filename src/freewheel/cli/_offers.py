@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-    from freewheel.core import EngineView, PlanFutureView
+    from freewheel.core import EngineView, OfferedAction, PlanFutureView
 
 __all__ = ["Actions", "Offers", "read_actions"]
 
@@ -89,24 +89,34 @@ class Offers:
         """
         if self._engine.current is not future:
             return
-        offered = self._engine.pending_actions
-        self._tell({name: latch.action for name, latch in offered.items()})
+        offered = self._offered(future)
+        self._tell(offered)
         if self._planned:
             name, when = self._planned[0]
             if name in offered and time.monotonic() - self._began >= when:
                 self._planned.pop(0)
-                self._trigger(name)
+                self._trigger(offered[name])
         if self._terminal:
             for key in _pressed():
                 if (name := self._keys.get(key, "")) in offered:
-                    self._trigger(name)
+                    self._trigger(offered[name])
+
+    def _offered(self, future: PlanFutureView) -> dict[str, OfferedAction]:
+        """Return what is on offer by name; elsewhere without what others' tasks offer."""
+        picture = self._engine.snapshot()
+        actions = picture.actions
+        if self._engine.is_elsewhere:
+            ours = {task.name for task in picture.background if _is_of(task, future)}
+            ours.add(future.plan_name)
+            actions = tuple(action for action in actions if action.plan in ours)
+        return {action.name: action for action in reversed(actions)}
 
     @property
     def left(self) -> tuple[str, ...]:
         """The planned actions that the plan has not waited for."""
         return tuple(name for name, _ in self._planned)
 
-    def _tell(self, actions: dict[str, Any]) -> None:
+    def _tell(self, actions: dict[str, OfferedAction]) -> None:
         new = sorted(actions.keys() - self._told)
         self._told |= actions.keys()
         if new and self._planned and (due := self._planned[0][0]) not in actions:
@@ -118,24 +128,27 @@ class Offers:
             return  # what triggers by itself needs no explanation
         key_of = {name: key for key, name in self._keys.items()}
         for name in new:
-            text = f" ({actions[name].description})" if _described(actions[name]) else ""
+            text = f" ({actions[name].description})" if actions[name].description else ""
             how = f"press {key_of[name]}, or " if self._terminal and name in key_of else ""
             say(f"The plan waits for the action {name}{text}: {how}give --action {name}.")
 
-    def _trigger(self, name: str) -> None:
+    def _trigger(self, action: OfferedAction) -> None:
         """Set the action; if it stays on and is set already, reset it."""
+        plan = action.plan if self._engine.is_elsewhere else None
         with suppress(KeyError):  # it is not on offer any more
-            latch = self._engine.pending_actions[name]
-            togglable = latch.action is not None and latch.action.togglable
-            if togglable and latch.is_set():
-                self._engine.release_action(name)
+            if action.togglable and action.is_on:
+                self._engine.release_action(action.name, plan=plan)
             else:
-                self._engine.trigger_action(name)
-            say(f"{name} triggered.")
+                self._engine.trigger_action(action.name, plan=plan)
+            say(f"{action.name} triggered.")
 
 
-def _described(action: Any) -> bool:
-    return bool(getattr(action, "description", ""))
+def _is_of(task: Any, future: PlanFutureView) -> bool:
+    """Tell whether a plan has started a task, by itself or by another task."""
+    starter = task.parent
+    while hasattr(starter, "parent"):
+        starter = starter.parent
+    return getattr(starter, "outcome", starter) is future.outcome
 
 
 @contextmanager

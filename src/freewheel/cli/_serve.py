@@ -90,8 +90,8 @@ def serve(
 
     Others use it with ``freewheel gui``, ``shell`` or ``run --connect ws://HOST:PORT``, or from
     Python with ``freewheel.remote.connect``. Who they are, and what they may, is told by tokens:
-    the first start makes one for you, ``freewheel serve token NAME --role operator`` one for
-    somebody else. Without devices of your own, the simulated microscope is served.
+    the first start makes one for you, an admin, ``freewheel serve token NAME --role operator`` one
+    for somebody else. Without devices of your own, the simulated microscope is served.
 
     After a stop or a failure, plans that wait in the queue are held until somebody releases them.
     Ctrl-C, SIGTERM and SIGHUP end it: a plan that runs is aborted with its clean-up.
@@ -152,6 +152,9 @@ def _token(file: TokenFile, what: str, name: str | None, role: str, *, remove: b
             typer.echo(f"{name} has no token any more.")
             return
         token = _added(file, name, role)
+    except OSError as error:
+        message = f"{file.path} cannot be changed: {error.strerror or error}"
+        raise typer.BadParameter(message, param_hint="--tokens") from None
     except (KeyError, ValueError) as error:
         raise typer.BadParameter(str(error.args[0])) from None
     typer.echo(f"The token of {name} ({role}), which is shown this once:", err=True)
@@ -159,12 +162,13 @@ def _token(file: TokenFile, what: str, name: str | None, role: str, *, remove: b
 
 
 class _FirstToken:
-    """A token for whoever starts the first server: taken back if nobody is shown it."""
+    """A token for whoever starts a server that has no admin: taken back if nobody is shown it."""
 
     def __init__(self, file: TokenFile) -> None:
         self._file = file
-        self._name = _user()
-        self._shown = bool(file)
+        clients = file.clients
+        self._name = _free_name({client.name for client in clients})
+        self._shown = any(client.role == "admin" for client in clients)
         self._token = None if self._shown else _added(file, self._name, "admin")
 
     def show(self) -> str | None:
@@ -177,6 +181,14 @@ class _FirstToken:
     def __exit__(self, *_: object) -> None:
         if not self._shown:
             self._file.remove(self._name)
+
+
+def _free_name(taken: set[str]) -> str:
+    """Return what the admin is called: a token that somebody has by that name stays good."""
+    name = _user()
+    while name in taken:
+        name += "-admin"
+    return name
 
 
 def _user() -> str:

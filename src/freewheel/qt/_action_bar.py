@@ -52,6 +52,7 @@ class ActionButton(QPushButton):
         self.clicked.connect(self._push)
         if bridge is not None:
             bridge.actionsChanged.connect(self._actions_changed)
+            bridge.lineChanged.connect(self._enable)
             self._actions_changed(frozenset(bridge.pending_actions()))
 
     @property
@@ -66,14 +67,19 @@ class ActionButton(QPushButton):
         if latch is not None:
             self._linger.stop()
             self._latch = latch
-            self.setEnabled(True)
+            self._enable()
             self._label()
-        elif self._action.name not in names and self.isEnabled():
+        elif self._action.name not in names and self._latch is not None:
             self._linger.start()
+
+    def _enable(self, *_: Any) -> None:
+        """Be off without a latch, and while there is no line to whoever would hear of it."""
+        connected = self._bridge is not None and self._bridge.connected
+        self.setEnabled(connected and self._latch is not None)
 
     def _gone(self) -> None:
         self._latch = None
-        self.setEnabled(False)
+        self._enable()
 
     def _push(self, *_: Any) -> None:
         # The latch itself, not its name: it is there between two waits as well.

@@ -24,6 +24,7 @@ from freewheel.qt._held import HeldLine, PeriodicLine
 from freewheel.qt._questions import ask, withdraw
 from freewheel.qt._readback import ShortLabel
 from freewheel.qt._state_label import StateLabel
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,8 @@ class EngineControls(QWidget):
     The state counts the background tasks: ``live_view, 2 more`` is not idle, and Stop ends these
     then. While the queue is held, or a service has failed, a line says so, with what mends it. A
     button is enabled exactly when the engine's state allows what it asks for; Halt asks first.
-    *Stop all* is there in every state, and *Ctrl+.* does the same anywhere in the window.
+    *Stop all* is there in every state, and *Ctrl+.* does the same anywhere in the window. All are
+    off while there is no line to an engine elsewhere.
 
     Parameters
     ----------
@@ -117,6 +119,7 @@ class EngineControls(QWidget):
         bridge.queueChanged.connect(self._queue_changed)
         self.set_plan(plan_factory)
         self._state_changed(self._state, "")
+        only_with_line(self, bridge)
 
     def set_plan(
         self,
@@ -183,6 +186,11 @@ class EngineControls(QWidget):
         self._refusal = reason
         self._enable()
         self._show_time()
+
+    @property
+    def refusal(self) -> str:
+        """Why the plan cannot run, or is known to fail; empty if it may run."""
+        return self._refusal
 
     def doubt(self, reason: str) -> None:
         """Have the Run button ask before it runs, for the plan may fail; empty ends that."""

@@ -13,6 +13,7 @@ from freewheel.qt._device_kinds import can_edit, can_show, has_axes, is_signal, 
 from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._setting_row import SettingRow
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ class DevicePanel(QWidget):
             layout.addWidget(self._boxes[name])
             self._fill_box(name, device)
         layout.addStretch(1)
+        only_with_line(self, bridge)
 
     def set_device(self, name: str, device: Any) -> None:
         """Show a device, or the reason why it is not there, in place of what is shown by its name.

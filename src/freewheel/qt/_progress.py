@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 
 from freewheel.background import TaskStatus
 from freewheel.core import duration_text, left_text
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ class ProgressPanel(QWidget):
         for task in snapshot.background:
             self._show_task(task)
         self._show_progress(snapshot.progress)
+        only_with_line(self, bridge)
 
     @property
     def bars(self) -> tuple[QProgressBar, ...]:

@@ -21,6 +21,7 @@ from freewheel.core import duration_text
 from freewheel.core._wording import start_text
 from freewheel.qt._call_dialog import edit_call
 from freewheel.qt._readback import ShortLabel
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,7 @@ class QueueTable(QWidget):
         bridge.queueChanged.connect(self._look)
         bridge.stateChanged.connect(self._show_times)
         self._look()
+        only_with_line(self, bridge)
 
     def _make_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()

@@ -142,6 +142,7 @@ class AcquisitionWindow(QMainWindow):
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
+        bridge.lineChanged.connect(self._enable_otherwise)
         self.preview = PreviewPane(bridge)
         self.preview.judged.connect(self._plan_judged)
         self._lay_out()
@@ -291,9 +292,9 @@ class AcquisitionWindow(QMainWindow):
     # -- plans --------------------------------------------------------------------------------
 
     def _plan_chosen(self, form: PlanForm | None) -> None:
-        self._otherwise.setEnabled(form is not None)
         if form is None:
             self.controls.set_plan(None)
+            self._enable_otherwise()
             self.preview.follow(None)
             return
         spec = form.spec
@@ -306,6 +307,7 @@ class AcquisitionWindow(QMainWindow):
         text, tip = _FOREGROUND if spec.continuous else _BACKGROUND
         self._otherwise.setText(text)
         self._otherwise.setToolTip(tip)
+        self._enable_otherwise()
         self.preview.follow(form)
 
     def _plan_judged(self, foreseen: Preview | None) -> None:
@@ -320,7 +322,11 @@ class AcquisitionWindow(QMainWindow):
             withdraw(self, "anyway")  # it was about what has changed
         self._doubt = doubt
         self.controls.doubt(self._doubt)
-        self._otherwise.setEnabled(form is not None and not known)
+        self._enable_otherwise()
+
+    def _enable_otherwise(self, *_: Any) -> None:
+        possible = self.chooser.form is not None and not self.controls.refusal
+        self._otherwise.setEnabled(possible and self.bridge.connected)
 
     def run_in_background(self, *_: Any) -> BackgroundTask | None:
         """Run the chosen plan beside others, giving way to the foreground."""

@@ -40,6 +40,10 @@ class ServerRestartedError(ConnectionLostError):
 class NotAllowedError(PermissionError):
     """The server does not let this client in, or its role does not allow what it asked for."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Say it in one line at a prompt, where IPython asks for this."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ProtocolError(ValueError):
     """What came over the line is no message of the protocol, or of another version of it."""

@@ -186,9 +186,11 @@ class RemoteTask:
         record: Mapping[str, Any],
         thread: threading.Thread,
         ask: Callable[..., Any],
+        find: Callable[[str], Any] = lambda key: None,
     ) -> None:
         self.key: str = record["key"]
         self.name: str = record["name"]
+        self._find = find
         self.future: EngineFuture[Any] = EngineFuture.under_way(
             f"the task {self.name!r}", thread, _HINT
         )
@@ -213,6 +215,15 @@ class RemoteTask:
     def standing(self) -> str:
         """Its status in words, with what it waits for."""
         return f"{self.status}, waits for {self.waits_for}" if self.waits_for else str(self.status)
+
+    @property
+    def parent(self) -> RemoteTask | EngineFuture[Any] | None:
+        """What has started it: a task; of a plan in the foreground its outcome.
+
+        ``None`` for one that was launched from outside of any plan, and where it is not known.
+        """
+        found: RemoteTask | EngineFuture[Any] | None = self._find(self._told.get("parent", ""))
+        return found
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -138,7 +138,13 @@ class Ledger:
             "waits_for": task.waits_for,
             "runs": list(task.run_start_uids),
             "claims": [device_name(device) for device in task.claims],
+            "parent": self._parent_key(task),
         }
+
+    def _parent_key(self, task: Any) -> str:
+        """Return the key of the task that has started one, or of its plan's outcome."""
+        parent = task.parent
+        return self._keys.get(id(getattr(parent, "outcome", parent)), "")
 
     def others(self, shown: Iterable[str]) -> list[dict[str, Any]]:
         """Return the records of all plans under way that are not among ``shown``."""

@@ -159,10 +159,15 @@ class Mirror:
             key = record["key"]
             known = self._tasks.get(key)
             if known is None:
-                known = RemoteTask(record, self._delivery, self._ask)
+                known = RemoteTask(record, self._delivery, self._ask, self._starter)
                 self._tasks[key] = known
                 self._keep(f"{key}-future", known)
             return known
+
+    def _starter(self, key: str) -> Any:
+        """Return the task, or the outcome of the plan, that a key stands for; or ``None``."""
+        with self._lock:
+            return self._tasks.get(key, self._outcomes.get(key))
 
     def _keep(self, key: str, future: Any) -> None:
         """Keep what is new until it ends; with the lock held. It may have ended already."""
