@@ -146,6 +146,30 @@ def test_nobody_writes_lines_of_a_log_at_the_door(server: EngineServer, caplog: 
     assert all(each.isprintable() and len(each) < 1_000 for each in refused)
 
 
+@pytest.mark.parametrize("verb", ["submit", "hand_stop", "trigger", "cancel", "no such verb"])
+def test_an_endless_name_does_not_come_back(raw: Raw, verb: str) -> None:
+    endless = "x" * 500_000
+    args: dict[str, Any] = {
+        "submit": {"call": {"plan": endless}, "key": f"{raw.welcome.tag}1"},
+        "hand_stop": {"device": endless},
+        "trigger": {"name": endless},
+        "cancel": {"key": endless},
+    }
+    if verb not in args:
+        verb = f"{verb} {endless}"
+    answer = raw.ask(verb, 3, **args.get(verb, {}))
+    assert answer.fault is not None
+    assert len(answer.fault.text) < 5_000
+    assert not answer.fault.text.endswith("x")  # what to do is at the end
+
+
+def test_an_endless_name_does_not_come_back_as_a_last_word(server: EngineServer) -> None:
+    with plain_connect(f"{server.url}/ws", proxy=None) as line:
+        line.send(msgspec.msgpack.encode({"type": "x" * 500_000}))
+        bye = hear(line, Bye)
+    assert len(bye.reason) < 5_000
+
+
 # -- too much --------------------------------------------------------------------------------
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,19 @@ def test_a_change_counts_at_once(path: Path) -> None:
     assert server.client_of(newer) is None
     with pytest.raises(KeyError, match="Nobody is called 'anna'"):
         other.remove("anna")
+
+
+def test_of_changes_at_once_none_is_lost(path: Path) -> None:
+    names = [[f"{who}{number}" for number in range(10)] for who in "abcd"]
+
+    def add(mine: list[str]) -> None:
+        tokens = TokenFile(path)  # as another process has one
+        for name in mine:
+            tokens.add(name)
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(add, names))
+    assert {client.name for client in TokenFile(path).clients} == {*itertools.chain(*names)}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ._errors import ConnectionLostError, NotAllowedError, ProtocolError
-from ._faults import fault_of
+from ._faults import bye_of, fault_of
 from ._ledger import result_of
 from ._protocol import VERSION, Answer, Bye, Call, Hello, Seen, Welcome
 from ._roles import LOOKING
@@ -130,7 +130,7 @@ class Door:
             self.refused += 1
             why = _plain(error, 300)
             _log.warning("A client from %s was refused: %s", _address(socket), why)
-            await _say_bye(socket, Bye(str(error), fault_of(error)))
+            await _say_bye(socket, bye_of(error))
         except WebSocketDisconnect:
             pass
         finally:
@@ -253,7 +253,7 @@ class Door:
             results = await asyncio.gather(*work, return_exceptions=True)
             for error in results:
                 if isinstance(error, ProtocolError):
-                    connection.bye = Bye(str(error), fault_of(error))
+                    connection.bye = bye_of(error)
                     why = _plain(error, 300)
                     _log.warning("%s sent what is no message: %s", session.client.name, why)
             await self._part(connection, session)
@@ -305,7 +305,7 @@ class Door:
         why = "its token was taken away, or changed"
         self._forget(session, why)
         error = NotAllowedError(f"{session.client.name!r} was sent away: {why}.")
-        connection.end(Bye(str(error), fault_of(error)))
+        connection.end(bye_of(error))
         return False
 
     async def _write(self, connection: _Connection, session: Session) -> None:

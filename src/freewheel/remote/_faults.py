@@ -28,12 +28,16 @@ from ._errors import (
     RemoteError,
     ServerRestartedError,
 )
-from ._protocol import Fault
+from ._protocol import Bye, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["error_of", "fault_of"]
+__all__ = ["bye_of", "error_of", "fault_of"]
+
+#: Of a longer text the middle is left out: it has an endless name in it, and what to do behind.
+_HEAD: Final = 3_000
+_TAIL: Final = 1_000
 
 
 class _Party(NamedTuple):
@@ -96,7 +100,20 @@ def fault_of(error: BaseException) -> Fault:
     elif isinstance(error, NotStoppedError):
         parts = list(error.what)
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return Fault(_kind_of(error), text, parts)
+    return Fault(_kind_of(error), _shortened(text), parts)
+
+
+def bye_of(error: BaseException) -> Bye:
+    """Return the last word to a client that is sent away by an exception."""
+    fault = fault_of(error)
+    return Bye(fault.text, fault)
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - _HEAD - _TAIL
+    if left_out <= 0:
+        return text
+    return f"{text[:_HEAD]} … ({left_out} characters) … {text[-_TAIL:]}"
 
 
 def _kind_of(error: BaseException) -> str:

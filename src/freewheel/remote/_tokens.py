@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ._alone import alone
 from ._roles import Role
 
 __all__ = ["Client", "TokenFile", "default_token_path", "digest_of"]
@@ -68,7 +69,8 @@ class TokenFile:
         self.path = default_token_path() if path is None else Path(path).expanduser()
         self._lock = threading.Lock()  # guards all below, and the file against ourselves
         self._stamp: tuple[int, int] | None = None
-        self._known: dict[str, dict[str, str]] = {}  # name to role and digest
+        # Name to role and digest; replaced as a whole, which `version` is told by.
+        self._known: dict[str, dict[str, str]] = {}
         with self._lock:
             self._refresh()
 
@@ -100,9 +102,10 @@ class TokenFile:
         if role not in list(Role):
             raise ValueError(f"there is no role {role!r}; there are: {', '.join(Role)}")
         token = secrets.token_urlsafe(32)
-        with self._lock:
-            self._refresh()
-            self._known[name] = {"role": str(role), "sha256": digest_of(token)}
+        with self._lock, alone(self.path):
+            self._refresh(anew=True)
+            mine = {"role": str(role), "sha256": digest_of(token)}
+            self._known = {**self._known, name: mine}
             self._write()
         return token
 
@@ -114,13 +117,20 @@ class TokenFile:
         KeyError
             If there is nobody of that name.
         """
-        with self._lock:
-            self._refresh()
+        with self._lock, alone(self.path):
+            self._refresh(anew=True)
             if name not in self._known:
                 names = ", ".join(self._known) or "nobody"
                 raise KeyError(f"Nobody is called {name!r}. There are: {names}.")
-            del self._known[name]
+            self._known = {each: of for each, of in self._known.items() if each != name}
             self._write()
+
+    @property
+    def version(self) -> object:
+        """Which state of the file this is: another one whenever it may say something else."""
+        with self._lock:
+            self._refresh()
+            return self._known
 
     def client_of(self, token: str) -> Client | None:
         """Return who has a token, or ``None``."""
@@ -138,14 +148,14 @@ class TokenFile:
 
     # -- the file, with the lock held ---------------------------------------------------------
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, anew: bool = False) -> None:
         try:
             status = self.path.stat()
         except FileNotFoundError:
             self._stamp, self._known = None, {}
             return
         stamp = status.st_mtime_ns, status.st_ino
-        if stamp == self._stamp:
+        if stamp == self._stamp and not anew:
             return
         if sys.platform != "win32" and status.st_mode & 0o077:
             raise PermissionError(
@@ -155,7 +165,6 @@ class TokenFile:
         self._stamp = stamp
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps({"format": _FORMAT, "version": 1, "clients": self._known}, indent=1)
         beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         # With its rights from the first moment: never open, and then closed.
