@@ -15,10 +15,10 @@ from bluesky.plans import count
 from bluesky.utils import Msg
 from websockets.sync.client import connect as plain_connect
 
-from afar import Cable, T, heard, some_plans, until
+from afar import Cable, T, enter, hear, heard, some_plans, until
 from freewheel import RunEngine
 from freewheel.core import ResourceConflictError
-from freewheel.core._crossings import run_soon
+from freewheel.core._crossings import call_soon, run_soon
 from freewheel.remote import (
     ConnectionLostError,
     EngineServer,
@@ -374,6 +374,27 @@ def test_a_client_that_floods_waits_on_its_own_line(
         assert len(session.answers) < 500
         # No more than there are in a bite of 4 KB, each of more than 30 bytes.
         assert session.connection._transport.get_protocol().queue.qsize() < 140
+
+
+def test_of_changes_at_once_is_told_once(
+    server: EngineServer, tokens: TokenFile, monkeypatch: Any
+) -> None:
+    with opened(server) as line:
+        enter(line, tokens.add("flood"))
+        door = server._door
+        assert door is not None
+        (session,) = door._hub.sessions.values()
+        taken, picture = [], door._hub.picture
+        monkeypatch.setattr(door._hub, "picture", lambda: taken.append(1) or picture())
+
+        def change() -> None:
+            for number in range(20):
+                door._take(session, Call(number, "queue_hold", {"reason": f"reason {number}"}))
+
+        call_soon(door._hub._loop, change)
+        assert hear(line, News | Answer).picture["queue_held"] == "reason 19"
+        assert [hear(line, Answer).id for _ in range(20)] == list(range(20))  # in their order
+        assert len(taken) < 5  # each takes the interpreter from a plan
 
 
 def test_what_is_small_is_sent_at_once(server: EngineServer, remote: RemoteEngine) -> None:

@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -48,6 +49,7 @@ class _Connection:
         self.socket = socket
         self.over = asyncio.Event()
         self.digest = ""  # of the token that it came in with
+        self.tokens: object = None  # the version of the tokens that it stood by last
         self.bye: Bye | None = None
 
     def end(self, bye: Bye | None = None) -> None:
@@ -298,10 +300,12 @@ class Door:
     def _stands(self, connection: _Connection, session: Session) -> bool:
         """Tell whether the token of a client counts still; if not, it is sent away."""
         try:
-            if self._known(connection) == session.client:
+            version = self._tokens.version
+            if version is connection.tokens or self._known(connection) == session.client:
+                connection.tokens = version
                 return True
-        except NotAllowedError:  # nobody's token was taken away: the file cannot be read
-            return True
+        except (OSError, ValueError, NotAllowedError):
+            return True  # nobody's token was taken away: the file cannot be read
         why = "its token was taken away, or changed"
         self._forget(session, why)
         error = NotAllowedError(f"{session.client.name!r} was sent away: {why}.")
@@ -347,18 +351,17 @@ class Door:
             self._answer(session, Answer(call.id, fault=fault_of(ConnectionLostError(text))))
             return
         changes = call.verb not in LOOKING
-        if changes:
-            what = ", ".join(f"{key}={str(value)[:80]!r}" for key, value in call.args.items())
-            who = session.client
-            told = f"{_plain(call.verb, 40)}({_plain(what, 300)})"
-            _log.info("%s (%s): %s", who.name, who.role, told)
         try:
             value = self._verbs(session, call.verb, call.args)
         except Exception as error:
+            if changes:
+                _tell_of(session.client, call)
             self._answer(session, Answer(call.id, fault=fault_of(error)))
             return
         if changes:
+            # With the answer, a moment later: a plan that goes on now needs the interpreter.
             self._hub.touch()
+            self._hub.after(partial(_tell_of, session.client, call))
         if inspect.iscoroutine(value):
             task = asyncio.create_task(self._finish(session, call.id, value))
             self._tasks.add(task)
@@ -481,6 +484,15 @@ async def _say_bye(socket: WebSocket, bye: Bye) -> None:
 
 def _address(socket: WebSocket) -> str:
     return "an unknown address" if socket.client is None else socket.client.host
+
+
+def _tell_of(client: Client, call: Call) -> None:
+    """Write who did what into the log."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    what = ", ".join(f"{key}={str(value)[:80]!r}" for key, value in call.args.items())
+    told = f"{_plain(call.verb, 40)}({_plain(what, 300)})"
+    _log.info("%s (%s): %s", client.name, client.role, told)
 
 
 def _plain(words: object, length: int) -> str:

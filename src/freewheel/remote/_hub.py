@@ -79,6 +79,7 @@ class Hub:
         self._items: deque[tuple[Any, ...]] = deque()
         self._lock = threading.Lock()
         self._rung = False
+        self._thread = 0  # of the loop; written by `open`, on it
         self._slots = [
             (getattr(engine.events, name), _slot(self._put, name)) for name in PICTURE_SIGNALS
         ]
@@ -89,7 +90,11 @@ class Hub:
         self._items.append((kind, *what))
         with self._lock:
             ring, self._rung = not self._rung, True
-        if ring:
+        if not ring:
+            return
+        if threading.get_ident() == self._thread:
+            self._drain_soon()  # nothing is to be woken, which takes two calls of the system
+        else:
             call_soon(self._loop, self._drain_soon)
 
     def _document(self, name: str, doc: Any) -> None:
@@ -99,6 +104,7 @@ class Hub:
 
     def open(self) -> None:
         """Follow the engine."""
+        self._thread = threading.get_ident()
         for signal, slot in self._slots:
             signal.connect(slot)
         self._last = self.picture()
@@ -157,20 +163,20 @@ class Hub:
         with self._lock:
             self._rung = False
         events: list[list[Any]] = []
+        thens: list[Callable[[], object]] = []
         for _ in range(_TURN):
             if not self._items:
                 break
             kind, *what = self._items.popleft()
-            if kind in ("document", "then"):
-                self._tell(events)
-                events = []
-                if kind == "document":
-                    self._send_document(*what)
-                else:
-                    what[0]()
+            if kind == "document":
+                self._tell(events, thens)
+                events, thens = [], []
+                self._send_document(*what)
+            elif kind == "then":
+                thens.append(what[0])
             else:
                 events += self._events(kind, what)
-        self._tell(events)
+        self._tell(events, thens)
         if self._items:
             self._put("look")
 
@@ -200,10 +206,15 @@ class Hub:
         claims.release_all(lease.hand)
         self._put("lease", lease.key, why)
 
-    def _tell(self, events: list[list[Any]]) -> None:
+    def _tell(self, events: list[list[Any]], thens: list[Callable[[], object]]) -> None:
+        """Tell everybody what has happened, once, and do all that waits for that."""
+        if events:
+            self._tell_news(events)
+        for then in thens:
+            then()
+
+    def _tell_news(self, events: list[list[Any]]) -> None:
         """Tell everybody what has happened, with what is different in the picture."""
-        if not events:
-            return
         began = time.monotonic()
         picture = self.picture()
         changed = {key: value for key, value in picture.items() if self._last.get(key) != value}

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import websockets
 from websockets.asyncio.client import connect as connect_socket
+from websockets.asyncio.connection import broadcast
 
 from freewheel.core import ForkedProcessError
 from freewheel.core._crossings import call_soon
@@ -171,8 +172,7 @@ class Line:
         self._closed = False
         self._down: str | None = "it was not made yet"  # why there is no line
         self._first: Future[Welcome] = Future()  # done at the first welcome
-        self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()  # of the loop, as all below
-        self._main: asyncio.Task[None] | None = None
+        self._main: asyncio.Task[None] | None = None  # of the loop, as all below
         self._socket: Any = None
         self.welcome: Welcome | None = None
         self._seen = self._told_seen = 0
@@ -269,14 +269,7 @@ class Line:
         if self._main.done():  # it was refused, and the loop ends by itself
             return
         self._send(to_server(Bye("closed")))
-        self.loop.create_task(self._leave_soon(self._main))
-
-    async def _leave_soon(self, main: asyncio.Task[None]) -> None:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(0.5):
-                if self._socket is not None:
-                    await self._outgoing.join()
-        main.cancel()
+        self._main.cancel()
 
     async def _keep_up(self) -> None:
         wait = _FIRST_WAIT
@@ -313,15 +306,13 @@ class Line:
                 await socket.send(to_server(self._hello()))
             # Why it was closed, if it was, came before that.
             async with asyncio.timeout(_OPEN):
-                self._enter(from_server(await socket.recv(decode=False)))
+                welcome = from_server(await socket.recv(decode=False))
             self._socket = socket
-            writer = asyncio.create_task(self._write(socket))
             try:
+                self._enter(welcome)
                 return await self._read(socket)
             finally:
                 self._socket = None
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
 
     def _hello(self) -> Hello:
         last = self.welcome
@@ -341,7 +332,6 @@ class Line:
             raise ProtocolError(f"The server began with {type(welcome).__name__}.")
         restarted = self.welcome is not None and welcome.server != self.welcome.server
         self.welcome = welcome
-        self._outgoing = asyncio.Queue()
         with self._lock:
             again = list(self._pending.values())
             if not welcome.resumed:
@@ -383,13 +373,13 @@ class Line:
                 self._receiver.told(message)
         return socket.close_reason or "the server has closed it"
 
-    async def _write(self, socket: Any) -> None:
-        while True:
-            await socket.send(await self._outgoing.get())
-            self._outgoing.task_done()
-
     def _send(self, data: bytes) -> None:
-        self._outgoing.put_nowait(data)
+        """Send something; without a line it goes nowhere, and calls are sent again with the next.
+
+        At once: a task in between is one more turn of the loop, before what a person has pressed.
+        """
+        if self._socket is not None:
+            broadcast([self._socket], data)
 
     def _note(self, number: int, size: int) -> None:
         """Note what was seen, and tell the server of it now and then."""
@@ -405,8 +395,7 @@ class Line:
             self._seen_timer.cancel()
             self._seen_timer = None
         self._told_seen, self._unseen_bytes = self._seen, 0
-        if self._socket is not None:
-            self._send(to_server(_seen(self._seen)))
+        self._send(to_server(_seen(self._seen)))
 
     def _go_down(self, why: str) -> None:
         with self._lock:

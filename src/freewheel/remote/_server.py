@@ -58,23 +58,30 @@ class _Protocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rest = bytearray()  # what has come, and is yet to be looked through
+        # uvicorn's, which has the line paused and read again for each message: two calls of the
+        # system before it is looked at. Here the line is paused when more has come than that.
+        self.read_paused = True
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Take what has come, and no more while there is enough of it."""
         self._rest += data
         self._look_through()
+        if self._rest:
+            self.transport.pause_reading()
 
     def _look_through(self) -> None:
         """Find messages in what has come, until there is one for the application."""
-        while self._rest and not self.read_paused and not self.transport.is_closing():
+        while self._rest and self.queue.empty() and not self.transport.is_closing():
             bite = bytes(self._rest[:_BITE])
             del self._rest[:_BITE]
             super().data_received(bite)
 
     async def receive(self) -> Any:
         """Return the next message."""
-        message = await super().receive()
+        message = await self.queue.get()
         self._look_through()
+        if not self._rest:
+            self.transport.resume_reading()  # does nothing if it is read
         return message
 
     async def run_asgi(self) -> None:
