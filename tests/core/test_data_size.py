@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from freewheel.core._data_size import data_size
+from freewheel.core._data_size import StreamsOfNumbers, data_size
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,18 @@ def test_a_list_that_holds_itself_ends() -> None:
 @pytest.mark.parametrize("doc", [{}, {"data": {}}, {"data": None}, {"data": [1.0]}])
 def test_what_is_no_event_counts_nothing(doc: dict[str, Any]) -> None:
     assert data_size(doc) == 0
+
+
+def test_streams_of_numbers_are_those_whose_descriptors_say_so_until_an_event_says_otherwise() -> (
+    None
+):
+    streams = StreamsOfNumbers()
+    for uid, dtypes in (("a", ("number", "integer")), ("b", ("boolean",)), ("c", ("array",))):
+        keys = {f"key {number}": {"dtype": dtype} for number, dtype in enumerate(dtypes)}
+        assert streams.size_of("descriptor", {"uid": uid, "data_keys": keys}) == 0
+    assert streams.known == {"a", "b"}
+    assert streams.size_of("event", {"descriptor": "a", "data": {"x": 1.0}}) == 0
+    assert streams.size_of("event", {"descriptor": "b", "data": {"x": np.zeros(5)}}) == 40
+    assert streams.known == {"a"}
+    assert streams.size_of("stop", {}) == 0
+    assert not streams.known

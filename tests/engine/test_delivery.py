@@ -448,6 +448,24 @@ def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.Monkey
     assert not delivery.is_behind()
 
 
+def test_frames_in_a_stream_that_was_to_be_of_numbers_are_bounded_all_the_same() -> None:
+    hold = threading.Event()
+    delivery = _delivery.QueuedDelivery(
+        lambda name, doc: hold.wait(T), weakref.WeakMethod(Fails().failed)
+    )
+    frame = np.zeros(_delivery.MAX_BYTES // 8, "u1")  # one, however many wait
+    try:
+        delivery.put("descriptor", {"uid": "d", "data_keys": {"n": {"dtype": "number"}}})
+        for _ in range(_delivery.LOOKED_AT + 10):
+            delivery.put("event", {"descriptor": "d", "data": {"n": frame}})
+        assert delivery.piled_up
+        assert delivery.is_behind()
+    finally:
+        hold.set()
+        delivery.close()
+        delivery.join(T)
+
+
 class Fails:
     def failed(self, error: BaseException) -> None:
         """Take note of nothing."""

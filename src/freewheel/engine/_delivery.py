@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from freewheel.core._crossings import call_soon
-from freewheel.core._data_size import data_size
+from freewheel.core._data_size import StreamsOfNumbers
 
 if TYPE_CHECKING:
     import weakref
@@ -45,6 +45,8 @@ REST: Final = 0.01
 LONG_REST: Final = 0.05
 MANY: Final = 2_000
 EARLIER: Final = 0.8
+#: Of the events that are numbers alone, by their descriptor, one in so many that wait is measured.
+LOOKED_AT: Final = 32
 #: So much at most is handed over at once to a subscriber that takes batches.
 BATCH_DOCUMENTS: Final = 1_000
 BATCH_BYTES: Final = 1 << 25
@@ -56,8 +58,9 @@ QUICK: Final = 0.1
 
 
 # A document that waits, with its kind and the bytes of its data; or a mark, without a kind, that
-# calls back when it is reached.
-_Item: TypeAlias = "tuple[str | None, Any, int]"
+# calls back when it is reached; or an event whose data are numbers, by itself: to make a tuple for
+# each, to take it apart and to have Python's collector look at it is felt.
+_Item: TypeAlias = "tuple[str | None, Any, int] | Any"
 
 
 class Delivery:
@@ -78,6 +81,8 @@ class Delivery:
     ----------
     put : callable
         Takes a document, ``put(name, doc)``; from the engine's thread alone. It never waits.
+    piled_up : bool
+        Whether there is a reason to ask `is_behind`; of the engine's thread.
     """
 
     #: Whether the end of a plan waits until all is delivered, and fails with what was raised.
@@ -96,16 +101,19 @@ class Delivery:
         self._items: deque[_Item] = deque()
         self._bytes_put = 0  # written by the engine's thread
         # Written by the subscriber's thread, read by the engine's: what it took and delivered, how
-        # many documents are a reason to let it come, since when it is at work, and whether it is
-        # likely to come back soon.
+        # many documents are a reason to let it come, how many are one to look whether there is
+        # anything to do (less if it dozes), since when it is at work, and whether it is likely to
+        # come back soon.
         self._bytes_taken = 0
         self._bytes_delivered = 0
-        self._many = MAX_DOCUMENTS
+        self._many = self._notice = MAX_DOCUMENTS
         self._came = math.inf
         self._is_quick = True
         self._rest = REST  # of the subscriber's thread alone: for how long it rests next
         self._busy = False  # written by the subscriber's thread: what it took is not delivered yet
-        self._told = False  # of the engine's thread: that the subscriber is behind
+        # Of the engine's thread: that the subscriber is behind, and what comes without a size.
+        self._told = self.piled_up = False
+        self._streams = StreamsOfNumbers()
         # Guards what follows. Notified when there is something to do that cannot wait until the
         # thread has rested: the first document of a burst, a mark, the end.
         self._condition = threading.Condition(threading.Lock())
@@ -124,28 +132,43 @@ class Delivery:
 
     def _make_put(self) -> Callable[[str, Any], None]:
         """Return `put`: a function, since bluesky calls those of an object at twice the cost."""
-        append = self._items.append
+        items, streams = self._items, self._streams
+        append, of_numbers = items.append, streams.known
 
         def put(name: str, doc: Any) -> None:
-            if size := data_size(doc):
+            # What runs once in a turn of the engine's loop runs three times as slowly as in a loop
+            # of its own: so there is next to nothing to run for the events that come by the
+            # thousand. One of them in LOOKED_AT that wait is looked at all the same.
+            if name == "event" and doc.get("descriptor") in of_numbers and len(items) % LOOKED_AT:
+                append(doc)
+            else:
+                size = streams.size_of(name, doc)
                 self._bytes_put += size
-            append((name, doc, size))
-            # The thread says that it dozes before it looks at the line for the last time, and
-            # this looks after it has put something there: so one of them sees the other.
-            if self._dozing:
-                self._wake(hurry=False)
+                append((name, doc, size))
+                if size and self._bytes_put - self._bytes_taken > BATCH_BYTES:
+                    self.piled_up = True
+            if len(items) > self._notice:
+                self._attend()
 
         return put
+
+    def _attend(self) -> None:
+        """Do what there is a reason for when so many documents wait; on the engine's thread."""
+        # The thread says that it dozes before it looks at the line for the last time, and this
+        # looks after something was put there: so one of them sees the other.
+        if self._dozing:
+            self._wake(hurry=False)
+        self.piled_up = True
 
     def is_behind(self) -> bool:
         """Tell whether the engine is to let the subscriber come first, or to wait for it.
 
         To wait when more is to be done than may pile up, which is logged once a plan. From the
-        engine's thread, for each document.
+        engine's thread, for each document while they have `piled_up`.
         """
-        # `_has_piled_up`, without the call.
         documents = len(self._items)
-        if documents <= self._many and self._bytes_put - self._bytes_taken <= BATCH_BYTES:
+        self.piled_up = self._has_piled_up()
+        if not self.piled_up:
             return False
         size = self._bytes_waiting
         if documents <= MAX_DOCUMENTS and size <= MAX_BYTES:
@@ -213,8 +236,14 @@ class Delivery:
         """Wake the thread; with ``hurry``, let it not rest until the line is empty."""
         with self._condition:
             self._hurry = self._hurry or hurry
-            self._dozing = False
+            if self._dozing:
+                self._doze(False)
             self._condition.notify()
+
+    def _doze(self, dozing: bool) -> None:
+        """Note whether the thread is to be woken by the first document; with the lock held."""
+        self._dozing = dozing
+        self._notice = -1 if dozing else self._many
 
     def take_failure(self) -> BaseException | None:
         """Return the first failure since the last call; from the engine's thread."""
@@ -252,10 +281,10 @@ class Delivery:
             if not self._has_piled_up():
                 self._pause()
             while not self._items and not self._closed:
-                self._dozing = True
+                self._doze(True)
                 if not self._items:
                     self._condition.wait()
-                self._dozing = False
+                self._doze(False)
             self._busy = bool(self._items)
             return self._busy
 
@@ -268,7 +297,8 @@ class Delivery:
             self._condition.wait(remaining)
         # A rest that was cut short says little.
         pace = (len(self._items) - before) / max(time.monotonic() - began, REST)
-        self._rest, self._many = _next_rest(self._rest, pace)
+        self._rest, many = _next_rest(self._rest, pace)
+        self._many = self._notice = many
         self._hurry = self._closed
 
     def _let_go_on(self) -> None:
@@ -283,11 +313,13 @@ class Delivery:
         return self._bytes_put - self._bytes_delivered
 
     def _deliver_each(self) -> None:
-        func, take = self._function(), self._items.popleft
+        func, items, take = self._function(), self._items, self._items.popleft
         self._came = time.monotonic()
         self._let_go_on()
-        while self._items:
-            name, doc, size = take()
+        item: Any
+        while items:
+            item = take()
+            name, doc, size = item if type(item) is tuple else ("event", item, 0)
             if name is None:
                 doc()
                 continue
@@ -295,7 +327,7 @@ class Delivery:
                 func(name, doc)
             except BaseException as error:
                 self._note(error)
-            del doc  # a frame must not live until the next one comes
+            del item, doc  # a frame must not live until the next one comes
             if size:
                 self._bytes_taken += size
                 self._bytes_delivered += size
@@ -327,11 +359,11 @@ class Delivery:
             self._is_quick = now - self._came < QUICK
             if settle is not None:
                 # It is back, and wants to be let come for what is left, and for the next batch.
-                self._came, self._many = now, -1
+                self._came, self._many, self._notice = now, -1, -1
                 settle()
         except BaseException as error:
             self._note(error)
-        self._many = many
+        self._many = self._notice = many
 
     def _begin(self, batch: list[tuple[str, Any]]) -> Callable[[], Any]:
         """Hand a batch over; return what is to be done for it while the engine goes on."""
@@ -348,7 +380,11 @@ class Delivery:
         total = 0
         mark = None
         while self._items and len(batch) < BATCH_DOCUMENTS and total < BATCH_BYTES:
-            name, doc, size = self._items.popleft()
+            item: Any = self._items.popleft()
+            if type(item) is not tuple:
+                batch.append(("event", item))
+                continue
+            name, doc, size = item
             if name is None:
                 mark = doc
                 break

@@ -146,7 +146,7 @@ class DocumentStream:
     def is_behind(self) -> bool:
         """Tell whether a queued subscriber is far behind. On the loop, for each document."""
         for delivery in self._awaited:
-            if delivery.is_behind():
+            if delivery.piled_up and delivery.is_behind():
                 return True
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from bluesky.run_engine import Dispatcher
@@ -11,10 +11,13 @@ from bluesky.utils import CallbackRegistry
 from event_model import DocumentNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["FairDispatcher"]
 
+
+#: What is called with a document, each with bluesky's proxy for it.
+_Called: TypeAlias = "tuple[tuple[Callable[..., Any], Any], ...]"
 
 _Registry: Any = CallbackRegistry  # untyped
 _Dispatcher: Any = Dispatcher
@@ -23,14 +26,25 @@ _Dispatcher: Any = Dispatcher
 class _FairRegistry(_Registry):  # type: ignore[misc]
     """Calls every subscriber before it raises the first failure, with the others as notes."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # By signal, what is called with it, as `_look_up` finds it. Whoever changes `callbacks`
+        # puts an empty one in its place afterwards: what somebody looked up meanwhile is put into
+        # the one that nobody looks into any more.
+        self._found: dict[Any, _Called] = {}
+
     def process(self, sig: Any, *args: Any, **kwargs: Any) -> list[tuple[BaseException, Any]]:
         # To ask the enum whether it has its own member takes as long as the whole rest.
         if type(sig) is not DocumentNames and sig not in self.allowed_sigs:
             raise ValueError(f"Allowed signals are {self.allowed_sigs}")
         failures: list[tuple[BaseException, Any]] = []
-        for proxy in list(self.callbacks.get(sig, {}).values()):
+        found = self._found
+        called = found.get(sig)
+        if called is None:
+            called = found[sig] = self._look_up(sig)
+        for call, proxy in called:
             try:
-                proxy(*args, **kwargs)
+                call(*args, **kwargs)
             except ReferenceError:
                 self._remove_proxy(proxy)
             except BaseException as error:
@@ -41,6 +55,28 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
                 first.add_note(f"Another subscriber raised as well: {other!r}")
             raise first
         return failures
+
+    def _look_up(self, sig: Any) -> _Called:
+        """Return what is called, each with bluesky's proxy: a function, or the proxy of a method.
+
+        A function is kept alive by its proxy, which takes longer than many a subscriber. A
+        method's object is not: the proxy asks whether it is still there.
+        """
+        proxies = list(self.callbacks.get(sig, {}).values())
+        return tuple((proxy if proxy.inst is not None else proxy.func, proxy) for proxy in proxies)
+
+    def connect(self, sig: Any, func: Any) -> int:
+        cid: int = super().connect(sig, func)
+        self._found = {}
+        return cid
+
+    def disconnect(self, cid: int) -> None:
+        super().disconnect(cid)
+        self._found = {}
+
+    def _remove_proxy(self, proxy: Any) -> None:
+        super()._remove_proxy(proxy)
+        self._found = {}
 
     def cids(self) -> frozenset[int]:
         """Return the numbers of all that are called."""
@@ -58,6 +94,7 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
             del self.callbacks[sig][cid]
             # Or else who subscribes the same function meanwhile would be taken for this one.
             self._func_cid_map[sig].pop(proxy, None)
+        self._found = {}
         return taken
 
     def put_back(self, taken: list[tuple[Any, int, Any]]) -> None:
@@ -66,6 +103,7 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
             callbacks = {**self.callbacks.get(sig, {}), cid: proxy}
             self.callbacks[sig] = dict(sorted(callbacks.items()))
             self._func_cid_map.setdefault(sig, WeakKeyDictionary())[proxy] = cid
+        self._found = {}
 
 
 class FairDispatcher(_Dispatcher):  # type: ignore[misc]
