@@ -270,7 +270,7 @@ def test_a_flyer_that_is_not_staged_is_stopped(
 
 @pytest.mark.parametrize("part", ["trajectory", "triggers", "recorder"])
 @pytest.mark.parametrize("verb", ["prepare", "kickoff", "complete"])
-@pytest.mark.parametrize("end", ["abort", "halt"])
+@pytest.mark.parametrize("end", [pytest.param("abort", marks=pytest.mark.servers), "halt"])
 def test_what_hangs_can_be_ended(bench: Bench, part: str, verb: str, end: str) -> None:
     device = getattr(bench.scope.stage, part)
     hangs = threading.Event()

@@ -65,6 +65,7 @@ class Moments:
             threading.Event().wait(self.chance.random() * 0.02)
 
 
+@pytest.mark.servers  # it takes several seconds
 def test_paused_at_random_moments(bench: Bench) -> None:
     chance = random.Random("pauses")
     moments = Moments(bench, chance)
@@ -116,6 +117,7 @@ def test_ended_at_random_moments(bench: Bench, end: str) -> None:
             assert bench.account.check_balanced()["exit_status"] == wanted
 
 
+@pytest.mark.servers  # it takes several seconds
 def test_halted_in_flight(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random("halt")
     for _ in range(3):
@@ -163,6 +165,7 @@ def broken_disk(bench: Bench) -> None:
     bench.scope.file_camera._acquisition.taking.shots.stop()
 
 
+@pytest.mark.servers  # it takes several seconds
 @pytest.mark.parametrize("breaks", [broken_flyer, broken_motion, broken_disk])
 def test_failed_at_random_moments(bench: Bench, breaks: Any) -> None:
     chance = random.Random(breaks.__name__)

@@ -34,6 +34,20 @@ SESSIONS = [ROOT / "docs" / "tutorials" / name for name in ("laboratory.md", "pr
 PATIENCE = 100  # seconds
 # Their programs start other projects' servers.
 SERVED = {"docs/how-to/epics", "docs/how-to/tango", "docs/how-to/tiled"}
+# These take several seconds: with those of servers, for the README's command is to stay short. The
+# README's own program and most tutorials are left to it.
+LONG_PROGRAMS = {
+    "docs/how-to/background",
+    "docs/how-to/callbacks",
+    "docs/how-to/embed",
+    "docs/how-to/fast-acquisition",
+    "docs/how-to/ipython",
+    "docs/how-to/metadata",
+    "docs/how-to/micro-manager",
+}
+LONG_SESSIONS = {"docs/tutorials/record-replay"}
+LONG_COMMANDS = {"docs/how-to/embed", "docs/how-to/publish", "docs/how-to/simulate"}
+LONG_TESTS = {"docs/how-to/test-your-plans"}
 
 
 def with_blocks(*kinds: str) -> list[Path]:
@@ -42,6 +56,15 @@ def with_blocks(*kinds: str) -> list[Path]:
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT)).removesuffix(".md")
+
+
+def marked(found: list[Path], later: set[str]) -> list[Any]:
+    """Mark the pages that are run after the README's command, in the gate."""
+    assert later <= {name_of(page) for page in found}
+    return [
+        pytest.param(page, marks=[pytest.mark.servers] if name_of(page) in later else [])
+        for page in found
+    ]
 
 
 def run(folder: Path, *arguments: str | Path, **environment: str) -> str:
@@ -119,11 +142,12 @@ def test_blocks_are_found_wherever_they_stand(tmp_path: Path) -> None:
 
 def programs() -> list[Any]:
     """Return the pages with a program: with blocks of Python that are no files of their own."""
-    return [
-        pytest.param(page, marks=[pytest.mark.servers] if name_of(page) in SERVED else [])
+    found = [
+        page
         for page, blocks in RUN.items()
         if any(block.kind == "python" and not block.file for block in blocks)
     ]
+    return marked(found, SERVED | LONG_PROGRAMS)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +179,10 @@ def files_with_tests(page: Path) -> list[str]:
     return [file for file in files if Path(file).name.startswith("test_")]
 
 
-@pytest.mark.parametrize("page", [page for page in RUN if files_with_tests(page)], ids=name_of)
+WITH_TESTS = [page for page in RUN if files_with_tests(page)]
+
+
+@pytest.mark.parametrize("page", marked(WITH_TESTS, LONG_TESTS), ids=name_of)
 def test_the_tests_of_a_page_pass(page: Path, folder: Path) -> None:
     plugins = ("-p", "freewheel.testing.plugin", "-p", "no:cacheprovider")
     printed = run(
@@ -177,7 +204,7 @@ def commands_of(block: Block) -> list[tuple[str, str]]:
     return commands
 
 
-@pytest.mark.parametrize("page", with_blocks("console"), ids=name_of)
+@pytest.mark.parametrize("page", marked(with_blocks("console"), LONG_COMMANDS), ids=name_of)
 def test_the_commands_of_a_page(page: Path, folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for block in RUN[page]:
@@ -222,6 +249,6 @@ sys.exit(doctest.DocTestRunner(optionflags=flags).run(test).failed)
 """
 
 
-@pytest.mark.parametrize("page", with_blocks("pycon"), ids=name_of)
+@pytest.mark.parametrize("page", marked(with_blocks("pycon"), LONG_SESSIONS), ids=name_of)
 def test_a_session_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     run(tmp_path, "-c", DOCTEST, page)
