@@ -214,7 +214,10 @@ class Background(Mapping[str, BackgroundTask]):
         Raises
         ------
         TypeError
-            For a payload that is none of these, or a claim that is no device.
+            For a payload that is none of these, a claim that is no device, or a name that is no
+            text.
+        ValueError
+            For another `on_conflict`.
         ResourceConflictError
             If somebody holds one of the claimed devices.
         """
@@ -400,7 +403,7 @@ class Background(Mapping[str, BackgroundTask]):
         return self._make_life(payload.name, payload, owner, {})
 
     def execute(self, payload: Payload) -> Any:
-        """Run a payload to its end and return its value; for `ServiceKeeper.execute`."""
+        """Run a payload to its end and return its value; see `ServiceKeeper.execute`."""
         if self.spawner.on_loop_thread():
             raise RuntimeError(
                 f"execute() waits for {payload.name!r} and would never return on the engine's own "
@@ -472,7 +475,7 @@ class Background(Mapping[str, BackgroundTask]):
         return self.results.on_merge(callback)
 
     async def close(self, more: Callable[[], tuple[Life, ...]], grace: float | None = None) -> None:
-        """Refuse new tasks and cancel all; on the loop's thread. Those given up are logged."""
+        """Refuse new tasks and cancel all, within `grace` seconds each; on the loop's thread."""
         self.roster.close()
         patience = self.grace if grace is None else min(self.grace, grace)
         while lives := (*self.roster.alive, *more()):

@@ -258,9 +258,9 @@ class Life:
     def cancel(self, how: How, reason: str = "", grace: float | None = None) -> None:
         """Ask the task to end.
 
-        One that does not end within the grace period is asked again, without clean-up, and then
-        given up: it counts as failed, with an error that names it. It keeps what it holds until
-        it does end.
+        One that does not end within the grace period, in seconds, is asked again, without
+        clean-up, and then given up: it counts as failed, with an error that names it. It keeps what
+        it holds until it does end.
         """
         if self.over or self._runner is None:
             return

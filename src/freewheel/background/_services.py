@@ -165,6 +165,8 @@ class ServiceKeeper:
         ------
         TypeError
             For a payload that is neither a coroutine function nor a function.
+        RuntimeError
+            While the engine is being closed.
         """
         examined = self._background.examine(payload, flavour, args, kwargs)
         if examined.claims:

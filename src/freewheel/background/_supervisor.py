@@ -153,7 +153,7 @@ class Supervisor:
     # -- waiting ------------------------------------------------------------------------------
 
     async def wait(self, name: str | None, at_most: float | None) -> Any:
-        """Wait for one task, or for all that the plan owns.
+        """Wait for one task, or for all that the plan owns, so many seconds at most.
 
         Returns
         -------
@@ -233,7 +233,7 @@ class Supervisor:
     # -- all of them --------------------------------------------------------------------------
 
     async def cancel_all(self, how: How, reason: str, grace: float | None = None) -> None:
-        """Cancel every owned task; return when all have ended, or were given up."""
+        """Cancel every owned task; return when all have ended, or were given up (`grace` [s])."""
         while lives := self.alive:
             for life in lives:
                 life.cancel(how, reason, grace)

@@ -516,7 +516,7 @@ class AndStatus(Status):
     left, right : Status
         The two.
     timeout, settle_time : float, optional
-        As for `Status`.
+        Seconds, as for `Status`.
     """
 
     def __init__(self, left: Status, right: Status, **kwargs: float | None) -> None:

@@ -324,7 +324,7 @@ class PlanFuture(_Withdrawable[Any]):
             Return the engine's state, how far the plan has come, and how long it takes yet, while
             it is.
         since : float, optional
-            The time of `time.monotonic` of its start; by default now.
+            When it started, in seconds of `time.monotonic`; by default now.
         """
         self.begin()
         if self._turn_of is not None:

@@ -107,7 +107,13 @@ def _from_text(source: str | Path, devices: Mapping[str, Any]) -> Iterator[PlanE
 
 
 def check_source(source: str | Path) -> None:
-    """Refuse what is neither a file or folder that exists nor the name of a module."""
+    """Refuse what is neither a file or folder that exists nor the name of a module.
+
+    Raises
+    ------
+    FileNotFoundError
+        For what is neither.
+    """
     path = Path(source).expanduser()
     maybe_module = isinstance(source, str) and path.suffix != ".py" and is_module_name(source)
     if not (path.is_dir() or path.is_file() or maybe_module):

@@ -358,6 +358,8 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         ------
         CoreError
             When it does not; those that came can be collected.
+        RuntimeError
+            When it takes none: there was no kickoff.
         """
         sequence = self._sequence
         if sequence is None:

@@ -144,7 +144,7 @@ class _Axis(Followed, Movable[float], Stoppable):
             yield update
 
     def show(self, position: float) -> None:
-        """Take it for granted that the stage is somewhere, as in a sequence run by hardware."""
+        """Take it for granted that the stage is there [um], as in a sequence run by hardware."""
         self._backend.show(position)
 
     async def refresh(self) -> None:
@@ -281,7 +281,7 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
         return x, y
 
     def show(self, x: float, y: float) -> None:
-        """Take it for granted that the stage is somewhere, as in a sequence run by hardware."""
+        """Take it for granted that the stage is there [um], as in a sequence run by hardware."""
         self.x.show(x)
         self.y.show(y)
 

@@ -51,6 +51,11 @@ def snapshot(
     ------
     Msg
         ``claim``, messages of one run, ``release``
+
+    Raises
+    ------
+    ValueError
+        For less than one frame.
     """
     if frames < 1:
         raise ValueError(f"a snapshot takes 1 frame or more, not {frames!r}")
@@ -103,6 +108,11 @@ def log_readings(
     -------
     int
         How many readings were taken.
+
+    Raises
+    ------
+    ValueError
+        If the period is not positive.
     """
     if not period > 0:
         raise ValueError(f"the period of a log must be a positive number of seconds, not {period}")
@@ -182,6 +192,11 @@ def align(
     -------
     AlignResult
         The position that the motor was left at.
+
+    Raises
+    ------
+    ValueError
+        For less than three points.
     """
     if points < 3:
         raise ValueError(f"an alignment needs 3 points or more, not {points!r}")

@@ -20,7 +20,7 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def bytes_text(count: float) -> str:
-    """Return an amount of data in words: ``"1.6 GB"``."""
+    """Return an amount of data, in bytes, in words: ``"1.6 GB"``."""
     unit = 0
     while count >= 999.5 and unit < len(_UNITS) - 1:
         count, unit = count / 1000, unit + 1

@@ -95,7 +95,7 @@ class MotorRow(EditedRow):
         self._send()
 
     def step(self, distance: float) -> None:
-        """Move by a distance from where the motor is."""
+        """Move by a distance from where the motor is, in its units."""
         latest = self._editor.latest
         if latest is None:
             self.say("it has not said yet where it is")

@@ -45,6 +45,8 @@ def read_runs(path: str | os.PathLike[str], **options: Any) -> list[RecordedRun]
         `FileNotFoundError` too.
     FutureVersionError
         When a later version wrote it.
+    TypeError
+        For options with a path that is no address.
     """
     text = str(path)
     if text.startswith(("http://", "https://")):

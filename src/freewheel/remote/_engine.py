@@ -89,7 +89,7 @@ class RemoteEngine:
         self._closed = False
 
     def open(self, timeout: float) -> Self:
-        """Connect; for `freewheel.remote.connect`."""
+        """Connect within `timeout` seconds; for `freewheel.remote.connect`."""
         self._delivery.start()
         try:
             self._line.open(timeout)
@@ -171,7 +171,13 @@ class RemoteEngine:
         return self._asker.begin("the stop of all", "stop_all", reason=reason)
 
     def between_messages(self, function: Callable[[], Any]) -> EngineFuture[Any]:
-        """Refuse: a function cannot be sent. ``by_hand.set(..., between=True)`` is what can."""
+        """Refuse: a function cannot be sent. ``by_hand.set(..., between=True)`` is what can.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError(
             "A function cannot be sent to an engine elsewhere. What can be done there between two "
             "messages of a plan is to set a device: remote.by_hand.set(device, value, "
@@ -342,7 +348,13 @@ class RemoteEngine:
         return self._closed or bool(self._mirror.known and self._mirror["closed"])
 
     def close(self, timeout: float = 10) -> None:
-        """Leave the server, whose engine goes on; what was waited for is not known any more."""
+        """Leave the server, whose engine goes on; what was waited for is not known any more.
+
+        Parameters
+        ----------
+        timeout : float, default: 10
+            Seconds to wait at most.
+        """
         if self._closed:
             return
         self._closed = self._follower.closing = True

@@ -111,6 +111,8 @@ class Fault:
     ------
     ValueError
         If a parameter can't be.
+    TypeError
+        If it does not say what goes wrong, as its subclasses do.
     """
 
     on: str | tuple[str, ...]

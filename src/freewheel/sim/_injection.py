@@ -147,7 +147,13 @@ class Injection:
         return fault.probability >= 1 or bool(self._chances[number].random() < fault.probability)
 
     async def delay(self, call: FaultyCall, fault: Fault) -> None:
-        """Let a slow fault take its time, and a hanging one all of it."""
+        """Let a slow fault take its time, and a hanging one all of it.
+
+        Raises
+        ------
+        FaultError
+            When the faults are removed while it hangs.
+        """
         if isinstance(fault, Slow):
             await self._sleep(fault.seconds)
         elif isinstance(fault, Hang):

@@ -135,7 +135,7 @@ class Axis(SimMotor):
         timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 (its base says so)
         force_reconnect: bool = False,
     ) -> None:
-        """Connect, and the first time set the velocity."""
+        """Connect within `timeout` seconds, and the first time set the velocity."""
         await super().connect(mock, timeout, force_reconnect)
         velocity, self._begin_velocity = self._begin_velocity, None
         if velocity is not None:

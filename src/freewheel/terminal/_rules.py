@@ -42,7 +42,7 @@ class Rules(Protocol):
         ...
 
     def pressed(self, number: int, when: float) -> tuple[Wish, str]:
-        """Return what a signal asks for, and what to say about it."""
+        """Return what a signal at a time [s] asks for, and what to say about it."""
         ...
 
     def time_left(self) -> float | None:
@@ -74,7 +74,7 @@ class DetachFirst:
     def pressed(self, number: int, when: float) -> tuple[Wish, str]:
         """Return what a Ctrl-C asks for, and what to say about it.
 
-        What counts is when it was pressed, which may be long before a slow terminal has shown
+        What counts is when it was pressed [s], which may be long before a slow terminal has shown
         the answer to the one before it.
         """
         if self._presses == 1 and when - self._last > WINDOW:
@@ -108,7 +108,7 @@ class PauseFirst:
         return 0.0
 
     def pressed(self, number: int, when: float) -> tuple[Wish, str]:
-        """Return what a Ctrl-C asks for, and what to say about it."""
+        """Return what a Ctrl-C at a time [s] asks for, and what to say about it."""
         self._presses += 1
         return (Wish.PAUSE, "Pausing.") if self._presses == 1 else (Wish.LEAVE, "")
 
@@ -138,7 +138,7 @@ class StopFirst:
         return 0.0
 
     def pressed(self, number: int, when: float) -> tuple[Wish, str]:
-        """Return what a signal asks for, and what to say about it."""
+        """Return what a signal at a time [s] asks for, and what to say about it."""
         if self.first is not None:
             return Wish.HALT, "Again: ending it without its clean-up."
         self.first = number

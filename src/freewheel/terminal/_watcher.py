@@ -159,7 +159,7 @@ _WAYS: Final[Mapping[Wish, Callable[[EngineView, PlanFutureView], object]]] = {
 
 
 def wait_for(future: FutureView[Any] | Future[Any], timeout: float | None = None) -> bool:
-    """Wait until ``future`` is done, or for Ctrl-C; return whether it is done."""
+    """Wait until ``future`` is done, so many seconds, or for Ctrl-C; return whether it is."""
     news: queue.SimpleQueue[bool] = queue.SimpleQueue()
     with signals(("SIGINT",), lambda _: news.put(False)):
         future.add_done_callback(lambda _: news.put(True))
