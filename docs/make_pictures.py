@@ -6,6 +6,7 @@ a display, unless QT_QPA_PLATFORM says otherwise.
 
 import os
 import runpy
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ import freewheel.plans
 from freewheel import RunEngine
 from freewheel.forms import find_plans
 from freewheel.plan_stubs import run_progress
-from freewheel.qt import AcquisitionWindow, demo_plans
+from freewheel.qt import AcquisitionWindow, demo_plans, use_theme
 from freewheel.remote import EngineServer, TokenFile, connect
 from freewheel.sim import microscope
 
@@ -82,6 +83,44 @@ def picture_of_the_window():
         window.controls.run()
         wait(1.5)
         window.grab().save(str(TARGET / "window-scan.png"))
+        settle(engine)
+        window.stop_and_close()
+        wait(0.5)
+
+
+def pictures_of_the_looks(themes=("light", "dark"), scales=(1, 2)):
+    """The window in both themes, at 100 % and 200 %: Qt takes the scale when it begins."""
+    for theme in themes:
+        for scale in scales:
+            environment = {**os.environ, "QT_SCALE_FACTOR": str(scale)}
+            name = f"window-{theme}{'' if scale == 1 else f'-{100 * scale}'}.png"
+            subprocess.run(
+                [sys.executable, __file__, "--look", theme, str(TARGET / name)],
+                check=True,
+                env=environment,
+            )
+
+
+def picture_of_a_look(theme, path):
+    """The window in one theme: a live view that gives way to a scan, and a plan that waits."""
+    use_theme(theme)
+    scope = microscope(shape=(512, 512))
+    with RunEngine() as engine:
+        engine.preprocessors.append(run_progress)
+        window = AcquisitionWindow(
+            engine, dict(scope), find_plans([freewheel.plans, demo_plans], scope)
+        )
+        window.show()
+        window.chooser.choose("live_view").set_values({"detectors": ["camera"]})
+        window.controls.run()
+        wait(1)
+        form = window.chooser.choose("scan")
+        form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 200})
+        window.controls.run()
+        window.controls.run()
+        wait(1)
+        window.grab().save(path)
+        engine.queue.clear()
         settle(engine)
         window.stop_and_close()
         wait(0.5)
@@ -162,8 +201,12 @@ KEPT = []  # windows that are over: let them live until the end, which is near
 
 if __name__ == "__main__":
     app = QApplication([])
-    app.setStyle("Fusion")
+    use_theme("light")
+    if sys.argv[1:2] == ["--look"]:
+        picture_of_a_look(*sys.argv[2:])
+        sys.exit()
     TARGET.mkdir(exist_ok=True)
     picture_of_the_window()
+    pictures_of_the_looks()
     pictures_of_the_tutorial()
     pictures_of_the_laboratory()

@@ -46,6 +46,12 @@ def _bridge(engine: Any) -> Iterator[Any]:
     bridge.close()
 
 
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Have windows in other processes keep nothing where this machine's user does."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 @pytest.fixture(name="soon")
 def _soon(qtbot: Any) -> Callable[[Callable[[], Any]], None]:
     """Wait, with the window alive, until something is true."""

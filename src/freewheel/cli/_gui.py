@@ -12,7 +12,7 @@ from ._lab import ConnectTimeout, Devices, Lab, Startup
 from ._options import Configuration, Stacks, call_sites
 from ._publish import UNSENT, Publish, Unsent
 from ._remote import Connect, Token, connect_to, refuse_beside
-from ._window import application, show
+from ._window import application, settings_of, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,6 +100,7 @@ def gui(
             lab.engine,
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},
             partial(_entries, [*(plans or ()), *([] if scope is None else [sequence_plan(scope)])]),
+            settings=None if screenshot else settings_of(devices or micromanager or "simulated"),
         )
         lab.publish(publish, unsent)  # the window shows what it says
         with call_sites(stacks):
@@ -117,7 +118,12 @@ def _there(url: str, token: str | None, screenshot: Path | None) -> int:
 
     app = application()
     with connect_to(url, token, "freewheel gui") as engine:
-        window = AcquisitionWindow(engine, dict(engine.devices), engine.plans.entries())
+        window = AcquisitionWindow(
+            engine,
+            dict(engine.devices),
+            engine.plans.entries(),
+            settings=None if screenshot else settings_of(url),
+        )
         window.setWindowTitle(f"freewheel: {engine.url}, as {engine.name}")
         return _shown(app, window, engine, screenshot)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from freewheel.core import EngineView
     from freewheel.qt import AcquisitionWindow
 
-__all__ = ["application", "show"]
+__all__ = ["application", "settings_of", "show"]
 
 _NO_WINDOW = 1
 # How long the process may take to end when the user has chosen to halt [s].
@@ -48,11 +49,25 @@ def application() -> Any:
 
     before = qInstallMessageHandler(note)
     try:
-        return QApplication(["freewheel"])
+        app = QApplication(["freewheel"])
     finally:
         qInstallMessageHandler(before)
         for text in said:
             say(text)
+    from freewheel.qt import use_theme
+
+    use_theme("system")
+    return app
+
+
+def settings_of(instrument: str) -> Any:
+    """Return where windows on an instrument keep what they look like."""
+    from qtpy.QtCore import QSettings
+
+    name = re.sub(r"\W+", "-", instrument).strip("-")
+    return QSettings(
+        QSettings.Format.IniFormat, QSettings.Scope.UserScope, "freewheel", f"window-{name}"
+    )
 
 
 def show(window: AcquisitionWindow, engine: EngineView) -> int:

@@ -37,6 +37,7 @@ from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._responsive import responsive
 from freewheel.qt._setting_row import SettingRow
 from freewheel.qt._state_label import StateLabel
+from freewheel.qt._theme import Theme, use_theme
 from freewheel.qt._window import AcquisitionWindow
 
 __all__ = [
@@ -61,7 +62,9 @@ __all__ = [
     "ReadingRow",
     "SettingRow",
     "StateLabel",
+    "Theme",
     "connect_devices",
     "end_on_signals",
     "responsive",
+    "use_theme",
 ]

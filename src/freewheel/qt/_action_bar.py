@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QWidget
 
 from freewheel.core import Action
 
@@ -104,6 +104,9 @@ class ActionButton(QPushButton):
 class ActionBar(QWidget):
     """One button for each action on offer, coming and going with the plan's waits.
 
+    It has room for a row of them, whether there are any or not, and scrolls sideways where they are
+    too many: nothing jumps when one appears.
+
     Parameters
     ----------
     bridge
@@ -116,8 +119,19 @@ class ActionBar(QWidget):
         super().__init__(parent)
         self._bridge = bridge
         self._buttons: dict[str, ActionButton] = {}
-        self._layout = QHBoxLayout(self)
+        row = QWidget()
+        self._layout = QHBoxLayout(row)
         self._layout.setContentsMargins(0, 0, 0, 0)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(row)
+        room = QPushButton("Snap").sizeHint().height()
+        scroll.setFixedHeight(room + scroll.horizontalScrollBar().sizeHint().height() + 2)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
         self._none = QLabel("no actions on offer")
         self._none.setEnabled(False)
         self._layout.addWidget(self._none)

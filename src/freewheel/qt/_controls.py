@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QListWidget,
@@ -21,6 +22,7 @@ from freewheel.core import EngineState, clock_text, time_left_text
 from freewheel.core._wording import start_text
 from freewheel.qt._anyway import run_anyway
 from freewheel.qt._held import HeldLine, PeriodicLine
+from freewheel.qt._icons import icon
 from freewheel.qt._questions import ask, withdraw
 from freewheel.qt._readback import ShortLabel
 from freewheel.qt._state_label import StateLabel
@@ -59,6 +61,13 @@ _TEXTS = {
 _BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
 _STOP_ALL = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
 _STOP_ALL_KEYS = "Ctrl+."
+_RED = (
+    "QPushButton { background: #c62828; color: white; font-weight: bold; padding: 4px 12px;"
+    " border: 2px solid #c62828; border-radius: 4px; }"
+    "QPushButton:hover { background: #b71c1c; }"
+    "QPushButton:pressed { background: #8e0000; }"
+    "QPushButton:focus { border-color: white; }"
+)
 _HALT = (
     "Halt without clean-up?",
     "The plan ends at once. Shutters stay open, lamps lit, motors moving; its data may be "
@@ -66,6 +75,7 @@ _HALT = (
 )
 _HOLD = "Let the plan that runs go on, and start nothing new until Release"
 _CLOCK_MS = 200
+_IN_A_ROW = 3  # buttons: six beside each other would make the window wide
 
 
 class EngineControls(QWidget):
@@ -90,6 +100,9 @@ class EngineControls(QWidget):
     ----------
     buttons : dict of str to QPushButton
         By ``run``, ``pause``, ``resume``, ``stop``, ``abort`` and ``halt``.
+    waiting : QWidget
+        What comes and goes below the buttons: why the queue is held, the plans that wait, and
+        those that come again. A window that is not to jump puts it elsewhere.
     """
 
     def __init__(
@@ -213,7 +226,7 @@ class EngineControls(QWidget):
         self._time_label = ShortLabel()
         self._time_label.setObjectName("elapsed")
         self.buttons: dict[str, QPushButton] = {}
-        top, row = QHBoxLayout(), QHBoxLayout()
+        top, grid = QHBoxLayout(), QGridLayout()
         top.addWidget(StateLabel(self._bridge))
         top.addWidget(self._time_label, 1)
         asks: dict[str, Callable[[], Any]] = {
@@ -226,31 +239,50 @@ class EngineControls(QWidget):
         }
         for name, request in asks.items():
             text, tip = _TEXTS[name]
-            button = _button(name, text, tip, request)
-            button.setMinimumWidth(52)
+            button = _button(name, text, tip, request, name)
             self.buttons[name] = button
-            row.addWidget(button)
-        self.buttons["run"].setDefault(True)
+            grid.addWidget(button, *divmod(len(self.buttons) - 1, _IN_A_ROW))
+        run = self.buttons["run"]
+        run.setDefault(True)
+        run.setMinimumWidth(_button("", "Queue", "", self.run, "run").sizeHint().width())
         stop_all = _button("stop_all", "Stop all", _STOP_ALL, self._bridge.stop_all)
-        stop_all.setStyleSheet("background: #c62828; color: white; font-weight: bold;")
+        stop_all.setAccessibleDescription(_STOP_ALL)
+        stop_all.setStyleSheet(_RED)
+        stop_all.setIcon(icon("stop_all", "white"))
         # Of the window: docks that float, and questions that are open, leave it be.
         keys = QShortcut(QKeySequence(_STOP_ALL_KEYS), self)
         keys.setObjectName("stopAll")
+        keys.setWhatsThis("Stop all")
         keys.activated.connect(self._bridge.stop_all)
         keys.activatedAmbiguously.connect(self._bridge.stop_all)  # of two controls in a window
         top.addWidget(stop_all)  # in every state: it is not among those that come and go
         self._queue = QListWidget()
         self._queue.setObjectName("queue")
         self._queue.setMaximumHeight(90)
-        self._queue.setToolTip("Plans that wait, in their order; the button removes one")
-        self._hold = _button("hold", "Hold", _HOLD, self._bridge.hold_queue)
+        self._queue.setToolTip(
+            "Plans that wait, in their order; its button, or Delete, removes one"
+        )
+        self._queue.setAccessibleName("Plans that wait")
+        delete = QShortcut(QKeySequence(QKeySequence.StandardKey.Delete), self._queue)
+        delete.setContext(Qt.ShortcutContext.WidgetShortcut)
+        delete.setWhatsThis("Remove the plan that is chosen from the queue")
+        delete.activated.connect(self._remove_chosen)
+        self._hold = _button("hold", "Hold", _HOLD, self._bridge.hold_queue, "hold")
+        self.waiting = QWidget(self)
+        below = QVBoxLayout(self.waiting)
+        below.setContentsMargins(0, 0, 0, 0)
+        for part in (
+            HeldLine(self._bridge, self.waiting),
+            self._queue,
+            PeriodicLine(self._bridge, self.waiting),
+        ):
+            below.addWidget(part)
+        below.addWidget(self._hold, 0, Qt.AlignmentFlag.AlignLeft)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
-        layout.addLayout(row)
-        for part in (HeldLine(self._bridge, self), self._queue, PeriodicLine(self._bridge, self)):
-            layout.addWidget(part)
-        layout.addWidget(self._hold, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addLayout(grid)
+        layout.addWidget(self.waiting)
 
     # -- following the engine -----------------------------------------------------------------
 
@@ -363,6 +395,11 @@ class EngineControls(QWidget):
         if more > 0:
             self._queue.addItem(f"and {more} more")
 
+    def _remove_chosen(self) -> None:
+        line = self._queue.itemWidget(self._queue.currentItem())
+        if isinstance(line, _QueueLine):
+            self._remove(line.future)
+
     def _remove(self, future: PlanFutureView) -> None:
         self._bridge.remove_waiting(future)
         QTimer.singleShot(0, self._show_queue)  # the button goes with its line
@@ -376,8 +413,12 @@ class EngineControls(QWidget):
                 line.show_start("" if held else start_text(plan.starts_in))
 
 
-def _button(name: str, text: str, tip: str, request: Callable[[], Any]) -> QPushButton:
+def _button(
+    name: str, text: str, tip: str, request: Callable[[], Any], picture: str = ""
+) -> QPushButton:
     button = QPushButton(text)
+    if picture:
+        button.setIcon(icon(picture))
     button.setObjectName(name)
     button.setToolTip(tip)
     button.clicked.connect(lambda _=False: request())
@@ -389,6 +430,7 @@ class _QueueLine(QWidget):
 
     def __init__(self, future: PlanFutureView, remove: Callable[[PlanFutureView], None]) -> None:
         super().__init__()
+        self.future = future
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
         call = future.call
@@ -403,6 +445,7 @@ class _QueueLine(QWidget):
         layout.addWidget(self._start)
         button = QPushButton("Remove")
         button.setObjectName("remove")
+        button.setAccessibleName(f"Remove {future.plan_name} from the queue")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(lambda: remove(future))
         layout.addWidget(button)

@@ -15,6 +15,7 @@ from freewheel.qt._feed import Feed
 from freewheel.qt._questions import ask, withdraw
 from freewheel.qt._readback import Readback, ShortLabel
 from freewheel.qt._signal_watch import SignalWatch
+from freewheel.qt._tones import Tone, tint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -43,7 +44,7 @@ class DeviceRow(QWidget):
         self._readback.setAccessibleDescription(name)
         self._status = QLabel("")
         self._status.setObjectName("status")
-        self._status.setStyleSheet("color: #c0392b;")
+        tint(self._status, Tone.ERROR)
         self._status.setWordWrap(True)
         self._status.hide()
         self._line = QHBoxLayout()

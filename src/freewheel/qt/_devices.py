@@ -13,6 +13,7 @@ from freewheel.qt._device_kinds import can_edit, can_show, has_axes, is_signal, 
 from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._setting_row import SettingRow
+from freewheel.qt._tones import Tone, tint
 from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class DevicePanel(QWidget):
     def _fill(self, layout: QVBoxLayout, name: str, device: Any) -> None:
         if isinstance(device, BaseException):
             label = QLabel(f"not connected\n{type(device).__name__}: {text_of(device)}")
-            label.setStyleSheet("color: #c0392b;")
+            tint(label, Tone.ERROR)
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._add(layout, name, label)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from magicgui import widgets as mg
 from qtpy.QtCore import QEvent, Qt, Signal
@@ -16,11 +16,14 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 
 from freewheel.forms import FieldType, ParamDescription
 from freewheel.qt._inputs import CheckList, ChoiceBox, NumberField, wheel_needs_focus
+from freewheel.qt._tones import Tone, tint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Field"]
+
+_MARKED: Final = "QWidget {{ border: 1px solid {colour}; border-radius: 3px; }}"
 
 
 class Field(QWidget):
@@ -63,7 +66,7 @@ class Field(QWidget):
         self._given.toggled.connect(self._toggle)
         self._problem = QLabel()
         self._problem.setObjectName(f"{parameter.name}:problem")
-        self._problem.setStyleSheet("color: #c0392b; font-size: 11px;")
+        tint(self._problem, Tone.ERROR)
         self._problem.setWordWrap(True)
         self._problem.hide()
         line = QHBoxLayout()
@@ -117,9 +120,7 @@ class Field(QWidget):
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
         # A dynamic property, so that the editor's own looks stay for the rest.
-        self.editor.setStyleSheet(
-            "QWidget { border: 1px solid #c0392b; border-radius: 3px; }" if problem else ""
-        )
+        tint(self.editor, Tone.ERROR if problem else None, _MARKED)
 
     @property
     def problem(self) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["PlanLog"]
 
 _LINES = 5000
+_CROSS = "\N{BALLOT X}"
+_RED = "#d93025"  # of lines that stay when the theme changes: it is to be read on both
 _PUBLISHING = logging.getLogger("freewheel.publishing")
 
 
@@ -69,6 +71,7 @@ class PlanLog(QWidget):
         self._text = QPlainTextEdit()
         self._text.setObjectName("log")
         self._text.setReadOnly(True)
+        self._text.setAccessibleName("Log")
         self._text.setMaximumBlockCount(_LINES)
         copy, clear = QPushButton("Copy"), QPushButton("Clear")
         copy.setObjectName("copy")
@@ -124,7 +127,8 @@ class PlanLog(QWidget):
     def note_failure(self, what: str, error: BaseException, _device: str = "") -> None:
         """Add a line for an exception, in colour; `ErrorList` has the details."""
         line = f"{what}: {type(error).__name__}: {text_of(error)}"
-        self._text.appendHtml(f"<b style='color:#c0392b'>{html.escape(self._timed(line))}</b>")
+        shown = html.escape(self._timed(f"{_CROSS} {line}"))
+        self._text.appendHtml(f"<b style='color:{_RED}'>{shown}</b>")
         self.failed.emit(line)
 
     @staticmethod

@@ -146,6 +146,12 @@ class PlanChooser(QWidget):
         page = self._pages.get(self._list.currentIndex())
         return None if page is None else _form_in(page)
 
+    @property
+    def forms(self) -> dict[str, PlanForm]:
+        """The forms that were shown already, by the name of their plan."""
+        pages = {self._entries[index].name: page for index, page in self._pages.items()}
+        return {name: form for name, page in pages.items() if (form := _form_in(page)) is not None}
+
     def choose(self, name: str) -> PlanForm | None:
         """Choose a plan by its name, and return its form.
 

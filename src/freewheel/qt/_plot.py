@@ -267,6 +267,7 @@ class _AxisBoxes(QWidget):
         ):
             box = self._boxes[name] = QSearchableComboBox()
             box.setObjectName(name)
+            box.setAccessibleName(f"Axis {name} of the plot")
             box.setToolTip(tip)
             box.setMinimumContentsLength(16)
             box.activated.connect(self._activated)

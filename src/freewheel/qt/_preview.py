@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from freewheel.previews._facts import AWAY
 from freewheel.qt._feed import Feed
 from freewheel.qt._preview_worker import PreviewWorker
+from freewheel.qt._tones import Tone, tint
 
 if TYPE_CHECKING:
     from freewheel.qt._bridge import EngineBridge
@@ -136,7 +137,7 @@ class PreviewPane(QWidget):
     def _show(self, text: str, tip: str = "", *, wrong: bool = False) -> None:
         self._label.setText(text)
         self._label.setToolTip(tip)
-        self._label.setStyleSheet("color: #b3261e;" if wrong else "")
+        tint(self._label, Tone.ERROR if wrong else None)
 
     def end(self) -> None:
         """Make no more previews, and wait for the one that is under way."""

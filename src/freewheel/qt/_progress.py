@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from freewheel.background import TaskStatus
 from freewheel.core import duration_text, left_text
+from freewheel.qt._icons import icon
+from freewheel.qt._readback import ShortLabel
 from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ProgressPanel"]
 
 _PARTS = 1000  # of a progress bar
+_STATUS = 70  # the least room for what a task does [px]
 
 
 class ProgressPanel(QWidget):
@@ -135,6 +138,8 @@ class _Bars(QWidget):
             bar.setRange(0, _PARTS)
             bar.setValue(round(_PARTS * (scope.fraction or 0)))
             bar.setFormat(_text_of(scope, title))
+            bar.setAccessibleName(scope.name)
+            bar.setToolTip(bar.text())  # a long name does not fit into it
         self.setVisible(bool(scopes))
 
 
@@ -152,18 +157,26 @@ class _TaskRow(QWidget):
         super().__init__()
         self._task, self._bridge = task, bridge
         self.setObjectName(f"task:{task.name}")
+        name = ShortLabel()
+        name.setText(task.name)
         self._label = QLabel()
         self._label.setObjectName("status")
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label.setStyleSheet("font-weight: bold;")
         self._label.setWordWrap(True)  # what a task waits for takes more than a line
-        self._pause = QPushButton("Pause")
+        self._label.setMinimumWidth(_STATUS)  # however long a name is that it says
+        self._pause = QPushButton(icon("pause"), "Pause")
         self._pause.setObjectName("pause")
+        self._pause.setMinimumWidth(QPushButton(icon("run"), "Resume").sizeHint().width())
         self._pause.clicked.connect(self._pause_or_resume)
-        cancel = QPushButton("Stop")
+        cancel = QPushButton(icon("cancel"), "Stop")
+        cancel.setAccessibleName(f"Stop {task.name}")
         cancel.setObjectName("cancel")
         cancel.setToolTip("End the task, with its clean-up")
         cancel.clicked.connect(lambda: bridge.cancel_task(task))
         self.bars = _Bars()
         line = QHBoxLayout()
+        line.addWidget(name, 1)
         line.addWidget(self._label, 1)
         line.addWidget(self._pause)
         line.addWidget(cancel)
@@ -191,8 +204,12 @@ class _TaskRow(QWidget):
         """Show what the task is doing now."""
         taker = self._gives_way_to if self._paused else None
         status = self._task.standing if taker is None else f"gives way to {taker}"
-        self._label.setText(f"{html.escape(self._task.name)}   <b>{html.escape(status)}</b>")
-        self._pause.setText("Resume" if self._paused and taker is None else "Pause")
+        self._label.setText(status)
+        self._label.setToolTip(status)
+        resume = self._paused and taker is None
+        self._pause.setText("Resume" if resume else "Pause")
+        self._pause.setIcon(icon("run" if resume else "pause"))
+        self._pause.setAccessibleName(f"{self._pause.text()} {self._task.name}")
         if taker is not None:
             enabled, tip = False, f"It comes back by itself when {taker} is over"
         elif not self._bridge.may_pause(self._task):

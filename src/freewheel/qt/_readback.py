@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPalette
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QLabel, QWidget
 
 from freewheel.qt._inputs import choice_text
 from freewheel.qt._signal_watch import Standing
+from freewheel.qt._tones import Tone, tint
 
 __all__ = ["Readback", "ShortLabel"]
 
@@ -39,10 +40,10 @@ class ShortLabel(QLabel):
 
 # A mark and a colour: not everybody sees the colour.
 _MARKS: Final = {
-    Standing.MINOR: ("\N{WHITE UP-POINTING TRIANGLE}", "#b35900"),
-    Standing.MAJOR: ("\N{BLACK UP-POINTING TRIANGLE}", "#c0392b"),
-    Standing.INVALID: ("?", "#8e44ad"),
-    Standing.LOST: ("\N{MULTIPLICATION SIGN}", "#707070"),
+    Standing.MINOR: ("\N{WHITE UP-POINTING TRIANGLE}", Tone.WARNING),
+    Standing.MAJOR: ("\N{BLACK UP-POINTING TRIANGLE}", Tone.ERROR),
+    Standing.INVALID: ("?", Tone.INVALID),
+    Standing.LOST: ("\N{MULTIPLICATION SIGN}", Tone.MUTED),
 }
 
 
@@ -64,15 +65,12 @@ class Readback(ShortLabel):
     def show_standing(self, standing: Standing) -> None:
         """Show whether that is as it should be."""
         self._standing = standing
-        mark, colour = _MARKS.get(standing, ("", ""))
-        palette = QPalette()
-        if mark:
-            palette.setColor(QPalette.ColorRole.WindowText, QColor(colour))
-        self.setPalette(palette)
+        _, tone = _MARKS.get(standing, ("", None))
+        tint(self, tone)
         self._show()
 
     def _show(self) -> None:
-        mark, _ = _MARKS.get(self._standing, ("", ""))
+        mark, _ = _MARKS.get(self._standing, ("", None))
         self.setText(f"{mark} {self._value}".strip())
         said = f"{self._value}: {self._standing.value}" if mark else self._value
         self.setToolTip(said)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -34,6 +33,8 @@ from freewheel.qt._errors import ErrorList
 from freewheel.qt._feed import Feed
 from freewheel.qt._image import LiveImage
 from freewheel.qt._log import PlanLog
+from freewheel.qt._memory import WindowMemory
+from freewheel.qt._menus import build_menus
 from freewheel.qt._plan_files import PlanFiles
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
@@ -41,9 +42,12 @@ from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._questions import ask, is_asked, withdraw
 from freewheel.qt._queue_table import QueueTable
+from freewheel.qt._under_way import place_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from qtpy.QtCore import QSettings
 
     from freewheel.background import BackgroundTask
     from freewheel.core import EngineView
@@ -96,6 +100,9 @@ class AcquisitionWindow(QMainWindow):
         The widget's parent.
     patience
         How long a clean-up may take before the window that waits for it offers to halt [s].
+    settings
+        Where the window keeps its docks, its theme, the plan that is chosen, and what is filled in
+        in forms, from one time to the next; nowhere if it is `None`.
 
     Attributes
     ----------
@@ -112,6 +119,7 @@ class AcquisitionWindow(QMainWindow):
         parent: QWidget | None = None,
         *,
         patience: float = 10.0,
+        settings: QSettings | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("freewheel")
@@ -146,12 +154,16 @@ class AcquisitionWindow(QMainWindow):
         self.preview = PreviewPane(bridge)
         self.preview.judged.connect(self._plan_judged)
         self._lay_out()
+        self._memory = None if settings is None else WindowMemory(self, self.chooser, settings)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(round(1000 * patience))
         self._patience.timeout.connect(self._offer_halt)
         self.chooser.chosen.connect(self._plan_chosen)
         self._plan_chosen(None)
+        if self._memory is not None:
+            self._memory.restore()
+            self.bridge.planStarted.connect(self._remember)  # a program may end in many ways
         self._wait_for_devices()
         self.log.failed.connect(self._show_failure)
         self._ending.over.connect(self.close)
@@ -175,15 +187,13 @@ class AcquisitionWindow(QMainWindow):
         column = QVBoxLayout(plan)
         column.addWidget(self.controls)
         column.addWidget(_heading("Under way"))
-        column.addWidget(self.progress)
+        column.addWidget(place_for([self.progress, self.controls.waiting]))
         column.addWidget(_heading("Actions"))
         column.addWidget(self.actions)
         column.addWidget(_heading("Plan"))
         column.addWidget(self.chooser, 1)
         column.addWidget(self.preview)
         column.addWidget(self._otherwise)
-        # Room for a task, a plan and its move: what is below does not jump when they appear.
-        self.progress.setMinimumHeight(3 * self._otherwise.sizeHint().height() + 10)
         self._dock("Plan", plan, Qt.DockWidgetArea.LeftDockWidgetArea)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -193,6 +203,9 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Queue", self.queue, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self._arrange()
+
+    def _arrange(self) -> None:
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
@@ -205,14 +218,19 @@ class AcquisitionWindow(QMainWindow):
         self.resizeDocks([docks["Plan"], docks["Devices"]], [390, 420], Qt.Orientation.Horizontal)
         self.resize(1400, 860)
         self.statusBar()
-        QShortcut(QKeySequence(QKeySequence.StandardKey.Quit), self, self.close)
+        self._at_first = self.saveState()
+        build_menus(self, self.controls, lambda: self.restoreState(self._at_first))
 
     def _dock(self, title: str, widget: QWidget, area: Any) -> None:
         dock = QDockWidget(title)
         dock.setObjectName(title)
         dock.setWidget(widget)
         features = QDockWidget.DockWidgetFeature
-        dock.setFeatures(features.DockWidgetMovable | features.DockWidgetFloatable)
+        dock.setFeatures(
+            features.DockWidgetMovable
+            | features.DockWidgetFloatable
+            | features.DockWidgetClosable  # and comes back in the menu
+        )
         self.addDockWidget(area, dock)
 
     def _count_errors(self, count: int) -> None:
@@ -354,6 +372,7 @@ class AcquisitionWindow(QMainWindow):
             for name in ("close", "halt"):
                 withdraw(self, name)
             self._patience.stop()
+            self._remember()
             self._feed.close()
             self.preview.end()
             self.log.unlisten()
@@ -363,6 +382,10 @@ class AcquisitionWindow(QMainWindow):
         event.ignore()
         if not self._ending.asked:
             self._ask()
+
+    def _remember(self, *_: Any) -> None:
+        if self._memory is not None:
+            self._memory.save()
 
     def _ask(self) -> None:
         running = self.bridge.snapshot()

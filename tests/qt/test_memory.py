@@ -1,0 +1,118 @@
+"""What a window keeps from one time to the next."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QSettings, Qt
+from qtpy.QtWidgets import QDockWidget
+
+import freewheel.plans
+from freewheel.forms import find_plans
+from freewheel.qt import AcquisitionWindow, demo_plans
+
+
+@pytest.fixture(name="kept")
+def _kept(tmp_path: Any) -> Callable[[], QSettings]:
+    return lambda: QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture(name="opened")
+def _opened(engine: Any, scope: Any, qtbot: Any, kept: Any) -> Any:
+    made = []
+
+    def opened(devices: Any = None, settings: Any = None) -> Any:
+        window = AcquisitionWindow(
+            engine,
+            devices or dict(scope),
+            lambda there: find_plans([freewheel.plans, demo_plans], there),
+            settings=settings or kept(),
+        )
+        qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+        window.show()
+        made.append(window)
+        return window
+
+    yield opened
+    for window in made:
+        window.preview.end()
+
+
+def test_plan_and_values_are_as_they_were(opened: Any) -> None:
+    window = opened()
+    window.chooser.choose("live_view").set_values({"detectors": ["camera"], "rate": 7.5})
+    window.chooser.choose("scan").set_values({"detectors": ["camera"], "num": 123, "stop": -2.5})
+    window.close()
+    again = opened()
+    assert again.chooser.form.spec.name == "scan"
+    values = again.chooser.form.values()
+    assert (values["num"], values["stop"], values["detectors"]) == (123, -2.5, ["camera"])
+    assert again.chooser.choose("live_view").values()["rate"] == 7.5
+
+
+def test_docks_are_where_they_were_put(opened: Any) -> None:
+    window = opened()
+    docks = {dock.objectName(): dock for dock in window.findChildren(QDockWidget)}
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["Claims"])
+    docks["Log"].hide()
+    window.close()
+    again = opened()
+    docks = {dock.objectName(): dock for dock in again.findChildren(QDockWidget)}
+    assert again.dockWidgetArea(docks["Claims"]) == Qt.DockWidgetArea.LeftDockWidgetArea
+    assert docks["Log"].isHidden()
+    assert not docks["Queue"].isHidden()
+
+
+def test_docks_can_be_put_back(opened: Any) -> None:
+    window = opened()
+    docks = {dock.objectName(): dock for dock in window.findChildren(QDockWidget)}
+    docks["Log"].hide()
+    (back,) = [a for a in window.findChildren(object) if getattr(a, "text", None)
+               and callable(a.text) and a.text() == "&Put the docks back"]  # fmt: skip
+    back.trigger()
+    assert not docks["Log"].isHidden()
+
+
+def test_values_are_kept_when_a_plan_is_run(opened: Any, kept: Any, soon: Any) -> None:
+    window = opened()
+    window.chooser.choose("scan").set_values(
+        {"detectors": ["camera"], "motor": "stage.x", "num": 2}
+    )
+    future = window.controls.run()
+    soon(lambda: future.outcome.done() and '"num": 2' in str(kept().value("forms", "")))
+
+
+def test_a_device_that_comes_late_is_filled_in_and_what_is_edited_stays(
+    opened: Any, scope: Any
+) -> None:
+    window = opened()
+    window.chooser.choose("live_view").set_values({"detectors": ["camera"], "rate": 7.5})
+    window.close()
+    late: Future[Any] = Future()
+    again = opened({"camera": late, "stage": scope.stage})
+    late.set_result(scope.camera)
+    again._feed.deliver()
+    form = again.chooser.form
+    assert form.spec.name == "live_view"
+    assert form.values()["detectors"] == ["camera"]
+    form.set_values({"rate": 3.0})
+    again.chooser.set_plans(again.chooser.entries, {"camera": scope.camera})
+    assert again.chooser.form.values()["rate"] == 3.0
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[1, 2]", '{"scan": 3}', '{"scan": {"num": []}}'])
+def test_what_is_damaged_is_left_out(opened: Any, kept: Any, text: str) -> None:
+    settings = kept()
+    settings.setValue("forms", text)
+    settings.setValue("plan", "no such plan")
+    settings.setValue("theme", "pink")
+    window = opened(settings=settings)
+    assert window.chooser.choose("scan").values()["stop"] is not None
+
+
+def test_nothing_is_kept_without_settings(engine: Any, scope: Any, qtbot: Any) -> None:
+    window = AcquisitionWindow(engine, dict(scope), find_plans([demo_plans], scope))
+    qtbot.addWidget(window)
+    window.close()
+    assert window._memory is None
