@@ -107,6 +107,32 @@ def test_a_window_shows_an_engine_elsewhere_and_leaves_it_running(
     assert not again.done()
 
 
+def test_a_stage_and_settings_elsewhere_are_moved_by_hand(
+    qtbot: Any, remote: Any, devices: Any
+) -> None:
+    pytest.importorskip("qtpy")
+    from freewheel.qt import AcquisitionWindow
+
+    window = AcquisitionWindow(remote, dict(remote.devices), remote.plans.entries())
+    qtbot.addWidget(window)
+    qtbot.waitUntil(lambda: len(window.stage.place) == 3, timeout=T * 1000)
+    window.stage.save_position("home")
+    assert window.stage.go({"stage.x": 3.0, "stage.y": -1.0})
+    qtbot.waitUntil(
+        lambda: (window.stage.place["stage.x"], window.stage.place["stage.y"]) == (3, -1),
+        timeout=T * 1000,
+    )
+    window.stage.back()
+    qtbot.waitUntil(lambda: window.stage.place["stage.x"] == 0, timeout=T * 1000)
+    qtbot.waitUntil(lambda: "camera.gain" in window.presets.readings, timeout=T * 1000)
+    window.presets.save("as it is", ["camera.gain", "shutter"])
+    window.devices.rows["camera.gain"].set_to(3.0)
+    qtbot.waitUntil(lambda: window.presets.readings["camera.gain"] == 3, timeout=T * 1000)
+    window.presets.apply("as it is")
+    qtbot.waitUntil(lambda: window.presets.readings["camera.gain"] == 1, timeout=T * 1000)
+    assert window.close()
+
+
 def test_who_only_looks_is_told_so_in_the_window(qtbot: Any, join: Any) -> None:
     pytest.importorskip("qtpy")
     from freewheel.qt import EngineBridge

@@ -30,12 +30,14 @@ from freewheel.qt._log import PlanLog
 from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
+from freewheel.qt._presets import PresetPanel
 from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._queue_table import QueueTable
 from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._responsive import responsive
 from freewheel.qt._setting_row import SettingRow
+from freewheel.qt._stage_pad import StagePad
 from freewheel.qt._state_label import StateLabel
 from freewheel.qt._theme import Theme, use_theme
 from freewheel.qt._window import AcquisitionWindow
@@ -56,11 +58,13 @@ __all__ = [
     "PlanChooser",
     "PlanForm",
     "PlanLog",
+    "PresetPanel",
     "PreviewPane",
     "ProgressPanel",
     "QueueTable",
     "ReadingRow",
     "SettingRow",
+    "StagePad",
     "StateLabel",
     "Theme",
     "connect_devices",

@@ -22,6 +22,8 @@ __all__ = ["EditedRow"]
 class EditedRow(DeviceRow):
     """A value to fill in, which follows what the device reads until somebody edits it."""
 
+    _between = False  # whether it may be set between two messages of the plan that holds it
+
     def __init__(
         self,
         bridge: EngineBridge,
@@ -39,13 +41,28 @@ class EditedRow(DeviceRow):
         self._line.addWidget(self._editor.widget)
         self._line.addWidget(self._button)
 
-    def _send(self, *, between: bool = False) -> None:
+    @property
+    def reading(self) -> Any:
+        """What the device reads; `None` before it has said so."""
+        return self._editor.latest
+
+    def set_to(self, value: Any) -> None:
+        """Set the device by hand, whatever is filled in; the text of a choice stands for it."""
+        choice = self._editor.choice_of(value)
+        problem = f"{value} is not on offer" if choice is None else self._editor.problem_of(choice)
+        if problem:
+            self.say(problem)
+            return
+        self._sent = choice
+        self._by_hand(choice, between=self._between)
+
+    def _send(self) -> None:
         """Set what is filled in, or say what is wrong with it."""
         if problem := self._editor.problem:
             self.say(problem)
             return
         self._sent = self._editor.value()
-        self._by_hand(self._sent, between=between)
+        self._by_hand(self._sent, between=self._between)
 
     def receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
         """Show what came back from the engine's loop."""

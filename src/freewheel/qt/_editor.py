@@ -78,6 +78,13 @@ class Editor:
         beyond = (low is not None and value < low) or (high is not None and value > high)
         return f"{value:g} is beyond the limits, {self._limits}" if beyond else ""
 
+    def choice_of(self, value: Any) -> Any:
+        """Return the choice that has the text of a value; `None` for what is not on offer.
+
+        Where there are no choices that is the value itself.
+        """
+        return self.widget.choice_of(value) if isinstance(self.widget, ChoiceBox) else value
+
     def limit(self, limits: Limits) -> None:
         """Let the arrows stop at limits, show them, and refuse what is beyond."""
         if self.is_number:

@@ -83,6 +83,11 @@ class ChoiceBox(QComboBox):
         index = self.currentIndex()
         return self._choices[index] if index >= 0 else None
 
+    def choice_of(self, value: Any) -> Any:
+        """Return the choice of a text, or that is a value; `None` if it is not on offer."""
+        index = self.findText(choice_text(value))
+        return self._choices[index] if index >= 0 else None
+
     def set_value(self, value: Any) -> None:
         """Choose; nothing for `None`. What is not on offer changes nothing."""
         if value is None:

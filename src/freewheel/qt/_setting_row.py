@@ -31,6 +31,8 @@ class SettingRow(EditedRow):
         What to call it; by default its own name.
     """
 
+    _between = True
+
     def __init__(
         self,
         bridge: EngineBridge,
@@ -51,4 +53,4 @@ class SettingRow(EditedRow):
 
     def apply(self, *_: Any) -> None:
         """Set what is filled in."""
-        self._send(between=True)
+        self._send()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from freewheel.qt._feed import Feed
 
-__all__ = ["Limits", "SignalWatch", "Standing"]
+__all__ = ["Limits", "SignalWatch", "Standing", "soft_limits_of"]
 
 
 class Standing(Enum):
@@ -135,6 +136,20 @@ def _limits_of(key: Mapping[str, Any]) -> Limits:
     if low == high:  # EPICS' way to say that there are none
         return Limits()
     return Limits(low, high)
+
+
+async def soft_limits_of(device: Any) -> Limits:
+    """Return the limits that a motor has in signals, or attributes, of their own."""
+    ends = [getattr(device, f"{which}_limit_travel", None) for which in ("low", "high")]
+    if all(inspect.iscoroutinefunction(getattr(end, "get_value", None)) for end in ends):
+        low, high = [await end.get_value() for end in ends if end is not None]
+    else:
+        # Those of ophyd may wait for the network where they stand, which the loop must not.
+        found = await asyncio.to_thread(getattr, device, "limits", None)
+        low, high = found if isinstance(found, tuple) and len(found) == 2 else (None, None)
+    if low == high:  # EPICS' way to say that there are none
+        return Limits()
+    return Limits(*(None if end is None or math.isinf(end) else float(end) for end in (low, high)))
 
 
 async def _first_value(signal: Any) -> Any:

@@ -38,10 +38,12 @@ from freewheel.qt._menus import build_menus
 from freewheel.qt._plan_files import PlanFiles
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
+from freewheel.qt._presets import PresetPanel
 from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._questions import ask, is_asked, withdraw
 from freewheel.qt._queue_table import QueueTable
+from freewheel.qt._stage_pad import StagePad
 from freewheel.qt._under_way import place_for
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class AcquisitionWindow(QMainWindow):
     Attributes
     ----------
     bridge, controls, chooser, actions, image, plot, progress, claims, devices, log, errors,
-    queue
+    queue, stage, presets
         The parts.
     """
 
@@ -147,6 +149,8 @@ class AcquisitionWindow(QMainWindow):
         self.log = PlanLog(bridge)
         self.errors = ErrorList(bridge)
         self.queue = QueueTable(bridge)
+        self.stage = StagePad(bridge, {}, self.image, settings=settings)
+        self.presets = PresetPanel(self.devices, settings=settings)
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
@@ -195,10 +199,9 @@ class AcquisitionWindow(QMainWindow):
         column.addWidget(self.preview)
         column.addWidget(self._otherwise)
         self._dock("Plan", plan, Qt.DockWidgetArea.LeftDockWidgetArea)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(self.devices)
-        self._dock("Devices", scroll, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Devices", _scrolled(self.devices), Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Stage", _scrolled(self.stage), Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Presets", self.presets, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
@@ -209,9 +212,12 @@ class AcquisitionWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
+        self.tabifyDockWidget(docks["Devices"], docks["Stage"])
+        self.tabifyDockWidget(docks["Claims"], docks["Presets"])
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
         self.tabifyDockWidget(docks["Errors"], docks["Queue"])
-        docks["Log"].raise_()
+        for name in ("Log", "Devices", "Claims"):
+            docks[name].raise_()
         self.errors.countChanged.connect(self._count_errors)
         self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Devices"], docks["Claims"]], [460, 140], Qt.Orientation.Vertical)
@@ -300,6 +306,7 @@ class AcquisitionWindow(QMainWindow):
             plans = [plan for plan in plans if _has_its_devices(plan)]
         self.chooser.set_plans(plans, usable)
         self.queue.set_devices(usable)
+        self.stage.set_devices(usable)
         if callable(self._plans):
             self._files.watch(plans)
 
@@ -436,6 +443,13 @@ def _has_its_devices(plan: PlanEntry) -> bool:
         return True  # and says why
     asked = [p for p in plan.spec.parameters if p.device_proto is not None and p.required]
     return all(parameter.choices for parameter in asked)
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setWidget(widget)
+    return scroll
 
 
 def _heading(text: str) -> QLabel:

@@ -1,0 +1,109 @@
+"""Groups of settings that are set together."""
+
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QSettings, Qt
+from qtpy.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QLineEdit,
+    QListWidget,
+    QMessageBox,
+    QPushButton,
+)
+
+from freewheel.core import mark_dangerous
+from freewheel.qt import DevicePanel, PresetPanel
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Any) -> QSettings:
+    return QSettings(str(tmp_path / "presets.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture(name="made")
+def _made(bridge: Any, scope: Any, qtbot: Any, soon: Any, settings: Any) -> Any:
+    def made() -> Any:
+        devices = DevicePanel(bridge, dict(scope))
+        presets = PresetPanel(devices, settings=settings)
+        for widget in (devices, presets):
+            qtbot.addWidget(widget)
+            widget.show()
+        soon(lambda: {"camera.exposure", "shutter", "lamp"} <= set(presets.readings))
+        return presets
+
+    return made
+
+
+def test_a_preset_sets_all_that_is_in_it(made: Any, soon: Any, bridge: Any) -> None:
+    presets = made()
+    presets._panel.rows["lamp"].set_to(25.0)
+    presets._panel.rows["camera.exposure"].set_to(0.123456789)
+    presets._panel.rows["shutter"].set_to("Closed")
+    soon(lambda: presets.readings["shutter"] == "Closed")
+    soon(lambda: presets.readings["camera.exposure"] == 0.123456789)
+    soon(lambda: presets.readings["lamp"] == 25)
+    presets.save("dim", ["camera.exposure", "shutter", "lamp"])
+    for name, value in (("lamp", 80.0), ("camera.exposure", 0.5), ("shutter", "Open")):
+        presets._panel.rows[name].set_to(value)
+    soon(lambda: presets.readings["shutter"] == "Open" and presets.readings["lamp"] == 80)
+    told: list[str] = []
+    bridge.requestMade.connect(told.append)
+    again = made()  # from what was kept
+    assert list(again.presets) == ["dim"]
+    listed = again.findChild(QListWidget, "presets")
+    listed.setCurrentRow(0)
+    again.findChild(QPushButton, "preset:apply").click()
+    soon(lambda: again.readings["shutter"] == "Closed" and again.readings["lamp"] == 25)
+    soon(lambda: again.readings["camera.exposure"] == 0.123456789)  # to the last digit
+    assert any(line.startswith("lamp → 25") for line in told)
+
+
+def test_a_person_chooses_what_is_saved(made: Any, qtbot: Any) -> None:
+    presets = made()
+    presets.findChild(QPushButton, "preset:save").click()
+    dialog = presets.findChild(QDialog, "presetDialog")
+    save = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save)
+    assert not save.isEnabled()
+    dialog.findChild(QLineEdit).setText("bright")
+    rows = dialog.findChild(QListWidget)
+    (lamp,) = rows.findItems("lamp = ", Qt.MatchFlag.MatchStartsWith)
+    lamp.setCheckState(Qt.CheckState.Checked)
+    save.click()
+    assert presets.presets == {"bright": {"lamp": presets.readings["lamp"]}}
+    listed = presets.findChild(QListWidget, "presets")
+    listed.setCurrentRow(0)
+    listed.setFocus()
+    qtbot.keyClick(listed, Qt.Key.Key_Delete)
+    assert presets.presets == {}
+
+
+def test_what_there_is_not_is_said_and_the_rest_is_set(made: Any, settings: Any, soon: Any) -> None:
+    settings.setValue(
+        "presets", '{"odd": {"laser.power": 3, "shutter": "Ajar", "camera.gain": 2.0}}'
+    )
+    presets = made()
+    presets.apply("odd")
+    assert presets.message == "not here: laser.power"
+    assert presets._panel.rows["shutter"].problem == "Ajar is not on offer"
+    soon(lambda: presets.readings["camera.gain"] == 2)
+
+
+def test_a_dangerous_device_asks(made: Any, scope: Any, soon: Any) -> None:
+    mark_dangerous(scope.lamp, "bright")
+    presets = made()
+    lamp = presets.readings["lamp"]
+    presets.save("off", ["lamp"])
+    presets._presets["off"]["lamp"] = 0.0
+    presets.apply("off")
+    box = presets._panel.rows["lamp"].findChild(QMessageBox, "danger")
+    assert presets.readings["lamp"] == lamp
+    box.button(QMessageBox.StandardButton.Yes).click()
+    soon(lambda: presets.readings["lamp"] == 0)
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", '{"a": 3}'])
+def test_presets_that_are_damaged_are_left_out(made: Any, settings: Any, text: str) -> None:
+    settings.setValue("presets", text)
+    assert made().presets == {}

@@ -1,0 +1,306 @@
+"""A stage moved by hand: steps, positions, limits, holders, and clicks on the picture."""
+
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import numpy as np
+import pytest
+from bluesky.protocols import Movable
+from qtpy.QtCore import QPointF, QSettings, Qt
+from qtpy.QtWidgets import QListWidget, QMessageBox, QPushButton
+
+from freewheel.core import mark_dangerous
+from freewheel.plan_stubs import claim
+from freewheel.plans import live_view
+from freewheel.qt import LiveImage, StagePad
+from freewheel.qt._axis import axes_of
+from freewheel.qt._calibration import Calibration
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Any) -> QSettings:
+    return QSettings(str(tmp_path / "stage.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture(name="pad")
+def _pad(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> Any:
+    pad = StagePad(bridge, dict(scope))
+    qtbot.addWidget(pad)
+    pad.show()
+    soon(lambda: len(pad.place) == 3)
+    return pad
+
+
+def at(pad: Any, **places: float) -> bool:
+    names = {"x": "stage.x", "y": "stage.y", "focus": "focus"}
+    return all(pad.place.get(names[n]) == pytest.approx(v) for n, v in places.items())
+
+
+def test_axes_are_found_and_chosen_by_their_names(pad: Any, scope: Any) -> None:
+    assert {"stage.x", "stage.y", "focus"} <= set(axes_of(scope))
+    assert "shutter" not in axes_of(scope)  # it goes to words
+    assert {role: box.value() for role, box in pad._roles.items()} == {
+        "x": "stage.x",
+        "y": "stage.y",
+        "focus": "focus",
+    }
+
+
+def test_where_several_would_do_none_is_chosen(bridge: Any, scope: Any, qtbot: Any) -> None:
+    pad = StagePad(bridge, {"one": scope.stage, "two": scope.stage})
+    qtbot.addWidget(pad)
+    assert pad._roles["x"].value() == "none"
+    assert not pad.findChild(QPushButton, "jog:left").isEnabled()
+
+
+def test_arrows_and_arrow_keys_step(pad: Any, qtbot: Any, soon: Any) -> None:
+    pad._jog.set_sizes({"xy": 0.1, "focus": 0.5})
+    pad.findChild(QPushButton, "jog:right").click()
+    soon(lambda: at(pad, x=0.1))
+    pad.map.setFocus()
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_PageDown):
+        qtbot.keyClick(pad.map, key)
+    soon(lambda: at(pad, x=0.3, y=0.1, focus=-0.5))  # no step is lost, however fast they come
+    qtbot.keyClick(pad.map, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    soon(lambda: at(pad, x=-0.7))
+
+
+def test_back_goes_to_where_the_stage_was_before(pad: Any, soon: Any) -> None:
+    back = pad._positions.buttons["back"]
+    assert not back.isEnabled()
+    pad.go({"stage.x": 5.0, "stage.y": 2.0})
+    soon(lambda: at(pad, x=5, y=2))
+    for _ in range(3):
+        pad.step(x=1)  # steps are one move
+    soon(lambda: at(pad, x=35))
+    back.click()
+    soon(lambda: at(pad, x=5, y=2))
+    back.click()
+    soon(lambda: at(pad, x=0, y=0))
+    assert not back.isEnabled()
+
+
+def test_positions_have_names_and_are_kept(
+    pad: Any, bridge: Any, scope: Any, settings: Any, qtbot: Any, soon: Any
+) -> None:
+    first = StagePad(bridge, dict(scope), settings=settings)
+    qtbot.addWidget(first)
+    soon(lambda: len(first.place) == 3)
+    first.go({"stage.x": 3.0, "focus": 1.0})
+    soon(lambda: at(first, x=3, focus=1))
+    first.findChild(QPushButton, "position:add").click()
+    assert first.positions == {"Position 1": {"stage.x": 3.0, "stage.y": 0.0, "focus": 1.0}}
+    listed = first.findChild(QListWidget, "positions")
+    listed.item(0).setText("a cell")
+    first.save_position("a cell")  # in the place of the other
+    first.save_position("Position 1")
+    listed.item(1).setText("a cell")  # which could not be told from the first
+    assert list(first.positions) == ["a cell", "Position 1"]
+    first.go({"stage.x": 0.0})
+    soon(lambda: at(first, x=0))
+    again = StagePad(bridge, dict(scope), settings=settings)
+    qtbot.addWidget(again)
+    again.show()
+    soon(lambda: len(again.place) == 3)
+    assert list(again.positions) == ["a cell", "Position 1"]
+    assert again.go_to("a cell")
+    soon(lambda: at(again, x=3, focus=1))
+    listed = again.findChild(QListWidget, "positions")
+    listed.setFocus()
+    qtbot.keyClick(listed, Qt.Key.Key_Delete)
+    assert list(again.positions) == ["Position 1"]
+
+
+def test_beyond_the_limits_nothing_moves(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> None:
+    scope.stage.x.limits = (-20.0, 30.0)
+    pad = StagePad(bridge, dict(scope))
+    qtbot.addWidget(pad)
+    soon(lambda: len(pad.place) == 3 and pad._axes["x"].limits.high is not None)
+    assert (pad.map.extent.left(), pad.map.extent.right()) == (-20, 30)
+    assert not pad.go({"stage.x": 31.0, "stage.y": 1.0})
+    assert "beyond the limits" in pad.message
+    assert at(pad, x=0, y=0)
+
+
+def hold(*devices: Movable) -> Any:
+    yield from claim(*devices)
+    yield from bps.sleep(60)
+
+
+def test_while_a_plan_holds_it_the_pad_is_grey_and_stop_is_not(
+    pad: Any, engine: Any, scope: Any, soon: Any
+) -> None:
+    future = engine(hold(scope.stage.x))
+    arrow = pad.findChild(QPushButton, "jog:left")
+    soon(lambda: not arrow.isEnabled())
+    assert arrow.toolTip() == pad.message == "held by hold"
+    assert pad.findChild(QPushButton, "jog:stop").isEnabled()
+    pad.step(x=1)
+    assert not pad.go({"stage.x": 1.0})
+    assert at(pad, x=0)
+    engine.stop()
+    soon(lambda: arrow.isEnabled() and not pad.message)
+    soon(future.outcome.done)
+
+
+def test_a_dangerous_axis_asks(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> None:
+    mark_dangerous(scope.focus, "it may touch the sample")
+    pad = StagePad(bridge, dict(scope))
+    qtbot.addWidget(pad)
+    pad.show()
+    soon(lambda: len(pad.place) == 3)
+    pad.go({"focus": 2.0, "stage.x": 1.0})
+    box = pad.findChild(QMessageBox, "danger")
+    assert "it may touch the sample" in box.informativeText()
+    assert at(pad, x=0, focus=0)
+    box.button(QMessageBox.StandardButton.Yes).click()
+    soon(lambda: at(pad, x=1, focus=2))
+
+
+def test_hand_moves_are_told_to_the_log(pad: Any, bridge: Any, soon: Any) -> None:
+    told: list[str] = []
+    bridge.requestMade.connect(told.append)
+    pad.go({"stage.x": 4.0})
+    soon(lambda: at(pad, x=4))
+    assert told == ["stage-x → 4"]
+
+
+def test_a_double_click_on_the_map_goes_there(pad: Any, soon: Any) -> None:
+    pad.map.chosen.emit(6.0, -2.0)
+    soon(lambda: at(pad, x=6, y=-2))
+    for place in ((0.0, 0.0), (6.0, -2.0), (-40.0, 33.0)):
+        assert pad.map.on_stage(pad.map.on_screen(*place)) == pytest.approx(place)
+
+
+def test_devices_that_come_later_are_offered_and_choices_stay(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    pad = StagePad(bridge, {"stage": scope.stage})
+    qtbot.addWidget(pad)
+    assert pad._roles["focus"].value() == "none"
+    pad._roles["y"].set_value("none")
+    pad.set_devices({"stage": scope.stage, "focus": scope.focus})
+    assert {role: box.value() for role, box in pad._roles.items()} == {
+        "x": "stage.x",
+        "y": "none",
+        "focus": "focus",
+    }
+    soon(lambda: set(pad.place) == {"stage.x", "focus"})
+
+
+def test_stop_all_forgets_what_waits(pad: Any, bridge: Any, soon: Any) -> None:
+    axis = pad._axes["x"]
+    axis._under_way, axis._next = 1.0, 2.0  # as in the middle of a move
+    bridge.stop_all()
+    assert axis._next is None
+    axis._under_way = None
+
+
+# -- the picture ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [0.0, 0.4, 2.0])
+@pytest.mark.parametrize("flip", [1, -1])
+def test_a_calibration_is_what_two_moves_show(turned: float, flip: int) -> None:
+    c, s = np.cos(turned), np.sin(turned)
+    pixels = np.array([[c, -s], [s, c]]) @ np.diag([2.0, 2.0 * flip])  # for a unit of the stage
+    thing = np.array([30.0, 40.0])
+    x_step, y_step = 5.0, -3.0
+    after_x = thing + pixels @ (x_step, 0)
+    after_y = after_x + pixels @ (0, y_step)
+    made = Calibration.from_moves(
+        [tuple(each) for each in (thing, after_x, after_y)], x_step, y_step
+    )
+    assert made.pixel_size == pytest.approx(0.5)
+    move = made.move_to((50.0, 70.0), (32.0, 32.0))
+    assert np.array((50.0, 70.0)) + pixels @ move == pytest.approx((32.0, 32.0))
+
+
+def test_moves_that_show_nothing_are_refused() -> None:
+    for places in (
+        [(1.0, 1.0), (1.0, 1.0), (1.0, 1.0)],
+        [(0.0, 0.0), (5.0, 0.0), (10.0, 0.1)],
+    ):
+        with pytest.raises(ValueError, match="the picture did not move"):
+            Calibration.from_moves(places, 1.0, 1.0)
+
+
+def clicked(image: Any, qtbot: Any, x: float, y: float) -> None:
+    """Double click on a pixel of the picture."""
+    import pyqtgraph as pg
+
+    graphics = image.findChild(pg.GraphicsView)
+    (item,) = [i for i in graphics.scene().items() if isinstance(i, pg.ImageItem)
+               and i.image is not None and i.image.ndim == 2][:1]  # fmt: skip
+    scene = item.getViewBox().mapViewToScene(QPointF(x, y))
+    place = graphics.mapFromScene(scene)
+    qtbot.mouseDClick(graphics.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def test_what_is_clicked_on_comes_to_the_middle(
+    bridge: Any, engine: Any, scope: Any, settings: Any, qtbot: Any, soon: Any
+) -> None:
+    image = LiveImage(bridge)
+    qtbot.addWidget(image)
+    image.resize(600, 500)
+    image.show()
+    pad = StagePad(bridge, dict(scope), image, settings=settings)
+    qtbot.addWidget(pad)
+    pad.show()
+    future = engine(live_view([scope.camera], rate=20))
+    soon(lambda: image.frame is not None and len(pad.place) == 3)
+    on, learn = (pad.findChild(QPushButton, name) for name in ("clickToMove", "calibrate"))
+    assert not on.isEnabled()
+    assert on.toolTip().startswith("Calibrate first")
+    pad._jog.set_sizes({"xy": 4.0})
+    learn.click()
+    assert pad._click.text.startswith("1 of 3")
+    clicked(image, qtbot, 20, 20)
+    soon(lambda: at(pad, x=4))
+    clicked(image, qtbot, 28, 20)  # as if two pixels were one of the stage's units
+    soon(lambda: at(pad, y=4))
+    clicked(image, qtbot, 28, 12)
+    soon(lambda: at(pad, x=0, y=0))  # it goes back
+    assert pad._click.calibration.pixel_size == pytest.approx(0.5, rel=0.2)
+    assert on.isEnabled()
+    clicked(image, qtbot, 40, 20)
+    assert not engine.by_hand.moving  # it was not switched on
+    on.click()
+    clicked(image, qtbot, 40, 20)
+    soon(lambda: pad.place["stage.x"] != 0)
+    soon(lambda: pad.place["stage.x"] == pytest.approx(-4.0, abs=1.0))
+    assert pad.place["stage.y"] == pytest.approx(-6.0, abs=1.5)
+    again = StagePad(bridge, dict(scope), image, settings=settings)
+    qtbot.addWidget(again)
+    assert again._click.calibration == pad._click.calibration
+    engine.stop()
+    soon(future.outcome.done)
+
+
+def test_a_calibration_can_be_cancelled_and_says_what_is_missing(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    image = LiveImage(bridge)
+    qtbot.addWidget(image)
+    pad = StagePad(bridge, {}, image)
+    qtbot.addWidget(pad)
+    learn = pad.findChild(QPushButton, "calibrate")
+    learn.click()
+    assert "choose the axes" in pad._click.text
+    pad.set_devices(dict(scope))
+    learn.click()
+    assert "there is no picture" in pad._click.text
+    assert learn.text() == "Calibrate"
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", "nonsense", '["a", 1, 2, 3]', '{"p": 3}'])
+def test_what_was_kept_and_is_damaged_is_left_out(
+    bridge: Any, scope: Any, settings: Any, qtbot: Any, text: str
+) -> None:
+    for name in ("positions", "steps", "axes", "calibration"):
+        settings.setValue(f"stage/{name}", text)
+    image = LiveImage(bridge)
+    pad = StagePad(bridge, dict(scope), image, settings=settings)
+    for widget in (image, pad):
+        qtbot.addWidget(widget)
+    assert pad.positions == {}
