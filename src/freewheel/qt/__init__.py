@@ -17,6 +17,7 @@ except ImportError as error:
     raise MissingExtraError(feature, "qt") from error
 
 from freewheel.forms import connect_devices
+from freewheel.qt._acquisition_bar import AcquisitionBar
 from freewheel.qt._action_bar import ActionBar, ActionButton
 from freewheel.qt._bridge import EngineBridge
 from freewheel.qt._claims import ClaimGuard, ClaimsView
@@ -26,6 +27,7 @@ from freewheel.qt._ending import end_on_signals
 from freewheel.qt._errors import ErrorList
 from freewheel.qt._form import PlanForm
 from freewheel.qt._image import LiveImage
+from freewheel.qt._image_area import ImageArea
 from freewheel.qt._log import PlanLog
 from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._plans import PlanChooser
@@ -43,6 +45,7 @@ from freewheel.qt._theme import Theme, use_theme
 from freewheel.qt._window import AcquisitionWindow
 
 __all__ = [
+    "AcquisitionBar",
     "AcquisitionWindow",
     "ActionBar",
     "ActionButton",
@@ -52,6 +55,7 @@ __all__ = [
     "EngineBridge",
     "EngineControls",
     "ErrorList",
+    "ImageArea",
     "LiveImage",
     "LivePlot",
     "MotorRow",

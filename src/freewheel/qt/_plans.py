@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from freewheel.qt._bridge import EngineBridge
 
 __all__ = ["PlanChooser"]
+
+
+_REGIONS: Final = ("roi", "region")
 
 
 class PlanChooser(QWidget):
@@ -167,6 +170,25 @@ class PlanChooser(QWidget):
         names = ", ".join(entry.name for entry in self._entries) or "none"
         msg = f"there is no plan {name!r}; there are: {names}"
         raise KeyError(msg)
+
+    def fill_region(self, region: Sequence[int]) -> None:
+        """Fill a region of a picture into the form that is shown, where that asks for one.
+
+        That is a parameter ``roi`` or ``region``. If there is none, the plan's bridge says so.
+
+        Parameters
+        ----------
+        region
+            Left, top, width and height [pixels].
+        """
+        fields = {} if self.form is None else self.form.fields
+        for name in _REGIONS:
+            if name in fields and self.form is not None:
+                self.form.set_values({name: tuple(region)})
+                return
+        if self._bridge is not None:
+            msg = f"the plan that is chosen has no parameter {' or '.join(_REGIONS)}"
+            self._bridge.requestRefused.emit("use the region", ValueError(msg))
 
     def _choose(self, index: int) -> None:
         if index not in self._pages:

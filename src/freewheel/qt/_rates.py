@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 __all__ = ["RateMeter"]
+
+#: What has not come for so many times as long as it takes otherwise has stopped coming …
+_MISSED: Final = 5
+#: … but not earlier than this [s].
+_PATIENCE: Final = 1.0
 
 
 class RateMeter:
@@ -21,6 +27,7 @@ class RateMeter:
         self._total = 0
         self._last: dict[str, int] = {}
         self._seen: deque[tuple[float, int]] = deque(maxlen=2000)  # time, total
+        self._came = 0.0  # when the last came, by the window's clock
 
     def reset(self) -> None:
         """Forget all."""
@@ -43,6 +50,15 @@ class RateMeter:
         before = self._last.get(source, number)
         self._last[source] = number
         self.count(now, number - before if number > before else 1)
+
+    def came(self, clock: float) -> None:
+        """Note when the last came, by a clock that goes on when nothing comes."""
+        self._came = clock
+
+    def is_stale(self, clock: float) -> bool:
+        """Tell whether nothing has come for longer than it takes at that rate."""
+        rate = self.rate
+        return clock - self._came > max(_PATIENCE, _MISSED / rate if rate else 0.0)
 
     @property
     def rate(self) -> float:

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from freewheel.core._wording import names_text
 from freewheel.forms import connect_again
+from freewheel.qt._acquisition_bar import AcquisitionBar
 from freewheel.qt._action_bar import ActionBar
 from freewheel.qt._anyway import run_anyway
 from freewheel.qt._bridge import EngineBridge
@@ -31,7 +32,7 @@ from freewheel.qt._devices import DevicePanel
 from freewheel.qt._ending import Ending
 from freewheel.qt._errors import ErrorList
 from freewheel.qt._feed import Feed
-from freewheel.qt._image import LiveImage
+from freewheel.qt._image_area import ImageArea
 from freewheel.qt._log import PlanLog
 from freewheel.qt._memory import WindowMemory
 from freewheel.qt._menus import build_menus
@@ -108,9 +109,9 @@ class AcquisitionWindow(QMainWindow):
 
     Attributes
     ----------
-    bridge, controls, chooser, actions, image, plot, progress, claims, devices, log, errors,
-    queue, stage, presets
-        The parts.
+    bridge, bar, controls, chooser, actions, images, image, plot, progress, claims, devices, log,
+    errors, queue, stage, presets
+        The parts; ``image`` is the first of ``images``.
     """
 
     def __init__(
@@ -141,7 +142,9 @@ class AcquisitionWindow(QMainWindow):
         self.chooser = PlanChooser((), {}, bridge)
         self.controls = EngineControls(bridge)
         self.actions = ActionBar(bridge)
-        self.image = LiveImage(bridge)
+        self.images = ImageArea(bridge)
+        self.image = self.images.image
+        self.bar = AcquisitionBar(bridge)
         self.plot = LivePlot(bridge)
         self.progress = ProgressPanel(bridge)
         self.claims = ClaimsView(bridge)
@@ -184,7 +187,10 @@ class AcquisitionWindow(QMainWindow):
     def _lay_out(self) -> None:
         tabs = self.tabs = QTabWidget()
         tabs.setDocumentMode(True)
-        tabs.addTab(self.image, "Image")
+        self.addToolBar(self.bar)
+        self.bar.snapChosen.connect(self.image.show_event)
+        self.images.roiWanted.connect(self.chooser.fill_region)
+        tabs.addTab(self.images, "Image")
         tabs.addTab(self.plot, "Plot")
         self.setCentralWidget(tabs)
         plan = QWidget()
@@ -307,6 +313,7 @@ class AcquisitionWindow(QMainWindow):
         self.chooser.set_plans(plans, usable)
         self.queue.set_devices(usable)
         self.stage.set_devices(usable)
+        self.bar.set_devices(usable)
         if callable(self._plans):
             self._files.watch(plans)
 
@@ -382,6 +389,7 @@ class AcquisitionWindow(QMainWindow):
             self._remember()
             self._feed.close()
             self.preview.end()
+            self.bar.end()
             self.log.unlisten()
             self.bridge.close()
             event.accept()

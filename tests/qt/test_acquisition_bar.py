@@ -1,0 +1,250 @@
+"""The tool bar: live view, snaps and recording with one click."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import pytest
+from bluesky.preprocessors import run_decorator
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QLabel, QToolButton
+
+from freewheel.qt import AcquisitionBar, EngineBridge
+from freewheel.qt._recording import why_no_tiled
+from freewheel.recording import read_runs
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+class Person:
+    """Somebody at the tool bar, who reads documents, too."""
+
+    def __init__(self, bridge: Any, scope: Any, qtbot: Any, soon: Any, folder: Path) -> None:
+        self.bar = AcquisitionBar(bridge, dict(scope))
+        self.bar.destination = str(folder)
+        self._qtbot, self.soon = qtbot, soon
+        self.events: list[Any] = []
+        self.refused: list[str] = []
+        bridge.documentReceived.connect(self._note)
+        bridge.requestRefused.connect(lambda what, error: self.refused.append(f"{what}: {error}"))
+        qtbot.addWidget(self.bar, before_close_func=lambda bar: bar.end())
+        self.bar.show()
+
+    def _note(self, name: str, doc: Any) -> None:
+        if name == "event":
+            self.events.append(doc)
+
+    def button(self, name: str) -> QToolButton:
+        return self.bar.findChild(QToolButton, name)
+
+    def press(self, name: str) -> None:
+        assert self.button(name).isEnabled(), self.button(name).toolTip()
+        self._qtbot.mouseClick(self.button(name), LEFT)
+
+    def see(self, condition: Any) -> None:
+        self.soon(condition)
+
+    def end_live(self) -> None:
+        self.press("live")
+        self.see(lambda: not self.button("live").isChecked())
+
+
+@pytest.fixture(name="person")
+def _person(bridge: Any, scope: Any, qtbot: Any, soon: Any, tmp_path: Path) -> Person:
+    return Person(bridge, scope, qtbot, soon, tmp_path / "runs")
+
+
+def test_live_is_one_click_and_another_to_end_it(person: Person, engine: Any) -> None:
+    person.press("live")
+    person.see(lambda: len(person.events) > 3)
+    assert person.button("live").isChecked()
+    assert [task.name for task in engine.background.running] == ["live_view"]
+    assert engine.state == "idle"  # it gives way to whatever runs in the foreground
+    person.end_live()
+    assert not engine.background.running
+
+
+def test_a_live_view_that_a_form_began_is_shown_and_ended(person: Person, engine: Any) -> None:
+    from freewheel.core import PlanCall
+    from freewheel.plans import live_view
+
+    camera = person.bar._devices["camera"]
+    engine.background.launch(PlanCall(live_view, ([camera],)))
+    person.see(lambda: person.button("live").isChecked())
+    person.end_live()
+
+
+def test_other_cameras_are_shown_at_once(person: Person, engine: Any) -> None:
+    person.press("live")
+    person.see(lambda: person.events)
+    with pytest.raises(KeyError, match="there are: camera"):
+        person.bar.choose_cameras(["pump"])
+    person.bar.choose_cameras(["camera", "file_camera"])
+    assert person.button("cameras").text() == "camera, 1 more"
+    person.see(lambda: any("file_camera" in e["data"] for e in person.events))
+    person.bar.choose_cameras([])
+    assert person.button("cameras").text() == "no camera"
+    assert person.button("snap").toolTip() == "no camera is chosen"
+    person.end_live()
+    assert person.button("live").toolTip() == "no camera is chosen"
+    assert not person.button("live").isEnabled()
+
+
+def test_a_snap_is_a_run_and_says_that_it_is_not_recorded(person: Person) -> None:
+    seen: list[Any] = []
+    person.bar.snapChosen.connect(seen.append)
+    person.press("snap")
+    person.see(lambda: person.bar.snaps.count == 1)
+    assert person.bar.snaps.text == "1 snap, not recorded"
+    assert not person.button("lastSnap").icon().isNull()
+    person.press("lastSnap")
+    assert seen == [person.bar.snaps.last]
+
+
+def test_a_snap_of_a_live_view_is_an_event_of_its_run(person: Person, engine: Any) -> None:
+    runs: list[str] = []
+    engine.subscribe(lambda _, doc: runs.append(doc["uid"]), "start")
+    person.press("live")
+    person.see(lambda: person.events and engine.pending_actions)
+    person.press("snap")
+    person.see(lambda: person.bar.snaps.count == 1)
+    person.end_live()
+    assert len(runs) == 1
+
+
+def test_a_camera_that_a_plan_holds_takes_no_snap(person: Person, engine: Any) -> None:
+    camera = person.bar._devices["camera"]
+    with engine.claims.hold(camera, holder="alignment"):
+        person.see(lambda: not person.button("snap").isEnabled())
+        assert person.button("snap").toolTip() == "camera is held by alignment"
+    person.see(lambda: person.button("snap").isEnabled())
+
+
+def test_what_is_recorded_is_whole_and_what_comes_before_and_after_is_not(
+    person: Person, engine: Any, tmp_path: Path
+) -> None:
+    runs: list[str] = []
+    engine.subscribe(lambda _, doc: runs.append(doc["uid"]), "start")
+    person.press("live")
+    person.see(lambda: person.events)
+    person.press("record")
+    person.see(lambda: len(runs) == 2)  # the live view has begun a new one
+    person.see(lambda: "free" in person.bar.findChild(QLabel, "recordingFigures").text())
+    assert not person.button("recordTo").isEnabled()
+    person.see(lambda: engine.pending_actions)
+    person.press("snap")
+    person.see(lambda: person.bar.snaps.count == 1)
+    assert person.bar.snaps.text == f"1 snap, recorded to {tmp_path / 'runs'}"
+    person.press("record")
+    person.see(lambda: len(runs) == 3)
+    person.end_live()
+    assert not person.button("record").isChecked()
+    person.see(lambda: [run.complete for run in read_runs(tmp_path / "runs")] == [True])
+    (run,) = read_runs(tmp_path / "runs")
+    assert run.uid == runs[1]
+    assert run.verify() == ()
+
+
+def test_a_plan_under_way_is_recorded_to_its_end(
+    person: Person, bridge: Any, scope: Any, engine: Any, tmp_path: Path
+) -> None:
+    latch: list[Any] = []
+
+    @run_decorator(md={"plan_name": "long"})
+    def long() -> Any:
+        while not latch:
+            yield from bps.trigger_and_read([scope.temperature])
+            yield from bps.sleep(0.01)
+
+    person.press("record")
+    person.see(lambda: person.bar.recording.is_on)
+    future = bridge.run(long())
+    person.see(lambda: person.events)
+    person.press("record")
+    assert person.bar.recording.is_ending
+    figures = person.bar.findChild(QLabel, "recordingFigures")
+    assert "ends with the run that is under way" in figures.text()
+    bridge.run(bp.count([]))  # begins when recording is off
+    latch.append(1)
+    person.see(lambda: future.outcome.done() and not person.bar.recording.is_ending)
+    person.see(lambda: engine.state == "idle")
+    person.see(lambda: [run.complete for run in read_runs(tmp_path / "runs")] == [True])
+    assert read_runs(tmp_path / "runs")[0].start["plan_name"] == "long"
+
+
+def test_a_folder_that_cannot_be_is_said(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file is in the way")
+    person.press("record")
+    person.see(lambda: person.refused)
+    assert "cannot record here" in person.refused[0]
+    assert not person.button("record").isChecked()
+
+
+def test_where_to_is_asked_without_blocking(person: Person, tmp_path: Path, qtbot: Any) -> None:
+    menu = person.button("recordTo").menu()
+    menu.actions()[0].trigger()
+    dialog = person.bar.findChild(QFileDialog)
+    assert not dialog.isModal()
+    dialog.fileSelected.emit(str(tmp_path / "elsewhere"))
+    dialog.reject()
+    assert person.bar.destination == str(tmp_path / "elsewhere")
+    assert person.button("recordTo").text() == "to elsewhere"
+    menu.actions()[1].trigger()
+    dialog = person.bar.findChild(QInputDialog)
+    dialog.textValueSelected.emit("tiled://localhost:8000")
+    dialog.reject()
+    assert person.bar.destination == "tiled://localhost:8000"
+
+
+def test_without_tiled_the_entry_says_what_to_install(
+    bridge: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._recording.find_spec", lambda _: None)
+    assert "pip install 'freewheel[tiled]'" in why_no_tiled()
+    bar = AcquisitionBar(bridge)
+    qtbot.addWidget(bar)
+    tiled = bar.findChild(QToolButton, "recordTo").menu().actions()[1]
+    assert not tiled.isEnabled()
+    assert "pip install" in tiled.text()
+
+
+def test_stop_all_ends_the_live_view(person: Person, engine: Any) -> None:
+    person.press("live")
+    person.see(lambda: person.events)
+    person.press("stopAllTool")
+    person.see(lambda: not engine.background.running and engine.state == "idle")
+    person.see(lambda: not person.button("live").isChecked())
+
+
+# -- an engine elsewhere ----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("uvicorn"), reason="needs the extra remote")
+def test_of_an_engine_elsewhere_live_and_snap_work_and_recording_is_greyed(
+    engine: Any, scope: Any, qtbot: Any, soon: Any, tmp_path: Path
+) -> None:
+    import freewheel.plans
+    from freewheel.remote import EngineServer, TokenFile, connect
+
+    tokens = TokenFile(tmp_path / "tokens.json")
+    plans = [bp.count, freewheel.plans.live_view]
+    with (
+        EngineServer(engine, plans=plans, devices=scope, tokens=tokens, port=0) as server,
+        connect(server.url, tokens.add("anna", "operator")) as anna,
+    ):
+        bridge = EngineBridge(anna)
+        person = Person(bridge, anna.devices, qtbot, soon, tmp_path / "runs")
+        assert not person.button("record").isEnabled()
+        assert "its server records" in person.button("record").toolTip()
+        person.press("live")
+        person.see(lambda: len(person.events) > 2)
+        person.see(lambda: "snap" in bridge.pending_actions())
+        person.press("snap")
+        person.see(lambda: person.bar.snaps.count == 1)
+        person.end_live()
+        person.see(lambda: person.button("snap").isEnabled())
+        person.press("snap")
+        person.see(lambda: person.bar.snaps.count == 2)
+        bridge.close()
