@@ -109,6 +109,8 @@ class ServiceKeeper:
         # With _lock held: the services that run; and those that have ended: payload, name, error.
         self._running: list[tuple[Any, Life]] = []
         self._failures: list[tuple[Any, str, ServiceFailedError]] = []
+        #: Whether there are any; written with the lock held, read without.
+        self.any_failed = False
         self._closing = False
 
     def check(self) -> None:
@@ -119,8 +121,6 @@ class ServiceKeeper:
         ServiceFailedError
             If a service has ended and was not adopted again.
         """
-        if not self._failures:
-            return
         with self._lock:
             failures = list(self._failures)
         if failures:
@@ -191,6 +191,7 @@ class ServiceKeeper:
                     f"the engine is being closed: it cannot adopt {examined.name!r} any more"
                 )
             self._failures = [f for f in self._failures if not any(f is m for m in mended)]
+            self.any_failed = bool(self._failures)
             self._running.append((payload, life))
         self._background.spawner.call(life.start)
         return life.task
@@ -254,6 +255,7 @@ class ServiceKeeper:
             if self._closing or task.status is TaskStatus.CANCELLED:
                 return
             self._failures.append((payload, task.name, error))
+            self.any_failed = True
         life.future.mark_observed()
         _log.error("%s", error, exc_info=error.__cause__)
         self._failed(error)

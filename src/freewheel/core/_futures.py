@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from ._circles import Waiting, here
 from ._crossings import new_waiter, wake
 from ._errors import ForkedProcessError, text_of
-from ._lean_future import LeanFuture
+from ._lean_future import LEAN, Late, LeanFuture
 from ._process import process
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class EngineFuture(LeanFuture[T]):
     _hint = _HINT
     _tells = False
     _observed = False  # only ever set, by any thread
+    # One entry for each who waits: appended and popped by any thread, each in one step.
+    _listeners: Any = Late(lambda future: [])
 
     def __init__(
         self,
@@ -62,7 +64,8 @@ class EngineFuture(LeanFuture[T]):
         *,
         tells: bool = False,
     ) -> None:
-        super().__init__()
+        if not LEAN:
+            super().__init__()
         self._what = what
         self._thread = thread
         # Left to the class where they are as usual: whoever calls an engine waits for this.
@@ -71,8 +74,6 @@ class EngineFuture(LeanFuture[T]):
         if tells:
             self._tells = tells
         self._pid = process.number
-        # One entry for each who waits: appended and popped by any thread, each in one step.
-        self._listeners: list[None] = []
 
     @classmethod
     def under_way(

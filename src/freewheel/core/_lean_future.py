@@ -1,12 +1,15 @@
-"""A future of the standard library whose lock is made when it is first asked for."""
+"""A future of the standard library whose parts are made when they are first asked for."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-__all__ = ["LEAN", "LeanFuture"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LEAN", "Late", "LeanFuture"]
 
 T = TypeVar("T")
 
@@ -25,27 +28,42 @@ LEAN: Final = vars(Future()).keys() == _PARTS
 _PENDING: Final[Any] = vars(Future()).get("_state")
 
 
-class _Condition:
-    """Gives a future its condition, which is the future's own from then on; to any thread."""
+class Late:
+    """Gives an object a part when it is first asked for, which is its own from then on.
 
-    def __get__(self, future: Any, owner: type) -> threading.Condition:
+    Parameters
+    ----------
+    make : callable
+        Makes the part of an object; for any thread.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Note what the part is called."""
+        self._name = name
+
+    def __get__(self, one: Any, owner: type) -> Any:
+        """Return the part."""
         # One step: of two threads that come at once both get the one that was put there first.
-        made: threading.Condition = vars(future).setdefault("_condition", threading.Condition())
-        return made
+        return vars(one).setdefault(self._name, self._make(one))
 
 
 class LeanFuture(Future[T]):
-    """A future that is made in a quarter of the time.
+    """A future that is made in no time.
 
     Whoever calls ``RE(plan)`` waits until its future is made, and most of that goes into a
-    condition with its lock, which nobody needs before somebody waits for the future, or ends it.
+    condition with its lock and into lists, which nobody needs before somebody waits for the
+    future, or ends it.
     """
 
     if LEAN:
-        _condition = _Condition()
+        _condition = Late(lambda future: threading.Condition())
+        _waiters = Late(lambda future: [])
+        _done_callbacks = Late(lambda future: [])
+        _state = _PENDING
+        _result = _exception = None
 
         def __init__(self) -> None:
-            self._state = _PENDING
-            self._result = self._exception = None
-            self._waiters: list[Any] = []
-            self._done_callbacks: list[Any] = []
+            """Make nothing: what is as usual at first is left to the class."""

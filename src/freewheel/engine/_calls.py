@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from itertools import chain
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bluesky.utils import Msg, normalize_subs_input
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from freewheel.core._circles import Party
     from freewheel.previews import Preview
 
-__all__ = ["Call", "ExhaustedPlanError", "check_plan", "drop_plan", "start_of"]
+__all__ = ["Call", "ExhaustedPlanError", "Looks", "check_plan", "drop_plan", "start_of"]
 
 
 class ExhaustedPlanError(ValueError, TypeError):
@@ -116,8 +116,15 @@ def start_of(plan: Any, subs: Any, metadata: dict[str, Any], name: str | None = 
     if isinstance(plan, PlanCall):
         name, made = name or plan.name, plan.make()
     funcs = {} if subs is None else normalize_subs_input(subs)
-    check_plan(made)
-    return PlanStart(name or plan_name(made), made, funcs, metadata, _checked_messages(made))
+    kind = type(made)
+    if (kind is GeneratorType and made.gi_frame is not None) or (
+        kind is list and made and type(made[0]) is Msg
+    ):
+        messages = made  # what the two checks below would find: most plans are of these kinds
+    else:
+        check_plan(made)
+        messages = _checked_messages(made)
+    return PlanStart(name or plan_name(made), made, funcs, metadata, messages)
 
 
 def drop_plan(plan: Any) -> None:
@@ -125,6 +132,21 @@ def drop_plan(plan: Any) -> None:
     close = getattr(plan, "close", None)
     if close is not None:
         close()
+
+
+class Looks(NamedTuple):
+    """What an engine knows of whatever plan it runs; from any thread.
+
+    Attributes
+    ----------
+    state : callable
+        Returns the engine's state.
+    progress : callable
+        Returns how far the plan has come.
+    """
+
+    state: Callable[[], str]
+    progress: Callable[[], Sequence[Progress]]
 
 
 class Call:
@@ -142,8 +164,10 @@ class Call:
     preempts = False  # whether the plan that runs is to be parked for it
     periodic = False  # whether it is started by the time, and not by a person
     restores = False  # and what that has moved is to be put back
+    may_be_foreseen = False  # whether there is something that makes the plan anew
     _arguments = ""
     _outlook: Outlook | None = None
+    _looks: Looks  # of the engine, from when it runs
 
     def __init__(
         self,
@@ -163,6 +187,7 @@ class Call:
 
     def _note(self, recipe: Recipe) -> None:
         self.future.life.recipe = recipe
+        self.may_be_foreseen = True
         # Asked now, for devices tell their names by code of their own, which is not called with
         # the lock held: what a snapshot shows is asked for under it.
         self._arguments = recipe.call.arguments
@@ -219,14 +244,24 @@ class Call:
         """The plan's name."""
         return self.future.plan_name
 
-    def claim(
-        self, state_of: Callable[[], str], progress_of: Callable[[], Sequence[Progress]]
-    ) -> None:
-        """Mark the call as the one that runs."""
-        future = self.future
-        future.start(state_of, progress_of, self.left)
-        if future.life.waits:
-            future.life.begin()
+    def claim(self, looks: Looks) -> None:
+        """Mark the call as the one that runs.
+
+        Parameters
+        ----------
+        looks : Looks
+            How it goes, as the engine knows it.
+        """
+        self._looks = looks
+        self.future.start(self)
+
+    def state(self) -> str:
+        """Return the engine's state; from any thread, while it runs."""
+        return self._looks.state()
+
+    def progress(self) -> Sequence[Progress]:
+        """Return how far the plan has come; likewise."""
+        return self._looks.progress()
 
     def make_withdrawable(self, withdraw: Callable[[], bool]) -> None:
         """Mark the call as one that waits, and may be withdrawn."""

@@ -15,7 +15,7 @@ from freewheel.core._crossings import call_soon
 from freewheel.core._errors import text_of
 
 from ._bluesky import PlanEnd, Request
-from ._calls import Call, check_plan
+from ._calls import Call, Looks, check_plan
 from ._endings import paused
 from ._events import emit_safely
 from ._foreseen import Foreseen
@@ -107,6 +107,7 @@ class Foreground:
             tell,
         )
         self.queue = PlanQueue(self._waiting, self)
+        self._looks = Looks(self._state_now, lambda: core.progress.picture())
         self.closing = False  # only ever set, under the lock
         # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
         # the loop's thread, read by any.
@@ -158,7 +159,7 @@ class Foreground:
         EngineClosedError
             If the engine was closed since it was last asked.
         """
-        if call.future.call is not None:
+        if call.may_be_foreseen:
             self.foreseen.expect(call)
         with self._states.lock:
             if self.closing:
@@ -225,7 +226,7 @@ class Foreground:
         self._call = call
         if not call.periodic:
             self._waiting.quiet = False
-        call.claim(self._state_now, self._core.progress.picture)
+        call.claim(self._looks)
         self._requests.claim_locked()
         call_soon(self._core.loop, self._start, call)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, final
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, final
 
 from freewheel.core import EngineFuture, PlanStatus, status_text
 from freewheel.core._circles import Party
+from freewheel.core._lean_future import LEAN, Late
+from freewheel.core._process import process
 from freewheel.core._wording import took_text
 
 from ._cards import plan_card
@@ -22,6 +25,22 @@ if TYPE_CHECKING:
 __all__ = ["PlanFuture", "Recipe", "status_of"]
 
 T = TypeVar("T")
+
+
+class Source(Protocol):
+    """Who knows how a plan goes that is under way; from any thread."""
+
+    def state(self) -> str:
+        """Return the engine's state."""
+        ...
+
+    def progress(self) -> Sequence[Progress]:
+        """Return how far the plan has come."""
+        ...
+
+    def left(self) -> float | None:
+        """Return how long it takes yet, if that is known."""
+        ...
 
 
 class Recipe(NamedTuple):
@@ -173,11 +192,6 @@ class _Life:
         if future is not None:
             future.begin()
 
-    @property
-    def waits(self) -> bool:
-        """Whether the call waits for its turn; under the engine's lock."""
-        return self._withdraw is not None
-
     def settle(
         self,
         result: RunEngineResult | None = None,
@@ -252,11 +266,14 @@ class PlanFuture(_Withdrawable[Any]):
 
     # Written under the engine's lock, or on its thread; read without, for display.
     _started_at: float | None = None
-    _state_of: Callable[[], str] | None = None
-    _progress_of: Callable[[], Sequence[Progress]] | None = None
-    _left_of: Callable[[], float | None] | None = None
+    _source: Source | None = None
     _turn_of: Callable[[], str] | None = None
     _parked = False
+    # For the engine. Whoever calls it waits for its future, and not for this.
+    if TYPE_CHECKING:
+        life: _Life
+    else:
+        life = Late(lambda future: _Life(future.plan_name, future._thread))  # noqa: SLF001 - its own
 
     def __init__(
         self,
@@ -264,9 +281,14 @@ class PlanFuture(_Withdrawable[Any]):
         thread: threading.Thread,
         life: _Life | None = None,
     ) -> None:
-        super().__init__(name, thread)
+        # Not by the classes above: whoever calls an engine waits for this.
+        if not LEAN:
+            Future.__init__(self)
+        self._thread = thread
+        self._pid = process.number
         self.plan_name = name
-        self.life = _Life(name, thread) if life is None else life  # for the engine
+        if life is not None:
+            self.life = life
 
     @property
     def what(self) -> str:
@@ -309,42 +331,35 @@ class PlanFuture(_Withdrawable[Any]):
         """
         self._parked = parked
 
-    def start(
-        self,
-        state_of: Callable[[], str],
-        progress_of: Callable[[], Sequence[Progress]] | None,
-        left_of: Callable[[], float | None] | None,
-        since: float | None = None,
-    ) -> None:
+    def start(self, source: Source, since: float | None = None) -> None:
         """Mark the plan as under way.
 
         Parameters
         ----------
-        state_of, progress_of, left_of : callable
-            Return the engine's state, how far the plan has come, and how long it takes yet, while
-            it is.
+        source : Source
+            Who knows how it goes, while it is.
         since : float, optional
             When it started, in seconds of `time.monotonic`; by default now.
         """
-        self.begin()
-        if self._turn_of is not None:
+        if self._withdraw is not None:  # it has waited for its turn
             self._turn_of = None
-        self._state_of = state_of
-        self._progress_of = progress_of
-        self._left_of = left_of
+            self._withdraw = None
+            self.life.begin()
+        self._begun = True
+        self._source = source
         self._started_at = time.monotonic() if since is None else since
 
     def end(self) -> None:
         """Note the time of the plan's end, and let go of the engine."""
         self.life.ended_at = time.monotonic()
-        self._state_of = self._progress_of = self._left_of = None
+        self._source = None
 
     def successor(self) -> PlanFuture:
         """Return the future of the resumed plan, with the same outcome."""
         new = PlanFuture(self.plan_name, self._thread, self.life)
-        if self._state_of is not None:
-            new.start(self._state_of, self._progress_of, self._left_of, self._started_at)
-        self._state_of = self._progress_of = self._left_of = None
+        if self._source is not None:
+            new.start(self._source, self._started_at)
+        self._source = None
         return new
 
     @property
@@ -360,8 +375,8 @@ class PlanFuture(_Withdrawable[Any]):
 
         By its preview, if there was one, and by how it goes.
         """
-        left_of = self._left_of  # one look: the engine's thread lets go of it
-        return None if left_of is None else left_of()
+        source = self._source  # one look: the engine's thread lets go of it
+        return None if source is None else source.left()
 
     @property
     def status(self) -> PlanStatus:
@@ -372,12 +387,12 @@ class PlanFuture(_Withdrawable[Any]):
             return last
         if self._started_at is None:
             return PlanStatus.QUEUED
-        state_of = self._state_of  # one look: the engine's thread lets go of it
+        source = self._source  # one look: the engine's thread lets go of it
         if self.done():
-            return PlanStatus.RESUMED if state_of is None else PlanStatus.PAUSED
+            return PlanStatus.RESUMED if source is None else PlanStatus.PAUSED
         if self._parked:
             return PlanStatus.PARKED
-        return PlanStatus.RUNNING if state_of is None else PlanStatus.under_way(state_of())
+        return PlanStatus.RUNNING if source is None else PlanStatus.under_way(source.state())
 
     @property
     def failure(self) -> BaseException | None:
@@ -387,8 +402,8 @@ class PlanFuture(_Withdrawable[Any]):
     @property
     def progress(self) -> tuple[Progress, ...]:
         """How far the plan, and the moves that it waits for, have come; empty when it has ended."""
-        progress_of = None if self._parked else self._progress_of  # that of another plan then
-        return () if progress_of is None else tuple(progress_of())
+        source = None if self._parked else self._source  # its progress is another plan's then
+        return () if source is None else tuple(source.progress())
 
     @property
     def _standing(self) -> str:

@@ -232,9 +232,10 @@ class EngineLife:
             process.number != self._process
             or self._foreground.closing
             or self._states.now is EngineState.PANICKED
+            or self._services.any_failed
         ):
             self.check_usable()
-        self._services.check()
+            self._services.check()
 
     def begin_close(self, why: str) -> EngineFuture[Any] | None:
         """Refuse further plans, and abort what runs: the first half of `close`."""
