@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import CancelledError, Future
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -278,3 +279,51 @@ def test_a_plan_call_that_makes_no_plan_is_refused_on_the_spot(RE: Any) -> None:
     with pytest.raises(TypeError, match="returned None instead of a generator"):
         RE(PlanCall(lambda: None))
     assert RE(quick(1)).result(T).plan_result == 1
+
+
+def _finished() -> Any:
+    plan: Any = (message for message in [])
+    next(plan, None)
+    return plan
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [None, 3, "text", _finished(), [], [3], (Msg("null"),), Msg("null"), PlanCall(list), list],
+    ids=repr,
+)
+def test_what_is_no_usual_plan_is_not_started_at_a_look(RE: Any, plan: Any) -> None:
+    foreground = RE._foreground
+    assert foreground.start_usual(plan, {}) is None
+    assert foreground.current is None
+    RE.queue.hold()
+    assert foreground.start_usual([Msg("null")], {}) is None
+    RE.queue.release()
+    assert foreground.start_usual([Msg("null")], {}).result(T).exit_status == "success"
+
+
+@pytest.mark.parametrize("by", ["call", "queue"])
+def test_a_plan_is_the_same_whichever_way_it_starts(RE: Any, by: str) -> None:
+    seen: list[Any] = []
+    colour: ContextVar[str] = ContextVar("colour")
+    colour.set("red")
+
+    def painted() -> Any:
+        seen.append((colour.get(), RE.current.status, RE.current.elapsed is not None, RE.state))
+        uid = yield Msg("open_run")
+        seen.append(uid)
+        yield Msg("close_run")
+
+    docs: list[Any] = []
+    RE.subscribe(lambda name, doc: docs.append(doc), "start")
+    if by == "call":
+        future = RE(painted(), sample="a")
+    else:
+        future = RE.queue.submit(painted(), metadata={"sample": "a"})
+    result = future.result(T)
+    assert docs[0]["sample"] == "a"
+    assert seen[0] == ("red", "running", True, "running")
+    assert (future.plan_name, str(future.status)) == ("painted", "completed")
+    assert result.run_start_uids == (seen[1],)
+    assert future.outcome.result(T) is result
+    assert RE.state == "idle"

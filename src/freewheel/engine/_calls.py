@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
-from types import GeneratorType
+from types import GeneratorType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bluesky.utils import Msg, normalize_subs_input
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from freewheel.core._circles import Party
     from freewheel.previews import Preview
 
-__all__ = ["Call", "ExhaustedPlanError", "Looks", "check_plan", "drop_plan", "start_of"]
+__all__ = ["NO_SUBS", "Call", "ExhaustedPlanError", "Looks", "check_plan", "drop_plan", "start_of"]
 
 
 class ExhaustedPlanError(ValueError, TypeError):
@@ -103,6 +103,8 @@ def _checked_messages(plan: Any) -> Any:
 
 
 _NOTHING: Final = object()
+#: No subscribers of a plan's documents alone.
+NO_SUBS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def _short(thing: object) -> str:
@@ -116,15 +118,8 @@ def start_of(plan: Any, subs: Any, metadata: dict[str, Any], name: str | None = 
     if isinstance(plan, PlanCall):
         name, made = name or plan.name, plan.make()
     funcs = {} if subs is None else normalize_subs_input(subs)
-    kind = type(made)
-    if (kind is GeneratorType and made.gi_frame is not None) or (
-        kind is list and made and type(made[0]) is Msg
-    ):
-        messages = made  # what the two checks below would find: most plans are of these kinds
-    else:
-        check_plan(made)
-        messages = _checked_messages(made)
-    return PlanStart(name or plan_name(made), made, funcs, metadata, messages)
+    check_plan(made)
+    return PlanStart(name or plan_name(made), made, funcs, metadata, _checked_messages(made))
 
 
 def drop_plan(plan: Any) -> None:
@@ -175,9 +170,14 @@ class Call:
         thread: threading.Thread,
         recipe: Recipe | None = None,
         priority: float = 0,
+        looks: Looks | None = None,
     ) -> None:
         self.start = start
-        self.future = PlanFuture(start.name, thread)
+        if looks is None:
+            self.future = PlanFuture(start.name, thread)
+        else:  # it runs at once
+            self._looks = looks
+            self.future = PlanFuture(start.name, thread, None, self)
         # Whoever calls: the plan runs with his context variables, however long it waits in the
         # queue, and with what he holds.
         self.context = contextvars.copy_context()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from freewheel.core._process import process
+
 from ._base import EngineBase
 from ._blocking import BlockingView
 from ._bluesky import Request
@@ -93,13 +95,18 @@ class RunEngine(EngineBase):
         EngineClosedError, ForkedProcessError
             If this engine cannot run anything any more.
         """
-        self._life.check_ready()
         if metadata_kw or self.max_depth is not None:
             self._check_call(metadata_kw)
         # inspect's way takes ten times as long.
         module = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001
         if module.startswith(HOSTS):
             refuse_host(module)
+        life = self._life
+        if subs is None and process.number == life.process_number and not life.services.any_failed:
+            future = self._foreground.start_usual(plan, metadata_kw)
+            if future is not None:
+                return future
+        life.check_ready()
         return self._foreground.submit(plan, subs, metadata_kw, queue=True)
 
     def preempt(

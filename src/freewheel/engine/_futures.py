@@ -280,6 +280,7 @@ class PlanFuture(_Withdrawable[Any]):
         name: str,
         thread: threading.Thread,
         life: _Life | None = None,
+        source: Source | None = None,
     ) -> None:
         # Not by the classes above: whoever calls an engine waits for this.
         if not LEAN:
@@ -289,6 +290,10 @@ class PlanFuture(_Withdrawable[Any]):
         self.plan_name = name
         if life is not None:
             self.life = life
+        if source is not None:
+            self._begun = True
+            self._source = source
+            self._started_at = time.monotonic()
 
     @property
     def what(self) -> str:

@@ -155,6 +155,13 @@ class EngineLife:
         The parts that end with it.
     loop : LoopHold
         What is given back last.
+
+    Attributes
+    ----------
+    process_number : int
+        Of the process that made the engine.
+    services : ServiceKeeper
+        The services.
     """
 
     def __init__(
@@ -167,11 +174,11 @@ class EngineLife:
         documents: DocumentStream,
         loop: LoopHold,
     ) -> None:
-        self._process = process.number
+        self.process_number = process.number
         self._core = core
         self._states = core.states
         self._foreground = foreground
-        self._services = services
+        self.services = services
         self._between = between
         self._by_hand = by_hand
         self._documents = documents
@@ -187,7 +194,7 @@ class EngineLife:
     @property
     def forked(self) -> bool:
         """Whether this is a forked child of the process that made the engine."""
-        return process.number != self._process
+        return process.number != self.process_number
 
     def check_process(self) -> None:
         """Refuse a forked child of the process that made the engine.
@@ -227,15 +234,8 @@ class EngineLife:
         EngineClosedError, ForkedProcessError, ServiceFailedError
             With the remedy.
         """
-        # Looked at in one step first: whoever calls ``RE(plan)`` waits for it.
-        if (
-            process.number != self._process
-            or self._foreground.closing
-            or self._states.now is EngineState.PANICKED
-            or self._services.any_failed
-        ):
-            self.check_usable()
-            self._services.check()
+        self.check_usable()
+        self.services.check()
 
     def begin_close(self, why: str) -> EngineFuture[Any] | None:
         """Refuse further plans, and abort what runs: the first half of `close`."""
@@ -265,7 +265,7 @@ class EngineLife:
         self._loop.release(max(0.5, deadline - time.monotonic()))
 
     def _close_background(self, timeout: float) -> None:
-        self._services.begin_close()
+        self.services.begin_close()
         core = self._core
         if not core.thread.is_alive():
             return  # the loop has ended, by an earlier call or by the hand of who gave it
@@ -273,7 +273,7 @@ class EngineLife:
 
         async def close() -> None:
             await self._by_hand.close()
-            await core.household.background.close(self._services.lives, timeout)
+            await core.household.background.close(self.services.lives, timeout)
             core.household.interlocks.close()
 
         try:

@@ -10,6 +10,7 @@ from bluesky.run_engine import TransitionError
 from freewheel.core import EngineState
 
 from ._plan_run import PlanRun
+from ._states import BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,8 +137,13 @@ class Requests:
             self._waiting.clear()
         self._begun = False
         states = self._core.states
-        if states.now is not EngineState.RUNNING:  # else it takes the place of another plan
-            states.run_locked()
+        # In place, since whoever calls ``RE(plan)`` waits for it; and an idle engine may run.
+        if states.now is EngineState.IDLE:
+            states.now = EngineState.RUNNING
+            states.goes_on = states.pause_deferred = False
+            states.changes.append(BEGUN)
+        elif states.now is not EngineState.RUNNING:  # else it takes the place of another plan
+            states.change_locked(EngineState.RUNNING)
 
     @property
     def plan(self) -> PlanRun:

@@ -10,7 +10,7 @@ from freewheel.core import EngineState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["States"]
+__all__ = ["BEGUN", "States"]
 
 _NO_PAUSE_AT_A_CHECKPOINT: Final = frozenset(
     {
@@ -22,7 +22,8 @@ _NO_PAUSE_AT_A_CHECKPOINT: Final = frozenset(
     }
 )
 
-_BEGUN: Final = (EngineState.RUNNING, EngineState.IDLE)
+#: How an idle engine comes to run.
+BEGUN: Final = (EngineState.RUNNING, EngineState.IDLE)
 
 
 @final
@@ -44,13 +45,16 @@ class States:
         Whether a plan that is pausing is to go on as soon as it rests. Under the lock.
     now : EngineState
         The state; read without the lock by everybody.
+    changes : list of tuple
+        Those that `announce` has to tell of, each the new state and the old one, in their order:
+        appended under the lock, taken on the loop's thread.
     """
 
     __slots__ = (
         "_call_on_loop",
-        "_changes",
         "_ident",
         "_told",
+        "changes",
         "goes_on",
         "lock",
         "now",
@@ -70,8 +74,7 @@ class States:
         self._ident = ident
         self._call_on_loop = call_on_loop
         self._told = told
-        # In their order: appended under the lock, taken on the loop's thread.
-        self._changes: list[tuple[EngineState, EngineState]] = []
+        self.changes: list[tuple[EngineState, EngineState]] = []
 
     def change(self, name: str) -> None:
         """Change the state and tell of it; from any thread.
@@ -93,23 +96,14 @@ class States:
         self.goes_on = False
         if old is EngineState.IDLE or new in _NO_PAUSE_AT_A_CHECKPOINT:
             self.pause_deferred = False  # another plan begins; it takes effect, or will never
-        self._changes.append((new, old))
-
-    def run_locked(self) -> None:
-        """Be running, which an idle engine may always be; otherwise as `change_locked`."""
-        if self.now is not EngineState.IDLE:
-            self.change_locked(EngineState.RUNNING)
-            return
-        self.now = EngineState.RUNNING
-        self.goes_on = self.pause_deferred = False
-        self._changes.append(_BEGUN)
+        self.changes.append((new, old))
 
     def announce(self) -> None:
         """Tell of the changes, in their order, on the loop's thread; from any thread."""
         if threading.get_ident() != self._ident:
             self._call_on_loop(self.announce)
             return
-        changes = self._changes
+        changes = self.changes
         while changes:
             new, old = changes.pop(0)
             self._told(new, old)
