@@ -362,7 +362,9 @@ def test_the_plan_stands_by_for_what_a_batch_still_needs(monkeypatch: pytest.Mon
         return wait
 
     phases.begin_batch = begin  # type: ignore[method-assign]
-    delivery = _delivery.QueuedDelivery(phases, weakref.WeakMethod(Fails().failed))
+    delivery = _delivery.QueuedDelivery(
+        phases, weakref.WeakMethod(Fails().failed), _delivery.Piled()
+    )
     try:
         delivery.put("start", {})
         assert waits.wait(T)
@@ -402,7 +404,9 @@ def test_the_plan_does_not_stand_by_for_a_subscriber_that_was_slow(
     monkeypatch.setattr(_delivery, "PATIENCE", 3600.0)
     monkeypatch.setattr(_delivery, "BATCH_DOCUMENTS", 10)
     phases = Phases()
-    delivery = _delivery.QueuedDelivery(phases, weakref.WeakMethod(Fails().failed))
+    delivery = _delivery.QueuedDelivery(
+        phases, weakref.WeakMethod(Fails().failed), _delivery.Piled()
+    )
     try:
         delivery.put("start", {})
         assert phases.at_work.wait(T)
@@ -434,7 +438,9 @@ def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.Monkey
         take(documents)
 
     batches.take_batch = waiting  # type: ignore[method-assign]
-    delivery = _delivery.QueuedDelivery(batches, weakref.WeakMethod(Fails().failed))
+    delivery = _delivery.QueuedDelivery(
+        batches, weakref.WeakMethod(Fails().failed), _delivery.Piled()
+    )
     delivery.put("start", {})
     assert entered.wait(T)
     for number in range(20):
@@ -449,16 +455,16 @@ def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.Monkey
 
 
 def test_frames_in_a_stream_that_was_to_be_of_numbers_are_bounded_all_the_same() -> None:
-    hold = threading.Event()
+    hold, piled = threading.Event(), _delivery.Piled()
     delivery = _delivery.QueuedDelivery(
-        lambda name, doc: hold.wait(T), weakref.WeakMethod(Fails().failed)
+        lambda name, doc: hold.wait(T), weakref.WeakMethod(Fails().failed), piled
     )
     frame = np.zeros(_delivery.MAX_BYTES // 8, "u1")  # one, however many wait
     try:
         delivery.put("descriptor", {"uid": "d", "data_keys": {"n": {"dtype": "number"}}})
         for _ in range(_delivery.LOOKED_AT + 10):
             delivery.put("event", {"descriptor": "d", "data": {"n": frame}})
-        assert delivery.piled_up
+        assert piled.up
         assert delivery.is_behind()
     finally:
         hold.set()
@@ -513,7 +519,9 @@ def test_no_document_is_ever_left_lying(RE: Any) -> None:
     """Each comes when the thread has just dozed off, or is just about to."""
     arrived = threading.Semaphore(0)
     delivery = _delivery.QueuedDelivery(
-        lambda name, doc: arrived.release(), weakref.WeakMethod(Fails().failed)
+        lambda name, doc: arrived.release(),
+        weakref.WeakMethod(Fails().failed),
+        _delivery.Piled(),
     )
     try:
         for number in range(300):

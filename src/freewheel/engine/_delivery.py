@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import weakref
     from collections.abc import Callable
 
-__all__ = ["DELIVERIES", "Delivery", "LatestDelivery", "QueuedDelivery"]
+__all__ = ["DELIVERIES", "Delivery", "LatestDelivery", "Piled", "QueuedDelivery"]
 
 _log = logging.getLogger("freewheel")
 
@@ -63,6 +63,22 @@ QUICK: Final = 0.1
 _Item: TypeAlias = "tuple[str | None, Any, int] | Any"
 
 
+@final
+class Piled:
+    """Whether documents have piled up for any subscriber of an engine; of the engine's thread.
+
+    Attributes
+    ----------
+    up : bool
+        Whether there is a reason to ask the deliveries: `Delivery.is_behind`.
+    """
+
+    __slots__ = ("up",)
+
+    def __init__(self) -> None:
+        self.up = False
+
+
 class Delivery:
     """Calls a subscriber on a thread of its own, in the documents' order.
 
@@ -76,13 +92,13 @@ class Delivery:
     failed : weakref.WeakMethod
         Of the method to call, on the subscriber's thread, with what an awaited subscriber raised.
         Weak, so that the thread does not keep the engine alive.
+    piled : Piled
+        Where it says that documents pile up.
 
     Attributes
     ----------
     put : callable
         Takes a document, ``put(name, doc)``; from the engine's thread alone. It never waits.
-    piled_up : bool
-        Whether there is a reason to ask `is_behind`; of the engine's thread.
     """
 
     #: Whether the end of a plan waits until all is delivered, and fails with what was raised.
@@ -93,9 +109,11 @@ class Delivery:
         self,
         func: Callable[[str, Any], Any],
         failed: weakref.WeakMethod[Callable[[BaseException], None]],
+        piled: Piled,
     ) -> None:
         self._func = func
         self._failed = failed
+        self._piled = piled
         # Put into by the engine's thread, taken from by the subscriber's: a deque allows both at
         # once. So do the numbers, which have one writer each.
         self._items: deque[_Item] = deque()
@@ -112,7 +130,7 @@ class Delivery:
         self._rest = REST  # of the subscriber's thread alone: for how long it rests next
         self._busy = False  # written by the subscriber's thread: what it took is not delivered yet
         # Of the engine's thread: that the subscriber is behind, and what comes without a size.
-        self._told = self.piled_up = False
+        self._told = False
         self._streams = StreamsOfNumbers()
         # Guards what follows. Notified when there is something to do that cannot wait until the
         # thread has rested: the first document of a burst, a mark, the end.
@@ -146,7 +164,7 @@ class Delivery:
                 self._bytes_put += size
                 append((name, doc, size))
                 if size and self._bytes_put - self._bytes_taken > BATCH_BYTES:
-                    self.piled_up = True
+                    self._piled.up = True
             if len(items) > self._notice:
                 self._attend()
 
@@ -158,18 +176,17 @@ class Delivery:
         # looks after something was put there: so one of them sees the other.
         if self._dozing:
             self._wake(hurry=False)
-        self.piled_up = True
+        self._piled.up = True
 
     def is_behind(self) -> bool:
         """Tell whether the engine is to let the subscriber come first, or to wait for it.
 
         To wait when more is to be done than may pile up, which is logged once a plan. From the
-        engine's thread, for each document while they have `piled_up`.
+        engine's thread, for each document while they have `Piled` up.
         """
-        documents = len(self._items)
-        self.piled_up = self._has_piled_up()
-        if not self.piled_up:
+        if not self.has_piled_up():
             return False
+        documents = len(self._items)
         size = self._bytes_waiting
         if documents <= MAX_DOCUMENTS and size <= MAX_BYTES:
             return self._is_quick and time.monotonic() < self._came + PATIENCE
@@ -185,7 +202,7 @@ class Delivery:
             )
         return True
 
-    def _has_piled_up(self) -> bool:
+    def has_piled_up(self) -> bool:
         """Tell whether it is worth while for the subscriber to come."""
         return len(self._items) > self._many or self._bytes_put - self._bytes_taken > BATCH_BYTES
 
@@ -198,7 +215,7 @@ class Delivery:
         loop = asyncio.get_running_loop()
         go_on = asyncio.Event()
         with self._condition:
-            if not self._has_piled_up():  # it has come since
+            if not self.has_piled_up():  # it has come since
                 return
             self._awaiting.append(lambda: call_soon(loop, go_on.set))
             self._condition.notify()
@@ -275,10 +292,10 @@ class Delivery:
 
     def _has_more(self) -> bool:
         """Wait for something to deliver; false at the end."""
-        if not self._has_piled_up():
+        if not self.has_piled_up():
             self._let_go_on()
         with self._condition:
-            if not self._has_piled_up():
+            if not self.has_piled_up():
                 self._pause()
             while not self._items and not self._closed:
                 self._doze(True)
@@ -346,7 +363,7 @@ class Delivery:
             self._bytes_delivered += size
             if mark is not None:
                 mark()
-            if not self._hurry and not self._has_piled_up():
+            if not self._hurry and not self.has_piled_up():
                 break
 
     def _deliver_batch(self, batch: list[tuple[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from freewheel.core._futures import failure_text
 
-from ._delivery import DELIVERIES, Delivery
+from ._delivery import DELIVERIES, Delivery, Piled
 from ._one_run import OneRun, takes_one_run
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class DocumentStream:
         self._ident = ident
         self._call_on_loop = call_on_loop
         self._fail: _Fail | None = None  # set once, before the first document
+        #: Whether a look is worth while whether a subscriber is behind.
+        self.piled = Piled()
         self._lock = threading.Lock()
         # Changed under the lock; others read a copy.
         self._deliveries: dict[int, Delivery] = {}
@@ -144,11 +146,9 @@ class DocumentStream:
         return bool(self._dispatcher.ignore_exceptions)
 
     def is_behind(self) -> bool:
-        """Tell whether a queued subscriber is far behind. On the loop, for each document."""
-        for delivery in self._awaited:
-            if delivery.piled_up and delivery.is_behind():
-                return True
-        return False
+        """Tell whether a queued subscriber is far behind. On the loop, when they have `piled`."""
+        self.piled.up = any(delivery.has_piled_up() for delivery in self._awaited)
+        return self.piled.up and any(delivery.is_behind() for delivery in self._awaited)
 
     async def caught_up(self) -> None:
         """Wait for the queued subscribers that are far behind. On the loop."""
@@ -177,7 +177,7 @@ class DocumentStream:
             )
         if not callable(func):
             raise TypeError(f"{func!r} is no function that could take documents.")
-        made = DELIVERIES[delivery](func, weakref.WeakMethod(self._delivery_failed))
+        made = DELIVERIES[delivery](func, weakref.WeakMethod(self._delivery_failed), self.piled)
         token = self._dispatcher.subscribe(one_run(made.put), name)
         with self._lock:
             self._deliveries[token] = made
@@ -301,6 +301,11 @@ class ChildDocuments:
     def failures_ignored(self) -> bool:
         """Whether a subscriber's failure is nobody's."""
         return bool(self._dispatcher.ignore_exceptions)
+
+    @property
+    def piled(self) -> Piled:
+        """Whether a look is worth while whether a subscriber of the household is behind."""
+        return self._household.piled
 
     def is_behind(self) -> bool:
         """Tell whether a queued subscriber of the household is far behind."""

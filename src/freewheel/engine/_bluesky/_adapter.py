@@ -261,7 +261,7 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
         """Emit a document; wait for a queued subscriber that is far behind."""
         documents = self._core.documents
         documents.emit(name, doc)
-        if documents.is_behind():
+        if documents.piled.up and documents.is_behind():
             await self._core.let_subscribers_catch_up()
 
 

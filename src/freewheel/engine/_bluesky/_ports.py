@@ -331,8 +331,17 @@ class _Delivery(Protocol):
     def take_failure(self) -> BaseException | None: ...
 
 
+class _Piled(Protocol):
+    up: bool
+
+
 class Documents(Protocol):
     """Where the documents of a plan go. On the loop's thread."""
+
+    @property
+    def piled(self) -> _Piled:
+        """Whether there is a reason to ask `is_behind`."""
+        ...
 
     @property
     def failures_ignored(self) -> bool:
