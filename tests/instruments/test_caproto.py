@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -152,6 +153,9 @@ def test_a_scan_with_classic_ophyds_epics_motor(ioc: IocProcess):
     assert said["paused"]
     assert said["monitored"] > 1
     assert said["states"] == ["idle"]
+    away = r"'nobody' is not connected: no answer from sim:nobody\.RBV, .* within \d\.\d s"
+    assert re.fullmatch(away, said["nobody"])
+    assert re.search(r"\(sim:nobody\.\w+\), given up after \d\.\d s$", said["not connected"])
 
 
 def test_a_beamline_with_classic_signals(ioc: IocProcess):

@@ -216,7 +216,10 @@ def test_a_device_that_is_not_connected_hides_no_other_place(ipython: Any) -> No
     ipython.run("from ophyd_async.epics.core import epics_signal_rw")
     ipython.run("away = epics_signal_rw(float, 'ca://NO:BODY', name='away')")
     ipython.run("scope = microscope()")
-    ipython.run("%wa", r"away\s+NotImplementedError", r"stage-x\s+0")
+    ipython.run("from ophyd.sim import SynAxis")
+    ipython.run("classic = SynAxis(name='classic', labels=(), value=3)")
+    ipython.run("%wa", r"away\s+ConnectionError: 'away' was never connected \(ca://NO:BODY\)")
+    ipython.run("%wa", r"classic\s+3\s+-", r"stage-x\s+0")
 
 
 def test_a_magic_that_waits_behind_a_plan_says_so_once(ipython: Any) -> None:

@@ -26,6 +26,7 @@ _THEIR_WORDS: Final = {
     "NotImplementedError": "connect() has not been called",
     "NotConnectedError": "Not connected to",
     "TypeError": "unsupported data_format",
+    "DisconnectedError": "is not connected",  # ophyd's own
 }
 #: What its failed connections consist of: where the signal is.
 _ADDRESS: Final = re.compile(r"\w+://\S+")
@@ -40,10 +41,13 @@ _REMEDY: Final = (
 _waited: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
 
-def note_waited(device: Any, seconds: float) -> None:
-    """Remember how long a device was waited for that did not connect."""
+def note_waited(device: Any, seconds: float | None) -> None:
+    """Remember how long a device was waited for that did not connect; ``None`` if it did."""
     try:
-        _waited[device] = seconds
+        if seconds is None:
+            _waited.pop(device, None)
+        else:
+            _waited[device] = seconds
     except TypeError:
         return  # one that cannot be kept track of
 
@@ -61,15 +65,17 @@ def told_of_connection(error: BaseException | None, *devices: Any) -> BaseExcept
     Returns
     -------
     BaseException or None
-        A `ConnectionError` with `error` as its cause, if that says no more than that something is
-        not connected; `error` itself otherwise.
+        A `ConnectionError`, or ophyd's own, with `error` as its cause, if that says no more than
+        that something is not connected; `error` itself otherwise.
     """
     words = _THEIR_WORDS.get(type(error).__name__)
     if error is None or words is None or words not in str(error):
         return error
     for device in devices:
         if (what := _what_is_missing(device) or _what_is_away(device, error)) is not None:
-            told = ConnectionError(f"{quoted_name(device)} {what}")
+            # ophyd's users know its error by its type.
+            kind = type(error) if type(error).__name__ == "DisconnectedError" else ConnectionError
+            told = kind(f"{quoted_name(device)} {what}")
             told.__cause__ = error
             return told
     return error
@@ -85,7 +91,11 @@ def address_of(device: Any) -> str:
 
 
 def _what_is_away(device: Any, error: BaseException) -> str | None:
-    """Return what is said of a device that was connected, and whose server is away."""
+    """Return what is said of a device of ophyd, or one of Tango whose server is away."""
+    if callable(walk := getattr(device, "walk_signals", None)):
+        away = [each.item for each in walk() if not each.item.connected]
+        names = names_text([getattr(each, "pvname", each.name) for each in away])
+        return f"is not connected: no answer from {names}{_within(device)}"
     if not isinstance(error, TypeError) or not (where := address_of(device)):
         return None
     return f"got no answer from {where}; pytango says {str(error)!r}"

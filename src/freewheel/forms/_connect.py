@@ -87,14 +87,20 @@ async def _connected(name: str, device: Any, limit: float) -> Any:
         try:
             await asyncio.wait_for(work, limit + _SPARE)
         except TimeoutError as error:
-            note_waited(device, time.monotonic() - began)
-            msg = f"{name} did not connect within {limit:g} s"
-            raise TimeoutError(str(error) or msg) from error
+            seconds = time.monotonic() - began
+            note_waited(device, seconds)
+            # ophyd's goes on with what it waited for inside.
+            said, _, _ = str(error).partition("; Pending operations")
+            msg = f"{said}, given up after {seconds:.1f} s"
+            raise TimeoutError(
+                msg if said else f"{name} did not connect within {limit:g} s"
+            ) from error
         except Exception as error:
             seconds = time.monotonic() - began
             note_waited(device, seconds)
             _tell_how_long(device, error, seconds)
             raise
+        note_waited(device, None)
     return device
 
 

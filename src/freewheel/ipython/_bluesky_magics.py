@@ -12,6 +12,7 @@ from bluesky.utils import maybe_await
 from IPython.core.error import UsageError
 
 from freewheel.core import PlanStatus
+from freewheel.core._connection import told_of_connection
 from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_children
 from freewheel.terminal import PauseFirst, wait_for
@@ -100,7 +101,7 @@ def bluesky_magics(shell: Any, jobs: Jobs, *, notebook: bool) -> Any:
             if type(self).positioners or _labelled(self.shell.user_ns):
                 super().wa(line)
             else:
-                _where(jobs.engine(), _chosen(line, self.shell.user_ns, "locate"))
+                _where(jobs.engine(), _chosen(line, self.shell.user_ns, "locate", "position"))
 
         def ct(self, line: str) -> None:
             """Count labelled devices; or those that are named, such as ``%ct scope.camera``."""
@@ -121,19 +122,19 @@ def _labelled(namespace: dict[str, Any]) -> bool:
     return bool(get_labeled_devices(user_ns=namespace))
 
 
-def _chosen(line: str, namespace: dict[str, Any], method: str) -> list[Any]:
-    """Return the devices that are named in ``line``, or all of the namespace, with a method."""
+def _chosen(line: str, namespace: dict[str, Any], *able: str) -> list[Any]:
+    """Return the devices that are named in ``line``, or all of the namespace, with an ability."""
     if words := line.split():
         devices = [_evaluated(word, namespace) for word in words]
         for word, device in zip(words, devices, strict=True):
-            if not hasattr(device, method):
-                raise UsageError(f"{word} has no {method}().")
+            if not _is_able(device, able):
+                raise UsageError(f"{word} has no {able[0]}().")
         return devices
     found: dict[int, Any] = {}
     for name, value in list(namespace.items()):
         if not name.startswith("_"):
             for device in value.values() if isinstance(value, Mapping) else [value]:
-                _collect(device, method, found)
+                _collect(device, able, found)
     return sorted(found.values(), key=lambda device: str(device.name))
 
 
@@ -144,15 +145,22 @@ def _evaluated(word: str, namespace: dict[str, Any]) -> Any:
         raise UsageError(f"{word}: {error}") from None
 
 
-def _collect(device: Any, method: str, found: dict[int, Any], depth: int = 3) -> None:
+def _is_able(device: Any, able: tuple[str, ...]) -> bool:
+    # Of classic ophyd, whose position is a property that raises while the device is away.
+    return any(
+        hasattr(type(device), each) or each in getattr(device, "__dict__", ()) for each in able
+    )
+
+
+def _collect(device: Any, able: tuple[str, ...], found: dict[int, Any], depth: int = 3) -> None:
     if not isinstance(getattr(device, "name", None), str) or isinstance(device, type):
         return
-    if callable(getattr(device, method, None)):
+    if _is_able(device, able):
         found[id(device)] = device
     if depth:
         for child in device_children(device).values():
             if hasattr(child, "children") and not hasattr(child, "source"):
-                _collect(child, method, found, depth - 1)
+                _collect(child, able, found, depth - 1)
 
 
 def _where(engine: Any, devices: list[Any]) -> None:
@@ -160,9 +168,11 @@ def _where(engine: Any, devices: list[Any]) -> None:
 
     async def place(device: Any) -> Any:
         try:
-            return await maybe_await(device.locate())
+            if hasattr(device, "locate"):
+                return await maybe_await(device.locate())
+            return {"readback": device.position, "setpoint": "-"}
         except Exception as error:  # said in its line: the others are to be seen all the same
-            return error
+            return told_of_connection(error, device)
 
     async def ask() -> list[Any]:
         return [await place(device) for device in devices]

@@ -10,6 +10,7 @@ from bluesky.utils import RunEngineInterrupted
 from ophyd import EpicsMotor, EpicsSignalRO
 
 from freewheel import RunEngine
+from freewheel.forms import connect_devices
 from freewheel.testing import DocumentLog
 
 motor = EpicsMotor("sim:mtr1", name="motor")
@@ -44,6 +45,8 @@ with RunEngine() as RE:
     motor.motor_done_move.subscribe(lambda value, **_: standing.set() if value else None)
     standing.wait(30)
     RE.resume().result(60)
+    nobody = EpicsMotor("sim:nobody", name="nobody")
+    connected = connect_devices(RE, {"nobody": nobody}, 0.5)["nobody"].exception(60)
     print(
         json.dumps(
             {
@@ -51,6 +54,8 @@ with RunEngine() as RE:
                 "layer": ophyd.cl.name,
                 "paused": paused,
                 "monitored": monitored,
+                "nobody": str(RE(bps.mv(nobody, 1)).exception(60)),
+                "not connected": str(connected),
                 "states": [str(RE.state)],
             }
         )
