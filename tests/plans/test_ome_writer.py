@@ -112,6 +112,19 @@ def test_it_leaves_other_runs_alone_and_keeps_what_is_there(RE: RunEngine, scope
     assert "stack.ome.zarr is there already: give another path, or overwrite=True" in str(error)
 
 
+def test_a_run_whose_keys_have_another_name(RE: RunEngine, scope, documents, tmp_path: Path):
+    RE.subscribe(OmeWriter(tmp_path / "stack.ome.zarr"))
+    RE(mda(SEQUENCE, scope, name="stack")).result(WAIT)
+    pixels = np.asarray(zarr.open_group(tmp_path / "stack.ome.zarr", mode="r")["0"])
+    assert (pixels == np.reshape(documents.data("camera-image"), pixels.shape)).all()
+
+
+@pytest.mark.parametrize("name", ["stack", "stack.ome", "stack.h5"])
+def test_a_path_of_another_kind_is_refused(name: str):
+    with pytest.raises(ValueError, match=rf"{name} is to end with \.ome\.zarr or \.ome\.tiff"):
+        OmeWriter(name)
+
+
 def test_a_second_run_is_not_lost_in_silence(RE: RunEngine, scope, tmp_path: Path, caplog):
     RE.subscribe(OmeWriter(tmp_path / "stack.ome.zarr"))
     RE(mda(SEQUENCE, scope)).result(WAIT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from freewheel.core import MissingExtraError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OmeWriter"]
 
+_FORMATS: Final = (".zarr", ".tif", ".tiff")
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +47,8 @@ class OmeWriter:
 
     Raises
     ------
+    ValueError
+        When the path ends with something else.
     freewheel.MissingExtraError
         Without ome-writers.
     """
@@ -64,7 +67,10 @@ class OmeWriter:
         except ModuleNotFoundError as error:
             raise MissingExtraError("freewheel.plans.OmeWriter", "micromanager") from error
         self._path = Path(path)
+        if self._path.suffix not in _FORMATS:
+            raise ValueError(f"{self._path} is to end with .ome.zarr or .ome.tiff")
         self._key = key
+        self._name = "mda"  # how the run's own keys begin
         self._stream_name = stream
         self._pixel_size = pixel_size
         self._overwrite = overwrite
@@ -137,7 +143,7 @@ class OmeWriter:
         if key is None or len(doc["data_keys"][key]["shape"]) != 2:
             keys = ", ".join(doc["data_keys"])
             raise ValueError(f"{self._path}: no frames of two dimensions among the keys: {keys}")
-        self._key = key
+        self._key, self._name = key, _name_in(doc["data_keys"])
         height, width = doc["data_keys"][key]["shape"]
         dtype = doc["data_keys"][key].get("dtype_numpy", "<u2").lstrip("<>|=")
         settings = AcquisitionSettings(
@@ -184,8 +190,8 @@ class OmeWriter:
         self._last = doc["seq_num"]
         data = doc["data"]
         self._skip_to(data)
-        frame = {"delta_t": data["mda-elapsed"]}
-        exposure = data["mda-exposure"]
+        frame = {"delta_t": data[f"{self._name}-elapsed"]}
+        exposure = data[f"{self._name}-exposure"]
         if not math.isnan(exposure):
             frame["exposure_time"] = exposure / 1000
         self._stream.append(data[self._key], frame_metadata=frame)
@@ -196,8 +202,14 @@ class OmeWriter:
             return
         missing = 0
         for place in self._places:
-            if all(data.get(f"mda-{axis}") == number for axis, number in place.items()):
+            if all(data.get(f"{self._name}-{axis}") == number for axis, number in place.items()):
                 break
             missing += 1
         if missing:
             self._stream.skip(frames=missing)
+
+
+def _name_in(keys: Mapping[str, Any]) -> str:
+    """Return how the keys begin that `mda` makes itself; a plan may have given it another name."""
+    names = (key.removesuffix("-elapsed") for key in keys if key.endswith("-elapsed"))
+    return next(name for name in names if {f"{name}-exposure", f"{name}-position"} <= set(keys))
