@@ -33,3 +33,12 @@ def test_a_step_shows_a_live_view(
 
 def test_there_are_steps() -> None:
     assert [path.stem for path in STEPS] == ["step1", "step2", "step3", "step4"]
+
+
+def test_a_program_of_ones_own_measures(engine: Any, scope: Any, qtbot: Any, soon: Any) -> None:
+    window = runpy.run_path(str(STEPS[0].with_name("own.py")))["Program"](engine, [scope.camera])
+    qtbot.addWidget(window, before_close_func=lambda _: window.bridge.close())
+    window.measure.click()
+    soon(lambda: window.points.text() == "1 points")
+    window.stop.click()
+    soon(lambda: window.state.text() == "idle" and "stopped" in window.statusBar().currentMessage())

@@ -166,12 +166,13 @@ class IocProcess:
         )
         self._reader = threading.Thread(target=self._read, name="ioc-output", daemon=True)
         self._reader.start()
-        if not self._up.wait(self._timeout) or not self._is_ready:
+        in_time = self._up.wait(self._timeout)
+        if not self._is_ready:
             self.kill()
             said = "\n".join(self.output)
+            when = "before it ended" if in_time else f"within {self._timeout:g} s"
             raise RuntimeError(
-                f"{' '.join(self._command)} did not say {self._ready!r} within "
-                f"{self._timeout:g} s. It printed:\n{said}"
+                f"{' '.join(self._command)} did not say {self._ready!r} {when}. It printed:\n{said}"
             )
 
     def _read(self) -> None:
