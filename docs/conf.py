@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "reference",
+    "searches",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]

@@ -1,4 +1,4 @@
-"""The order in which locks are taken: what `docs/explanation/background.md` says of it."""
+"""The order in which locks are taken: what `docs/explanation/threads.md` says of it."""
 
 from __future__ import annotations
 
