@@ -336,10 +336,13 @@ class Delivery:
         item: Any
         while items:
             item = take()
-            name, doc, size = item if type(item) is tuple else ("event", item, 0)
-            if name is None:
-                doc()
-                continue
+            if type(item) is tuple:
+                name, doc, size = item
+                if name is None:
+                    doc()
+                    continue
+            else:
+                name, doc, size = "event", item, 0
             try:
                 func(name, doc)
             except BaseException as error:

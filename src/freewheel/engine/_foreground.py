@@ -9,14 +9,14 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from bluesky.run_engine import RunEngineResult
-from bluesky.utils import Msg
+from bluesky.utils import Msg, Plan
 
 from freewheel.background import hands_here
 from freewheel.core import EngineFuture, EngineState, duration_text
 from freewheel.core._crossings import call_soon
 from freewheel.core._errors import text_of
 
-from ._bluesky import PlanEnd, PlanStart, Request
+from ._bluesky import PlanEnd, PlanStart, Request, plan_name
 from ._calls import NO_SUBS, Call, Looks, check_plan
 from ._endings import paused
 from ._events import emit_safely
@@ -152,6 +152,8 @@ class Foreground:
             name = plan.__name__ or kind.__name__
         elif kind is list and plan and type(plan[0]) is Msg:
             name = "list"
+        elif kind is Plan:  # of bluesky's decorator
+            name = plan_name(plan)
         else:
             return None
         # Without the function that makes a named tuple.
