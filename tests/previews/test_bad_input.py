@@ -701,6 +701,7 @@ def test_a_soft_signal_is_what_the_plan_has_set() -> None:
         lambda: [1.0] * 3000,
         lambda: zip([1.0] * 3000, itertools.repeat(2), strict=False),
         lambda: enumerate_equal(3000),
+        lambda: itertools.zip_longest([1.0] * 3000, [2]),  # which crashed Python
         lambda: itertools.chain([1.0] * 1500, (1.0,) * 1500),
     ],
 )

@@ -182,7 +182,10 @@ def _left(iterator: Any, depth: int = 3) -> Iterator[int]:
             yield -1
     elif depth and kind is not GeneratorType:
         for part in gc.get_referents(iterator):
-            several = part if type(part) is tuple and len(part) < _FEW else (part,)  # of zip
+            # Of zip and its like. Never gone through themselves: zip_longest empties places in its
+            # tuple as its iterators end, and Python crashes at such a place.
+            of_several = type(part) is tuple and len(part) < _FEW
+            several = gc.get_referents(part) if of_several else (part,)
             for one in several:
                 if hasattr(type(one), "__next__"):
                     yield from _left(one, depth - 1)
