@@ -223,6 +223,19 @@ def test_arrows_step_within_the_limits(scope: Any, qtbot: Any) -> None:
     assert number.value() == 1
 
 
+def test_a_path_that_is_not_filled_in_is_missing(scope: Any, qtbot: Any) -> None:
+    def load(file: Path, folder: Path = Path()) -> MsgGenerator[None]:
+        yield from bps.null()
+
+    chooser = PlanChooser(find_plans([load], scope), scope)
+    qtbot.addWidget(chooser)
+    form = chooser.choose("load")
+    assert form.problems() == {"file": "is required"}
+    form.set_values({"file": Path("stack.json")})
+    assert form.values()["file"].name == "stack.json"
+    assert form.is_valid
+
+
 def test_an_unavailable_plan_is_listed_with_its_reason(
     scope: Any, qtbot: Any, tmp_path: Any
 ) -> None:

@@ -152,7 +152,11 @@ def _make(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
     if parameter.field is FieldType.BOOLEAN:
         return _from_magicgui(mg.CheckBox(text=""), changed)
     if parameter.field is FieldType.PATH:
-        return _from_magicgui(mg.FileEdit(mode="w"), changed)
+        edit = mg.FileEdit(mode="w")
+        # An empty line is no path, and not the folder that the program runs in.
+        return _from_magicgui(
+            edit, changed, read=lambda path: path if edit.line_edit.value else None
+        )
     if parameter.field is FieldType.DATE:
         return _from_magicgui(mg.DateEdit(value=datetime.date.today()), changed)
     if parameter.field is FieldType.TIME:
