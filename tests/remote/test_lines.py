@@ -15,7 +15,7 @@ from bluesky.plans import count
 from bluesky.utils import Msg
 from websockets.sync.client import connect as plain_connect
 
-from afar import Cable, T, enter, hear, heard, some_plans, until
+from afar import Cable, T, enter, hear, heard, is_over, some_plans, until
 from freewheel import RunEngine
 from freewheel.core import ResourceConflictError
 from freewheel.core._crossings import call_soon, run_soon
@@ -27,6 +27,7 @@ from freewheel.remote import (
     RemoteFrame,
     ServerRestartedError,
     TokenFile,
+    _door,
     connect,
 )
 from freewheel.remote._protocol import (
@@ -442,6 +443,19 @@ def test_one_that_says_nothing_is_sent_away(engine: RunEngine, tokens: TokenFile
         bye = from_server(line.recv(T, decode=False))
         assert isinstance(bye, Bye)
         assert bye.reason == "No hello came in time."
+
+
+def test_a_line_ends_when_both_have_said_so(server: EngineServer, monkeypatch: Any) -> None:
+    monkeypatch.setattr(_door, "_LINGER", 1_000.0)  # after which it is cut
+    ended = threading.Event()
+    with opened(server) as line:
+        assert server._uvicorn is not None
+        (protocol,) = server._uvicorn.server_state.connections
+        lost: Any = protocol.connection_lost
+        monkeypatch.setattr(protocol, "connection_lost", lambda why: (lost(why), ended.set()))
+        assert isinstance(enter(line, "wrong"), Bye)
+        assert is_over(line)
+        assert ended.wait(T)
 
 
 def test_where_nobody_serves_is_told(tmp_path: Path) -> None:

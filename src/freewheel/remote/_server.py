@@ -70,8 +70,13 @@ class _Protocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def _look_through(self) -> None:
-        """Find messages in what has come, until there is one for the application."""
-        while self._rest and self.queue.empty() and not self.transport.is_closing():
+        """Find messages in what has come, until there is one for the application.
+
+        After our own last word all of it: nothing but the other side's is taken then.
+        """
+        while self._rest and (self.queue.empty() or self.close_sent):
+            if self.transport.is_closing():
+                return
             bite = bytes(self._rest[:_BITE])
             del self._rest[:_BITE]
             super().data_received(bite)
