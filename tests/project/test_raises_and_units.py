@@ -111,7 +111,7 @@ def test_what_is_raised_is_said() -> None:
 
 UNIT = re.compile(
     r"\[[^\]]+\]|\b(?:[Ss]econds?|milliseconds|ms|Hz|pixels?|units?|bytes|turns|frames)\b"
-    r"|[Ff]rom 0 |relative|How many times"
+    r"|[Ff]rom 0 |relative|How many times|[Ee]xponent"
 )
 NUMBER = re.compile(r"^(?:Annotated\[)?(?:int \| )?float\b")
 WITHOUT = {"priority", "seconds"}  # has none; says it by its name

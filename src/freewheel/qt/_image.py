@@ -243,7 +243,15 @@ class LiveImage(QWidget):
         self._graphics.set_colours(name)
 
     def set_curve(self, *, gamma: float = 1.0, logarithmic: bool = False) -> None:
-        """Set how brightness follows the values; black and white stay where they are."""
+        """Set how brightness follows the values; black and white stay where they are.
+
+        Parameters
+        ----------
+        gamma : float, default: 1
+            Exponent of the curve.
+        logarithmic : bool, default: False
+            Whether the logarithm is shown, of three decades.
+        """
         self._graphics.curve = Curve(gamma, logarithmic)
 
     # -- parts --------------------------------------------------------------------------------
