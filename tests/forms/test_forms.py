@@ -351,9 +351,9 @@ def test_the_schema_is_valid_and_agrees_with_the_form(devices: dict[str, Any]) -
 def test_blueskys_own_plans_are_offered_or_say_why_not(devices: dict[str, Any]) -> None:
     entries = {entry.name: entry for entry in find_plans([bp], devices)}
     assert entries["count"].available
-    assert not entries["scan"].available
-    assert "*args" in entries["scan"].reason
-    assert "named parameters" in entries["scan"].reason
+    assert entries["scan"].available
+    assert not entries["scan_nd"].available
+    assert "Cycler" in entries["scan_nd"].reason
 
 
 def test_a_broken_file_shows_its_traceback_and_the_others_are_there(tmp_path: Path) -> None:

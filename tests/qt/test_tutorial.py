@@ -42,3 +42,18 @@ def test_a_program_of_ones_own_measures(engine: Any, scope: Any, qtbot: Any, soo
     soon(lambda: window.points.text() == "1 points")
     window.stop.click()
     soon(lambda: window.state.text() == "idle" and "stopped" in window.statusBar().currentMessage())
+
+
+def test_the_last_step_offers_blueskys_scans(
+    engine: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    window, bridge = runpy.run_path(str(STEPS[-1]))["build"](engine, scope)
+    qtbot.addWidget(window, before_close_func=lambda _: bridge.close())
+    window.show()
+    form = window.chooser.choose("scan")
+    form.set_values({"detectors": ["camera"], "args": [["stage.x", -10, 10]], "num": 3})
+    future = window.controls.run()
+    soon(future.outcome.done)
+    assert future.outcome.result().exit_status == "success"
+    assert window.chooser.choose("grid_scan") is not None
+    window.preview.end()

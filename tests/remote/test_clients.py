@@ -133,6 +133,33 @@ def test_a_stage_and_settings_elsewhere_are_moved_by_hand(
     assert window.close()
 
 
+def test_blueskys_scans_have_a_table_from_afar(
+    qtbot: Any, engine: RunEngine, devices: Any, tokens: Any
+) -> None:
+    pytest.importorskip("qtpy")
+    import bluesky.plans
+
+    from freewheel.qt import PlanForm
+    from freewheel.remote import EngineServer, connect
+
+    plans = [bluesky.plans.grid_scan, bluesky.plans.scan]
+    with (
+        EngineServer(engine, plans=plans, devices=devices, tokens=tokens, port=0) as server,
+        connect(server.url, tokens.add("anna", "operator")) as remote,
+    ):
+        form = PlanForm(remote.plans["grid_scan"].spec, dict(remote.devices))
+        qtbot.addWidget(form)
+        assert not form.is_valid
+        rows = [["stage.y", 0, 1, 2], ["stage.x", 0, 1, 3]]
+        form.set_values({"detectors": ["camera"], "args": rows})
+        assert form.is_valid, form.obstacles
+        assert remote(form.make_call()).result(T).exit_status == "success"
+        # As at a prompt, with the number behind the rest.
+        stage = remote.devices.stage
+        call = remote.plans.scan([remote.devices.camera], stage.x, 0, 1, 3)
+        assert remote(call).result(T).exit_status == "success"
+
+
 def test_who_only_looks_is_told_so_in_the_window(qtbot: Any, join: Any) -> None:
     pytest.importorskip("qtpy")
     from freewheel.qt import EngineBridge

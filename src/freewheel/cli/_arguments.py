@@ -58,15 +58,16 @@ def bound_arguments(
 
 def _spec(function: Any, devices: Mapping[str, Any]) -> PlanSpec | None:
     """Return the description of a plan, if its signature says enough for one."""
-    from freewheel.forms import PlanSpec, create_plan_spec
+    from freewheel.forms import FieldType, PlanSpec, create_plan_spec
 
     known = getattr(function, "spec", None)  # of one that is elsewhere
-    if isinstance(known, PlanSpec):
-        return known
     try:
-        return create_plan_spec(function, devices)
+        spec = known if isinstance(known, PlanSpec) else create_plan_spec(function, devices)
     except (TypeError, ValueError):
         return None
+    # Groups of arguments are written one after the other, as they are in a call.
+    rows = any(parameter.field is FieldType.ROWS for parameter in spec.parameters)
+    return None if rows else spec
 
 
 def _checked(

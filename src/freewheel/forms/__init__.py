@@ -23,6 +23,7 @@ from freewheel.forms._device_files import (
     public_devices,
 )
 from freewheel.forms._errors import InvalidArgumentsError, UnresolvableAnnotationError
+from freewheel.forms._rows import Rows
 from freewheel.forms._schema import plan_schema
 from freewheel.forms._spec import Bounds, FieldType, ParamDescription, ParamKind, PlanSpec
 from freewheel.forms._suggest import repeated_devices, suggest_devices
@@ -36,6 +37,7 @@ __all__ = [
     "ParamKind",
     "PlanEntry",
     "PlanSpec",
+    "Rows",
     "UnresolvableAnnotationError",
     "check_source",
     "check_value",

@@ -88,6 +88,8 @@ def check_value(
     str
         Empty if the value fits.
     """
+    if devices is None and parameter.field is FieldType.ROWS:
+        return _check_rows(parameter, value)
     if devices is None and parameter.device_proto is not None:
         given = value if parameter.multiselect else [value]
         wrong = [v for v in given if v not in (parameter.choices or []) and v is not None]
@@ -99,14 +101,73 @@ def check_value(
     return ""
 
 
+def _check_rows(parameter: ParamDescription, value: Any) -> str:
+    """Say what is wrong with rows in which devices are but names."""
+    for number, row in enumerate(value or (), 1):
+        for column, each in zip(parameter.columns, row, strict=False):
+            if each is None or (problem := check_value(column, each)):
+                return f"row {number}, {column.label.lower()}: {problem if each else 'is required'}"
+    return "" if value else "needs a row at least"
+
+
 def _resolve(parameter: ParamDescription, value: Any, devices: cabc.Mapping[str, Any]) -> Any:
     if parameter.hidden or parameter.actions is not None:
         return value
     if value is None and (parameter.optional or parameter.default is None):
         return None
+    if parameter.field is FieldType.ROWS:
+        return _resolve_rows(parameter, value, devices)
     if parameter.multiselect:
         return _resolve_several(parameter, value, devices)
     return _resolve_one(parameter, value, devices)
+
+
+def _resolve_rows(
+    parameter: ParamDescription, value: Any, devices: cabc.Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return rows as the arguments that they stand for; arguments that are no rows as they are."""
+    if not all(isinstance(row, (list, tuple)) for row in value):
+        return tuple(value)  # of who calls the plan, and knows it
+    if not value:
+        msg = "needs a row at least"
+        raise ValueError(msg)
+    found: list[Any] = []
+    for number, row in enumerate(value, 1):
+        if len(row) != len(parameter.columns):
+            names = ", ".join(column.name for column in parameter.columns)
+            msg = f"row {number} has {len(row)} values, and not one each of {names}"
+            raise ValueError(msg)
+        for column, each in zip(parameter.columns, row, strict=True):
+            found.append(_resolve_cell(column, each, devices, number))
+    _refuse_repeated(parameter, found)
+    return tuple(found)
+
+
+def _resolve_cell(
+    column: ParamDescription, value: Any, devices: cabc.Mapping[str, Any], number: int
+) -> Any:
+    if value is None or value == []:
+        msg = f"row {number} needs a {column.label.lower()}"
+        raise ValueError(msg)
+    try:
+        return _resolve(column, value, devices)
+    except ValueError as error:
+        msg = f"row {number}, {column.label.lower()}: {error}"
+        raise ValueError(msg) from error
+
+
+def _refuse_repeated(parameter: ParamDescription, found: cabc.Sequence[Any]) -> None:
+    """Refuse a device that is moved by two rows."""
+    width = len(parameter.columns)
+    for place, column in enumerate(parameter.columns):
+        if column.device_proto is None:
+            continue
+        seen: list[Any] = []
+        for number, device in enumerate(found[place::width], 1):
+            if any(device is other for other in seen):
+                msg = f"row {number} has the {column.label.lower()} of another row"
+                raise ValueError(msg)
+            seen.append(device)
 
 
 def _resolve_several(

@@ -25,6 +25,7 @@ from freewheel.forms._annotations import (
 )
 from freewheel.forms._docs import parameter_docs
 from freewheel.forms._errors import UnresolvableAnnotationError
+from freewheel.forms._rows import Rows, needed_beside, rows_of
 from freewheel.forms._spec import FieldType, ParamDescription, ParamKind, PlanSpec
 
 __all__ = ["create_plan_spec", "device_choices", "is_plan_function"]
@@ -87,7 +88,15 @@ def create_plan_spec(
     parameters = []
     for parameter in _parameters_of(plan):
         annotation = hints.get(parameter.name, parameter.annotation)
-        described = _describe(name, parameter, annotation, available)
+        rows = None
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            rows = rows_of(function, annotation)
+        if rows is not None:
+            described = _describe_rows(name, parameter, rows, available)
+        else:
+            described = _describe(name, parameter, annotation, available)
+        if needed_beside(function, parameter.name):
+            described = replace(described, optional=False)
         text = texts.get(parameter.name) or described.docs
         parameters.append(replace(described, docs=text))
     spec = PlanSpec(
@@ -183,6 +192,24 @@ def _describe(
     return filled
 
 
+def _describe_rows(
+    plan: str, parameter: Parameter, rows: Rows, devices: dict[str, Any]
+) -> ParamDescription:
+    """Describe ``*args`` of which it is known that they come in groups."""
+    columns = []
+    for name, annotation in rows.columns.items():
+        one = Parameter(name, Parameter.POSITIONAL_ONLY, annotation=annotation)
+        columns.append(_describe(plan, one, annotation, devices))
+    return ParamDescription(
+        parameter.name,
+        ParamKind.VAR_POSITIONAL,
+        Any,
+        field=FieldType.ROWS,
+        columns=tuple(columns),
+        annotated=Any,
+    )
+
+
 def _refusal(parameter: Parameter, annotation: Any) -> tuple[str, Any, str]:
     name = parameter.name
     if parameter.kind is Parameter.VAR_POSITIONAL:
@@ -190,7 +217,9 @@ def _refusal(parameter: Parameter, annotation: Any) -> tuple[str, Any, str]:
             f"*{name}",
             annotation,
             "the arguments must all be of one type that a form can show; write a plan with named "
-            "parameters around this one",
+            "parameters around this one, or say what a group of them is: "
+            "'*args: Annotated[Any, Rows(motor=Movable, start=float, stop=float)]', of "
+            "freewheel.forms",
         )
     if isinstance(annotation, str):
         return (
@@ -200,7 +229,20 @@ def _refusal(parameter: Parameter, annotation: Any) -> tuple[str, Any, str]:
         )
     if annotation is Parameter.empty:
         return name, annotation, "annotate it, or give it a default"
+    if _is_plan_type(annotation):
+        return (
+            name,
+            annotation,
+            "it takes a plan, which a form cannot make: write a plan around this one that makes "
+            "it, with parameters of its own",
+        )
     return name, annotation, ""
+
+
+def _is_plan_type(annotation: Any) -> bool:
+    """Whether an annotation is a plan's, or that of a collection of plans."""
+    kinds = (annotation, *get_args(annotation))
+    return any((get_origin(kind) or kind) is cabc.Generator for kind in kinds)
 
 
 def _fill(

@@ -38,7 +38,8 @@ class UnresolvableAnnotationError(TypeError):
         self.reason = reason or (
             "give it a default, or one of the types that a form can show: a device type or "
             "protocol, Literal, Enum, int, float, str, bool, Path, a date, a quantity, or a "
-            "sequence of one of these"
+            "sequence of one of these; of a plan that is not yours, write one around it that has "
+            "such parameters"
         )
         super().__init__(
             f"plan {plan_name!r}: the parameter {param_name!r} {_shortcoming(annotation)}; "

@@ -70,7 +70,10 @@ def plan_schema(spec: PlanSpec) -> dict[str, Any]:
 
 
 def _property(parameter: ParamDescription) -> dict[str, Any]:
-    schema = _value(parameter)
+    if parameter.field is FieldType.ROWS:
+        schema = _rows(parameter)
+    else:
+        schema = _value(parameter)
     if parameter.multiselect or parameter.field is FieldType.LIST:
         schema = _array(parameter, schema)
     if parameter.optional:
@@ -87,6 +90,18 @@ def _property(parameter: ParamDescription) -> dict[str, Any]:
         else:
             schema["default"] = default
     return schema
+
+
+def _rows(parameter: ParamDescription) -> dict[str, Any]:
+    """Return the schema of a table: an array of rows, each with a value for each column."""
+    columns = [_property(column) for column in parameter.columns]
+    row = {
+        "type": "array",
+        "prefixItems": columns,
+        "items": False,
+        "minItems": len(columns),
+    }
+    return {"type": "array", "items": row, "minItems": 1}
 
 
 def _array(parameter: ParamDescription, item: dict[str, Any]) -> dict[str, Any]:

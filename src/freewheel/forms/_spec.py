@@ -42,6 +42,7 @@ class FieldType(StrEnum):
     CHOICE = "choice"
     DEVICE = "device"
     LIST = "list"
+    ROWS = "rows"
     ACTIONS = "actions"
     HIDDEN = "hidden"
 
@@ -102,6 +103,8 @@ class ParamDescription:
         For a plain list, the description of one item.
     length
         For a tuple of fixed length, how many items it has.
+    columns
+        For ``*args`` that come in groups, the description of each argument of a group.
     bounds
         Limits of a number.
     unit
@@ -126,6 +129,7 @@ class ParamDescription:
     container: type | None = None
     item: ParamDescription | None = None
     length: int | None = None
+    columns: tuple[ParamDescription, ...] = ()
     bounds: Bounds = dataclasses.field(default_factory=Bounds)
     unit: str = ""
     docs: str = ""

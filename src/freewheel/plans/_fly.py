@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Unit
 from bluesky.preprocessors import finalize_wrapper, run_wrapper
 from bluesky.protocols import Checkable, Status
 from bluesky.utils import Msg, MsgGenerator, maybe_await
-from ophyd_async.core import DetectorTrigger, TriggerInfo
+from ophyd_async.core import DetectorTrigger, StandardDetector, TriggerInfo
 
 from freewheel.core import FlyPath, FlyRow, ProgressScope
 from freewheel.core._devices import device_name
@@ -356,7 +356,7 @@ def _fly(
 
 
 def fly_count(
-    detectors: Sequence[Any],
+    detectors: Sequence[StandardDetector],
     num: Annotated[int, Ge(1)] = 1,
     *,
     period: Annotated[float, Ge(0), Unit("s")] = 0.0,

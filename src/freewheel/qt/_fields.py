@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 
 from freewheel.forms import FieldType, ParamDescription
 from freewheel.qt._inputs import CheckList, ChoiceBox, NumberField, wheel_needs_focus
+from freewheel.qt._rows_table import RowsTable
 from freewheel.qt._tones import Tone, tint
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Field(QWidget):
 
     def set_value(self, value: Any) -> None:
         """Show a value."""
-        self._given.setChecked(value is not None)
+        self._given.setChecked(value is not None or not self.parameter.optional)
         if value is not None:
             self._write(value)
 
@@ -137,6 +138,10 @@ _Made = tuple[QWidget, "Callable[[], Any]", "Callable[[Any], None]", Any]
 
 def _make(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
     """Make the input of a parameter, with functions that read and write it."""
+    if parameter.field is FieldType.ROWS:
+        table = RowsTable(parameter.columns, _make)
+        table.valueChanged.connect(changed)
+        return table, table.value, table.set_value, None
     if parameter.multiselect:
         ticks = CheckList(parameter.choices or ())
         ticks.valueChanged.connect(changed)

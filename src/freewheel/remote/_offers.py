@@ -195,6 +195,7 @@ def _parameter(p: ParamDescription) -> dict[str, Any]:
         "container": None if p.container is None else p.container.__name__,
         "item": None if p.item is None else _parameter(p.item),
         "length": p.length,
+        "columns": [_parameter(column) for column in p.columns],
         "bounds": [
             b.minimum,
             b.maximum,

@@ -151,6 +151,7 @@ def _parameter(record: Mapping[str, Any]) -> ParamDescription:
         container=_CONTAINERS.get(record["container"]),
         item=None if item is None else _parameter(item),
         length=record["length"],
+        columns=tuple(_parameter(each) for each in record.get("columns", ())),
         bounds=Bounds(*record["bounds"]),
         unit=record["unit"],
         docs=record["docs"],

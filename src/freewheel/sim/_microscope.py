@@ -129,7 +129,8 @@ def microscope(
 
     def connect() -> None:
         try:
-            with asyncio.Runner() as runner:
+            # Not the loop of the policy: within qasync that is Qt's, of the window's thread.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(_connect(scope))
         except BaseException as error:
             failure.append(error)
