@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QSettings, Qt
+from qtpy.QtCore import QObject, QSettings, Qt
 from qtpy.QtWidgets import QDockWidget
 
 import freewheel.plans
@@ -115,4 +115,4 @@ def test_nothing_is_kept_without_settings(engine: Any, scope: Any, qtbot: Any) -
     window = AcquisitionWindow(engine, dict(scope), find_plans([demo_plans], scope))
     qtbot.addWidget(window)
     window.close()
-    assert window._memory is None
+    assert window.findChildren(QObject, "memory") == []

@@ -245,6 +245,15 @@ class EngineControls(QWidget):
         run = self.buttons["run"]
         run.setDefault(True)
         run.setMinimumWidth(_button("", "Queue", "", self.run, "run").sizeHint().width())
+        top.addWidget(self._red_button())  # in every state: not among those that come and go
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(top)
+        layout.addLayout(grid)
+        self._build_waiting()
+        layout.addWidget(self.waiting)
+
+    def _red_button(self) -> QPushButton:
         stop_all = _button("stop_all", "Stop all", _STOP_ALL, self._bridge.stop_all)
         stop_all.setAccessibleDescription(_STOP_ALL)
         stop_all.setStyleSheet(_RED)
@@ -255,7 +264,9 @@ class EngineControls(QWidget):
         keys.setWhatsThis("Stop all")
         keys.activated.connect(self._bridge.stop_all)
         keys.activatedAmbiguously.connect(self._bridge.stop_all)  # of two controls in a window
-        top.addWidget(stop_all)  # in every state: it is not among those that come and go
+        return stop_all
+
+    def _build_waiting(self) -> None:
         self._queue = QListWidget()
         self._queue.setObjectName("queue")
         self._queue.setMaximumHeight(90)
@@ -278,11 +289,6 @@ class EngineControls(QWidget):
         ):
             below.addWidget(part)
         below.addWidget(self._hold, 0, Qt.AlignmentFlag.AlignLeft)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(top)
-        layout.addLayout(grid)
-        layout.addWidget(self.waiting)
 
     # -- following the engine -----------------------------------------------------------------
 

@@ -161,15 +161,14 @@ class AcquisitionWindow(QMainWindow):
         self.preview = PreviewPane(bridge)
         self.preview.judged.connect(self._plan_judged)
         self._lay_out()
-        self._memory = None if settings is None else WindowMemory(self, self.chooser, settings)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(round(1000 * patience))
         self._patience.timeout.connect(self._offer_halt)
         self.chooser.chosen.connect(self._plan_chosen)
         self._plan_chosen(None)
-        if self._memory is not None:
-            self._memory.restore()
+        if settings is not None:
+            WindowMemory(self, self.chooser, settings).restore()
             self.bridge.planStarted.connect(self._remember)  # a program may end in many ways
         self._wait_for_devices()
         self.log.failed.connect(self._show_failure)
@@ -230,8 +229,7 @@ class AcquisitionWindow(QMainWindow):
         self.resizeDocks([docks["Plan"], docks["Devices"]], [390, 420], Qt.Orientation.Horizontal)
         self.resize(1400, 860)
         self.statusBar()
-        self._at_first = self.saveState()
-        build_menus(self, self.controls, lambda: self.restoreState(self._at_first))
+        build_menus(self, self.controls, partial(self.restoreState, self.saveState()))
 
     def _dock(self, title: str, widget: QWidget, area: Any) -> None:
         dock = QDockWidget(title)
@@ -399,8 +397,8 @@ class AcquisitionWindow(QMainWindow):
             self._ask()
 
     def _remember(self, *_: Any) -> None:
-        if self._memory is not None:
-            self._memory.save()
+        for memory in self.findChildren(WindowMemory):
+            memory.save()
 
     def _ask(self) -> None:
         running = self.bridge.snapshot()
