@@ -100,6 +100,7 @@ def gui(
             lab.engine,
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},
             partial(_entries, [*(plans or ()), *([] if scope is None else [sequence_plan(scope)])]),
+            microscope=scope,
             settings=None if screenshot else settings_of(devices or micromanager or "simulated"),
         )
         lab.publish(publish, unsent)  # the window shows what it says

@@ -29,6 +29,7 @@ from freewheel.qt._form import PlanForm
 from freewheel.qt._image import LiveImage
 from freewheel.qt._image_area import ImageArea
 from freewheel.qt._log import PlanLog
+from freewheel.qt._mda_editor import MDAEditor
 from freewheel.qt._motor_row import MotorRow
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
@@ -58,6 +59,7 @@ __all__ = [
     "ImageArea",
     "LiveImage",
     "LivePlot",
+    "MDAEditor",
     "MotorRow",
     "PlanChooser",
     "PlanForm",

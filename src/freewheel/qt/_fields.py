@@ -22,7 +22,7 @@ from freewheel.qt._tones import Tone, tint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Field"]
+__all__ = ["Field", "input_for"]
 
 _MARKED: Final = "QWidget {{ border: 1px solid {colour}; border-radius: 3px; }}"
 
@@ -53,7 +53,7 @@ class Field(QWidget):
         self.parameter = parameter
         # Made by a function of its kind: what to show, how to read it, how to write it. `_keep`
         # holds what Python must not drop, such as magicgui's half of a widget.
-        self.editor, self._read, self._write, self._keep = _make(parameter, self.changed.emit)
+        self.editor, self._read, self._write, self._keep = input_for(parameter, self.changed.emit)
         self.editor.setObjectName(parameter.name)
         self.editor.setAccessibleName(parameter.label)
         wheel_needs_focus(self.editor)
@@ -136,10 +136,10 @@ class Field(QWidget):
 _Made = tuple[QWidget, "Callable[[], Any]", "Callable[[Any], None]", Any]
 
 
-def _make(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
+def input_for(parameter: ParamDescription, changed: Callable[[], None]) -> _Made:
     """Make the input of a parameter, with functions that read and write it."""
     if parameter.field is FieldType.ROWS:
-        table = RowsTable(parameter.columns, _make)
+        table = RowsTable(parameter.columns, input_for)
         table.valueChanged.connect(changed)
         return table, table.value, table.set_value, None
     if parameter.multiselect:

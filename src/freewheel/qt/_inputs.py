@@ -83,6 +83,11 @@ class ChoiceBox(QComboBox):
         index = self.currentIndex()
         return self._choices[index] if index >= 0 else None
 
+    def add_choice(self, choice: Any) -> None:
+        """Offer one more."""
+        self._choices.append(choice)
+        self.addItem(choice_text(choice))
+
     def choice_of(self, value: Any) -> Any:
         """Return the choice of a text, or that is a value; `None` if it is not on offer."""
         index = self.findText(choice_text(value))

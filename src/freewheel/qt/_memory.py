@@ -42,6 +42,7 @@ class WindowMemory(QObject):
     def __init__(self, window: QMainWindow, chooser: PlanChooser, settings: QSettings) -> None:
         super().__init__(window)
         self.setObjectName("memory")
+        self.setObjectName("memory")
         self._window, self._chooser, self._settings = window, chooser, settings
         self._plan: str = str(settings.value("plan", "") or "")
         self._values: dict[str, dict[str, Any]] = _read(settings.value("forms", ""))

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from freewheel.qt._axis import StageAxis, axes_of
@@ -53,7 +54,14 @@ class StagePad(QWidget):
         Where positions, steps, axes and calibration are kept.
     parent
         The widget's parent.
+
+    Attributes
+    ----------
+    positionsChanged : Signal()
+        There are other positions, names or axes.
     """
+
+    positionsChanged = Signal()  # noqa: N815 - Qt's spelling
 
     def __init__(
         self,
@@ -153,7 +161,7 @@ class StagePad(QWidget):
         self._chosen[role] = self._roles[role].value() or _NONE
         self._take_axis(role)
         self._before.clear()
-        self._keep()
+        self._positions_changed()  # which are of other axes now
         self._show()
 
     def _take_axis(self, role: str) -> None:
@@ -188,6 +196,21 @@ class StagePad(QWidget):
     def positions(self) -> dict[str, dict[str, float]]:
         """The saved positions: numbers by axis name, by the position's name."""
         return self._positions.positions
+
+    @property
+    def xyz(self) -> dict[str, float]:
+        """Where the stage is: numbers by ``x``, ``y`` and ``z``."""
+        return self._as_xyz(self.place)
+
+    @property
+    def xyz_positions(self) -> dict[str, dict[str, float]]:
+        """The saved positions: numbers by ``x``, ``y`` and ``z``, by name."""
+        return {name: self._as_xyz(place) for name, place in self.positions.items()}
+
+    def _as_xyz(self, place: Mapping[str, float]) -> dict[str, float]:
+        roles = {"x": "x", "y": "y", "focus": "z"}
+        axes = {short: self._axes[role].name for role, short in roles.items() if role in self._axes}
+        return {short: place[name] for short, name in axes.items() if name in place}
 
     def step(self, x: int = 0, y: int = 0, focus: int = 0) -> None:
         """Go some steps on, or back, of the sizes that are filled in."""
@@ -316,6 +339,7 @@ class StagePad(QWidget):
             }
         )
         self._keep()
+        self.positionsChanged.emit()
 
     # -- keeping ------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from freewheel.qt._errors import ErrorList
 from freewheel.qt._feed import Feed
 from freewheel.qt._image_area import ImageArea
 from freewheel.qt._log import PlanLog
+from freewheel.qt._mda_editor import MDAEditor
 from freewheel.qt._memory import WindowMemory
 from freewheel.qt._menus import build_menus
 from freewheel.qt._plan_files import PlanFiles
@@ -106,6 +107,9 @@ class AcquisitionWindow(QMainWindow):
     settings
         Where the window keeps its docks, its theme, the plan that is chosen, and what is filled in
         in forms, from one time to the next; nowhere if it is `None`.
+    microscope
+        What `freewheel.micromanager.devices` makes: with it there is a dock in which sequences of
+        useq are filled in; see `MDAEditor`.
 
     Attributes
     ----------
@@ -123,6 +127,7 @@ class AcquisitionWindow(QMainWindow):
         *,
         patience: float = 10.0,
         settings: QSettings | None = None,
+        microscope: Any = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("freewheel")
@@ -160,7 +165,7 @@ class AcquisitionWindow(QMainWindow):
         bridge.lineChanged.connect(self._enable_otherwise)
         self.preview = PreviewPane(bridge)
         self.preview.judged.connect(self._plan_judged)
-        self._lay_out()
+        self._lay_out(microscope)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(round(1000 * patience))
@@ -183,7 +188,7 @@ class AcquisitionWindow(QMainWindow):
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, microscope: Any) -> None:
         tabs = self.tabs = QTabWidget()
         tabs.setDocumentMode(True)
         self.addToolBar(self.bar)
@@ -207,6 +212,9 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Devices", _scrolled(self.devices), Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Stage", _scrolled(self.stage), Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Presets", self.presets, Qt.DockWidgetArea.RightDockWidgetArea)
+        if microscope is not None:
+            editor = MDAEditor(self.bridge, microscope, self.stage)
+            self._dock("Sequence", editor, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
@@ -218,6 +226,8 @@ class AcquisitionWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
         self.tabifyDockWidget(docks["Devices"], docks["Stage"])
+        if "Sequence" in docks:
+            self.tabifyDockWidget(docks["Stage"], docks["Sequence"])
         self.tabifyDockWidget(docks["Claims"], docks["Presets"])
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
         self.tabifyDockWidget(docks["Errors"], docks["Queue"])
