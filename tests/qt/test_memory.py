@@ -64,6 +64,20 @@ def test_docks_are_where_they_were_put(opened: Any) -> None:
     assert not docks["Queue"].isHidden()
 
 
+def test_levels_that_were_set_by_hand_are_kept(opened: Any, kept: Any) -> None:
+    window = opened()
+    assert window.image.levels is None  # fitted to each frame
+    window.close()
+    window = opened()
+    assert window.image.levels is None
+    window.image.levels = (20.0, 300.5)
+    window.close()
+    again = opened()
+    assert again.image.levels == (20.0, 300.5)
+    again.image.levels = None
+    assert again.image.levels is None
+
+
 def test_docks_can_be_put_back(opened: Any) -> None:
     window = opened()
     docks = {dock.objectName(): dock for dock in window.findChildren(QDockWidget)}

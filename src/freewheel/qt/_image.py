@@ -238,6 +238,21 @@ class LiveImage(QWidget):
         self._limit = limit
         self._refresh()
 
+    @property
+    def levels(self) -> tuple[float, float] | None:
+        """What is black and what is white; `None` while that is fitted to each frame."""
+        found = self._graphics.item.levels
+        if self._auto.isChecked() or found is None or len(found) != 2:
+            return None
+        return float(found[0]), float(found[1])
+
+    @levels.setter
+    def levels(self, levels: tuple[float, float] | None) -> None:
+        if levels is not None:
+            self._graphics.item.setLevels(levels)
+        self._auto.setChecked(levels is None)
+        self._refresh()
+
     def set_colours(self, name: str) -> None:
         """Show another colour map, such as ``"viridis"``; a `ValueError` says which there are."""
         self._graphics.set_colours(name)

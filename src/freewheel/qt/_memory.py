@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QMainWindow
 
     from freewheel.qt._form import PlanForm
+    from freewheel.qt._image import LiveImage
     from freewheel.qt._plans import PlanChooser
 
 __all__ = ["WindowMemory"]
 
 
 class WindowMemory(QObject):
-    """Keeps where a window's docks are, its theme, the plan that is chosen, and the forms' values.
+    """Keeps a window's docks, its theme, the levels, the chosen plan, and the forms' values.
 
     Values are filled in when the form of their plan is shown for the first time, and once more
     when there are devices that were not connected before, where nobody has edited them.
@@ -37,13 +38,22 @@ class WindowMemory(QObject):
         Its plans.
     settings
         Where things are kept.
+    image
+        The picture whose levels are kept.
     """
 
-    def __init__(self, window: QMainWindow, chooser: PlanChooser, settings: QSettings) -> None:
+    def __init__(
+        self,
+        window: QMainWindow,
+        chooser: PlanChooser,
+        settings: QSettings,
+        image: LiveImage | None = None,
+    ) -> None:
         super().__init__(window)
         self.setObjectName("memory")
         self.setObjectName("memory")
         self._window, self._chooser, self._settings = window, chooser, settings
+        self._image = image
         self._plan: str = str(settings.value("plan", "") or "")
         self._values: dict[str, dict[str, Any]] = _read(settings.value("forms", ""))
         # By plan, what was in the form when it was filled in: what is edited since stays.
@@ -60,12 +70,19 @@ class WindowMemory(QObject):
             if theme := self._settings.value("theme", ""):
                 use_theme(Theme(str(theme)))
 
+        if self._image is not None:
+            with suppress(TypeError, ValueError):
+                low, high = json.loads(str(self._settings.value("levels", "")))
+                self._image.levels = float(low), float(high)
+
     def save(self) -> None:
         """Keep how it looks, and what is filled in."""
         self._settings.setValue("geometry", self._window.saveGeometry())
         self._settings.setValue("docks", self._window.saveState())
         if (theme := theme_in_use()) is not None:
             self._settings.setValue("theme", str(theme))
+        if self._image is not None:
+            self._settings.setValue("levels", json.dumps(self._image.levels))
         form = self._chooser.form
         if form is not None and not self._plan:
             self._settings.setValue("plan", form.spec.name)

@@ -105,8 +105,8 @@ class AcquisitionWindow(QMainWindow):
     patience
         How long a clean-up may take before the window that waits for it offers to halt [s].
     settings
-        Where the window keeps its docks, its theme, the plan that is chosen, and what is filled in
-        in forms, from one time to the next; nowhere if it is `None`.
+        Where the window keeps its docks, its theme, the picture's levels, the plan that is chosen,
+        and what is filled in in forms, from one time to the next; nowhere if it is `None`.
     microscope
         What `freewheel.micromanager.devices` makes: with it there is a dock in which sequences of
         useq are filled in; see `MDAEditor`.
@@ -144,6 +144,28 @@ class AcquisitionWindow(QMainWindow):
         self._offer_soon.setSingleShot(True)
         self._offer_soon.setInterval(_OFFER_MS)
         self._offer_soon.timeout.connect(self._offer_plans)
+        self._make_parts(devices, settings)
+        self._lay_out(microscope)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(round(1000 * patience))
+        self._patience.timeout.connect(self._offer_halt)
+        self.chooser.chosen.connect(self._plan_chosen)
+        self._plan_chosen(None)
+        if settings is not None:
+            WindowMemory(self, self.chooser, settings, self.image).restore()
+            bridge.planStarted.connect(self._remember)  # a program may end in many ways
+        self._wait_for_devices()
+        self.log.failed.connect(self._show_failure)
+        self._ending.over.connect(self.close)
+        for ended in (bridge.planEnded, bridge.stateChanged, bridge.backgroundChanged):
+            ended.connect(self._look_whether_to_close)
+        _open.add(self)
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _make_parts(self, devices: Mapping[str, Any], settings: QSettings | None) -> None:
+        bridge = self.bridge
         self.chooser = PlanChooser((), {}, bridge)
         self.controls = EngineControls(bridge)
         self.actions = ActionBar(bridge)
@@ -165,28 +187,6 @@ class AcquisitionWindow(QMainWindow):
         bridge.lineChanged.connect(self._enable_otherwise)
         self.preview = PreviewPane(bridge)
         self.preview.judged.connect(self._plan_judged)
-        self._lay_out(microscope)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(round(1000 * patience))
-        self._patience.timeout.connect(self._offer_halt)
-        self.chooser.chosen.connect(self._plan_chosen)
-        self._plan_chosen(None)
-        if settings is not None:
-            WindowMemory(self, self.chooser, settings).restore()
-            self.bridge.planStarted.connect(self._remember)  # a program may end in many ways
-        self._wait_for_devices()
-        self.log.failed.connect(self._show_failure)
-        self._ending.over.connect(self.close)
-        for ended in (
-            self.bridge.planEnded,
-            self.bridge.stateChanged,
-            self.bridge.backgroundChanged,
-        ):
-            ended.connect(self._look_whether_to_close)
-        _open.add(self)
-
-    # -- parts --------------------------------------------------------------------------------
 
     def _lay_out(self, microscope: Any) -> None:
         tabs = self.tabs = QTabWidget()
