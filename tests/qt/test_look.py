@@ -281,27 +281,30 @@ def test_a_plan_is_run_paused_and_stopped_with_keys_alone(
     window: Any, qtbot: Any, soon: Any
 ) -> None:
     window.chooser.set_plans(find_plans([rest], {}), {})
-    soon(lambda: window.controls.buttons["run"].isEnabled())
     window.activateWindow()
+    soon(window.isActiveWindow)
     state = window.controls.findChild(StateLabel)
-    for key, then in (
-        (Qt.Key.Key_F5, "running"),
-        (Qt.Key.Key_F6, "paused"),
-        (Qt.Key.Key_F7, "running"),
-        (Qt.Key.Key_F8, "idle"),
+    for key, name, then in (
+        (Qt.Key.Key_F5, "run", "running"),
+        (Qt.Key.Key_F6, "pause", "paused"),
+        (Qt.Key.Key_F7, "resume", "running"),
+        (Qt.Key.Key_F8, "stop", "idle"),
     ):
+        soon(window.controls.buttons[name].isEnabled)
         qtbot.keyClick(window, key)
         soon(lambda then=then: state.text() == then)
 
 
-def test_keys_go_to_a_dock_and_to_what_takes_them_there(window: Any, qtbot: Any) -> None:
-    docks = window.findChildren(QDockWidget)
-    place = [dock.objectName() for dock in docks].index("Queue") + 1
+def test_keys_go_to_a_dock_and_to_what_takes_them_there(window: Any, qtbot: Any, soon: Any) -> None:
     window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
-    qtbot.keyClick(window, getattr(Qt.Key, f"Key_{place}"), Qt.KeyboardModifier.ControlModifier)
-    focus = QApplication.focusWidget()
-    assert docks[place - 1].isAncestorOf(focus)
+    soon(window.isActiveWindow)
+    docks = window.findChildren(QDockWidget)[:9]
+    assert {"Plan", "Devices", "Stage", "Queue"} <= {dock.objectName() for dock in docks}
+    for number, dock in enumerate(docks, 1):
+        key = getattr(Qt.Key, f"Key_{number}")
+        qtbot.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+        soon(lambda dock=dock: not dock.visibleRegion().isEmpty())
+        assert dock.isAncestorOf(QApplication.focusWidget()), dock.objectName()
 
 
 def test_a_plan_that_waits_is_removed_with_a_key(

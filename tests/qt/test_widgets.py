@@ -240,11 +240,11 @@ def test_an_unavailable_plan_is_listed_with_its_reason(
     scope: Any, qtbot: Any, tmp_path: Any
 ) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
-    chooser = PlanChooser(find_plans([every_kind, bp.scan, str(tmp_path)], scope), scope)
+    chooser = PlanChooser(find_plans([every_kind, bp.scan_nd, str(tmp_path)], scope), scope)
     qtbot.addWidget(chooser)
     assert chooser.form is not None
-    assert chooser.choose("scan") is None
-    assert "*args" in chooser.findChild(QLabel, "reason").text()
+    assert chooser.choose("scan_nd") is None
+    assert "Cycler" in chooser.findChild(QLabel, "reason").text()
     assert chooser.choose("broken") is None
     texts = [w.toPlainText() for w in chooser.findChildren(object, "traceback")]
     assert any("ZeroDivisionError" in text for text in texts)
@@ -253,13 +253,13 @@ def test_an_unavailable_plan_is_listed_with_its_reason(
 
 
 def test_the_plan_that_is_chosen_first_is_one_that_can_be_run(scope: Any, qtbot: Any) -> None:
-    chooser = PlanChooser(find_plans([bp.scan, every_kind], scope), scope)
+    chooser = PlanChooser(find_plans([bp.scan_nd, every_kind], scope), scope)
     qtbot.addWidget(chooser)
     assert chooser.form is not None
     # As while devices are being connected: nothing that needs one can be run then.
-    chooser.set_plans(find_plans([bp.scan], scope), {})
+    chooser.set_plans(find_plans([bp.scan_nd], scope), {})
     assert chooser.form is None
-    chooser.set_plans(find_plans([bp.scan, every_kind], scope), scope)
+    chooser.set_plans(find_plans([bp.scan_nd, every_kind], scope), scope)
     assert chooser.form is not None
 
 
