@@ -443,7 +443,12 @@ def test_axes_are_chosen_and_what_came_before_is_shown_with_them(bridge: Any, qt
     assert plot.points.tolist() == [[1, 2, 3], [10, 11, 12]]
     assert plot.choices == ("signal", "motor")
     y, x = plot.findChild(QComboBox, "y"), plot.findChild(QComboBox, "x")
-    assert [x.itemText(i) for i in range(x.count())] == ["time", "signal", "motor"]
+    assert [x.itemText(i) for i in range(x.count())] == [
+        "automatic",
+        "time",
+        "signal",
+        "motor",
+    ]
     chosen: list[Any] = []
     plot.keysChosen.connect(lambda *keys: chosen.append(keys))
     choose(qtbot, x, "motor")

@@ -76,7 +76,7 @@ class ImageTools(QWidget):
         self._channels.setObjectName("channel")
         self._channels.setAccessibleName("Channel")
         self._channels.setToolTip("Which camera or channel is shown; automatic: whichever comes")
-        self._channels.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._channels.setMaximumWidth(170)
         self._channels.activated.connect(self._channel_chosen)
         wheel_needs_focus(self._channels)
         self._row.addWidget(self._channels)

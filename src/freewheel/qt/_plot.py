@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import csv
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QSignalBlocker, QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
-from superqt import QSearchableComboBox
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from freewheel.qt._tables import Run, Table
+from freewheel.qt._files import ask_where_to_save
+from freewheel.qt._fits import FITS, STATISTICS, FitResult, fit_points
+from freewheel.qt._plot_bar import PlotBar
+from freewheel.qt._plot_cursor import PlotCursor
+from freewheel.qt._readback import ShortLabel
+from freewheel.qt._tables import TIME, Run, Shown, Table
+from freewheel.qt._worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,29 +32,34 @@ __all__ = ["LivePlot"]
 _PERIOD_MS = 40  # between two drawings
 _SYMBOLS = 2000  # points, up to which each has a symbol
 _KEPT_RUNS = 4  # besides the newest
-_NEWEST, _EARLIER = "#2a7fff", "#9a9a9a"
+_EARLIER = "#9a9a9a"
+#: Of the newest run, y by y: seen apart also by those who do not tell red from green.
+_COLOURS: Final = ("#2a7fff", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 
 
 class LivePlot(QWidget):
-    """A scalar of the running plan against time, or against another scalar.
+    """Scalars of the running plan against its motor, time, or another scalar.
 
     Every point is kept (of 200,000 and more, the newer half; fewer where an event has more than
     ten scalars); drawing happens at most 25 times a second. Earlier runs with the same axes stay
     for comparison, greyed.
 
-    Without `y`, a person chooses both axes among the scalars that the runs have: what was
-    received already is shown with the new axes at once. A choice holds for the next runs too. One
-    that does not have the chosen scalar is shown with its first one, against time if need be.
+    Without `x` a run is plotted against what its dimensions say, as bluesky's plans do: a scan
+    against its motor, the fastest of several; and against time if they say nothing. Without `y`
+    what the devices hint at is plotted, if it has one unit; else the first scalar. A person chooses
+    both among the scalars that the runs have: what was received already is shown with the new axes
+    at once. A choice holds for the next runs too. One that does not have the chosen scalar is shown
+    with its own.
 
     Parameters
     ----------
     bridge
         The bridge to the engine.
     y
-        The data key to plot; `None` for the first scalar of each run, or what is chosen.
+        The data key to plot, or several; `None` for what each run hints at, or what is chosen.
     x
-        The data key to plot it against, such as a motor's; `None` for the time since the run
-        began [s], or what is chosen.
+        The data key to plot it against, such as a motor's; ``"time"`` for the time since the run
+        began [s]; `None` for what each run says, or what is chosen.
     parent
         The widget's parent.
     chooser
@@ -56,47 +69,67 @@ class LivePlot(QWidget):
     Attributes
     ----------
     keysChosen : Signal(object, object)
-        A person has chosen y and x, each a data key or `None`.
+        A person has chosen y and x, each a data key or `None`; of several y a tuple.
+    fitted : Signal(object)
+        A curve was fitted to the newest run; see `fit_result`.
     """
 
     keysChosen = Signal(object, object)  # noqa: N815 - Qt's spelling
+    fitted = Signal(object)
 
     def __init__(
         self,
         bridge: EngineBridge,
-        y: str | None = None,
+        y: str | Sequence[str] | None = None,
         x: str | None = None,
         parent: QWidget | None = None,
         *,
         chooser: bool | None = None,
     ) -> None:
         super().__init__(parent)
-        self._y, self._x = y, x
+        self._ys, self._x = _several(y), x
         self._strict = y is not None or x is not None  # no other keys where these are missing
         self._runs: dict[str, Run] = {}  # by uid, in the order of their starts
         self._tables: dict[str, Table] = {}  # of the runs that are kept, by descriptor
-        self._curves: dict[str, pg.PlotDataItem] = {}  # by the run's uid
-        self._plot = pg.PlotWidget()
-        self._plot.showGrid(x=True, y=True, alpha=0.2)
-        for side in ("left", "bottom"):  # units are those of the devices, such as um
-            self._plot.getAxis(side).enableAutoSIPrefix(False)
-        self._message = QLabel("")
-        self._message.setObjectName("message")
-        self._message.setStyleSheet("color: #b35900;")
-        self._boxes = _AxisBoxes()
-        self._boxes.setVisible(y is None if chooser is None else chooser)
-        self._boxes.offer((), y, x)
-        self._boxes.chosen.connect(self._chosen)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._boxes)
-        layout.addWidget(self._plot, 1)
-        layout.addWidget(self._message)
+        self._curves: dict[tuple[str, str], pg.PlotDataItem] = {}  # by the run's uid, and y
+        self._fit = ""
+        self._fit_result: FitResult | None = None
+        self._worker, self._saver = Worker(self), Worker(self, every=True)
+        self._build(y is None if chooser is None else chooser)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._draw)
         self._label_axes()
         bridge.documentReceived.connect(self._receive)
+
+    def _build(self, chooser: bool) -> None:
+        self._plot = pg.PlotWidget()
+        self._plot.showGrid(x=True, y=True, alpha=0.2)
+        for side in ("left", "bottom"):  # units are those of the devices, such as um
+            self._plot.getAxis(side).enableAutoSIPrefix(False)
+        self._legend = self._plot.addLegend(offset=(10, 10))
+        self._fit_curve = self._plot.plot(pen=pg.mkPen("#ff5050", width=2))
+        self._message = QLabel("")
+        self._message.setObjectName("message")
+        self._message.setStyleSheet("color: #b35900;")
+        self._fit_label, self._cursor_label = ShortLabel(), ShortLabel()
+        self._fit_label.setObjectName("fitted")
+        self._cursor_label.setObjectName("cursor")
+        self._cursor = PlotCursor(self._plot, lambda: self.points)
+        self._cursor.said.connect(self._cursor_label.setText)
+        self._bar = PlotBar()
+        self._bar.setVisible(chooser)
+        self._bar.offer((), self._ys, self._x)
+        self._bar.chosen.connect(self._chosen)
+        self._bar.fitChosen.connect(self._fit_chosen)
+        self._bar.exportWanted.connect(self._export)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._bar)
+        layout.addWidget(self._plot, 1)
+        for part in (self._fit_label, self._cursor_label, self._message):
+            layout.addWidget(part)
 
     @property
     def message(self) -> str:
@@ -105,14 +138,20 @@ class LivePlot(QWidget):
 
     @property
     def points(self) -> npt.NDArray[Any]:
-        """The points of the newest run that has some, shape (2, n): x and y."""
+        """The points of the newest run that has some, shape (2, n): x and the first y."""
         newest = self._newest()
         return np.empty((2, 0)) if newest is None else newest.points()
 
     @property
     def keys(self) -> tuple[str | None, str | None]:
-        """The keys y and x that were given or chosen; `None` for the first scalar, and for time."""
-        return self._y, self._x
+        """The keys y (the first of several) and x that were given or chosen; `None` for neither."""
+        return (self._ys[0] if self._ys else None), self._x
+
+    @property
+    def shown_keys(self) -> tuple[tuple[str, ...], str | None]:
+        """The keys y and x of the newest run that are plotted; x is `None` for time."""
+        newest = self._newest()
+        return ((), None) if newest is None else newest.keys
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -120,35 +159,36 @@ class LivePlot(QWidget):
         keys = (key for run in reversed(self._runs.values()) for key in run.scalars())
         return tuple(dict.fromkeys(keys))
 
-    def set_keys(self, y: str | None, x: str | None = None) -> None:
+    def set_keys(self, y: str | Sequence[str] | None, x: str | None = None) -> None:
         """Plot something else, and only that: nothing of a run that does not have it."""
         self._strict = y is not None or x is not None
-        self._show_keys(y, x)
+        self._show_keys(_several(y), x)
 
-    def choose(self, y: str | None, x: str | None = None) -> None:
+    def choose(self, y: str | Sequence[str] | None, x: str | None = None) -> None:
         """Plot something else, as a person does who chooses it.
 
         Parameters
         ----------
         y
-            The data key to plot; `None` for the first scalar of each run.
+            The data key to plot, or several; `None` for what each run hints at.
         x
-            The data key to plot it against; `None` for time.
+            The data key to plot it against; ``"time"``; `None` for what each run says.
         """
         self._strict = False
-        self._show_keys(y, x)
+        self._show_keys(_several(y), x)
 
-    def _chosen(self, y: str | None, x: str | None) -> None:
-        self.choose(y, x)
-        self.keysChosen.emit(y, x)
+    def _chosen(self, ys: tuple[str, ...], x: str | None) -> None:
+        self.choose(ys, x)
+        self.keysChosen.emit(ys if len(ys) > 1 else self.keys[0], x)
 
-    def _show_keys(self, y: str | None, x: str | None) -> None:
-        self._y, self._x = y, x
+    def _show_keys(self, ys: tuple[str, ...], x: str | None) -> None:
+        self._ys, self._x = ys, x
         self._message.setText("")
+        self._cursor.set_mark(None)
         for run in self._runs.values():
             run.decided = False
             run.lenient = False  # what does not have these is not what was asked for
-        self._boxes.offer(self.choices, y, x)
+        self._bar.offer(self.choices, ys, x)
         self._draw()
 
     # -- documents ----------------------------------------------------------------------------
@@ -156,7 +196,8 @@ class LivePlot(QWidget):
     def _receive(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self._forget_some()
-            self._runs[doc["uid"]] = Run(doc["time"])
+            self._runs.pop(doc["uid"], None)  # it is replayed
+            self._runs[doc["uid"]] = Run(doc)
         elif name == "descriptor":
             self._add_stream(doc)
         elif name == "event":
@@ -168,22 +209,23 @@ class LivePlot(QWidget):
     def _add_stream(self, doc: dict[str, Any]) -> None:
         run = self._runs.get(doc["run_start"])
         if run is None:  # it began before the plot
-            run = self._runs[doc["run_start"]] = Run(doc["time"])
-        wanted = [key for key in (self._y, self._x) if key is not None]
+            run = self._runs[doc["run_start"]] = Run(doc)
+        wanted = [key for key in (*self._ys, self._x) if key is not None]
         self._tables[doc["uid"]] = run.add_stream(doc, wanted)
-        self._boxes.offer(self.choices, self._y, self._x)
+        self._bar.offer(self.choices, self._ys, self._x)
 
     def _add_event(self, doc: dict[str, Any]) -> None:
         table = self._tables.get(doc["descriptor"])
         if table is None:
             return
         shown = self._decide(table.run)
+        wanted = () if shown is None else (*shown.ys, shown.x)
         try:
-            table.add(doc["time"], doc["data"], () if shown is None else shown[1:])
+            table.add(doc["time"], doc["data"], wanted)
         except ValueError as error:
             self._message.setText(str(error))
             return
-        if shown is not None and shown[0] is table and not self._timer.isActive():
+        if shown is not None and shown.table is table and not self._timer.isActive():
             self._timer.start(_PERIOD_MS)
 
     def _forget_some(self) -> None:
@@ -191,23 +233,39 @@ class LivePlot(QWidget):
         for uid in over[: max(0, len(self._runs) - _KEPT_RUNS)]:
             run = self._runs.pop(uid)
             self._tables = {d: table for d, table in self._tables.items() if table.run is not run}
-            if uid in self._curves:
-                self._plot.removeItem(self._curves.pop(uid))
+            self._remove_curves({key for key in self._curves if key[0] == uid})
+
+    def show_run(self, uid: str, run: Run) -> None:
+        """Plot a run that came before, as the newest one.
+
+        Parameters
+        ----------
+        uid
+            Its uid.
+        run
+            Its scalars; see `freewheel.qt.RunsPanel`.
+        """
+        self._forget_some()
+        self._runs.pop(uid, None)
+        run.open = run.decided = False
+        self._runs[uid] = run
+        self._bar.offer(self.choices, self._ys, self._x)
+        self._draw()
 
     # -- what is shown ------------------------------------------------------------------------
 
-    def _decide(self, run: Run) -> tuple[Table, str, str | None] | None:
+    def _decide(self, run: Run) -> Shown | None:
         """Return the stream, y and x that are shown of a run."""
         if not run.decided:
             run.decided = True
             lenient = run.lenient and not self._strict and not self._is_measured_by_other(run)
-            run.shown = run.pick(self._y, self._x, strict=self._strict, lenient=lenient)
+            run.shown = run.pick(self._ys, self._x, strict=self._strict, lenient=lenient)
         return run.shown
 
     def _is_measured_by_other(self, run: Run) -> bool:
         """Whether another run that is under way has what was chosen."""
         others = (other for other in self._runs.values() if other is not run and other.open)
-        return self._y is not None and any(self._y in other.scalars() for other in others)
+        return any(y in other.scalars() for other in others for y in self._ys)
 
     def _newest(self) -> Run | None:
         for run in reversed(self._runs.values()):
@@ -216,77 +274,159 @@ class LivePlot(QWidget):
         return None
 
     def _drawn(self) -> Iterator[tuple[str, Run]]:
-        """Give the runs that have the axes of the newest one."""
+        """Give the runs that have the axes of the newest one, which is the last."""
         newest = self._newest()
         for uid, run in self._runs.items():
-            if newest is not None and run.keys == newest.keys and run.count:
+            if newest is not None and self._decide(run) and run.keys == newest.keys and run.count:
                 yield uid, run
 
     def _draw(self) -> None:
         drawn = dict(self._drawn())
-        for uid in set(self._curves) - set(drawn):
-            self._plot.removeItem(self._curves.pop(uid))
+        wanted = {(uid, y) for uid, run in drawn.items() for y in run.keys[0]}
+        self._remove_curves(set(self._curves) - wanted)
         for uid, run in drawn.items():
-            curve, points = self._curves.get(uid), run.points()
             newest = uid == next(reversed(drawn))
-            if curve is None:
-                curve = self._curves[uid] = self._plot.plot(connect="finite")
-                curve.setSymbolBrush(_NEWEST)
-                curve.setSymbolPen(None)
-                curve.setSymbolSize(4)
-            curve.setPen(pg.mkPen(_NEWEST, width=2) if newest else pg.mkPen(_EARLIER))
-            curve.setSymbol("o" if newest and points.shape[1] <= _SYMBOLS else None)
-            curve.setData(*points)
+            for y, colour in zip(run.keys[0], _COLOURS * 9, strict=False):
+                self._draw_curve(uid, run, y, colour if newest else "")
         self._label_axes()
+        self._ask_for_fit()
+
+    def _draw_curve(self, uid: str, run: Run, y: str, colour: str) -> None:
+        """Draw a curve; without a colour it is that of an earlier run."""
+        curve, points = self._curves.get((uid, y)), run.points(y)
+        if curve is None:
+            curve = self._curves[uid, y] = self._plot.plot(connect="finite")
+            curve.setSymbolPen(None)
+            curve.setSymbolSize(4)
+        curve.setZValue(1 if colour else 0)
+        curve.setPen(pg.mkPen(colour, width=2) if colour else pg.mkPen(_EARLIER))
+        curve.setSymbolBrush(colour or _EARLIER)
+        curve.setSymbol("o" if colour and points.shape[1] <= _SYMBOLS else None)
+        curve.setData(*points)
+        named = [item for item, _ in self._legend.items if item.item is curve]
+        if bool(named) == (bool(colour) and len(run.keys[0]) > 1):
+            return
+        if named:
+            self._legend.removeItem(curve)
+        else:
+            self._legend.addItem(curve, y)
+
+    def _remove_curves(self, keys: set[tuple[str, str]]) -> None:
+        for key in keys:
+            curve = self._curves.pop(key)
+            self._legend.removeItem(curve)
+            self._plot.removeItem(curve)
 
     def _label_axes(self) -> None:
         newest = self._newest()
-        y, x = (self._y, self._x) if newest is None else newest.keys
+        ys, x = (self._ys, self._x) if newest is None else newest.keys
         units = {} if newest is None else newest.units()
-        self._plot.setLabel("left", _label(y, units) if y is not None else "")
-        self._plot.setLabel("bottom", _label(x, units) if x is not None else "time [s]")
+        self._plot.setLabel("left", ", ".join(_label(y, units) for y in ys[:3]))
+        is_time = x is None or (x == TIME and x not in units)
+        self._plot.setLabel("bottom", "time [s]" if is_time else _label(str(x), units))
+
+    # -- curves that are fitted -----------------------------------------------------------------
+
+    @property
+    def fit(self) -> str:
+        """What is fitted to the newest run: a curve, ``"peak statistics"``, or nothing."""
+        return self._fit
+
+    @fit.setter
+    def fit(self, kind: str) -> None:
+        if kind and kind != STATISTICS and kind not in FITS:
+            msg = f"there is no fit {kind!r}; there are: {', '.join((STATISTICS, *FITS))}"
+            raise ValueError(msg)
+        self._fit, self._fit_result = kind, None
+        self._fit_label.setText("")
+        self._fit_curve.setData([], [])
+        self._ask_for_fit()
+
+    def _fit_chosen(self, kind: str) -> None:
+        self.fit = kind
+
+    @property
+    def fit_result(self) -> FitResult | None:
+        """What was found last: ``kind``, ``values`` and ``errors`` by name, ``curve``."""
+        return self._fit_result
+
+    def _ask_for_fit(self) -> None:
+        if self._fit and self._newest() is not None:
+            self._worker.ask(partial(fit_points, self.points.copy(), self._fit), self._found)
+
+    def _found(self, found: FitResult | None, error: BaseException | None) -> None:
+        if found is None or found.kind != self._fit:
+            self._fit_result = None
+            self._fit_curve.setData([], [])
+            self._fit_label.setText(str(error) if self._fit and error is not None else "")
+            return
+        self._fit_result = found
+        self._fit_label.setText(str(found))
+        self._fit_curve.setData(*([], []) if found.curve is None else found.curve)
+        self.fitted.emit(found)
+
+    # -- saving -------------------------------------------------------------------------------
+
+    def save_csv(self, path: str | Path) -> None:
+        """Write the runs that are plotted into a table: of each its x and y, with their units."""
+        _write_table(path, *self._table())
+
+    def _table(self) -> tuple[list[str], list[tuple[Any, npt.NDArray[Any]]]]:
+        """Return what the columns are called, and of each run its name and rows."""
+        names: list[str] = []
+        parts = []
+        for number, (uid, run) in enumerate(self._drawn(), start=1):
+            ys, x = run.keys
+            units = run.units()
+            first = "time [s]" if x is None else _label(x, units)
+            names = ["run", first, *(_label(y, units) for y in ys)]
+            name = run.scan_id if run.scan_id is not None else f"{number} {uid[:8]}"
+            columns = [run.points(y) for y in ys]
+            rows = np.stack([columns[0][0], *(each[1] for each in columns)], axis=1)
+            parts.append((name, rows))
+        return names, parts
+
+    def save_picture(self, path: str | Path) -> None:
+        """Write what is plotted into a picture, as it looks on the screen."""
+        if not self._plot.grab().save(str(path)):
+            msg = f"no picture could be written to {path}"
+            raise OSError(msg)
+
+    def _export(self, kind: str) -> None:
+        title, kinds, save = {
+            "csv": ("Save as a table", "CSV (*.csv)", self._save_table),
+            "png": ("Save as a picture", "PNG (*.png)", self._save_picture),
+        }[kind]
+        ask_where_to_save(self, title, f"plot.{kind}", kinds, save)
+
+    def _save_table(self, path: Path) -> None:
+        self._saver.ask(partial(_write_table, path, *self._table()), self._saved)
+
+    def _save_picture(self, path: Path) -> None:
+        try:
+            self.save_picture(path)
+        except OSError as error:
+            self._saved(None, error)
+
+    def _saved(self, _: None, error: BaseException | None) -> None:
+        self._message.setText("" if error is None else f"not saved: {error}")
+
+
+def _write_table(
+    path: str | Path, names: list[str], parts: list[tuple[Any, npt.NDArray[Any]]]
+) -> None:
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(names)
+        for name, rows in parts:
+            table.writerows([name, *row] for row in rows.tolist())
+
+
+def _several(y: str | Sequence[str] | None) -> tuple[str, ...]:
+    if y is None:
+        return ()
+    return (y,) if isinstance(y, str) else tuple(y)
 
 
 def _label(key: str, units: dict[str, str]) -> str:
     return f"{key} [{units[key]}]" if units.get(key) else key
-
-
-class _AxisBoxes(QWidget):
-    """Two boxes, in which y and x are chosen."""
-
-    chosen = Signal(object, object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        line = QHBoxLayout(self)
-        line.setContentsMargins(4, 4, 4, 0)
-        self._boxes: dict[str, QSearchableComboBox] = {}
-        for name, text, tip in (
-            ("y", "Show", "What to plot; automatic: the first scalar of each run"),
-            ("x", "against", "What to plot it against, such as a motor"),
-        ):
-            box = self._boxes[name] = QSearchableComboBox()
-            box.setObjectName(name)
-            box.setAccessibleName(f"Axis {name} of the plot")
-            box.setToolTip(tip)
-            box.setMinimumContentsLength(16)
-            box.activated.connect(self._activated)
-            line.addWidget(QLabel(text))
-            line.addWidget(box, 1)
-
-    def offer(self, keys: Sequence[str], y: str | None, x: str | None) -> None:
-        """Offer these keys, and show what is chosen."""
-        for name, nothing, chosen in (("y", "automatic", y), ("x", "time", x)):
-            box = self._boxes[name]
-            wanted: list[str | None] = [None, *keys]
-            if chosen not in wanted:
-                wanted.append(chosen)
-            with QSignalBlocker(box):
-                if [box.itemData(index) for index in range(box.count())] != wanted:
-                    box.clear()
-                    for key in wanted:
-                        box.addItem(nothing if key is None else key, key)
-                box.setCurrentIndex(wanted.index(chosen))
-
-    def _activated(self, *_: Any) -> None:
-        self.chosen.emit(self._boxes["y"].currentData(), self._boxes["x"].currentData())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
-__all__ = ["Run", "Table"]
+__all__ = ["TIME", "Run", "Shown", "Table"]
+
+#: What is asked for as x to have the time, whatever the run's dimensions are.
+TIME: Final = "time"
+#: So many scalars are shown by themselves at most.
+_TOGETHER: Final = 6
 
 _POINTS = 200_000  # of one stream; older ones are forgotten
 _NUMBERS = 2_200_000  # of one stream, all columns together
@@ -24,11 +29,27 @@ def _is_scalar(key: dict[str, Any]) -> bool:
     return key.get("dtype") in _SCALARS and (not shape or ("external" in key and shape == [1]))
 
 
+class Shown(NamedTuple):
+    """What is shown of a run: a stream, and its columns; without `x` the time."""
+
+    table: Table
+    ys: tuple[str, ...]
+    x: str | None
+
+
 class Table:
     """One stream of a run: the time of its events, and a column for each scalar."""
 
-    def __init__(self, run: Run, name: str, scalars: dict[str, str], more: Iterable[str]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        name: str,
+        scalars: dict[str, str],
+        more: Iterable[str],
+        hinted: Iterable[str] = (),
+    ) -> None:
         self.run, self.name, self.scalars = run, name, scalars
+        self._hinted = [key for key in scalars if key in set(hinted)]
         keys = dict.fromkeys((*scalars, *more))
         self.columns = {key: place for place, key in enumerate(keys, start=1)}
         self._limit = min(_POINTS, _NUMBERS // (len(self.columns) + 1))
@@ -67,6 +88,20 @@ class Table:
         self._values = np.empty((len(kept), 2 * self.count))
         self._values[:, : self.count] = kept
 
+    @property
+    def axis(self) -> str | None:
+        """What the run says that this stream is to be plotted against; `None` for time."""
+        return next((key for key in self.run.axes(self.name) if key in self.columns), None)
+
+    def automatic(self, x: str | None) -> tuple[str, ...]:
+        """Return what is plotted if nobody says: what is hinted at, if it has one unit."""
+        hinted = [key for key in self._hinted if key != x]
+        if hinted:
+            unit = self.scalars[hinted[0]]
+            return tuple([key for key in hinted if self.scalars[key] == unit][:_TOGETHER])
+        others = [key for key in self.scalars if key != x]
+        return tuple((others or [*self.scalars])[:1])
+
     def points(self, y: str, x: str | None) -> npt.NDArray[Any]:
         """Return x and y of all events, shape (2, n)."""
         places = [0 if x is None else self.columns[x], self.columns[y]]
@@ -77,14 +112,26 @@ class Table:
 class Run:
     """One run: its streams, and which of their columns are shown."""
 
-    def __init__(self, start: float) -> None:
-        self.start = start
+    def __init__(self, start: Mapping[str, Any]) -> None:
+        self.start = float(start["time"])
+        self.scan_id = start.get("scan_id")
+        hints = start.get("hints") or {}
+        self._dimensions = hints.get("dimensions") or ()
         self.open = True
         self.tables: list[Table] = []
         #: Whether it is shown with other keys if it does not have those that were chosen.
         self.lenient = True
         self.decided = False
-        self.shown: tuple[Table, str, str | None] | None = None
+        self.shown: Shown | None = None
+
+    def axes(self, stream: str) -> list[str]:
+        """Return what the run's dimensions say of a stream: the fastest one first."""
+        found: list[str] = []
+        for dimension in reversed(self._dimensions):
+            fields, name = dimension if len(dimension) == 2 else (dimension[0], "primary")
+            if name == stream:
+                found += [field for field in fields if field != TIME]
+        return found
 
     def add_stream(self, descriptor: dict[str, Any], wanted: Iterable[str]) -> Table:
         """Add a stream; it gets columns for its scalars, and for what is wanted of it."""
@@ -96,7 +143,7 @@ class Run:
             if _is_scalar(keys[name])
         }
         table = Table(
-            self, descriptor.get("name", ""), scalars, [key for key in wanted if key in keys]
+            self, descriptor.get("name", ""), scalars, [k for k in wanted if k in keys], hinted
         )
         self.tables.append(table)
         self.tables.sort(key=lambda table: table.name != "primary")  # which says most of a plan
@@ -112,55 +159,58 @@ class Run:
         return {key: unit for t in self.tables for key, unit in t.scalars.items()}
 
     def pick(
-        self, y: str | None, x: str | None, *, strict: bool, lenient: bool
-    ) -> tuple[Table, str, str | None] | None:
+        self, ys: tuple[str, ...], x: str | None, *, strict: bool, lenient: bool
+    ) -> Shown | None:
         """Return which stream and keys to show, if there are some.
 
         Parameters
         ----------
-        y, x
-            What was asked for.
+        ys, x
+            What was asked for; nothing is what the run hints at.
         strict
             Whether `x` must be there if it was asked for.
         lenient
-            Whether another scalar will do for `y`.
+            Whether another scalar will do for ``ys``.
         """
         for table in self.tables:
-            if (y is None or y in table.columns) and (found := _columns(table, y, x, strict)):
-                return found
-        if y is not None and lenient:
-            return self.pick(None, x, strict=strict, lenient=False)
+            if not ys or any(y in table.columns for y in ys):
+                if found := _columns(table, ys, x, strict):
+                    return found
+        if ys and lenient:
+            return self.pick((), x, strict=strict, lenient=False)
         return None
 
     @property
-    def keys(self) -> tuple[str | None, str | None]:
+    def keys(self) -> tuple[tuple[str, ...], str | None]:
         """The keys y and x that are shown."""
-        return (None, None) if self.shown is None else self.shown[1:]
+        return ((), None) if self.shown is None else self.shown[1:]
 
     @property
     def count(self) -> int:
         """How many points are shown."""
-        return 0 if self.shown is None else self.shown[0].count
+        return 0 if self.shown is None else self.shown.table.count
 
-    def points(self) -> npt.NDArray[Any]:
-        """Return x and y of what is shown, shape (2, n)."""
+    def points(self, y: str | None = None) -> npt.NDArray[Any]:
+        """Return x and y of what is shown, shape (2, n); of the first y by default."""
         if self.shown is None:
             return np.empty((2, 0))
-        table, y, x = self.shown
-        return table.points(y, x)
+        table, ys, x = self.shown
+        return table.points(ys[0] if y is None else y, x)
 
 
-def _columns(
-    table: Table, y: str | None, x: str | None, strict: bool
-) -> tuple[Table, str, str | None] | None:
-    if x is not None and x not in table.columns:
-        if strict:
-            return None
-        x = None
-    if y is None:
-        others = [key for key in table.scalars if key != x]
-        y = next(iter(others or table.scalars), None)
-    return None if y is None else (table, y, x)
+def _columns(table: Table, ys: tuple[str, ...], x: str | None, strict: bool) -> Shown | None:
+    if x == TIME and x not in table.columns:
+        axis = None
+    elif x is None or x in table.columns:
+        axis = table.axis if x is None else x
+    elif strict:
+        return None
+    else:
+        axis = table.axis
+    found = tuple(y for y in ys if y in table.columns) or table.automatic(axis)
+    if x is None and found == (axis,):
+        axis = None  # a motor alone is plotted against time
+    return Shown(table, found, axis) if found else None
 
 
 def _number(key: str, value: Any) -> float:
