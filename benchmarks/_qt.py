@@ -75,6 +75,7 @@ class Stalls:
     ages: list[float] = field(default_factory=list)
     rate: float = 0.0
     memory: float = 0.0
+    measured: int = 0  # frames of which a region was measured
 
     @property
     def worst(self) -> float:
@@ -88,11 +89,11 @@ class Stalls:
 class Bench:
     """One window with a timer in it, and one engine."""
 
-    def __init__(self, *, ours: bool) -> None:
+    def __init__(self, *, ours: bool, tools: bool = False) -> None:
         import pyqtgraph as pg
         from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
-        from freewheel.qt import EngineBridge, EngineControls, LiveImage
+        from freewheel.qt import EngineBridge, EngineControls, LiveImage, LivePlot
 
         self.engine = RunEngine()
         self.stalls = Stalls()
@@ -117,6 +118,14 @@ class Bench:
         self.parts.append(image)
         image.resize(700, 700)
         image.show()
+        if tools:
+            image.roi = (256, 256, 1536, 1536)
+            image.profile_line = ((0, 0), (2047, 2047))
+            plot = LivePlot(self.bridge)
+            plot.resize(700, 500)
+            plot.show()
+            self.parts.append(plot)
+            self.image = image
         self.timer = QTimer()
         self.timer.setTimerType(Qt.TimerType.PreciseTimer)
         self.timer.timeout.connect(self._tick)
@@ -165,9 +174,12 @@ class Bench:
 _kept: list[Any] = []
 
 
-def session(*, ours: bool) -> Stalls:
-    """A 60 Hz live view of 2048 x 2048, with everything that a person may ask for meanwhile."""
-    bench = Bench(ours=ours)
+def session(*, ours: bool, tools: bool = False) -> Stalls:
+    """A 60 Hz live view of 2048 x 2048, with everything that a person may ask for meanwhile.
+
+    With ``tools`` a region and a line are measured in each frame, and a scalar is plotted.
+    """
+    bench = Bench(ours=ours, tools=tools)
     camera = Frames(2048)
     blocks = [0.0]
     bench.engine.subscribe(lambda *_: time.sleep(blocks.pop()) if blocks else None, "event")
@@ -206,6 +218,7 @@ def session(*, ours: bool) -> Stalls:
         bench.call(bench.bridge.run, burst())
         bench.until(lambda: bench.engine.state == "idle" and not bench.engine.queued)
         bench.wait(1.5)
+        bench.stalls.measured = bench.image.history.shape[1] if tools else 0
     finally:
         bench.close()
     return bench.stalls
@@ -280,6 +293,14 @@ def rows() -> Iterator[Row]:
         mine = session(ours=True)
     yield _row("stall at 60 Hz and control calls, p99", mine.p99, naive.p99, "ms", "<= 20 ms")
     yield _row("the same, longest", mine.worst, naive.worst, "ms", "<= 50 ms")
+    with responsive():
+        tools = session(ours=True, tools=True)
+    name = "stall with region, profile and plot"
+    yield Row(f"{name}, p99", tools.p99, mine.p99, "without", None, "ms", "<= 20 ms")
+    yield Row(f"{name}, longest", tools.worst, mine.worst, "without", None, "ms", "<= 50 ms")
+    yield Row(
+        "frames measured meanwhile", tools.measured, None, "", None, "frames", ">= 100 frames"
+    )
     held = 1000 * max(mine.calls)
     yield _row("longest control call", held, 1000 * max(naive.calls), "ms", "<= 5 ms")
     naive = flood(ours=False)

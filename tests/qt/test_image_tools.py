@@ -194,6 +194,8 @@ def test_statistics_of_frames_with_holes_and_of_colours() -> None:
     assert found.region.mean == 85
     assert found.region.saturated == 16
     assert found.values.tolist() == [85] * 6
+    assert measure(colour, 0.0, (0, 0, 4, 4), None, 70_000).region.saturated == 0
+    assert measure(colour / 255, 0.0, (0, 0, 4, 4), None, 0.5).region.saturated == 16
     large = np.array([[1e9, 1e9 + 1]])  # squares of these have no digits left
     assert measure(large, 0.0, (0, 0, 2, 1), None, None).region.deviation == pytest.approx(0.5)
 

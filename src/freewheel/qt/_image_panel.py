@@ -46,6 +46,8 @@ class ImagePanel(QWidget):
         self.pixel_size: tuple[float, str] | None = None
         self._newest: Measured | None = None
         self._drawn = 0.0
+        self._turn = 0  # of the plots, which are drawn one after the other
+        self._unit = ""  # that the line's axis has
         self._words = ShortLabel()
         self._words.setObjectName("statistics")
         self._row = QComboBox()
@@ -108,10 +110,15 @@ class ImagePanel(QWidget):
 
     def _draw(self, *_: Any) -> None:
         self._drawn = time.monotonic()
+        self._turn = 1 - self._turn
+        if self._turn or self._marks.line is None:
+            self._draw_region()
+        if not self._turn or self._marks.region is None:
+            self._draw_line()
+
+    def _draw_region(self) -> None:
         found, region = self._newest, self._marks.region
-        if found is None:
-            return
-        if region is not None and found.region is not None:
+        if found is not None and region is not None and found.region is not None:
             left, top, width, height = region
             where = f"{width} x {height} at ({left}, {top})"
             self._words.setText(f"{where}: {_text(found.region)}")
@@ -119,9 +126,14 @@ class ImagePanel(QWidget):
             if history.shape[1]:
                 row = history[_ROWS[self._row.currentText()]]
                 self._trend_curve.setData(history[0] - history[0, 0], row)
-        if found.distance is not None and self._marks.line is not None:
+
+    def _draw_line(self) -> None:
+        found = self._newest
+        if found is not None and found.distance is not None and self._marks.line is not None:
             size, unit = self.pixel_size or (1.0, "pixels")
-            self._profile.setLabel("bottom", f"along the line [{unit}]")
+            if unit != self._unit:  # which lays out all of the plot
+                self._unit = unit
+                self._profile.setLabel("bottom", f"along the line [{unit}]")
             self._profile_curve.setData(found.distance * size, found.values)
 
 

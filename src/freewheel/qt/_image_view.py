@@ -10,6 +10,7 @@ from qtpy.QtCore import QRectF, Signal
 
 from freewheel.qt._colours import Curve, colour_map, table_of
 from freewheel.qt._frames import levels_of
+from freewheel.qt._measure import at_limit
 from freewheel.qt._scale_bar import ScaleBar
 
 if TYPE_CHECKING:
@@ -159,9 +160,7 @@ class ImageView(pg.GraphicsLayoutWidget):
         self._over.hide()
 
     def _mark_saturated(self, part: npt.NDArray[Any], limit: float | None, rect: QRectF) -> None:
-        full: Any = None if limit is None else part >= limit
-        if full is not None and full.ndim == 3:
-            full = full[..., :3].any(axis=2)
+        full = None if limit is None else at_limit(part, limit)
         count = 0 if full is None else int(np.count_nonzero(full))
         self.saturated_share = count / full.size if full is not None and count else 0.0
         self._over.setVisible(bool(count))

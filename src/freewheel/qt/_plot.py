@@ -31,6 +31,7 @@ __all__ = ["LivePlot"]
 
 _PERIOD_MS = 40  # between two drawings
 _SYMBOLS = 2000  # points, up to which each has a symbol
+_WIDE: Final = 500  # points, up to which lines are wide
 _KEPT_RUNS = 4  # besides the newest
 _EARLIER = "#9a9a9a"
 #: Of the newest run, y by y: seen apart also by those who do not tell red from green.
@@ -92,6 +93,7 @@ class LivePlot(QWidget):
         self._runs: dict[str, Run] = {}  # by uid, in the order of their starts
         self._tables: dict[str, Table] = {}  # of the runs that are kept, by descriptor
         self._curves: dict[tuple[str, str], pg.PlotDataItem] = {}  # by the run's uid, and y
+        self._labels = ("", "")  # that the axes have
         self._fit = ""
         self._fit_result: FitResult | None = None
         self._worker, self._saver = Worker(self), Worker(self, every=True)
@@ -299,7 +301,8 @@ class LivePlot(QWidget):
             curve.setSymbolPen(None)
             curve.setSymbolSize(4)
         curve.setZValue(1 if colour else 0)
-        curve.setPen(pg.mkPen(colour, width=2) if colour else pg.mkPen(_EARLIER))
+        width = 2 if points.shape[1] <= _WIDE else 1  # which Qt draws many times quicker
+        curve.setPen(pg.mkPen(colour, width=width) if colour else pg.mkPen(_EARLIER))
         curve.setSymbolBrush(colour or _EARLIER)
         curve.setSymbol("o" if colour and points.shape[1] <= _SYMBOLS else None)
         curve.setData(*points)
@@ -321,9 +324,13 @@ class LivePlot(QWidget):
         newest = self._newest()
         ys, x = (self._ys, self._x) if newest is None else newest.keys
         units = {} if newest is None else newest.units()
-        self._plot.setLabel("left", ", ".join(_label(y, units) for y in ys[:3]))
         is_time = x is None or (x == TIME and x not in units)
-        self._plot.setLabel("bottom", "time [s]" if is_time else _label(str(x), units))
+        left = ", ".join(_label(y, units) for y in ys[:3])
+        labels = (left, "time [s]" if is_time else _label(str(x), units))
+        if labels != self._labels:  # which lays out all of the plot
+            self._labels = labels
+            self._plot.setLabel("left", labels[0])
+            self._plot.setLabel("bottom", labels[1])
 
     # -- curves that are fitted -----------------------------------------------------------------
 
