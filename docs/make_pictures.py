@@ -17,7 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import bluesky.plans
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtGui import QColor, QImage, QPainter
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDockWidget
 
 import freewheel.plans
 from freewheel import RunEngine
@@ -126,6 +126,42 @@ def picture_of_a_look(theme, path):
         wait(0.5)
 
 
+def pictures_of_the_tools():
+    """A region, a line and a recording in a live view; then a scan that is fitted, and its run."""
+    scope = microscope(shape=(1024, 1024))
+    with RunEngine() as engine, tempfile.TemporaryDirectory() as folder:
+        window = AcquisitionWindow(
+            engine, dict(scope), find_plans([freewheel.plans, demo_plans], scope)
+        )
+        window.bar.destination = f"{folder}/recording"
+        window.show()
+        window.bar.start_live()
+        wait(1.5)
+        window.image.roi = (300, 300, 200, 150)
+        window.image.profile_line = ((100, 200), (800, 600))
+        window.image.pixel_size = 0.65, "um"
+        window.image.set_colours("viridis")
+        window.bar.start_recording()
+        wait(2)
+        window.bar.snap()
+        wait(2)
+        window.grab().save(str(TARGET / "window-tools.png"))
+        window.bar.stop_live()
+        wait(1)
+        window.image.roi = window.image.profile_line = None
+        window.plot.fit = "peak statistics"
+        window.bridge.run(bluesky.plans.scan([scope.temperature], scope.stage.x, -5, 5, 21))
+        wait(3)
+        settle(engine)
+        window.runs.choose(window.runs.runs[-1])
+        window.runs.replot()
+        window.findChild(QDockWidget, "Runs").raise_()
+        wait(1)
+        window.grab().save(str(TARGET / "window-runs.png"))
+        window.stop_and_close()
+        wait(0.5)
+
+
 def pictures_of_the_tutorial():
     """Each step of the tutorial, while a live view runs."""
     for step in sorted((HERE / "tutorials/window").glob("step[123].py")):
@@ -208,5 +244,6 @@ if __name__ == "__main__":
     TARGET.mkdir(exist_ok=True)
     picture_of_the_window()
     pictures_of_the_looks()
+    pictures_of_the_tools()
     pictures_of_the_tutorial()
     pictures_of_the_laboratory()

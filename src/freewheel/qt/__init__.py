@@ -39,6 +39,7 @@ from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._queue_table import QueueTable
 from freewheel.qt._reading_row import ReadingRow
 from freewheel.qt._responsive import responsive
+from freewheel.qt._runs import RunsPanel
 from freewheel.qt._setting_row import SettingRow
 from freewheel.qt._stage_pad import StagePad
 from freewheel.qt._state_label import StateLabel
@@ -69,6 +70,7 @@ __all__ = [
     "ProgressPanel",
     "QueueTable",
     "ReadingRow",
+    "RunsPanel",
     "SettingRow",
     "StagePad",
     "StateLabel",

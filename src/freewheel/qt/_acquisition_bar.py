@@ -86,7 +86,7 @@ class AcquisitionBar(QToolBar):
         self._destination = str(Path.home() / "freewheel-recordings" / today)
         self._switch = LiveSwitch(bridge, self)
         self.recording = Recording(bridge, self, self._switch.between)
-        self.snaps = SnapView(bridge, self._where)
+        self.snaps = SnapView(bridge, self._recorded_to)
         self._build()
         for changed in (bridge.claimsChanged, bridge.stateChanged, bridge.lineChanged):
             changed.connect(self._look)
@@ -274,8 +274,13 @@ class AcquisitionBar(QToolBar):
         """Record nothing more; for a window that is closed."""
         self.recording.end()
 
-    def _where(self, run: str) -> str:
-        return f"recorded to {self.recording.destination}" if self.recording.has(run) else ""
+    def where(self, run: str) -> str:
+        """Return where a run is recorded to, by its uid; empty if it is not."""
+        return self.recording.destination if self.recording.has(run) else ""
+
+    def _recorded_to(self, run: str) -> str:
+        place = self.where(run)
+        return f"recorded to {place}" if place else ""
 
     def _set_destination(self, path: Path) -> None:
         self.destination = str(path)

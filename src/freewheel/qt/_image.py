@@ -24,6 +24,7 @@ from freewheel.qt._worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -100,7 +101,7 @@ class LiveImage(QWidget):
         self._clock = QTimer(self)
         self._clock.setInterval(_LOOK_MS)
         self._clock.timeout.connect(self._look_whether_stale)
-        bridge.documentReceived.connect(self._receive)
+        bridge.documentReceived.connect(self.receive)
 
     # -- what is shown ------------------------------------------------------------------------
 
@@ -387,7 +388,8 @@ class LiveImage(QWidget):
 
     # -- receiving ----------------------------------------------------------------------------
 
-    def _receive(self, name: str, doc: dict[str, Any]) -> None:
+    def receive(self, name: str, doc: dict[str, Any]) -> None:
+        """Take a document: one of the engine's, which come by themselves, or of a replay."""
         if name == "event":
             self._receive_event(doc)
         elif name == "start":
@@ -483,6 +485,13 @@ class LiveImage(QWidget):
             return
         self._plane = index
         self._refresh()
+
+    def save_picture(self, path: str | Path) -> None:
+        """Write the frame on the screen, whole, into a picture with its colours and levels."""
+        if self._picture is None:
+            msg = "there is no frame that could be saved"
+            raise ValueError(msg)
+        self._graphics.save_whole(self._picture, str(path))
 
     # -- painting -----------------------------------------------------------------------------
 

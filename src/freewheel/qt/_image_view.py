@@ -153,6 +153,17 @@ class ImageView(pg.GraphicsLayoutWidget):
         self.item.setRect(rect)
         return note
 
+    def save_whole(self, picture: Picture, path: str) -> None:
+        """Write a picture into a file, with all of its pixels; an `OSError` if it cannot be."""
+        levels = self.item.levels
+        whole = pg.ImageItem(axisOrder="row-major")
+        pixels, _ = _finite(np.ascontiguousarray(picture.pixels), levels)
+        whole.setImage(pixels, autoLevels=False, levels=levels, lut=self.item.lut)
+        whole.render()
+        if whole.qimage is None or not whole.qimage.save(path):
+            msg = f"no picture could be written to {path}"
+            raise OSError(msg)
+
     def clear_picture(self) -> None:
         """Show nothing."""
         self._shape = (0, 0)

@@ -95,6 +95,7 @@ def measure(
 
 def at_limit(pixels: npt.NDArray[Any], limit: float) -> npt.NDArray[np.bool_]:
     """Return which pixels have reached a limit; of colours, in one of them."""
+    full: Any
     whole = pixels.dtype.kind in "ui"
     if whole and not 0 <= limit <= np.iinfo(pixels.dtype).max:
         full = np.full(pixels.shape, limit < 0)

@@ -102,7 +102,7 @@ class LivePlot(QWidget):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._draw)
         self._label_axes()
-        bridge.documentReceived.connect(self._receive)
+        bridge.documentReceived.connect(self.receive)
 
     def _build(self, chooser: bool) -> None:
         self._plot = pg.PlotWidget()
@@ -195,7 +195,8 @@ class LivePlot(QWidget):
 
     # -- documents ----------------------------------------------------------------------------
 
-    def _receive(self, name: str, doc: dict[str, Any]) -> None:
+    def receive(self, name: str, doc: dict[str, Any]) -> None:
+        """Take a document: one of the engine's, which come by themselves, or of a replay."""
         if name == "start":
             self._forget_some()
             self._runs.pop(doc["uid"], None)  # it is replayed

@@ -102,6 +102,11 @@ class Table:
         others = [key for key in self.scalars if key != x]
         return tuple((others or [*self.scalars])[:1])
 
+    def rows(self) -> npt.NDArray[Any]:
+        """Return the time, and each column, of all events; shape (columns + 1, n)."""
+        rows: npt.NDArray[Any] = self._values[:, : self.count]
+        return rows
+
     def points(self, y: str, x: str | None) -> npt.NDArray[Any]:
         """Return x and y of all events, shape (2, n)."""
         places = [0 if x is None else self.columns[x], self.columns[y]]

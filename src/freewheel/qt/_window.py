@@ -45,6 +45,7 @@ from freewheel.qt._preview import PreviewPane
 from freewheel.qt._progress import ProgressPanel
 from freewheel.qt._questions import ask, is_asked, withdraw
 from freewheel.qt._queue_table import QueueTable
+from freewheel.qt._runs import RunsPanel
 from freewheel.qt._stage_pad import StagePad
 from freewheel.qt._under_way import place_for
 
@@ -114,7 +115,7 @@ class AcquisitionWindow(QMainWindow):
     Attributes
     ----------
     bridge, bar, controls, chooser, actions, images, image, plot, progress, claims, devices, log,
-    errors, queue, stage, presets
+    errors, queue, runs, stage, presets
         The parts; ``image`` is the first of ``images``.
     """
 
@@ -181,6 +182,7 @@ class AcquisitionWindow(QMainWindow):
         self.queue = QueueTable(bridge)
         self.stage = StagePad(bridge, {}, self.image, settings=settings)
         self.presets = PresetPanel(self.devices, settings=settings)
+        self.runs = RunsPanel(bridge, self.plot, self.image, self.bar.where)
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
@@ -219,6 +221,7 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Queue", self.queue, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self._dock("Runs", self.runs, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._arrange()
 
     def _arrange(self) -> None:
@@ -231,6 +234,8 @@ class AcquisitionWindow(QMainWindow):
         self.tabifyDockWidget(docks["Claims"], docks["Presets"])
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
         self.tabifyDockWidget(docks["Errors"], docks["Queue"])
+        self.tabifyDockWidget(docks["Queue"], docks["Runs"])
+        self.runs.shown.connect(self._raise_tab)
         for name in ("Log", "Devices", "Claims"):
             docks[name].raise_()
         self.errors.countChanged.connect(self._count_errors)
@@ -240,6 +245,9 @@ class AcquisitionWindow(QMainWindow):
         self.resize(1400, 860)
         self.statusBar()
         build_menus(self, self.controls, partial(self.restoreState, self.saveState()))
+
+    def _raise_tab(self, part: QWidget) -> None:
+        self.tabs.setCurrentWidget(self.plot if part is self.plot else self.images)
 
     def _dock(self, title: str, widget: QWidget, area: Any) -> None:
         dock = QDockWidget(title)
@@ -398,6 +406,7 @@ class AcquisitionWindow(QMainWindow):
             self._feed.close()
             self.preview.end()
             self.bar.end()
+            self.runs.end()
             self.log.unlisten()
             self.bridge.close()
             event.accept()

@@ -1,0 +1,223 @@
+"""The runs of today and recorded ones: looked at again, saved, replayed."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import bluesky.plans as bp
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtWidgets import QLabel, QPlainTextEdit, QToolButton, QTreeWidget
+
+from freewheel.qt import LiveImage, LivePlot, RunsPanel
+from freewheel.qt._run_files import why_no_tiff, write_tiff
+from freewheel.recording import Recorder
+
+
+class Desk:
+    """The list of runs, with the plot and the image that it shows them in."""
+
+    def __init__(self, bridge: Any, qtbot: Any, soon: Any, folder: Path) -> None:
+        self.bridge, self.soon, self.folder = bridge, soon, folder
+        self.plot, self.image = LivePlot(bridge), LiveImage(bridge)
+        self.place: str = ""
+        self.panel = RunsPanel(bridge, self.plot, self.image, lambda _: self.place)
+        for widget in (self.plot, self.image, self.panel):
+            qtbot.addWidget(widget)
+            widget.show()
+
+    def run(self, plan: Any) -> str:
+        count = len(self.panel.runs)
+        future = self.bridge.run(plan)
+        self.soon(lambda: future.outcome.done() and len(self.panel.runs) > count)
+        uid = next(iter(future.outcome.result().run_start_uids))
+        self.soon(lambda: not self.panel._book.is_busy)
+        return uid
+
+    def record(self, plan: Any) -> str:
+        self.place = str(self.folder)
+        with Recorder(self.folder) as recorder:
+            undo = recorder.attach(self.bridge.engine)
+            try:
+                return self.run(plan)
+            finally:
+                undo()
+                self.place = ""
+
+    def button(self, name: str) -> QToolButton:
+        return self.panel.findChild(QToolButton, f"runs:{name}")
+
+    def rows(self) -> list[list[str]]:
+        top = self.panel.findChild(QTreeWidget, "runs").topLevelItem(0)
+        return [[top.child(i).text(c) for c in range(1, 5)] for i in range(top.childCount())]
+
+    def done(self) -> None:
+        self.soon(lambda: not self.panel._worker.busy)
+
+
+@pytest.fixture(name="desk")
+def _desk(bridge: Any, qtbot: Any, soon: Any, tmp_path: Path) -> Any:
+    desk = Desk(bridge, qtbot, soon, tmp_path / "recording")
+    yield desk
+    desk.panel.end()
+
+
+def scan(scope: Any, **options: Any) -> Any:
+    return bp.scan([scope.camera, scope.temperature], scope.stage.x, 0, 4, 5, **options)
+
+
+def test_runs_are_listed_with_their_metadata(desk: Desk, scope: Any) -> None:
+    assert not desk.button("replot").isEnabled()
+    assert desk.button("replot").toolTip() == "no run is chosen"
+    desk.run(bp.count([scope.temperature], 3))
+    uid = desk.run(scan(scope, md={"sample": "beads"}))
+    assert desk.rows() == [
+        ["scan", "success", "5", "not recorded"],
+        ["count", "success", "3", "not recorded"],
+    ]
+    desk.panel.choose(uid)
+    told = json.loads(desk.panel.findChild(QPlainTextEdit, "metadata").toPlainText())
+    assert told["start"]["sample"] == "beads"
+    assert told["stop"]["exit_status"] == "success"
+    assert desk.button("replay").toolTip() == "it was not recorded"
+    with pytest.raises(KeyError, match="no run 'other'"):
+        desk.panel.choose("other")
+
+
+def test_a_run_of_today_is_plotted_again_and_its_last_picture_shown(
+    desk: Desk, scope: Any, qtbot: Any
+) -> None:
+    uid = desk.run(scan(scope))
+    last = desk.image.frame
+    desk.run(bp.count([scope.temperature], 2))
+    desk.panel.choose(uid)
+    with qtbot.waitSignal(desk.panel.shown) as shown:
+        desk.button("replot").click()
+    assert shown.args == [desk.plot]
+    assert desk.plot.points[0].tolist() == [0, 1, 2, 3, 4]
+    desk.soon(lambda: last is not None)
+    with qtbot.waitSignal(desk.image.frameShown):
+        desk.panel.reopen()
+    np.testing.assert_array_equal(desk.image.frame, last)
+
+
+def test_a_recorded_run_is_gone_through_picture_by_picture(
+    desk: Desk, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    frames: list[Any] = []
+    desk.bridge.engine.subscribe(lambda _, doc: frames.append(doc["data"]["camera-image"]), "event")
+    uid = desk.record(scan(scope))
+    desk.panel.choose(uid)
+    desk.button("reopen").menu().aboutToShow.emit()
+    soon(lambda: desk.button("reopen").menu().actions()[0].text() == "camera-image, 5 frames")
+    desk.button("reopen").menu().actions()[0].trigger()
+    soon(lambda: desk.image.frozen and desk.image.findChild(QLabel, "planeText").text() == "5 of 5")
+    soon(lambda: np.array_equal(desk.image.frame, frames[4]))
+    desk.image._plane_chosen(1)
+    soon(lambda: np.array_equal(desk.image.frame, frames[1]))
+
+
+def test_a_recording_is_opened_and_saved_for_other_programs(
+    desk: Desk, scope: Any, tmp_path: Path
+) -> None:
+    uid = desk.record(scan(scope))
+    desk.panel._known.clear()
+    desk.panel._items.clear()
+    desk.panel.open(str(desk.folder))
+    desk.soon(lambda: desk.panel.runs == (uid,))
+    assert desk.panel.message == f"1 runs in {desk.folder}"
+    desk.panel.choose(uid)
+    desk.button("replot").click()
+    desk.soon(lambda: desk.plot.shown_keys[1] == "stage-x")
+    desk.panel.save_csv(tmp_path / "run.csv")
+    desk.soon(lambda: desk.panel.message.startswith("saved:"))
+    rows = list(csv.reader((tmp_path / "run.csv").read_text().splitlines()))
+    assert "stage-x [um]" in rows[0]
+    assert len(rows) == 6
+    desk.image.pixel_size = 0.5, "um"
+    desk.panel.save_tiff(tmp_path / "run.ome.tif", "camera-image")
+    desk.soon(lambda: "run.ome.tif" in desk.panel.message)
+    with tifffile.TiffFile(tmp_path / "run.ome.tif") as file:
+        assert file.series[0].axes == "TYX"
+        assert file.series[0].shape == (5, 64, 64)
+        assert 'PhysicalSizeX="0.5" PhysicalSizeXUnit="µm"' in file.ome_metadata
+    desk.panel.reopen()
+    desk.soon(lambda: desk.image.frame is not None)
+    desk.panel._save_png(tmp_path / "run.png")
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    desk.panel._save_png(tmp_path / "nowhere" / "run.png")
+    assert "not saved" in desk.panel.message
+    desk.panel.save_tiff(tmp_path / "run.tif", "other")
+    desk.soon(lambda: "no pictures of other" in desk.panel.message)
+
+
+def test_what_is_no_recording_is_said(desk: Desk, tmp_path: Path) -> None:
+    desk.panel.open(str(tmp_path / "nothing"))
+    desk.soon(lambda: "no such file" in desk.panel.message)
+
+
+def test_colours_and_stacks_are_saved_with_their_axes(tmp_path: Path) -> None:
+    for frame, axes in (
+        (np.zeros((4, 5, 3), np.uint8), "TYXS"),
+        (np.zeros((2, 4, 5), np.int64), "TZYX"),
+        (np.zeros((4, 5)), "TYX"),
+    ):
+        write_tiff(tmp_path / "a.ome.tif", [frame, frame], None)
+        with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+            assert file.series[0].axes == axes
+            assert file.series[0].shape == (2, *frame.shape)
+
+
+def test_a_run_is_replayed_in_plot_and_image_alone(desk: Desk, scope: Any, soon: Any) -> None:
+    uid = desk.record(scan(scope))
+    count = len(desk.panel.runs)
+    desk.run(bp.count([scope.temperature], 2))
+    desk.panel.choose(uid)
+    documents: list[str] = []
+    desk.panel._replayer.document.connect(lambda name, _: documents.append(name))
+    assert desk.button("replay").isEnabled()
+    desk.panel.replay(math.inf)
+    soon(lambda: "stop" in documents and not desk.panel._replayer.is_on)
+    assert documents.count("start") == 1
+    assert desk.plot.points[0].tolist() == [0, 1, 2, 3, 4]
+    assert len(desk.panel.runs) == count + 1  # it is no run of the engine
+
+
+def test_a_replay_ends_when_somebody_says_so_or_a_run_begins(
+    desk: Desk, scope: Any, soon: Any
+) -> None:
+    uid = desk.record(bp.count([scope.temperature], 3, delay=0.01))
+    desk.panel.choose(uid)
+    for end in (lambda: desk.button("stopReplay").click(), lambda: desk.run(bp.count([]))):
+        desk.panel.replay(1e-6)
+        soon(lambda: desk.panel._replayer.is_on)
+        end()
+        soon(lambda: not desk.panel._replayer.is_on)
+    assert not desk.button("stopReplay").isEnabled()
+
+
+def test_without_tifffile_the_entry_says_what_to_install(
+    bridge: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._run_files.find_spec", lambda _: None)
+    assert "pip install tifffile" in why_no_tiff()
+    panel = RunsPanel(bridge, LivePlot(bridge), LiveImage(bridge))
+    qtbot.addWidget(panel)
+    assert not panel._tiff.isEnabled()
+    assert "pip install tifffile" in panel._tiff.text()
+
+
+def test_of_long_ago_the_names_are_kept_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("freewheel.qt._run_book._KEPT", 2)
+    monkeypatch.setattr("freewheel.qt._run_book._RUNS", 4)
+    tell = desk.bridge.documentReceived.emit
+    for number in range(8):
+        tell("start", {"uid": str(number), "time": float(number)})
+        tell("stop", {"run_start": str(number), "exit_status": "success", "num_events": {}})
+    assert desk.panel.runs == ("4", "5", "6", "7")
+    desk.panel.choose("4")
+    desk.panel.replot()
+    desk.soon(lambda: "too long ago" in desk.panel.message)
