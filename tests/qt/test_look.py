@@ -209,7 +209,7 @@ def test_an_action_that_appears_moves_nothing(
     soon(future.outcome.done)
 
 
-@pytest.mark.parametrize("count", [12, 40])
+@pytest.mark.parametrize("count", [12, pytest.param(40, marks=pytest.mark.servers)])
 def test_many_tasks_with_long_names_leave_the_window_as_it_is(
     window: Any, engine: Any, soon: Any, count: int
 ) -> None:

@@ -145,6 +145,7 @@ def test_positions_come_from_the_pad_and_the_grid_is_drawn_on_its_map(
     assert [p.name for p in editor.sequence().stage_positions] == ["there"]
 
 
+@pytest.mark.servers
 def test_a_sequence_is_run_from_the_window(
     engine: Any, microscope: Any, qtbot: Any, soon: Any
 ) -> None:

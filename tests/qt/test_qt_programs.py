@@ -47,6 +47,7 @@ def test_a_worker_in_a_qthread_measures(
     bridge.close()
 
 
+@pytest.mark.servers
 def test_a_plan_is_awaited_within_qasync(tmp_path: Path) -> None:
     pytest.importorskip("qasync")
     path = program("with_qasync.py", tmp_path)
@@ -75,6 +76,7 @@ def property_widgets() -> list[Any]:
     return [pytest.param(plain, id="plain"), pytest.param(None, id="pymmcore-widgets")]
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("make", property_widgets())
 def test_theirs_and_ours_show_one_camera(
     make: Any, engine: Any, qtbot: Any, soon: Any, tmp_path: Path

@@ -53,8 +53,13 @@ def test_a_call_that_waits_is_shown_in_it(form: Any, scope: Any) -> None:
     ("plan", "values", "count"),
     [
         ("scan", {"args": [["stage.x", -1, 1], ["stage.y", 0, 2]], "num": 4}, 4),
-        ("grid_scan", {"args": [["stage.y", -1, 1, 2], ["stage.x", -1, 1, 3]]}, 6),
-        ("list_scan", {"args": [["stage.x", [1, 2, 5]]]}, 3),
+        pytest.param(
+            "grid_scan",
+            {"args": [["stage.y", -1, 1, 2], ["stage.x", -1, 1, 3]]},
+            6,
+            marks=pytest.mark.servers,
+        ),
+        pytest.param("list_scan", {"args": [["stage.x", [1, 2, 5]]]}, 3, marks=pytest.mark.servers),
     ],
 )
 def test_blueskys_scans_run_from_the_window(
