@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -327,18 +328,21 @@ def test_without_a_line_nothing_can_be_pressed_in_the_window(
     qtbot.addWidget(window)
     remote(remote.plans.waits())
     qtbot.waitUntil(lambda: "go" in window.actions.buttons, timeout=T * 1000)
-    panels = (window.controls, window.actions, window.devices, window.progress, window.queue)
+    panels = [window.controls, window.actions, window.devices, window.progress, window.queue]
+    panels += [window.stage, window.presets]
+    tools = [
+        window.bar.findChild(QAbstractButton, name) for name in ("live", "snap", "stopAllTool")
+    ]
 
     def enabled() -> set[str]:
         return {
             each.objectName() or each.text()
-            for panel in panels
-            for each in panel.findChildren(QAbstractButton)
+            for each in chain(tools, *(panel.findChildren(QAbstractButton) for panel in panels))
             if each.isEnabled()
         }
 
     before = enabled()
-    assert {"stop", "stop_all", "action:go"} <= before
+    assert {"stop", "stop_all", "action:go", "live", "snap", "stopAllTool"} <= before
     cable.cut()
     qtbot.waitUntil(lambda: enabled() == set(), timeout=T * 1000)
     cable.mend()

@@ -19,6 +19,7 @@ from freewheel.qt._live_switch import LiveSwitch, plan_of
 from freewheel.qt._readback import ShortLabel
 from freewheel.qt._recording import Recording, why_no_tiled
 from freewheel.qt._snaps import PURPOSE, SnapView
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ _LIVE: Final = "Show the cameras that are chosen until it is pressed again; it g
 _SNAP: Final = "Take one frame of each camera that is chosen"
 _RECORD: Final = "Record the runs that begin from now on; a live view begins a new one"
 _ELSEWHERE: Final = "The engine is another process's: its server records (freewheel serve)"
+_NO_LINE: Final = "There is no line to the engine"
 _STOP_ALL: Final = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
 
 
@@ -125,6 +127,7 @@ class AcquisitionBar(QToolBar):
             "background: #c62828; color: white; font-weight: bold; padding: 3px 10px;"
         )
         stop_all.clicked.connect(self._bridge.stop_all)
+        only_with_line(stop_all, self._bridge)
 
     def _button(self, name: str, text: str, tip: str, *, checkable: bool = False) -> QToolButton:
         button = QToolButton()
@@ -309,8 +312,9 @@ class AcquisitionBar(QToolBar):
         self._cameras.setText(f"{names[0]}{more}" if names else "no camera")
         tasks = self._switch.tasks
         self._live.setChecked(bool(tasks))
-        _allow(self._live, _LIVE, "" if tasks else self._why_no_live())
-        _allow(self._snap, _SNAP, self._why_no_snap())
+        no_line = "" if self._bridge.connected else _NO_LINE
+        _allow(self._live, _LIVE, no_line or ("" if tasks else self._why_no_live()))
+        _allow(self._snap, _SNAP, no_line or self._why_no_snap())
         self._show_recording()
 
     def _why_no_live(self) -> str:

@@ -18,6 +18,7 @@ from freewheel.qt._questions import ask, withdraw
 from freewheel.qt._readback import ShortLabel
 from freewheel.qt._signal_watch import Limits
 from freewheel.qt._stage_map import StageMap
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +95,7 @@ class StagePad(QWidget):
         self._connect()
         self._restore()
         self.set_devices(devices or {})
+        only_with_line(self, bridge)
 
     # -- parts --------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ from freewheel.qt._queue_table import QueueTable
 from freewheel.qt._runs import RunsPanel
 from freewheel.qt._stage_pad import StagePad
 from freewheel.qt._under_way import place_for
+from freewheel.qt._with_line import only_with_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,6 +184,7 @@ class AcquisitionWindow(QMainWindow):
         self.stage = StagePad(bridge, {}, self.image, settings=settings)
         self.presets = PresetPanel(self.devices, settings=settings)
         self.runs = RunsPanel(bridge, self.plot, self.image, self.bar.where)
+        only_with_line(self.presets, bridge)
         self._otherwise = QPushButton(_BACKGROUND[0])
         self._otherwise.setObjectName("runOtherwise")
         self._otherwise.clicked.connect(self._run_otherwise)
