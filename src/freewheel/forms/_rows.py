@@ -22,6 +22,11 @@ class Rows:
     ----------
     columns
         The annotation of each argument of a group, by what it is called, in their order.
+
+    Raises
+    ------
+    TypeError
+        Without a column.
     """
 
     def __init__(self, **columns: Any) -> None:

@@ -487,7 +487,13 @@ class LiveImage(QWidget):
         self._refresh()
 
     def save_picture(self, path: str | Path) -> None:
-        """Write the frame on the screen, whole, into a picture with its colours and levels."""
+        """Write the frame on the screen, whole, into a picture with its colours and levels.
+
+        Raises
+        ------
+        ValueError
+            When no frame was shown yet.
+        """
         if self._picture is None:
             msg = "there is no frame that could be saved"
             raise ValueError(msg)

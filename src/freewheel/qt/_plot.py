@@ -395,7 +395,13 @@ class LivePlot(QWidget):
         return names, parts
 
     def save_picture(self, path: str | Path) -> None:
-        """Write what is plotted into a picture, as it looks on the screen."""
+        """Write what is plotted into a picture, as it looks on the screen.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written there.
+        """
         if not self._plot.grab().save(str(path)):
             msg = f"no picture could be written to {path}"
             raise OSError(msg)

@@ -195,7 +195,13 @@ class RunsPanel(QWidget):
         return None if run is None else run.uid
 
     def choose(self, uid: str) -> None:
-        """Choose a run by its uid; a `KeyError` if it is not in the list."""
+        """Choose a run by its uid.
+
+        Raises
+        ------
+        KeyError
+            If it is not in the list.
+        """
         key = next((key for key in self._items if key[1] == uid), None)
         if key is None:
             msg = f"there is no run {uid!r} in the list"
@@ -338,7 +344,13 @@ class RunsPanel(QWidget):
     # -- replaying ----------------------------------------------------------------------------
 
     def replay(self, speed: float = 1.0) -> None:
-        """Replay the run that is chosen in plot and image; ``math.inf`` is at once."""
+        """Replay the run that is chosen in plot and image.
+
+        Parameters
+        ----------
+        speed : float, default: 1
+            How many times faster than it was; ``math.inf`` is at once.
+        """
         run = self._chosen()
         if run is not None and not self._book.is_busy:
             self._worker.ask(lambda: (run.open(), speed), self._opened_to_replay)
