@@ -223,7 +223,6 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Queue", self.queue, Qt.DockWidgetArea.BottomDockWidgetArea)
-        self._dock("Runs", self.runs, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._arrange()
 
     def _arrange(self) -> None:
@@ -236,7 +235,8 @@ class AcquisitionWindow(QMainWindow):
         self.tabifyDockWidget(docks["Claims"], docks["Presets"])
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
         self.tabifyDockWidget(docks["Errors"], docks["Queue"])
-        self.tabifyDockWidget(docks["Queue"], docks["Runs"])
+        # Beside the others, before they are behind each other, there would be no room for it.
+        self._dock("Runs", self.runs, Qt.DockWidgetArea.BottomDockWidgetArea, docks["Queue"])
         self.runs.shown.connect(self._raise_tab)
         for name in ("Log", "Devices", "Claims"):
             docks[name].raise_()
@@ -251,7 +251,9 @@ class AcquisitionWindow(QMainWindow):
     def _raise_tab(self, part: QWidget) -> None:
         self.tabs.setCurrentWidget(self.plot if part is self.plot else self.images)
 
-    def _dock(self, title: str, widget: QWidget, area: Any) -> None:
+    def _dock(
+        self, title: str, widget: QWidget, area: Any, behind: QDockWidget | None = None
+    ) -> None:
         dock = QDockWidget(title)
         dock.setObjectName(title)
         dock.setWidget(widget)
@@ -262,6 +264,8 @@ class AcquisitionWindow(QMainWindow):
             | features.DockWidgetClosable  # and comes back in the menu
         )
         self.addDockWidget(area, dock)
+        if behind is not None:
+            self.tabifyDockWidget(behind, dock)
 
     def _count_errors(self, count: int) -> None:
         dock = self.findChild(QDockWidget, "Errors")
