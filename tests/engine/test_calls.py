@@ -290,7 +290,7 @@ def _finished() -> Any:
 @pytest.mark.parametrize(
     "plan",
     [None, 3, "text", _finished(), [], [3], (Msg("null"),), Msg("null"), PlanCall(list), list],
-    ids=repr,
+    ids=lambda plan: type(plan).__name__,
 )
 def test_what_is_no_usual_plan_is_not_started_at_a_look(RE: Any, plan: Any) -> None:
     foreground = RE._foreground

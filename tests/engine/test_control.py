@@ -393,33 +393,36 @@ def test_preprocessors_and_registered_commands_work(RE: Any) -> None:
     assert seen == [(1,)]
 
 
+class Shutter:
+    """A signal that suspenders look at."""
+
+    name = "shutter"
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.callbacks: list[Any] = []
+
+    def subscribe(self, cb: Any, event_type: Any = None, run: bool = True) -> None:
+        self.callbacks.append(cb)
+        if run:
+            cb(value=self.value)
+
+    def clear_sub(self, cb: Any) -> None:
+        self.callbacks.remove(cb)
+
+    def get(self) -> int:
+        return self.value
+
+    def put(self, value: int) -> None:
+        self.value = value
+        for cb in list(self.callbacks):
+            cb(value=value)
+
+
 def test_a_suspender_suspends_and_releases(RE: Any) -> None:
     from bluesky.suspenders import SuspendBoolHigh
 
-    class Signal:
-        name = "shutter"
-
-        def __init__(self) -> None:
-            self.value = 0
-            self.callbacks: list[Any] = []
-
-        def subscribe(self, cb: Any, event_type: Any = None, run: bool = True) -> None:
-            self.callbacks.append(cb)
-            if run:
-                cb(value=self.value)
-
-        def clear_sub(self, cb: Any) -> None:
-            self.callbacks.remove(cb)
-
-        def get(self) -> int:
-            return self.value
-
-        def put(self, value: int) -> None:
-            self.value = value
-            for cb in list(self.callbacks):
-                cb(value=value)
-
-    signal = Signal()
+    signal = Shutter()
     RE.install_suspender(SuspendBoolHigh(signal))
     suspended, go_on = threading.Event(), threading.Event()
     RE.events.state_changed.connect(
@@ -444,6 +447,75 @@ def test_a_suspender_suspends_and_releases(RE: Any) -> None:
     signal.put(0)
     assert future.result(T).plan_result == "end"
     RE.remove_suspender(RE.suspenders[0])
+
+
+def test_a_suspender_that_finds_the_loop_busy_is_asked_again(RE: Any) -> None:
+    from bluesky.suspenders import SuspendBoolHigh
+
+    free = threading.Event()
+
+    class Asked(SuspendBoolHigh):
+        def get_futures(self) -> Any:
+            if self.tripped and not free.is_set():
+                RE.loop.call_soon_threadsafe(free.wait, T)
+            try:
+                return super().get_futures()
+            except AttributeError:  # its event was not made in time
+                free.set()
+                raise
+
+    signal, held = Shutter(), threading.Event()
+    suspender = Asked(signal)
+    RE.install_suspender(suspender)
+    RE.loop.call_soon_threadsafe(held.wait, T)
+    with pytest.raises(RuntimeError, match="suspender event"):
+        signal.put(1)
+    held.set()
+    future = RE(quick(1))
+    assert free.wait(T)
+    signal.put(0)
+    assert future.result(T).plan_result == 1
+    RE.remove_suspender(suspender)
+
+
+def test_a_suspender_that_lets_go_while_it_is_asked_keeps_no_plan(RE: Any) -> None:
+    from bluesky.suspenders import SuspendBoolHigh
+
+    class LetsGo(SuspendBoolHigh):
+        ready = False
+
+        @property
+        def tripped(self) -> bool:
+            was = super().tripped
+            if was and self.ready:
+                self.ready = False
+                signal.put(0)  # from another thread, after it was looked at
+            return was
+
+    signal = Shutter()
+    suspender = LetsGo(signal)
+    RE.install_suspender(suspender)
+    signal.put(1)
+    suspender.ready = True
+    assert RE(quick(1)).result(T).plan_result == 1
+    suspended, go_on = threading.Event(), threading.Event()
+    RE.events.state_changed.connect(
+        lambda new, old: suspended.set() if new == "suspending" else None
+    )
+
+    def plan() -> Any:
+        while not suspended.is_set():
+            go_on.set()
+            yield Msg("checkpoint")
+            yield Msg("sleep", None, 0.01)
+
+    future = RE(plan())
+    assert go_on.wait(T)
+    signal.put(1)
+    assert suspended.wait(T)
+    signal.put(0)
+    future.result(T)
+    RE.remove_suspender(suspender)
 
 
 @pytest.mark.parametrize("command", ["stash", "clear_cache", "stage"])

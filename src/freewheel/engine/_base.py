@@ -20,7 +20,7 @@ from freewheel.core._wording import took_text
 
 from ._action_board import ActionBoard
 from ._between import BetweenMessages
-from ._bluesky import BlueskyEngine, FairDispatcher, Request, inside_of, loop_threads
+from ._bluesky import BlueskyEngine, FairDispatcher, Request, inside_of, loop_threads, waits_of
 from ._by_hand import ByHand
 from ._cards import engine_card
 from ._child import ChildEngine
@@ -221,7 +221,7 @@ class EngineBase(BlueskyEngine):
         if not isinstance(suspender, SuspenderBase):
             return  # somebody who wants to be told of the engine, and suspends nothing
         suspender.RE = SuspendersView(self, lambda: bool(self.background.running))
-        waits, justification = suspender.get_futures()
+        waits, justification = waits_of(suspender)
         for wait in waits:
             self.background.suspend_all(wait, justification)
 

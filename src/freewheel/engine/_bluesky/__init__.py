@@ -11,6 +11,7 @@ from ._registry import Command, Handler, UnknownCommandError
 from ._requests import Request, Requests
 from ._stack import close_plan
 from ._states import States
+from ._trips import waits_of
 from ._wait_for import wait_for
 from ._waiting import (
     block_until,
@@ -46,4 +47,5 @@ __all__ = [
     "plan_name",
     "set_during_task",
     "wait_for",
+    "waits_of",
 ]

@@ -20,6 +20,7 @@ from ._clean_up import CleanUp
 from ._messages import MessageLoop
 from ._replay import Replay
 from ._stack import PlanStack, forget_plan, start_of
+from ._trips import waits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,7 +210,7 @@ class PlanRun:
         futures: list[Any] = []
         for suspender in suspenders:
             # Off the loop: a suspender may wait for the loop to make its event.
-            asked = asyncio.ensure_future(asyncio.to_thread(suspender.get_futures))
+            asked = asyncio.ensure_future(asyncio.to_thread(waits_of, suspender))
             if not await self._outlasting_requests(asked):
                 return
             waits, justification = asked.result()
