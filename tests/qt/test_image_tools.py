@@ -74,13 +74,13 @@ RAMP = np.arange(100 * 200, dtype=np.uint16).reshape(100, 200)
 
 
 def seen(shown: Shown) -> tuple[float, float]:
-    (left, right), (top, bottom) = shown.image._view.viewRange()
+    (left, right), (top, bottom) = shown.image._graphics.view.viewRange()
     return right - left, bottom - top
 
 
 def test_fit_is_kept_until_somebody_zooms_and_comes_back(shown: Shown) -> None:
     shown.show(RAMP)
-    view = shown.image._view
+    view = shown.image._graphics.view
     whole = seen(shown)
     assert whole[0] >= 200
     assert whole[1] >= 100
@@ -284,7 +284,7 @@ def test_the_menu_of_colours_asks_the_picture(shown: Shown) -> None:
     shown.show(RAMP)
     actions = {a.text(): a for a in shown.image.tools.buttons["colours"].menu().actions()}
     actions["viridis"].trigger()
-    assert shown.image._item.lut.shape == (256, 3)
+    assert shown.image._graphics.item.lut.shape == (256, 3)
     actions["logarithmic"].trigger()
     actions["gamma 0.5"].trigger()
     assert shown.image._graphics.curve == Curve(0.5, logarithmic=True)
@@ -298,7 +298,7 @@ def test_a_constant_frame_is_grey_and_no_warning(shown: Shown) -> None:
         low, high = levels_of(np.full((30, 30), value, np.uint16))
         assert low < value < high
         shown.show(np.full((30, 30), value, np.uint16))
-        assert tuple(shown.image._item.levels) == (low, high)
+        assert tuple(shown.image._graphics.item.levels) == (low, high)
     assert levels_of(np.eye(300)) == (0.0, 1.0)  # nearly
 
 
@@ -434,6 +434,6 @@ def test_two_cameras_are_seen_side_by_side(bridge: Any, qtbot: Any, soon: Any) -
 
 def test_the_mouse_reads_values(shown: Shown) -> None:
     shown.show(RAMP)
-    view = shown.image._view
+    view = shown.image._graphics.view
     shown.image._graphics.scene().sigMouseMoved.emit(view.mapViewToScene(QPointF(7.5, 3.5)))
     assert shown.text("cursor") == f"(7, 3) = {RAMP[3, 7]}"

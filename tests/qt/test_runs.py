@@ -10,7 +10,7 @@ import bluesky.plans as bp
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtWidgets import QLabel, QPlainTextEdit, QToolButton, QTreeWidget
+from qtpy.QtWidgets import QLabel, QPlainTextEdit, QSlider, QToolButton, QTreeWidget
 
 from freewheel.qt import AcquisitionWindow, LiveImage, LivePlot, RunsPanel
 from freewheel.qt._run_files import why_no_tiff, write_tiff
@@ -116,7 +116,7 @@ def test_a_recorded_run_is_gone_through_picture_by_picture(
     desk.button("reopen").menu().actions()[0].trigger()
     soon(lambda: desk.image.frozen and desk.image.findChild(QLabel, "planeText").text() == "5 of 5")
     soon(lambda: np.array_equal(desk.image.frame, frames[4]))
-    desk.image._plane_chosen(1)
+    desk.image.findChild(QSlider, "plane").setValue(1)
     soon(lambda: np.array_equal(desk.image.frame, frames[1]))
 
 

@@ -350,9 +350,8 @@ def test_a_large_frame_is_thinned_and_the_cursor_reads_it_whole(bridge: Any, qtb
     for _ in range(2):
         with qtbot.waitSignal(image.frameShown):
             bridge.documentReceived.emit("event", event_of(frame))
-    assert image._item.image.size < 1_000_000
-    image._cursor = (7, 2001)
-    image._say_value()
+    assert image._graphics.item.image.size < 1_000_000
+    image._graphics.pointed.emit(7, 2001)
     assert str(frame[2001, 7]) in image.findChild(QLabel, "cursor").text()
 
 

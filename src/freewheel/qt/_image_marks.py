@@ -129,6 +129,19 @@ class ImageMarks(QObject):
         centre = seen.center()
         return max(0, int(centre.x() - w / 2)), max(0, int(centre.y() - h / 2)), w, h
 
+    def toggle_region(self, on: bool) -> None:
+        """Show a region in the middle of what is in sight, if there is none, or none."""
+        if on != (self._roi is not None):
+            self.set_region(self.middle() if on else None)
+
+    def toggle_line(self, on: bool) -> None:
+        """Show a line through the middle of what is in sight, if there is none, or none."""
+        if on == (self._line is not None):
+            return
+        left, top, width, height = self.middle(0.6)
+        middle = top + height / 2
+        self.set_line(((left, middle), (left + width, middle)) if on else None)
+
     # -- measuring ----------------------------------------------------------------------------
 
     def look(self, pixels: npt.NDArray[Any], time: float, limit: float | None) -> None:

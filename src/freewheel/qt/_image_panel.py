@@ -43,7 +43,7 @@ class ImagePanel(QWidget):
     def __init__(self, marks: ImageMarks) -> None:
         super().__init__()
         self._marks = marks
-        self.pixel_size: tuple[float, str] | None = None
+        self._pixel_size: tuple[float, str] | None = None
         self._newest: Measured | None = None
         self._drawn = 0.0
         self._turn = 0  # of the plots, which are drawn one after the other
@@ -88,6 +88,10 @@ class ImagePanel(QWidget):
         """The statistics in words."""
         return str(self._words.text())
 
+    def set_pixel_size(self, size: tuple[float, str] | None) -> None:
+        """Take the size of a pixel and its unit, for the line; without, it is in pixels."""
+        self._pixel_size = size
+
     def _moved(self) -> None:
         region, line = self._marks.region, self._marks.line
         self.setVisible(region is not None or line is not None)
@@ -130,7 +134,7 @@ class ImagePanel(QWidget):
     def _draw_line(self) -> None:
         found = self._newest
         if found is not None and found.distance is not None and self._marks.line is not None:
-            size, unit = self.pixel_size or (1.0, "pixels")
+            size, unit = self._pixel_size or (1.0, "pixels")
             if unit != self._unit:  # which lays out all of the plot
                 self._unit = unit
                 self._profile.setLabel("bottom", f"along the line [{unit}]")

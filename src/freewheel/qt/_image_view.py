@@ -208,8 +208,8 @@ class ImageView(pg.GraphicsLayoutWidget):
         """How brightness follows the values."""
         return self._curve
 
-    @curve.setter
-    def curve(self, curve: Curve) -> None:
+    def set_curve(self, curve: Curve) -> None:
+        """Take another one; black and white stay where they are."""
         self._curve = curve
         self._make_table()
 
