@@ -1,7 +1,5 @@
 """From one thread into a loop that another one runs: the only place where that is done.
 
-(But for ``RE(plan)``, whose caller waits for each function that is called.)
-
 A loop's futures, events and tasks may be touched on its own thread alone. A loop that has been
 closed has nobody left who could wait on it: what is meant for it is dropped.
 """

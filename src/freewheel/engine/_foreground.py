@@ -170,12 +170,7 @@ class Foreground:
             call = self._call = Call(start, self.thread, None, 0, self._looks)
             self._waiting.quiet = False
             self._requests.claim_locked()
-            loop = self._core.loop
-            try:  # as `call_soon`
-                loop.call_soon_threadsafe(self._start, call)
-            except RuntimeError:
-                if not loop.is_closed():
-                    raise
+            call_soon(self._core.loop, self._start, call)
         return call.future
 
     def submit(self, plan: Any, subs: Any, metadata: dict[str, Any], *, queue: bool) -> PlanFuture:
