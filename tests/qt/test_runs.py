@@ -146,9 +146,9 @@ def test_a_recording_is_opened_and_saved_for_other_programs(
         assert 'PhysicalSizeX="0.5" PhysicalSizeXUnit="µm"' in file.ome_metadata
     desk.panel.reopen()
     desk.soon(lambda: desk.image.frame is not None)
-    desk.panel._save_png(tmp_path / "run.png")
+    desk.panel._export.save_png(tmp_path / "run.png")
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
-    desk.panel._save_png(tmp_path / "nowhere" / "run.png")
+    desk.panel._export.save_png(tmp_path / "nowhere" / "run.png")
     assert "not saved" in desk.panel.message
     desk.panel.save_tiff(tmp_path / "run.tif", "other")
     desk.soon(lambda: "no pictures of other" in desk.panel.message)
@@ -206,8 +206,8 @@ def test_without_tifffile_the_entry_says_what_to_install(
     assert "pip install tifffile" in why_no_tiff()
     panel = RunsPanel(bridge, LivePlot(bridge), LiveImage(bridge))
     qtbot.addWidget(panel)
-    assert not panel._tiff.isEnabled()
-    assert "pip install tifffile" in panel._tiff.text()
+    assert not panel._export.tiff.isEnabled()
+    assert "pip install tifffile" in panel._export.tiff.text()
 
 
 def test_of_long_ago_the_names_are_kept_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

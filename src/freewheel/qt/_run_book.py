@@ -92,6 +92,14 @@ class KnownRun:
             found[key].add(value)
         return found
 
+    def read_frames_of(self, key: str | None) -> Frames:
+        """Return its pictures of one data key, by default the first; as above."""
+        found = self.read_frames()
+        if not found or (key is not None and key not in found):
+            msg = f"this run has no pictures{'' if key is None else f' of {key}'}"
+            raise LookupError(msg)
+        return next(iter(found.values())) if key is None else found[key]
+
 
 class RunBook(QObject):
     """Keeps account of the runs of an engine.

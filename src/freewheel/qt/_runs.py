@@ -25,17 +25,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from freewheel.qt._files import ask_folder, ask_where_to_save
+from freewheel.qt._files import ask_folder
 from freewheel.qt._readback import ShortLabel
 from freewheel.qt._recording import why_no_tiled
 from freewheel.qt._replayer import Replayer
 from freewheel.qt._run_book import KnownRun, RunBook
-from freewheel.qt._run_files import why_no_tiff, write_tables, write_tiff
+from freewheel.qt._run_export import RunExport
 from freewheel.qt._worker import Worker
 from freewheel.recording import read_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from freewheel.qt._bridge import EngineBridge
     from freewheel.qt._image import LiveImage
@@ -97,6 +97,7 @@ class RunsPanel(QWidget):
         self._items: dict[tuple[str, str], QTreeWidgetItem] = {}  # by place and uid
         self._known: dict[tuple[str, str], KnownRun] = {}
         self._worker = Worker(self, every=True)
+        self._export = RunExport(self, self._chosen, image, self._worker)
         self._replayer = Replayer(self)
         self._replayer.document.connect(plot.receive)
         self._replayer.document.connect(image.receive)
@@ -136,14 +137,8 @@ class RunsPanel(QWidget):
         self._button("open", "Open …", "Open a recording").setMenu(self._open_menu())
         self._button("replot", "Plot", "Plot its scalars").clicked.connect(self.replot)
         self._button("reopen", "Picture", "Show its pictures").setMenu(QMenu(self))
-        export = QMenu(self)
-        export.addAction("Tables (CSV) …", self._ask_csv)
-        self._tiff = export.addAction("Pictures (OME-TIFF) …", self._ask_tiff)
-        if why := why_no_tiff():
-            self._tiff.setEnabled(False)
-            self._tiff.setText(f"Pictures (OME-TIFF) … ({why})")
-        export.addAction("Picture that is shown (PNG) …", self._ask_png)
-        self._button("export", "Export", "Write it for other programs").setMenu(export)
+        export = self._button("export", "Export", "Write it for other programs")
+        export.setMenu(self._export.make_menu())
         speeds = QMenu(self)
         for text, speed in _SPEEDS.items():
             speeds.addAction(text, partial(self._replay_chosen, speed))
@@ -155,6 +150,7 @@ class RunsPanel(QWidget):
         self._buttons["reopen"].menu().aboutToShow.connect(self._offer_pictures)
         self._message = ShortLabel()
         self._message.setObjectName("runsMessage")
+        self._export.said.connect(self._message.setText)
         self._row.addWidget(self._message, 1)
         return self._row
 
@@ -328,7 +324,7 @@ class RunsPanel(QWidget):
     def reopen(self, key: str | None = None) -> None:
         """Show the pictures of the run that is chosen; by default those of its first data key."""
         if (run := self._chosen()) is not None:
-            self._worker.ask(partial(_frames_of, run, key), self._frames_read)
+            self._worker.ask(partial(run.read_frames_of, key), self._frames_read)
 
     def _frames_read(self, frames: Frames | None, error: Any) -> None:
         if frames is None:
@@ -380,44 +376,11 @@ class RunsPanel(QWidget):
 
     def save_csv(self, path: str | Path) -> None:
         """Write the scalars of the run that is chosen, each further stream beside the first."""
-        if (run := self._chosen()) is not None:
-            work = partial(_write_tables, Path(path), run)
-            self._worker.ask(work, self._written)
+        self._export.save_csv(Path(path))
 
     def save_tiff(self, path: str | Path, key: str | None = None) -> None:
         """Write the pictures of the run that is chosen into an OME-TIFF, with the pixels' size."""
-        if (run := self._chosen()) is not None:
-            work = partial(_write_tiff, Path(path), run, key, self._image.pixel_size)
-            self._worker.ask(work, self._written)
-
-    def _written(self, found: Sequence[Path] | None, error: Any) -> None:
-        if found is None:
-            self._message.setText(f"not saved: {error}")
-        else:
-            self._message.setText(f"saved: {', '.join(map(str, found))}")
-
-    def _ask(self, kinds: str, suffix: str, save: Callable[[Path], object]) -> None:
-        run = self._chosen()
-        if run is not None:
-            name = f"{run.start.get('plan_name', 'run')}-{run.uid[:8]}.{suffix}"
-            ask_where_to_save(self, "Save", name, kinds, save)
-
-    def _ask_csv(self) -> None:
-        self._ask("CSV (*.csv)", "csv", self.save_csv)
-
-    def _ask_tiff(self) -> None:
-        self._ask("OME-TIFF (*.ome.tif)", "ome.tif", self.save_tiff)
-
-    def _ask_png(self) -> None:
-        self._ask("PNG (*.png)", "png", self._save_png)
-
-    def _save_png(self, path: Path) -> None:
-        try:
-            self._image.save_picture(path)
-        except (OSError, ValueError) as error:
-            self._written(None, error)
-        else:
-            self._written([path], None)
+        self._export.save_tiff(Path(path), key)
 
 
 def _local(start: dict[str, Any]) -> time.struct_time:
@@ -442,22 +405,3 @@ def _known_runs(place: str) -> tuple[str, list[KnownRun]]:
         known.events = sum(((run.stop or {}).get("num_events") or {}).values())
         found.append(known)
     return place, found
-
-
-def _frames_of(run: KnownRun, key: str | None) -> Frames:
-    found = run.read_frames()
-    if not found or (key is not None and key not in found):
-        msg = f"this run has no pictures{'' if key is None else f' of {key}'}"
-        raise LookupError(msg)
-    return next(iter(found.values())) if key is None else found[key]
-
-
-def _write_tables(path: Path, run: KnownRun) -> list[Path]:
-    return write_tables(path, run.read_scalars())
-
-
-def _write_tiff(
-    path: Path, run: KnownRun, key: str | None, pixel_size: tuple[float, str] | None
-) -> list[Path]:
-    write_tiff(path, _frames_of(run, key), pixel_size)
-    return [path]
