@@ -163,7 +163,7 @@ def test_the_newest_run_is_fitted_as_it_grows(plotted: Plotted, soon: Any) -> No
     soon(lambda: plotted.plot.fit_result is not None)
     soon(lambda: plotted.plot.fit_result.values["sigma"] == pytest.approx(0.7, abs=0.1))
     assert plotted.text("fitted").startswith("gaussian: height 3")
-    assert len(plotted.plot._fit_curve.getData()[0]) == 400
+    assert len(plotted.plot._fit.curve.getData()[0]) == 400
     actions["no fit"].trigger()
     assert plotted.plot.fit_result is None
     assert plotted.text("fitted") == ""
@@ -211,11 +211,11 @@ def test_what_is_plotted_is_saved(plotted: Plotted, soon: Any, tmp_path: Path) -
     assert not dialog.isModal()
     dialog.fileSelected.emit(str(tmp_path / "plot.csv"))
     dialog.reject()
-    soon(lambda: not plotted.plot._saver.busy)
+    soon(lambda: not plotted.plot._export.worker.busy)
     rows = list(csv.reader((tmp_path / "plot.csv").read_text().splitlines()))
     assert rows[0] == ["run", "motor [mm]", "one [V]", "two [V]"]
     assert rows[1:] == 2 * [["7", "0.0", "10.0", "20.0"], ["7", "1.0", "11.0", "21.0"]]
     plotted.plot.save_picture(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    plotted.plot._save_picture(tmp_path / "nowhere" / "plot.png")
+    plotted.plot._export.try_picture(tmp_path / "nowhere" / "plot.png")
     assert "not saved" in plotted.plot.message

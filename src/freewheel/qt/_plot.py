@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,20 +9,21 @@ import pyqtgraph as pg
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from freewheel.qt._files import ask_where_to_save
-from freewheel.qt._fits import FITS, STATISTICS, FitResult, fit_points
 from freewheel.qt._plot_bar import PlotBar
 from freewheel.qt._plot_cursor import PlotCursor
+from freewheel.qt._plot_export import PlotExport
+from freewheel.qt._plot_fit import PlotFit
 from freewheel.qt._readback import ShortLabel
-from freewheel.qt._tables import TIME, Run, Shown, Table
-from freewheel.qt._worker import Worker
+from freewheel.qt._tables import TIME, Run, Shown, Table, with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
     from freewheel.qt._bridge import EngineBridge
+    from freewheel.qt._fits import FitResult
 
 __all__ = ["LivePlot"]
 
@@ -94,9 +92,6 @@ class LivePlot(QWidget):
         self._tables: dict[str, Table] = {}  # of the runs that are kept, by descriptor
         self._curves: dict[tuple[str, str], pg.PlotDataItem] = {}  # by the run's uid, and y
         self._labels = ("", "")  # that the axes have
-        self._fit = ""
-        self._fit_result: FitResult | None = None
-        self._worker, self._saver = Worker(self), Worker(self, every=True)
         self._build(y is None if chooser is None else chooser)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -110,27 +105,29 @@ class LivePlot(QWidget):
         for side in ("left", "bottom"):  # units are those of the devices, such as um
             self._plot.getAxis(side).enableAutoSIPrefix(False)
         self._legend = self._plot.addLegend(offset=(10, 10))
-        self._fit_curve = self._plot.plot(pen=pg.mkPen("#ff5050", width=2))
+        self._fit = PlotFit(self._plot, self._newest)
+        self._fit.fitted.connect(self.fitted)
         self._message = QLabel("")
         self._message.setObjectName("message")
         self._message.setStyleSheet("color: #b35900;")
-        self._fit_label, self._cursor_label = ShortLabel(), ShortLabel()
-        self._fit_label.setObjectName("fitted")
-        self._cursor_label.setObjectName("cursor")
+        read = ShortLabel()
+        read.setObjectName("cursor")
         self._cursor = PlotCursor(self._plot, lambda: self.points)
-        self._cursor.said.connect(self._cursor_label.setText)
+        self._cursor.said.connect(read.setText)
+        self._export = PlotExport(self._plot, self._drawn)
+        self._export.said.connect(self._message.setText)
         self._bar = PlotBar()
         self._bar.setVisible(chooser)
         self._bar.offer((), self._ys, self._x)
         self._bar.chosen.connect(self._chosen)
-        self._bar.fitChosen.connect(self._fit_chosen)
-        self._bar.exportWanted.connect(self._export)
+        self._bar.fitChosen.connect(self._fit.choose)
+        self._bar.exportWanted.connect(self._export.ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self._bar)
         layout.addWidget(self._plot, 1)
-        for part in (self._fit_label, self._cursor_label, self._message):
+        for part in (self._fit.label, read, self._message):
             layout.addWidget(part)
 
     @property
@@ -292,7 +289,7 @@ class LivePlot(QWidget):
             for y, colour in zip(run.keys[0], _COLOURS * 9, strict=False):
                 self._draw_curve(uid, run, y, colour if newest else "")
         self._label_axes()
-        self._ask_for_fit()
+        self._fit.look()
 
     def _draw_curve(self, uid: str, run: Run, y: str, colour: str) -> None:
         """Draw a curve; without a colour it is that of an earlier run."""
@@ -326,8 +323,8 @@ class LivePlot(QWidget):
         ys, x = (self._ys, self._x) if newest is None else newest.keys
         units = {} if newest is None else newest.units()
         is_time = x is None or (x == TIME and x not in units)
-        left = ", ".join(_label(y, units) for y in ys[:3])
-        labels = (left, "time [s]" if is_time else _label(str(x), units))
+        left = ", ".join(with_unit(y, units) for y in ys[:3])
+        labels = (left, "time [s]" if is_time else with_unit(str(x), units))
         if labels != self._labels:  # which lays out all of the plot
             self._labels = labels
             self._plot.setLabel("left", labels[0])
@@ -338,61 +335,22 @@ class LivePlot(QWidget):
     @property
     def fit(self) -> str:
         """What is fitted to the newest run: a curve, ``"peak statistics"``, or nothing."""
-        return self._fit
+        return self._fit.kind
 
     @fit.setter
     def fit(self, kind: str) -> None:
-        if kind and kind != STATISTICS and kind not in FITS:
-            msg = f"there is no fit {kind!r}; there are: {', '.join((STATISTICS, *FITS))}"
-            raise ValueError(msg)
-        self._fit, self._fit_result = kind, None
-        self._fit_label.setText("")
-        self._fit_curve.setData([], [])
-        self._ask_for_fit()
-
-    def _fit_chosen(self, kind: str) -> None:
-        self.fit = kind
+        self._fit.choose(kind)
 
     @property
     def fit_result(self) -> FitResult | None:
         """What was found last: ``kind``, ``values`` and ``errors`` by name, ``curve``."""
-        return self._fit_result
-
-    def _ask_for_fit(self) -> None:
-        if self._fit and self._newest() is not None:
-            self._worker.ask(partial(fit_points, self.points.copy(), self._fit), self._found)
-
-    def _found(self, found: FitResult | None, error: BaseException | None) -> None:
-        if found is None or found.kind != self._fit:
-            self._fit_result = None
-            self._fit_curve.setData([], [])
-            self._fit_label.setText(str(error) if self._fit and error is not None else "")
-            return
-        self._fit_result = found
-        self._fit_label.setText(str(found))
-        self._fit_curve.setData(*([], []) if found.curve is None else found.curve)
-        self.fitted.emit(found)
+        return self._fit.result
 
     # -- saving -------------------------------------------------------------------------------
 
     def save_csv(self, path: str | Path) -> None:
         """Write the runs that are plotted into a table: of each its x and y, with their units."""
-        _write_table(path, *self._table())
-
-    def _table(self) -> tuple[list[str], list[tuple[Any, npt.NDArray[Any]]]]:
-        """Return what the columns are called, and of each run its name and rows."""
-        names: list[str] = []
-        parts = []
-        for number, (uid, run) in enumerate(self._drawn(), start=1):
-            ys, x = run.keys
-            units = run.units()
-            first = "time [s]" if x is None else _label(x, units)
-            names = ["run", first, *(_label(y, units) for y in ys)]
-            name = run.scan_id if run.scan_id is not None else f"{number} {uid[:8]}"
-            columns = [run.points(y) for y in ys]
-            rows = np.stack([columns[0][0], *(each[1] for each in columns)], axis=1)
-            parts.append((name, rows))
-        return names, parts
+        self._export.save_csv(path)
 
     def save_picture(self, path: str | Path) -> None:
         """Write what is plotted into a picture, as it looks on the screen.
@@ -402,45 +360,10 @@ class LivePlot(QWidget):
         OSError
             When it cannot be written there.
         """
-        if not self._plot.grab().save(str(path)):
-            msg = f"no picture could be written to {path}"
-            raise OSError(msg)
-
-    def _export(self, kind: str) -> None:
-        title, kinds, save = {
-            "csv": ("Save as a table", "CSV (*.csv)", self._save_table),
-            "png": ("Save as a picture", "PNG (*.png)", self._save_picture),
-        }[kind]
-        ask_where_to_save(self, title, f"plot.{kind}", kinds, save)
-
-    def _save_table(self, path: Path) -> None:
-        self._saver.ask(partial(_write_table, path, *self._table()), self._saved)
-
-    def _save_picture(self, path: Path) -> None:
-        try:
-            self.save_picture(path)
-        except OSError as error:
-            self._saved(None, error)
-
-    def _saved(self, _: None, error: BaseException | None) -> None:
-        self._message.setText("" if error is None else f"not saved: {error}")
-
-
-def _write_table(
-    path: str | Path, names: list[str], parts: list[tuple[Any, npt.NDArray[Any]]]
-) -> None:
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(names)
-        for name, rows in parts:
-            table.writerows([name, *row] for row in rows.tolist())
+        self._export.save_picture(path)
 
 
 def _several(y: str | Sequence[str] | None) -> tuple[str, ...]:
     if y is None:
         return ()
     return (y,) if isinstance(y, str) else tuple(y)
-
-
-def _label(key: str, units: dict[str, str]) -> str:
-    return f"{key} [{units[key]}]" if units.get(key) else key

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["TIME", "Run", "Shown", "Table"]
+__all__ = ["TIME", "Run", "Shown", "Table", "with_unit"]
 
 #: What is asked for as x to have the time, whatever the run's dimensions are.
 TIME: Final = "time"
@@ -27,6 +27,11 @@ def _is_scalar(key: dict[str, Any]) -> bool:
     shape = [*(key.get("shape") or ())]
     # Of what is in a file, the shape begins with how many rows an event has.
     return key.get("dtype") in _SCALARS and (not shape or ("external" in key and shape == [1]))
+
+
+def with_unit(key: str, units: Mapping[str, str]) -> str:
+    """Return what an axis or a column is called."""
+    return f"{key} [{units[key]}]" if units.get(key) else key
 
 
 class Shown(NamedTuple):
