@@ -106,7 +106,7 @@ def test_a_device_that_comes_late_is_filled_in_and_what_is_edited_stays(
     late: Future[Any] = Future()
     again = opened({"camera": late, "stage": scope.stage})
     late.set_result(scope.camera)
-    again._feed.deliver()
+    again._offers._feed.deliver()
     form = again.chooser.form
     assert form.spec.name == "live_view"
     assert form.values()["detectors"] == ["camera"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.core._wording import names_text
-from freewheel.forms import connect_again
 from freewheel.qt._acquisition_bar import AcquisitionBar
 from freewheel.qt._action_bar import ActionBar
 from freewheel.qt._anyway import run_anyway
@@ -31,13 +29,12 @@ from freewheel.qt._controls import EngineControls
 from freewheel.qt._devices import DevicePanel
 from freewheel.qt._ending import Ending
 from freewheel.qt._errors import ErrorList
-from freewheel.qt._feed import Feed
 from freewheel.qt._image_area import ImageArea
 from freewheel.qt._log import PlanLog
 from freewheel.qt._mda_editor import MDAEditor
 from freewheel.qt._memory import WindowMemory
 from freewheel.qt._menus import build_menus
-from freewheel.qt._plan_files import PlanFiles
+from freewheel.qt._offers import Offers
 from freewheel.qt._plans import PlanChooser
 from freewheel.qt._plot import LivePlot
 from freewheel.qt._presets import PresetPanel
@@ -73,10 +70,6 @@ _BACKGROUND = (
     "Run the plan beside others. It pauses while a plan in the foreground needs one of its "
     "devices, and comes back afterwards.",
 )
-
-
-# How long plans wait for the next device that is connected, before they are offered [ms].
-_OFFER_MS = 100
 
 # Of the window's thread: windows that were not closed.
 _open: weakref.WeakSet[AcquisitionWindow] = weakref.WeakSet()
@@ -137,16 +130,17 @@ class AcquisitionWindow(QMainWindow):
         self._doubt = ""  # why the plan that is chosen may fail
         self.bridge = bridge = EngineBridge(engine, self)
         self._ending = Ending(bridge, self)
-        self._known = dict(devices)  # by name: a device, an exception, or a future of them
-        self._plans = plans
-        self._connections: dict[str, Future[Any]] = {}  # of each, the last one
-        self._files = PlanFiles(self)
-        self._files.changed.connect(self._files_changed)
-        self._offer_soon = QTimer(self)  # devices come one after the other
-        self._offer_soon.setSingleShot(True)
-        self._offer_soon.setInterval(_OFFER_MS)
-        self._offer_soon.timeout.connect(self._offer_plans)
         self._make_parts(devices, settings)
+        self._offers = Offers(
+            self,
+            devices,
+            plans,
+            panel=self.devices,
+            chooser=self.chooser,
+            log=self.log,
+            errors=self.errors,
+            users=(self.queue, self.stage, self.bar),
+        )
         self._lay_out(microscope)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -157,7 +151,7 @@ class AcquisitionWindow(QMainWindow):
         if settings is not None:
             WindowMemory(self, self.chooser, settings, self.image).restore()
             bridge.planStarted.connect(self._remember)  # a program may end in many ways
-        self._wait_for_devices()
+        self._offers.begin()
         self.log.failed.connect(self._show_failure)
         self._ending.over.connect(self.close)
         for ended in (bridge.planEnded, bridge.stateChanged, bridge.backgroundChanged):
@@ -274,74 +268,14 @@ class AcquisitionWindow(QMainWindow):
 
     # -- devices ------------------------------------------------------------------------------
 
-    def _wait_for_devices(self) -> None:
-        self._feed = Feed(self._device_ended)
-        for name, device in self._known.items():
-            if isinstance(device, Future):
-                self._await(name, device)
-        self._offer_plans()
-
-    def _await(self, name: str, future: Future[Any]) -> None:
-        self._connections[name] = future
-        future.add_done_callback(partial(self._feed.put, name))  # in the thread that ends it
-
     def connect_again(self, name: str) -> None:
         """Connect a device once more that has failed to connect."""
-        future = connect_again(self._connections[name])
-        if future is not None:
-            self.log.note(f"{name} is connected once more")
-            self._known[name] = future
-            self.devices.set_device(name, future)
-            self._await(name, future)
-
-    def _device_ended(self, name: str, arguments: tuple[Future[Any]]) -> None:
-        """Show a device that has been connected, or why it has not."""
-        (future,) = arguments
-        if self._known[name] is not future:  # one that was given up for another try
-            return
-        device: Any = CancelledError("the connection was cancelled")
-        if not future.cancelled():
-            device = future.exception() or future.result()
-        self._known[name] = device
-        self.devices.set_device(name, device)
-        if isinstance(device, BaseException):
-            self.log.note_failure(f"{name} is not connected", device)
-            self.errors.add(f"{name} is not connected", device)
-        if self.is_connecting:
-            self._offer_soon.start()
-        else:
-            self._offer_plans()
+        self._offers.connect_again(name)
 
     @property
     def is_connecting(self) -> bool:
         """Whether a device is being connected: more plans may be offered then."""
-        return any(isinstance(device, Future) for device in self._known.values())
-
-    def _offer_plans(self) -> None:
-        """Offer the plans for whose devices nobody has to wait."""
-        self._offer_soon.stop()
-        waiting = self.is_connecting
-        usable = {
-            n: d for n, d in self._known.items() if not isinstance(d, (BaseException, Future))
-        }
-        self.chooser.set_placeholder("the devices are being connected …" if waiting else "no plans")
-        try:
-            plans = self._plans(usable) if callable(self._plans) else self._plans
-        except Exception as error:  # a file that is gone, say: those that are there go on
-            self.errors.add("the plans could not be loaded", error)
-            return
-        if waiting:
-            plans = [plan for plan in plans if _has_its_devices(plan)]
-        self.chooser.set_plans(plans, usable)
-        self.queue.set_devices(usable)
-        self.stage.set_devices(usable)
-        self.bar.set_devices(usable)
-        if callable(self._plans):
-            self._files.watch(plans)
-
-    def _files_changed(self, names: str) -> None:
-        self.log.note(f"the plans are loaded again: {names}")
-        self._offer_plans()
+        return self._offers.is_connecting
 
     # -- plans --------------------------------------------------------------------------------
 
@@ -409,7 +343,7 @@ class AcquisitionWindow(QMainWindow):
                 withdraw(self, name)
             self._patience.stop()
             self._remember()
-            self._feed.close()
+            self._offers.end()
             self.preview.end()
             self.bar.end()
             self.runs.end()
@@ -466,14 +400,6 @@ class AcquisitionWindow(QMainWindow):
     def _halt(self) -> None:
         self.statusBar().showMessage("Halting; the window closes")
         self._ending.halt()
-
-
-def _has_its_devices(plan: PlanEntry) -> bool:
-    """Tell whether there is a device for each parameter of a plan that asks for one."""
-    if plan.spec is None:
-        return True  # and says why
-    asked = [p for p in plan.spec.parameters if p.device_proto is not None and p.required]
-    return all(parameter.choices for parameter in asked)
 
 
 def _scrolled(widget: QWidget) -> QScrollArea:
