@@ -56,6 +56,15 @@ def _person(bridge: Any, scope: Any, qtbot: Any, soon: Any, tmp_path: Path) -> P
     return Person(bridge, scope, qtbot, soon, tmp_path / "runs")
 
 
+def test_buttons_have_icons_beside_their_words(person: Person) -> None:
+    pytest.importorskip("fonticon_mdi7")
+    for name in ("live", "recordTo", "stopAllTool"):
+        button = person.button(name)
+        assert not button.icon().isNull()
+        assert button.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        assert button.text()
+
+
 def test_live_is_one_click_and_another_to_end_it(person: Person, engine: Any) -> None:
     person.press("live")
     person.see(lambda: len(person.events) > 3)

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import bluesky.plans as bp
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QAction, QActionGroup
-from qtpy.QtWidgets import QInputDialog, QMenu, QToolBar, QToolButton, QWidget
+from qtpy.QtWidgets import QInputDialog, QMenu, QStyle, QToolBar, QToolButton, QWidget
 
 from freewheel.core import PlanCall
 from freewheel.core._wording import names_text
 from freewheel.plans import SNAP
 from freewheel.qt._files import ask_folder
+from freewheel.qt._icons import icon
 from freewheel.qt._live_switch import LiveSwitch, plan_of
 from freewheel.qt._readback import ShortLabel
 from freewheel.qt._recording import Recording, why_no_tiled
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bluesky.utils import MsgGenerator
+    from qtpy.QtGui import QIcon
 
     from freewheel.core import SRLatch
     from freewheel.qt._bridge import EngineBridge
@@ -102,8 +104,11 @@ class AcquisitionBar(QToolBar):
     # -- parts --------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        side = self.style().pixelMetric(QStyle.PixelMetric.PM_SmallIconSize)
+        self.setIconSize(QSize(side, side))  # as buttons elsewhere in the window have them
         self._cameras = self._menu_button("cameras", "Which cameras Live and Snap are of")
         self._live = self._button("live", "Live", _LIVE, checkable=True)
+        _show_icon(self._live, icon("run"))
         self._live.clicked.connect(self._live_clicked)
         self._snap = self._button("snap", "Snap", _SNAP)
         self._snap.clicked.connect(self.snap)
@@ -112,6 +117,7 @@ class AcquisitionBar(QToolBar):
         self._record = self._button("record", "Record \N{BLACK CIRCLE}", _RECORD, checkable=True)
         self._record.clicked.connect(self._record_clicked)
         self._to = self._menu_button("recordTo", "")
+        _show_icon(self._to, icon("save"))
         menu = self._to.menu()
         menu.addAction("Folder …", self._ask_folder)
         tiled = menu.addAction("Tiled server …", self._ask_address)
@@ -126,6 +132,7 @@ class AcquisitionBar(QToolBar):
         stop_all.setStyleSheet(
             "background: #c62828; color: white; font-weight: bold; padding: 3px 10px;"
         )
+        _show_icon(stop_all, icon("stop_all", "white"))
         stop_all.clicked.connect(self._bridge.stop_all)
         only_with_line(stop_all, self._bridge)
 
@@ -353,6 +360,13 @@ _SNAPS: Final = ("count", snap)
 
 def _is_camera(device: Any) -> bool:
     return callable(getattr(device, "trigger", None)) and callable(getattr(device, "read", None))
+
+
+def _show_icon(button: QToolButton, picture: QIcon) -> None:
+    """Show an icon beside a button's text; without the font there is none, and no gap for it."""
+    if not picture.isNull():
+        button.setIcon(picture)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
 
 
 def _allow(button: QToolButton, tip: str, reason: str) -> None:
