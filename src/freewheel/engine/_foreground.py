@@ -109,7 +109,7 @@ class Foreground:
             tell,
         )
         self.queue = PlanQueue(self._waiting, self)
-        self._looks = Looks(self._state_now, lambda: core.progress.picture())
+        self._looks = Looks(lambda: core.states.now, lambda: core.progress.picture())
         self.closing = False  # only ever set, under the lock
         # What is told of the plan that ended last, so that nothing of it is kept alive. Written on
         # the loop's thread, read by any.
@@ -231,9 +231,6 @@ class Foreground:
         """Have the plan give way at once that runs, and waits where it may be parked."""
         if self._states.preempted and self._core.plan is not None:
             self._core.plan.give_way()
-
-    def _state_now(self) -> str:
-        return self._states.now
 
     def _queue_now(self) -> tuple[PlanFuture, ...]:
         return self._waiting.futures()
