@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,10 @@ class PlotExport(QObject):
 
     def __init__(self, plot: pg.PlotWidget, drawn: Callable[[], Iterable[tuple[str, Run]]]) -> None:
         super().__init__(plot)
-        self._plot, self._drawn = plot, drawn
+        self._plot = plot
+        self._drawn = weakref.WeakMethod(
+            drawn
+        )  # weakly: it would keep its own parent alive in a circle
         self.worker = Worker(self, every=True)
 
     def save_csv(self, path: str | Path) -> None:
@@ -76,7 +80,8 @@ class PlotExport(QObject):
         """Return what the columns are called, and of each run its name and rows."""
         names: list[str] = []
         parts = []
-        for number, (uid, run) in enumerate(self._drawn(), start=1):
+        drawn = self._drawn()
+        for number, (uid, run) in enumerate(drawn() if drawn else (), start=1):
             ys, x = run.keys
             units = run.units()
             first = "time [s]" if x is None else with_unit(x, units)

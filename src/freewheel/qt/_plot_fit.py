@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,9 @@ class PlotFit(QObject):
 
     def __init__(self, plot: pg.PlotWidget, newest: Callable[[], Run | None]) -> None:
         super().__init__(plot)
-        self._newest = newest
+        self._newest = weakref.WeakMethod(
+            newest
+        )  # weakly: it would keep its own parent alive in a circle
         self.kind = ""
         self.result: FitResult | None = None
         self.curve = plot.plot(pen=pg.mkPen("#ff5050", width=2))
@@ -68,7 +71,8 @@ class PlotFit(QObject):
 
     def look(self) -> None:
         """Fit once more: there may be other points."""
-        newest = self._newest() if self.kind else None
+        find = self._newest() if self.kind else None
+        newest = None if find is None else find()
         if newest is not None:
             self._worker.ask(partial(fit_points, newest.points().copy(), self.kind), self._found)
 

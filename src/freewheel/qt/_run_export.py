@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,18 @@ class RunExport(QObject):
         worker: Worker,
     ) -> None:
         super().__init__(parent)
-        self._parent, self._chosen, self._image, self._worker = parent, chosen, image, worker
+        self._run = weakref.WeakMethod(
+            chosen
+        )  # weakly: it would keep its own parent alive in a circle
+        self._image, self._worker = image, worker
+
+    def _chosen(self) -> KnownRun | None:
+        chosen = self._run()
+        return None if chosen is None else chosen()
 
     def make_menu(self) -> QMenu:
         """Return a menu with all that can be written."""
-        menu = QMenu(self._parent)
+        menu = QMenu(self.parent())
         menu.addAction("Tables (CSV) …", self._ask_csv)
         self.tiff = menu.addAction("Pictures (OME-TIFF) …", self._ask_tiff)
         if why := why_no_tiff():
@@ -97,7 +105,7 @@ class RunExport(QObject):
         run = self._chosen()
         if run is not None:
             name = f"{run.start.get('plan_name', 'run')}-{run.uid[:8]}.{suffix}"
-            ask_where_to_save(self._parent, "Save", name, kinds, save)
+            ask_where_to_save(self.parent(), "Save", name, kinds, save)
 
     def _ask_csv(self) -> None:
         self._ask("CSV (*.csv)", "csv", self.save_csv)
