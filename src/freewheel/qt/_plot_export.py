@@ -47,9 +47,8 @@ class PlotExport(QObject):
     def __init__(self, plot: pg.PlotWidget, drawn: Callable[[], Iterable[tuple[str, Run]]]) -> None:
         super().__init__(plot)
         self._plot = plot
-        self._drawn = weakref.WeakMethod(
-            drawn
-        )  # weakly: it would keep its own parent alive in a circle
+        # Weakly: it would keep its own parent alive in a circle.
+        self._drawn = weakref.WeakMethod(drawn)
         self.worker = Worker(self, every=True)
 
     def save_csv(self, path: str | Path) -> None:

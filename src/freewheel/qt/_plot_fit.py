@@ -43,9 +43,8 @@ class PlotFit(QObject):
 
     def __init__(self, plot: pg.PlotWidget, newest: Callable[[], Run | None]) -> None:
         super().__init__(plot)
-        self._newest = weakref.WeakMethod(
-            newest
-        )  # weakly: it would keep its own parent alive in a circle
+        # Weakly: it would keep its own parent alive in a circle.
+        self._newest = weakref.WeakMethod(newest)
         self.kind = ""
         self.result: FitResult | None = None
         self.curve = plot.plot(pen=pg.mkPen("#ff5050", width=2))

@@ -55,9 +55,8 @@ class RunExport(QObject):
         worker: Worker,
     ) -> None:
         super().__init__(parent)
-        self._run = weakref.WeakMethod(
-            chosen
-        )  # weakly: it would keep its own parent alive in a circle
+        # Weakly: it would keep its own parent alive in a circle.
+        self._run = weakref.WeakMethod(chosen)
         self._image, self._worker = image, worker
 
     def _chosen(self) -> KnownRun | None:
