@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QInputDialog, QMenu, QStyle, QToolBar, QToolButton, Q
 from freewheel.core import PlanCall
 from freewheel.core._wording import names_text
 from freewheel.plans import SNAP
+from freewheel.qt._controls import STOP_ALL
 from freewheel.qt._files import ask_folder
 from freewheel.qt._icons import icon
 from freewheel.qt._live_switch import LiveSwitch, plan_of
@@ -39,7 +40,6 @@ _SNAP: Final = "Take one frame of each camera that is chosen"
 _RECORD: Final = "Record the runs that begin from now on; a live view begins a new one"
 _ELSEWHERE: Final = "The engine is another process's: its server records (freewheel serve)"
 _NO_LINE: Final = "There is no line to the engine"
-_STOP_ALL: Final = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
 
 
 def snap(cameras: Sequence[Any]) -> MsgGenerator[Any]:
@@ -128,7 +128,7 @@ class AcquisitionBar(QToolBar):
         self._figures.setObjectName("recordingFigures")
         self._figures.setMinimumWidth(280)
         self.addWidget(self._figures)
-        stop_all = self._button("stopAllTool", "Stop all", _STOP_ALL)
+        stop_all = self._button("stopAllTool", "Stop all", STOP_ALL)
         stop_all.setStyleSheet(
             "background: #c62828; color: white; font-weight: bold; padding: 3px 10px;"
         )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from freewheel.core import EngineSnapshot, PlanFutureView
     from freewheel.qt._bridge import EngineBridge
 
-__all__ = ["EngineControls"]
+__all__ = ["STOP_ALL", "EngineControls"]
 
 #: So many of the plans that wait are listed.
 _ROWS: Final = 30
@@ -59,7 +59,7 @@ _TEXTS = {
     "halt": ("Halt", "End the plan at once, WITHOUT clean-up: shutters stay open, motors moving"),
 }
 _BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
-_STOP_ALL = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
+STOP_ALL = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
 _STOP_ALL_KEYS = "Ctrl+."
 _RED = (
     "QPushButton { background: #c62828; color: white; font-weight: bold; padding: 4px 12px;"
@@ -254,8 +254,8 @@ class EngineControls(QWidget):
         layout.addWidget(self.waiting)
 
     def _red_button(self) -> QPushButton:
-        stop_all = _button("stop_all", "Stop all", _STOP_ALL, self._bridge.stop_all)
-        stop_all.setAccessibleDescription(_STOP_ALL)
+        stop_all = _button("stop_all", "Stop all", STOP_ALL, self._bridge.stop_all)
+        stop_all.setAccessibleDescription(STOP_ALL)
         stop_all.setStyleSheet(_RED)
         stop_all.setIcon(icon("stop_all", "white"))
         # Of the window: docks that float, and questions that are open, leave it be.

@@ -9,8 +9,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -19,9 +17,9 @@ from qtpy.QtWidgets import (
 from freewheel.core import MissingExtraError, PlanCall
 from freewheel.core._crossings import run_soon
 from freewheel.plans import mda
+from freewheel.qt._button_row import button_row
 from freewheel.qt._device_kinds import datatype_of
 from freewheel.qt._feed import Feed
-from freewheel.qt._icons import icon
 from freewheel.qt._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._mda_parts import Channels, Numbers, Part, Places
 from freewheel.qt._readback import ShortLabel
@@ -146,18 +144,15 @@ class MDAEditor(QWidget):
         scroll.setWidget(inside)
         self._says = ShortLabel()
         self._says.setObjectName("mda:says")
-        row = QHBoxLayout()
-        for name, text, tip, act in (
-            ("open", "Open …", "Read a sequence of useq, JSON or YAML", self._ask_open),
-            ("save", "Save …", "Write the sequence, as JSON or YAML", self._ask_save),
-            ("run", "Run", "Run the sequence, or queue it", self.run),
-        ):
-            button = QPushButton(icon(name), text)
-            button.setObjectName(f"mda:{name}")
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _=False, act=act: act())
-            row.addWidget(button)
-        self._run = button
+        row, buttons = button_row(
+            "mda",
+            (
+                ("open", "Open …", "Read a sequence of useq, JSON or YAML", self._ask_open),
+                ("save", "Save …", "Write the sequence, as JSON or YAML", self._ask_save),
+                ("run", "Run", "Run the sequence, or queue it", self.run),
+            ),
+        )
+        self._run = buttons["run"]
         layout = QVBoxLayout(self)
         layout.addWidget(scroll, 1)
         layout.addWidget(self._says)

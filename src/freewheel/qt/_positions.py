@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QHBoxLayout,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from freewheel.qt._icons import icon
+from freewheel.qt._button_row import add_keys, button_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,26 +51,22 @@ class PositionList(QWidget):
         self._list.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed)
         self._list.itemDoubleClicked.connect(lambda _: self.go())
         self._list.itemChanged.connect(self._renamed)
-        for keys, what, act in (
-            ("Return", "Go to the position that is chosen", self.go),
-            ("Delete", "Delete the position that is chosen", self.delete),
-        ):
-            short_cut = QShortcut(QKeySequence(keys), self._list, act)
-            short_cut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            short_cut.setWhatsThis(what)
-        row = QHBoxLayout()
-        self.buttons: dict[str, QPushButton] = {}
-        for name, text, tip, act in (
-            ("add", "Save", "Save where the stage is now", self.saving.emit),
-            ("go", "Go", "Go to the position that is chosen", self.go),
-            ("back", "Back", "Go back to where the stage was before", self.returning.emit),
-            ("delete", "Delete", "Forget the position that is chosen", self.delete),
-        ):
-            button = self.buttons[name] = QPushButton(icon(name), text)
-            button.setObjectName(f"position:{name}")
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _=False, act=act: act())
-            row.addWidget(button)
+        add_keys(
+            self._list,
+            (
+                ("Return", "Go to the position that is chosen", self.go),
+                ("Delete", "Delete the position that is chosen", self.delete),
+            ),
+        )
+        row, self.buttons = button_row(
+            "position",
+            (
+                ("add", "Save", "Save where the stage is now", self.saving.emit),
+                ("go", "Go", "Go to the position that is chosen", self.go),
+                ("back", "Back", "Go back to where the stage was before", self.returning.emit),
+                ("delete", "Delete", "Forget the position that is chosen", self.delete),
+            ),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._list)

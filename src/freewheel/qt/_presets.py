@@ -7,18 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QHBoxLayout,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from freewheel.qt._button_row import add_keys, button_row
 from freewheel.qt._edited_row import EditedRow
-from freewheel.qt._icons import icon
 from freewheel.qt._inputs import choice_text
 from freewheel.qt._preset_dialog import choose_settings
 from freewheel.qt._readback import ShortLabel
@@ -65,26 +62,23 @@ class PresetPanel(QWidget):
         self._list.setToolTip("Double click, or Return, to set all that is in it")
         self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._list.itemDoubleClicked.connect(lambda _: self._apply_chosen())
-        for keys, what, act in (
-            ("Return", "Apply the preset that is chosen", self._apply_chosen),
-            ("Delete", "Delete the preset that is chosen", self._delete_chosen),
-        ):
-            short_cut = QShortcut(QKeySequence(keys), self._list, act)
-            short_cut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            short_cut.setWhatsThis(what)
+        add_keys(
+            self._list,
+            (
+                ("Return", "Apply the preset that is chosen", self._apply_chosen),
+                ("Delete", "Delete the preset that is chosen", self._delete_chosen),
+            ),
+        )
         self._says = ShortLabel()
         self._says.setObjectName("says")
-        row = QHBoxLayout()
-        for name, text, tip, act in (
-            ("apply", "Apply", "Set all that is in the preset", self._apply_chosen),
-            ("save", "Save …", "Save settings as they are now", self._ask_what_to_save),
-            ("delete", "Delete", "Forget the preset", self._delete_chosen),
-        ):
-            button = QPushButton(icon(name), text)
-            button.setObjectName(f"preset:{name}")
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _=False, act=act: act())
-            row.addWidget(button)
+        row, _ = button_row(
+            "preset",
+            (
+                ("apply", "Apply", "Set all that is in the preset", self._apply_chosen),
+                ("save", "Save …", "Save settings as they are now", self._ask_what_to_save),
+                ("delete", "Delete", "Forget the preset", self._delete_chosen),
+            ),
+        )
         layout = QVBoxLayout(self)
         layout.addWidget(self._list, 1)
         layout.addWidget(self._says)

@@ -58,7 +58,7 @@ class PreviewPane(QWidget):
         self._worker = worker = PreviewWorker(
             bridge.engine.preview, lambda number, made: feed.put("preview", number, made)
         )
-        end = weakref.finalize(self, _let_go, worker, feed)
+        end = weakref.finalize(self, _let_go, worker)
         end.atexit = False
         # A window may be deleted that was never closed, while Python still knows it, or after. No
         # function of ours: PyQt calls those that were cleared with the window, and crashes.
@@ -147,6 +147,5 @@ class PreviewPane(QWidget):
         self._worker.end()
 
 
-def _let_go(worker: PreviewWorker, feed: Feed) -> None:
+def _let_go(worker: PreviewWorker) -> None:
     worker.end(wait=False)
-    feed.close()

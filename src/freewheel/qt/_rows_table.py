@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QHBoxLayout,
     QHeaderView,
-    QPushButton,
     QTableWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from freewheel.qt._icons import icon
+from freewheel.qt._button_row import button_row
 from freewheel.qt._inputs import wheel_needs_focus
 
 if TYPE_CHECKING:
@@ -62,16 +60,18 @@ class RowsTable(QWidget):
         self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self._table.setTabKeyNavigation(False)  # from input to input, and on
-        row = QHBoxLayout()
-        for name, text, tip, act in (
-            ("add", "Add", "Add a row", self.add_row),
-            ("remove", "Remove", "Remove the row of the input that was used last", self.remove_row),
-        ):
-            button = QPushButton(icon(name), text)
-            button.setObjectName(f"rows:{name}")
-            button.setToolTip(tip)
-            button.clicked.connect(lambda _=False, act=act: act())
-            row.addWidget(button)
+        row, _ = button_row(
+            "rows",
+            (
+                ("add", "Add", "Add a row", self.add_row),
+                (
+                    "remove",
+                    "Remove",
+                    "Remove the row of the input that was used last",
+                    self.remove_row,
+                ),
+            ),
+        )
         row.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
