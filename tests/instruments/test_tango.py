@@ -39,7 +39,7 @@ from freewheel.core._errors import text_of
 from freewheel.forms import connect_devices
 from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
-from freewheel.qt._signal_watch import Standing, _standing_of
+from freewheel.qt._link._signal_watch import Standing, _standing_of
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
 
 pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own

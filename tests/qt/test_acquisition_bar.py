@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QLabel, QToolButton
 
 from freewheel.qt import AcquisitionBar, EngineBridge
-from freewheel.qt._recording import why_no_tiled
+from freewheel.qt._runs._recording import why_no_tiled
 from freewheel.recording import read_runs
 
 LEFT = Qt.MouseButton.LeftButton
@@ -210,7 +210,7 @@ def test_where_to_is_asked_without_blocking(person: Person, tmp_path: Path, qtbo
 def test_without_tiled_the_entry_says_what_to_install(
     bridge: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("freewheel.qt._recording.find_spec", lambda _: None)
+    monkeypatch.setattr("freewheel.qt._runs._recording.find_spec", lambda _: None)
     assert "pip install 'freewheel[tiled]'" in why_no_tiled()
     bar = AcquisitionBar(bridge)
     qtbot.addWidget(bar)

@@ -17,7 +17,7 @@ import freewheel.qt
 from freewheel.core import Action
 from freewheel.plan_stubs import wait_for_actions
 from freewheel.qt import EngineBridge, responsive
-from freewheel.qt._feed import Feed
+from freewheel.qt._link._feed import Feed
 
 GO = Action(name="go")
 

@@ -13,7 +13,7 @@ import pytest
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
 
-from freewheel.qt._ending import Ending
+from freewheel.qt._link._ending import Ending
 
 ROOT = Path(__file__).parents[2]
 STEPS = sorted((ROOT / "docs/tutorials/window").glob("step*.py"))

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QPushButton, QTree
 from freewheel.core import ResourceConflictError
 from freewheel.forms import create_plan_spec, find_plans
 from freewheel.qt import AcquisitionWindow, ErrorList, PlanForm, demo_plans
-from freewheel.qt._failures import device_of
+from freewheel.qt._link._failures import device_of
 
 
 def breaks() -> Any:

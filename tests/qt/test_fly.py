@@ -12,7 +12,7 @@ import pytest
 
 from freewheel.plans import fly_count, fly_scan
 from freewheel.qt import EngineBridge, LiveImage, LivePlot
-from freewheel.qt._feed import Feed
+from freewheel.qt._link._feed import Feed
 from freewheel.sim import Microscope, microscope
 
 

@@ -9,11 +9,11 @@ from qtpy.QtWidgets import QComboBox, QInputDialog, QLabel, QPushButton, QSlider
 
 from freewheel.forms import find_plans
 from freewheel.qt import ImageArea, LiveImage, PlanChooser
-from freewheel.qt._colours import COLOUR_MAPS, Curve, table_of
-from freewheel.qt._frames import levels_of, prepare
-from freewheel.qt._measure import measure
-from freewheel.qt._rates import RateMeter
-from freewheel.qt._scale_bar import round_length
+from freewheel.qt._image._colours import COLOUR_MAPS, Curve, table_of
+from freewheel.qt._image._frames import levels_of, prepare
+from freewheel.qt._image._measure import measure
+from freewheel.qt._image._scale_bar import round_length
+from freewheel.qt._look._rates import RateMeter
 
 
 class Shown:

@@ -37,9 +37,9 @@ from freewheel.qt import (
     demo_plans,
     use_theme,
 )
-from freewheel.qt._icons import icon
-from freewheel.qt._theme import theme_in_use
-from freewheel.qt._tones import Tone, is_dark, tint
+from freewheel.qt._look._icons import icon
+from freewheel.qt._look._theme import theme_in_use
+from freewheel.qt._look._tones import Tone, is_dark, tint
 
 
 @pytest.fixture(name="looks", autouse=True)
@@ -163,7 +163,7 @@ def test_icons_are_in_the_colour_of_the_theme(qapp: Any) -> None:
 
 def test_every_icon_is_in_the_font(qapp: Any) -> None:
     font = pytest.importorskip("fonticon_mdi7").MDI7
-    from freewheel.qt._icons import _GLYPHS
+    from freewheel.qt._look._icons import _GLYPHS
 
     assert [name for name in _GLYPHS.values() if not hasattr(font, name)] == []
 

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtWidgets import QFileDialog, QLabel, QToolButton
 
 from freewheel.qt import LivePlot
-from freewheel.qt._fits import FITS, STATISTICS, fit_points, why_no_fit
+from freewheel.qt._plot._curves import FITS, STATISTICS, fit_points, why_no_fit
 
 
 class Plotted:
@@ -174,7 +174,7 @@ def test_the_newest_run_is_fitted_as_it_grows(plotted: Plotted, soon: Any) -> No
 def test_without_scipy_the_curves_say_what_to_install(
     bridge: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("freewheel.qt._fits.find_spec", lambda _: None)
+    monkeypatch.setattr("freewheel.qt._plot._curves.find_spec", lambda _: None)
     assert "pip install scipy" in why_no_fit()
     plot = LivePlot(bridge)
     qtbot.addWidget(plot)

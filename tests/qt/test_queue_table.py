@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QTreeWidget
 from freewheel.core import PlanCall
 from freewheel.forms import create_plan_spec, values_of_call
 from freewheel.qt import QueueTable, demo_plans
-from freewheel.qt._form import PlanForm
+from freewheel.qt._plans._form import PlanForm
 
 
 @pytest.fixture(name="table")

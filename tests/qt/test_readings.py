@@ -6,9 +6,9 @@ from ophyd_async.core import SignalR, SoftSignalBackend
 from qtpy.QtWidgets import QLabel
 
 from freewheel.qt import DevicePanel, MotorRow, ReadingRow, SettingRow
-from freewheel.qt._feed import Feed
-from freewheel.qt._signal_watch import Limits as Shown
-from freewheel.qt._signal_watch import SignalWatch, Standing
+from freewheel.qt._link._feed import Feed
+from freewheel.qt._link._signal_watch import Limits as Shown
+from freewheel.qt._link._signal_watch import SignalWatch, Standing
 
 
 def shown(row: Any) -> QLabel:
@@ -124,7 +124,7 @@ def test_a_signal_of_ophyd_that_has_lost_its_connection_is_stale() -> None:
 
 
 def test_limits_of_ophyd_that_are_equal_are_none() -> None:
-    from freewheel.qt._signal_watch import _limits_of
+    from freewheel.qt._link._signal_watch import _limits_of
 
     assert _limits_of({"lower_ctrl_limit": 0, "upper_ctrl_limit": 0}) == Shown()
     assert str(_limits_of({"lower_ctrl_limit": -1, "upper_ctrl_limit": 2})) == "from -1 to 2"

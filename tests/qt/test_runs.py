@@ -13,7 +13,7 @@ import tifffile
 from qtpy.QtWidgets import QLabel, QPlainTextEdit, QSlider, QToolButton, QTreeWidget
 
 from freewheel.qt import AcquisitionWindow, LiveImage, LivePlot, RunsPanel
-from freewheel.qt._run_files import why_no_tiff, write_tiff
+from freewheel.qt._runs._files import why_no_tiff, write_tiff
 from freewheel.recording import Recorder
 
 
@@ -202,7 +202,7 @@ def test_a_replay_ends_when_somebody_says_so_or_a_run_begins(
 def test_without_tifffile_the_entry_says_what_to_install(
     bridge: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("freewheel.qt._run_files.find_spec", lambda _: None)
+    monkeypatch.setattr("freewheel.qt._runs._files.find_spec", lambda _: None)
     assert "pip install tifffile" in why_no_tiff()
     panel = RunsPanel(bridge, LivePlot(bridge), LiveImage(bridge))
     qtbot.addWidget(panel)
@@ -211,8 +211,8 @@ def test_without_tifffile_the_entry_says_what_to_install(
 
 
 def test_of_long_ago_the_names_are_kept_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("freewheel.qt._run_book._KEPT", 2)
-    monkeypatch.setattr("freewheel.qt._run_book._RUNS", 4)
+    monkeypatch.setattr("freewheel.qt._runs._book._KEPT", 2)
+    monkeypatch.setattr("freewheel.qt._runs._book._RUNS", 4)
     tell = desk.bridge.documentReceived.emit
     for number in range(8):
         tell("start", {"uid": str(number), "time": float(number)})

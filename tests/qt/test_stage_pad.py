@@ -13,8 +13,8 @@ from freewheel.core import mark_dangerous
 from freewheel.plan_stubs import claim
 from freewheel.plans import live_view
 from freewheel.qt import LiveImage, StagePad
-from freewheel.qt._axis import axes_of
-from freewheel.qt._calibration import Calibration
+from freewheel.qt._stage._axis import axes_of
+from freewheel.qt._stage._calibration import Calibration
 
 
 @pytest.fixture(name="settings")

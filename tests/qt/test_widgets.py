@@ -39,8 +39,8 @@ from freewheel.qt import (
     ProgressPanel,
     SettingRow,
 )
-from freewheel.qt._frames import UnshowableFrameError, prepare
-from freewheel.qt._rates import RateMeter
+from freewheel.qt._image._frames import UnshowableFrameError, prepare
+from freewheel.qt._look._rates import RateMeter
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -548,7 +548,7 @@ def test_earlier_runs_with_the_same_axes_stay(bridge: Any, qtbot: Any, soon: Any
 
 
 def test_of_many_points_the_newer_half_is_kept(bridge: Any, qtbot: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("freewheel.qt._tables._POINTS", 256)
+    monkeypatch.setattr("freewheel.qt._plot._tables._POINTS", 256)
     plot, runs = LivePlot(bridge), Runs(bridge)
     qtbot.addWidget(plot)
     runs.start("a", "signal")

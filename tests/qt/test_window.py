@@ -253,7 +253,7 @@ def stuck(request: Any) -> Any:
 def test_a_clean_up_that_hangs_can_be_halted(
     stuck: Any, background: bool, engine: Any, qtbot: Any, soon: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("freewheel.qt._ending._HALT_MS", 200)
+    monkeypatch.setattr("freewheel.qt._link._ending._HALT_MS", 200)
     engine.background.grace = 60  # the engine is not to be the one that gives it up
     window = AcquisitionWindow(engine, {}, [], patience=0.2)
     qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())

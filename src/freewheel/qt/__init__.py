@@ -17,34 +17,34 @@ except ImportError as error:
     raise MissingExtraError(feature, "qt") from error
 
 from freewheel.forms import connect_devices
-from freewheel.qt._acquisition_bar import AcquisitionBar
-from freewheel.qt._action_bar import ActionBar, ActionButton
-from freewheel.qt._bridge import EngineBridge
-from freewheel.qt._claims import ClaimGuard, ClaimsView
-from freewheel.qt._controls import EngineControls
-from freewheel.qt._devices import DevicePanel
-from freewheel.qt._ending import end_on_signals
-from freewheel.qt._errors import ErrorList
-from freewheel.qt._form import PlanForm
-from freewheel.qt._image import LiveImage
-from freewheel.qt._image_area import ImageArea
-from freewheel.qt._log import PlanLog
-from freewheel.qt._mda_editor import MDAEditor
-from freewheel.qt._motor_row import MotorRow
-from freewheel.qt._plans import PlanChooser
-from freewheel.qt._plot import LivePlot
-from freewheel.qt._presets import PresetPanel
-from freewheel.qt._preview import PreviewPane
-from freewheel.qt._progress import ProgressPanel
-from freewheel.qt._queue_table import QueueTable
-from freewheel.qt._reading_row import ReadingRow
-from freewheel.qt._responsive import responsive
-from freewheel.qt._runs import RunsPanel
-from freewheel.qt._setting_row import SettingRow
-from freewheel.qt._stage_pad import StagePad
-from freewheel.qt._state_label import StateLabel
-from freewheel.qt._theme import Theme, use_theme
-from freewheel.qt._window import AcquisitionWindow
+from freewheel.qt._devices._motor_row import MotorRow
+from freewheel.qt._devices._panel import DevicePanel
+from freewheel.qt._devices._presets import PresetPanel
+from freewheel.qt._devices._reading_row import ReadingRow
+from freewheel.qt._devices._setting_row import SettingRow
+from freewheel.qt._image._area import ImageArea
+from freewheel.qt._image._live_image import LiveImage
+from freewheel.qt._link._bridge import EngineBridge
+from freewheel.qt._link._claims import ClaimGuard, ClaimsView
+from freewheel.qt._link._ending import end_on_signals
+from freewheel.qt._link._responsive import responsive
+from freewheel.qt._look._theme import Theme, use_theme
+from freewheel.qt._mda._editor import MDAEditor
+from freewheel.qt._plans._action_bar import ActionBar, ActionButton
+from freewheel.qt._plans._form import PlanForm
+from freewheel.qt._plans._list import PlanChooser
+from freewheel.qt._plans._preview import PreviewPane
+from freewheel.qt._plot._live_plot import LivePlot
+from freewheel.qt._runs._panel import RunsPanel
+from freewheel.qt._stage._pad import StagePad
+from freewheel.qt._tasks._controls import EngineControls
+from freewheel.qt._tasks._progress import ProgressPanel
+from freewheel.qt._tasks._queue_table import QueueTable
+from freewheel.qt._tasks._state_label import StateLabel
+from freewheel.qt._window._acquisition_bar import AcquisitionBar
+from freewheel.qt._window._acquisition_window import AcquisitionWindow
+from freewheel.qt._window._errors import ErrorList
+from freewheel.qt._window._log import PlanLog
 
 __all__ = [
     "AcquisitionBar",

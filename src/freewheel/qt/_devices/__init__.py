@@ -1,0 +1,1 @@
+"""Devices, moved and set by hand."""

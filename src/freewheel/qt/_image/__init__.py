@@ -1,0 +1,1 @@
+"""The live picture, its tools, and what is measured in it."""

@@ -1,0 +1,158 @@
+"""What is measured in a picture: a region against time, and a line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import pyqtgraph as pg
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+
+from freewheel.qt._look._inputs import wheel_needs_focus
+from freewheel.qt._look._readback import ShortLabel
+
+if TYPE_CHECKING:
+    from freewheel.qt._image._marks import ImageMarks
+    from freewheel.qt._image._measure import Measured, RegionStatistics
+
+__all__ = ["ImagePanel"]
+
+_PERIOD: Final = 0.1  # between two drawings [s]
+#: What can be plotted against time, by its row in `ImageMarks.history`.
+_ROWS: Final = {"mean": 1, "deviation": 2, "minimum": 3, "maximum": 4}
+_ROOM: Final = 170
+
+
+class ImagePanel(QWidget):
+    """Statistics of the region in words and against time, and the profile along the line.
+
+    Parameters
+    ----------
+    marks
+        What is measured.
+
+    Attributes
+    ----------
+    wanted : Signal(object)
+        The region is to be used in a plan: left, top, width and height.
+    """
+
+    wanted = Signal(object)
+
+    def __init__(self, marks: ImageMarks) -> None:
+        super().__init__()
+        self._marks = marks
+        self._pixel_size: tuple[float, str] | None = None
+        self._newest: Measured | None = None
+        self._drawn = 0.0
+        self._turn = 0  # of the plots, which are drawn one after the other
+        self._unit = ""  # that the line's axis has
+        self._words = ShortLabel()
+        self._words.setObjectName("statistics")
+        self._row = QComboBox()
+        self._row.setObjectName("statistic")
+        self._row.setAccessibleName("Statistic plotted against time")
+        self._row.addItems(list(_ROWS))
+        self._row.currentIndexChanged.connect(self._draw)
+        wheel_needs_focus(self._row)
+        use = QPushButton("Use in plan")
+        use.setObjectName("useRegion")
+        use.setToolTip("Fill the region into the plan's form, where that asks for one")
+        use.clicked.connect(self._use)
+        self._use_button = use
+        line = QHBoxLayout()
+        line.addWidget(self._words, 1)
+        line.addWidget(self._row)
+        line.addWidget(use)
+        self._trend, self._trend_curve = _plot("#ffb000")
+        self._profile, self._profile_curve = _plot("#35d0ff")
+        self._trend.setLabel("bottom", "time [s]")
+        plots = QSplitter()
+        plots.addWidget(self._trend)
+        plots.addWidget(self._profile)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(line)
+        layout.addWidget(plots)
+        self.setFixedHeight(_ROOM)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._draw)
+        marks.measured.connect(self._take)
+        marks.moved.connect(self._moved)
+        self._moved()
+
+    @property
+    def text(self) -> str:
+        """The statistics in words."""
+        return str(self._words.text())
+
+    def set_pixel_size(self, size: tuple[float, str] | None) -> None:
+        """Take the size of a pixel and its unit, for the line; without, it is in pixels."""
+        self._pixel_size = size
+
+    def _moved(self) -> None:
+        region, line = self._marks.region, self._marks.line
+        self.setVisible(region is not None or line is not None)
+        self._trend.setVisible(region is not None)
+        self._profile.setVisible(line is not None)
+        for part in (self._row, self._use_button):
+            part.setVisible(region is not None)
+        if region is None:
+            self._words.setText("")
+
+    def _use(self, *_: Any) -> None:
+        if (region := self._marks.region) is not None:
+            self.wanted.emit(region)
+
+    def _take(self, found: Measured) -> None:
+        self._newest = found
+        if not self._later.isActive():
+            wait = max(0.0, self._drawn + _PERIOD - time.monotonic())
+            self._later.start(round(1000 * wait))
+
+    def _draw(self, *_: Any) -> None:
+        self._drawn = time.monotonic()
+        self._turn = 1 - self._turn
+        if self._turn or self._marks.line is None:
+            self._draw_region()
+        if not self._turn or self._marks.region is None:
+            self._draw_line()
+
+    def _draw_region(self) -> None:
+        found, region = self._newest, self._marks.region
+        if found is not None and region is not None and found.region is not None:
+            left, top, width, height = region
+            where = f"{width} x {height} at ({left}, {top})"
+            self._words.setText(f"{where}: {_text(found.region)}")
+            history = self._marks.history
+            if history.shape[1]:
+                row = history[_ROWS[self._row.currentText()]]
+                self._trend_curve.setData(history[0] - history[0, 0], row)
+
+    def _draw_line(self) -> None:
+        found = self._newest
+        if found is not None and found.distance is not None and self._marks.line is not None:
+            size, unit = self._pixel_size or (1.0, "pixels")
+            if unit != self._unit:  # which lays out all of the plot
+                self._unit = unit
+                self._profile.setLabel("bottom", f"along the line [{unit}]")
+            self._profile_curve.setData(found.distance * size, found.values)
+
+
+def _text(region: RegionStatistics) -> str:
+    text = f"mean {region.mean:.5g} ± {region.deviation:.3g}"
+    text += f", {region.minimum:g} to {region.maximum:g}, sum {region.total:.5g}"
+    return f"{text}, {region.saturated} saturated" if region.saturated else text
+
+
+def _plot(colour: str) -> tuple[pg.PlotWidget, pg.PlotDataItem]:
+    widget = pg.PlotWidget()
+    widget.showGrid(x=True, y=True, alpha=0.2)
+    for side in ("left", "bottom"):
+        widget.getAxis(side).enableAutoSIPrefix(False)
+    curve = widget.plot(pen=pg.mkPen(colour), connect="finite")
+    curve.setClipToView(True)
+    curve.setDownsampling(auto=True, method="peak")
+    return widget, curve

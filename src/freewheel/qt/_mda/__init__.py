@@ -1,0 +1,1 @@
+"""An MDA sequence, filled in."""

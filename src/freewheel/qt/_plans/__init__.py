@@ -1,0 +1,1 @@
+"""Plans on offer: forms, actions, previews."""

@@ -1,0 +1,1 @@
+"""The live plot of scalars: tables, fits, cursor, export."""

@@ -1,0 +1,369 @@
+"""A live plot of scalars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._plot._bar import PlotBar
+from freewheel.qt._plot._cursor import PlotCursor
+from freewheel.qt._plot._export import PlotExport
+from freewheel.qt._plot._fit import PlotFit
+from freewheel.qt._plot._tables import TIME, Run, Shown, Table, with_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from freewheel.qt._link._bridge import EngineBridge
+    from freewheel.qt._plot._curves import FitResult
+
+__all__ = ["LivePlot"]
+
+_PERIOD_MS = 40  # between two drawings
+_SYMBOLS = 2000  # points, up to which each has a symbol
+_WIDE: Final = 500  # points, up to which lines are wide
+_KEPT_RUNS = 4  # besides the newest
+_EARLIER = "#9a9a9a"
+#: Of the newest run, y by y: seen apart also by those who do not tell red from green.
+_COLOURS: Final = ("#2a7fff", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+
+
+class LivePlot(QWidget):
+    """Scalars of the running plan against its motor, time, or another scalar.
+
+    Every point is kept (of 200,000 and more, the newer half; fewer where an event has more than
+    ten scalars); drawing happens at most 25 times a second. Earlier runs with the same axes stay
+    for comparison, greyed.
+
+    Without `x` a run is plotted against what its dimensions say, as bluesky's plans do: a scan
+    against its motor, the fastest of several; and against time if they say nothing. Without `y`
+    what the devices hint at is plotted, if it has one unit; else the first scalar. A person chooses
+    both among the scalars that the runs have: what was received already is shown with the new axes
+    at once. A choice holds for the next runs too. One that does not have the chosen scalar is shown
+    with its own.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    y
+        The data key to plot, or several; `None` for what each run hints at, or what is chosen.
+    x
+        The data key to plot it against, such as a motor's; ``"time"`` for the time since the run
+        began [s]; `None` for what each run says, or what is chosen.
+    parent
+        The widget's parent.
+    chooser
+        Whether to show the boxes with which a person chooses the axes; by default if `y` is not
+        given.
+
+    Attributes
+    ----------
+    keysChosen : Signal(object, object)
+        A person has chosen y and x, each a data key or `None`; of several y a tuple.
+    fitted : Signal(object)
+        A curve was fitted to the newest run; see `fit_result`.
+    """
+
+    keysChosen = Signal(object, object)  # noqa: N815 - Qt's spelling
+    fitted = Signal(object)
+
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        y: str | Sequence[str] | None = None,
+        x: str | None = None,
+        parent: QWidget | None = None,
+        *,
+        chooser: bool | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._ys, self._x = _several(y), x
+        self._strict = y is not None or x is not None  # no other keys where these are missing
+        self._runs: dict[str, Run] = {}  # by uid, in the order of their starts
+        self._tables: dict[str, Table] = {}  # of the runs that are kept, by descriptor
+        self._curves: dict[tuple[str, str], pg.PlotDataItem] = {}  # by the run's uid, and y
+        self._labels = ("", "")  # that the axes have
+        self._build(y is None if chooser is None else chooser)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._draw)
+        self._label_axes()
+        bridge.documentReceived.connect(self.receive)
+
+    def _build(self, chooser: bool) -> None:
+        self._plot = pg.PlotWidget()
+        self._plot.showGrid(x=True, y=True, alpha=0.2)
+        for side in ("left", "bottom"):  # units are those of the devices, such as um
+            self._plot.getAxis(side).enableAutoSIPrefix(False)
+        self._legend = self._plot.addLegend(offset=(10, 10))
+        self._fit = PlotFit(self._plot, self._newest)
+        self._fit.fitted.connect(self.fitted)
+        self._message = QLabel("")
+        self._message.setObjectName("message")
+        self._message.setStyleSheet("color: #b35900;")
+        read = ShortLabel()
+        read.setObjectName("cursor")
+        self._cursor = PlotCursor(self._plot, lambda: self.points)
+        self._cursor.said.connect(read.setText)
+        self._export = PlotExport(self._plot, self._drawn)
+        self._export.said.connect(self._message.setText)
+        self._bar = PlotBar()
+        self._bar.setVisible(chooser)
+        self._bar.offer((), self._ys, self._x)
+        self._bar.chosen.connect(self._chosen)
+        self._bar.fitChosen.connect(self._fit.choose)
+        self._bar.exportWanted.connect(self._export.ask)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._bar)
+        layout.addWidget(self._plot, 1)
+        for part in (self._fit.label, read, self._message):
+            layout.addWidget(part)
+
+    @property
+    def message(self) -> str:
+        """What is said of values that can't be plotted."""
+        return str(self._message.text())
+
+    @property
+    def points(self) -> npt.NDArray[Any]:
+        """The points of the newest run that has some, shape (2, n): x and the first y."""
+        newest = self._newest()
+        return np.empty((2, 0)) if newest is None else newest.points()
+
+    @property
+    def keys(self) -> tuple[str | None, str | None]:
+        """The keys y (the first of several) and x that were given or chosen; `None` for neither."""
+        return (self._ys[0] if self._ys else None), self._x
+
+    @property
+    def shown_keys(self) -> tuple[tuple[str, ...], str | None]:
+        """The keys y and x of the newest run that are plotted; x is `None` for time."""
+        newest = self._newest()
+        return ((), None) if newest is None else newest.keys
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The data keys that can be chosen: the scalars of the latest runs."""
+        keys = (key for run in reversed(self._runs.values()) for key in run.scalars())
+        return tuple(dict.fromkeys(keys))
+
+    def set_keys(self, y: str | Sequence[str] | None, x: str | None = None) -> None:
+        """Plot something else, and only that: nothing of a run that does not have it."""
+        self._strict = y is not None or x is not None
+        self._show_keys(_several(y), x)
+
+    def choose(self, y: str | Sequence[str] | None, x: str | None = None) -> None:
+        """Plot something else, as a person does who chooses it.
+
+        Parameters
+        ----------
+        y
+            The data key to plot, or several; `None` for what each run hints at.
+        x
+            The data key to plot it against; ``"time"``; `None` for what each run says.
+        """
+        self._strict = False
+        self._show_keys(_several(y), x)
+
+    def _chosen(self, ys: tuple[str, ...], x: str | None) -> None:
+        self.choose(ys, x)
+        self.keysChosen.emit(ys if len(ys) > 1 else self.keys[0], x)
+
+    def _show_keys(self, ys: tuple[str, ...], x: str | None) -> None:
+        self._ys, self._x = ys, x
+        self._message.setText("")
+        self._cursor.set_mark(None)
+        for run in self._runs.values():
+            run.decided = False
+            run.lenient = False  # what does not have these is not what was asked for
+        self._bar.offer(self.choices, ys, x)
+        self._draw()
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def receive(self, name: str, doc: dict[str, Any]) -> None:
+        """Take a document: one of the engine's, which come by themselves, or of a replay."""
+        if name == "start":
+            self._forget_some()
+            self._runs.pop(doc["uid"], None)  # it is replayed
+            self._runs[doc["uid"]] = Run(doc)
+        elif name == "descriptor":
+            self._add_stream(doc)
+        elif name == "event":
+            self._add_event(doc)
+        elif name == "stop" and doc["run_start"] in self._runs:
+            # Its last points, if they are in files, are read on another thread, and come later.
+            self._runs[doc["run_start"]].open = False
+
+    def _add_stream(self, doc: dict[str, Any]) -> None:
+        run = self._runs.get(doc["run_start"])
+        if run is None:  # it began before the plot
+            run = self._runs[doc["run_start"]] = Run(doc)
+        wanted = [key for key in (*self._ys, self._x) if key is not None]
+        self._tables[doc["uid"]] = run.add_stream(doc, wanted)
+        self._bar.offer(self.choices, self._ys, self._x)
+
+    def _add_event(self, doc: dict[str, Any]) -> None:
+        table = self._tables.get(doc["descriptor"])
+        if table is None:
+            return
+        shown = self._decide(table.run)
+        wanted = () if shown is None else (*shown.ys, shown.x)
+        try:
+            table.add(doc["time"], doc["data"], wanted)
+        except ValueError as error:
+            self._message.setText(str(error))
+            return
+        if shown is not None and shown.table is table and not self._timer.isActive():
+            self._timer.start(_PERIOD_MS)
+
+    def _forget_some(self) -> None:
+        over = [uid for uid, run in self._runs.items() if not run.open]
+        for uid in over[: max(0, len(self._runs) - _KEPT_RUNS)]:
+            run = self._runs.pop(uid)
+            self._tables = {d: table for d, table in self._tables.items() if table.run is not run}
+            self._remove_curves({key for key in self._curves if key[0] == uid})
+
+    def show_run(self, uid: str, run: Run) -> None:
+        """Plot a run that came before, as the newest one.
+
+        Parameters
+        ----------
+        uid
+            Its uid.
+        run
+            Its scalars; see `freewheel.qt.RunsPanel`.
+        """
+        self._forget_some()
+        self._runs.pop(uid, None)
+        run.open = run.decided = False
+        self._runs[uid] = run
+        self._bar.offer(self.choices, self._ys, self._x)
+        self._draw()
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def _decide(self, run: Run) -> Shown | None:
+        """Return the stream, y and x that are shown of a run."""
+        if not run.decided:
+            run.decided = True
+            lenient = run.lenient and not self._strict and not self._is_measured_by_other(run)
+            run.shown = run.pick(self._ys, self._x, strict=self._strict, lenient=lenient)
+        return run.shown
+
+    def _is_measured_by_other(self, run: Run) -> bool:
+        """Whether another run that is under way has what was chosen."""
+        others = (other for other in self._runs.values() if other is not run and other.open)
+        return any(y in other.scalars() for other in others for y in self._ys)
+
+    def _newest(self) -> Run | None:
+        for run in reversed(self._runs.values()):
+            if self._decide(run) is not None and run.count:
+                return run
+        return None
+
+    def _drawn(self) -> Iterator[tuple[str, Run]]:
+        """Give the runs that have the axes of the newest one, which is the last."""
+        newest = self._newest()
+        for uid, run in self._runs.items():
+            if newest is not None and self._decide(run) and run.keys == newest.keys and run.count:
+                yield uid, run
+
+    def _draw(self) -> None:
+        drawn = dict(self._drawn())
+        wanted = {(uid, y) for uid, run in drawn.items() for y in run.keys[0]}
+        self._remove_curves(set(self._curves) - wanted)
+        for uid, run in drawn.items():
+            newest = uid == next(reversed(drawn))
+            for y, colour in zip(run.keys[0], _COLOURS * 9, strict=False):
+                self._draw_curve(uid, run, y, colour if newest else "")
+        self._label_axes()
+        self._fit.look()
+
+    def _draw_curve(self, uid: str, run: Run, y: str, colour: str) -> None:
+        """Draw a curve; without a colour it is that of an earlier run."""
+        curve, points = self._curves.get((uid, y)), run.points(y)
+        if curve is None:
+            curve = self._curves[uid, y] = self._plot.plot(connect="finite")
+            curve.setSymbolPen(None)
+            curve.setSymbolSize(4)
+        curve.setZValue(1 if colour else 0)
+        width = 2 if points.shape[1] <= _WIDE else 1  # which Qt draws many times quicker
+        curve.setPen(pg.mkPen(colour, width=width) if colour else pg.mkPen(_EARLIER))
+        curve.setSymbolBrush(colour or _EARLIER)
+        curve.setSymbol("o" if colour and points.shape[1] <= _SYMBOLS else None)
+        curve.setData(*points)
+        named = [item for item, _ in self._legend.items if item.item is curve]
+        if bool(named) == (bool(colour) and len(run.keys[0]) > 1):
+            return
+        if named:
+            self._legend.removeItem(curve)
+        else:
+            self._legend.addItem(curve, y)
+
+    def _remove_curves(self, keys: set[tuple[str, str]]) -> None:
+        for key in keys:
+            curve = self._curves.pop(key)
+            self._legend.removeItem(curve)
+            self._plot.removeItem(curve)
+
+    def _label_axes(self) -> None:
+        newest = self._newest()
+        ys, x = (self._ys, self._x) if newest is None else newest.keys
+        units = {} if newest is None else newest.units()
+        is_time = x is None or (x == TIME and x not in units)
+        left = ", ".join(with_unit(y, units) for y in ys[:3])
+        labels = (left, "time [s]" if is_time else with_unit(str(x), units))
+        if labels != self._labels:  # which lays out all of the plot
+            self._labels = labels
+            self._plot.setLabel("left", labels[0])
+            self._plot.setLabel("bottom", labels[1])
+
+    # -- curves that are fitted -----------------------------------------------------------------
+
+    @property
+    def fit(self) -> str:
+        """What is fitted to the newest run: a curve, ``"peak statistics"``, or nothing."""
+        return self._fit.kind
+
+    @fit.setter
+    def fit(self, kind: str) -> None:
+        self._fit.choose(kind)
+
+    @property
+    def fit_result(self) -> FitResult | None:
+        """What was found last: ``kind``, ``values`` and ``errors`` by name, ``curve``."""
+        return self._fit.result
+
+    # -- saving -------------------------------------------------------------------------------
+
+    def save_csv(self, path: str | Path) -> None:
+        """Write the runs that are plotted into a table: of each its x and y, with their units."""
+        self._export.save_csv(path)
+
+    def save_picture(self, path: str | Path) -> None:
+        """Write what is plotted into a picture, as it looks on the screen.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written there.
+        """
+        self._export.save_picture(path)
+
+
+def _several(y: str | Sequence[str] | None) -> tuple[str, ...]:
+    if y is None:
+        return ()
+    return (y,) if isinstance(y, str) else tuple(y)

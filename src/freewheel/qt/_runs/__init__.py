@@ -1,0 +1,1 @@
+"""Runs of today and recorded ones: kept, shown, replayed, exported."""

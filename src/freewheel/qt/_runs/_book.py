@@ -1,0 +1,171 @@
+"""The runs that an engine has made while the window was there, and what is kept of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from qtpy.QtCore import QObject, Signal
+
+from freewheel.qt._image._frames import find_frame
+from freewheel.qt._plot._tables import Run, Table
+from freewheel.qt._runs._reader import Frames, read_frames, read_scalars
+from freewheel.recording import read_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from freewheel.qt._link._bridge import EngineBridge
+    from freewheel.recording import RecordedRun
+
+__all__ = ["KnownRun", "RunBook"]
+
+#: So many runs are known, and of so many scalars and the newest picture are kept.
+_RUNS: Final = 500
+_KEPT: Final = 30
+
+
+@dataclass(eq=False)
+class KnownRun:
+    """A run of this day, or of a recording.
+
+    Attributes
+    ----------
+    start, stop
+        Its documents; `None` while it is under way.
+    place
+        The folder or address that it is recorded to; empty if it is not.
+    events
+        How many there were.
+    recorded
+        What reads it, once it was opened.
+    """
+
+    start: dict[str, Any]
+    stop: dict[str, Any] | None = None
+    place: str = ""
+    events: int = 0
+    recorded: RecordedRun | None = None
+    scalars: Run | None = None
+    newest: dict[str, Any] = field(default_factory=dict)  # the last picture, by data key
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return str(self.start["uid"])
+
+    @property
+    def status(self) -> str:
+        """How it ended, in a word."""
+        if self.stop is not None:
+            return str(self.stop.get("exit_status", "?"))
+        return "incomplete" if self.recorded is not None else "running"
+
+    def open(self) -> RecordedRun | None:
+        """Open its recording, if there is one; on a worker's thread."""
+        if self.recorded is None and self.place:
+            is_tiled = "://" in self.place
+            where = self.place.replace("tiled+https://", "https://").replace("tiled://", "http://")
+            runs = read_runs(where if is_tiled else Path(self.place) / f"{self.uid}.jsonl")
+            self.recorded = next((run for run in runs if run.uid == self.uid), None)
+        return self.recorded
+
+    def read_scalars(self) -> Run:
+        """Return its scalars; on a worker's thread."""
+        if self.scalars is not None:
+            return self.scalars
+        run = self.open()
+        if run is None:
+            msg = "it was not recorded, and is too long ago for its scalars to be kept"
+            raise LookupError(msg)
+        return read_scalars(run)
+
+    def read_frames(self) -> dict[str, Frames]:
+        """Return its pictures, by data key: all that were recorded, else the last; as above."""
+        run = self.open()
+        if run is not None:
+            return read_frames(run)
+        found = {}
+        for key, value in self.newest.items():
+            found[key] = Frames(key)
+            found[key].add(value)
+        return found
+
+    def read_frames_of(self, key: str | None) -> Frames:
+        """Return its pictures of one data key, by default the first; as above."""
+        found = self.read_frames()
+        if not found or (key is not None and key not in found):
+            msg = f"this run has no pictures{'' if key is None else f' of {key}'}"
+            raise LookupError(msg)
+        return next(iter(found.values())) if key is None else found[key]
+
+
+class RunBook(QObject):
+    """Keeps account of the runs of an engine.
+
+    Parameters
+    ----------
+    bridge
+        The bridge to the engine.
+    parent
+        The QObject that owns this one.
+    where
+        Tells of a run, by its uid, where it is recorded to; empty if it is not.
+
+    Attributes
+    ----------
+    changed : Signal(object)
+        A run has begun, or has ended.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, bridge: EngineBridge, parent: QObject, where: Callable[[str], str]) -> None:
+        super().__init__(parent)
+        self._where = where
+        self.runs: dict[str, KnownRun] = {}
+        self._tables: dict[str, tuple[KnownRun, Table]] = {}  # by descriptor
+        bridge.documentReceived.connect(self._receive)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way."""
+        return any(run.stop is None for run in self.runs.values())
+
+    def _receive(self, name: str, doc: dict[str, Any]) -> None:
+        if name == "start":
+            self._forget_some()
+            run = self.runs[doc["uid"]] = KnownRun(doc, scalars=Run(doc))
+            run.place = self._where(doc["uid"])
+            self.changed.emit(run)
+        elif name == "descriptor" and doc["run_start"] in self.runs:
+            run = self.runs[doc["run_start"]]
+            if run.scalars is not None:
+                self._tables[doc["uid"]] = run, run.scalars.add_stream(doc, ())
+        elif name == "event" and doc["descriptor"] in self._tables:
+            self._take_event(doc)
+        elif name == "stop" and doc["run_start"] in self.runs:
+            run = self.runs[doc["run_start"]]
+            run.stop = doc
+            run.events = sum((doc.get("num_events") or {}).values())
+            self.changed.emit(run)
+
+    def _take_event(self, doc: dict[str, Any]) -> None:
+        run, table = self._tables[doc["descriptor"]]
+        table.add(doc["time"], doc["data"], ())
+        if (key := find_frame(doc["data"])) is not None:
+            run.newest[key] = doc["data"][key]
+
+    def _forget_some(self) -> None:
+        """Keep less of what is long over, but of runs that go on all."""
+        over = [uid for uid, run in self.runs.items() if run.stop is not None]
+        for uid in over[: max(0, len(over) - _KEPT + 1)]:
+            run = self.runs[uid]
+            run.newest.clear()
+            run.scalars = None
+        for uid in over[: max(0, len(over) - _RUNS + 1)]:
+            del self.runs[uid]
+        self._tables = {
+            uid: each for uid, each in self._tables.items() if each[0].scalars is not None
+        }

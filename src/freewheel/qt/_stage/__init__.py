@@ -1,0 +1,1 @@
+"""A stage, moved by hand: steps, places, and clicks on the picture."""

@@ -1,0 +1,188 @@
+"""Going to what is clicked on in a picture, and how far that is."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+
+from freewheel.qt._image._clicks import PictureClicks
+from freewheel.qt._look._icons import icon
+from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._stage._calibration import Calibration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from freewheel.qt._image._live_image import LiveImage
+    from freewheel.qt._stage._axis import StageAxis
+
+__all__ = ["ClickToMove"]
+
+_STEPS: Final = (
+    "1 of 3: double click on something small in the picture",
+    "2 of 3: x has gone a step; double click on the same thing",
+    "3 of 3: y has gone a step, too; double click on it again",
+)
+_NOT_YET: Final = "Calibrate first: how far the stage has to go for a pixel is not known"
+
+
+class ClickToMove(QWidget):
+    """While it is on, a double click on the picture brings what is there to the middle.
+
+    *Calibrate* learns how far that is: the stage makes a step in x and one in y, and a person
+    shows each time where the same thing is now.
+
+    Parameters
+    ----------
+    image
+        The picture.
+    axes
+        Returns the axes of x and y, or `None` for one that there is not.
+    move
+        Moves them by hand, to places by the axes' names.
+    step
+        Returns how far a step of the calibration goes.
+
+    Attributes
+    ----------
+    calibrated : Signal(object)
+        There is another calibration.
+    """
+
+    calibrated = Signal(object)
+
+    def __init__(
+        self,
+        image: LiveImage,
+        axes: Callable[[], tuple[StageAxis | None, StageAxis | None]],
+        move: Callable[[dict[str, float]], bool],
+        step: Callable[[], float],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._axes, self._move, self._step = axes, move, step
+        self._calibration: Calibration | None = None
+        self._shown: list[tuple[float, float]] | None = None  # while it is being calibrated
+        self._stood: list[tuple[float, float]] = []  # where the stage was at each
+        self._clicks = PictureClicks(image, self)
+        self._clicks.clicked.connect(self._clicked)
+        self._on = QPushButton("Click to move")
+        self._on.setObjectName("clickToMove")
+        self._on.setCheckable(True)
+        self._learn = QPushButton(icon("calibrate"), "Calibrate")
+        self._learn.setObjectName("calibrate")
+        self._learn.setToolTip("Learn how far the stage goes for a pixel, with two small moves")
+        self._learn.clicked.connect(self._learn_or_cancel)
+        self._says = ShortLabel()
+        self._says.setObjectName("calibration")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._on)
+        layout.addWidget(self._learn)
+        layout.addWidget(self._says, 1)
+        self.set_calibration(None)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How far the stage goes for a pixel; `None` while that is not known."""
+        return self._calibration
+
+    @property
+    def text(self) -> str:
+        """What is said beside the buttons."""
+        return str(self._says.text())
+
+    def set_calibration(self, calibration: Calibration | Sequence[float] | None) -> None:
+        """Take how far the stage goes for a pixel; what cannot be one is none."""
+        if calibration is not None and not isinstance(calibration, Calibration):
+            numbers, calibration = calibration, None
+            with suppress(TypeError, ValueError):
+                calibration = Calibration(*map(float, numbers))
+        self._calibration = calibration
+        self._on.setEnabled(calibration is not None)
+        self._on.setToolTip(
+            _NOT_YET
+            if calibration is None
+            else "A double click on the picture brings what is there to the middle"
+        )
+        if calibration is None:
+            self._on.setChecked(False)
+            self._says.setText("not calibrated")
+        else:
+            self._says.setText(f"1 pixel is {calibration.pixel_size:.4g}{self._unit()}")
+
+    def _unit(self) -> str:
+        x, _ = self._axes()
+        return "" if x is None or not x.unit else f" {x.unit}"
+
+    def _learn_or_cancel(self, *_: Any) -> None:
+        if self._shown is not None:
+            self._end("the calibration was cancelled")
+            return
+        if None in self._axes():
+            self._says.setText("choose the axes of x and y first")
+            return
+        if self._clicks.middle is None:
+            self._says.setText("there is no picture yet: start a live view")
+            return
+        self._shown, self._stood = [], []
+        self._learn.setText("Cancel")
+        self._says.setText(_STEPS[0])
+
+    def _end(self, text: str) -> None:
+        self._shown = None
+        self._learn.setText("Calibrate")
+        self._says.setText(text)
+
+    def _clicked(self, x: float, y: float) -> None:
+        if self._shown is not None:
+            self._take(x, y)
+        elif self._on.isChecked() and self._calibration is not None:
+            self._go_to(x, y)
+
+    def _go_to(self, x: float, y: float) -> None:
+        middle, (x_axis, y_axis) = self._clicks.middle, self._axes()
+        if middle is None or x_axis is None or y_axis is None or self._calibration is None:
+            return
+        if x_axis.position is None or y_axis.position is None:
+            self._says.setText("the stage has not said yet where it is")
+            return
+        dx, dy = self._calibration.move_to((x, y), middle)
+        self._move({x_axis.name: x_axis.position + dx, y_axis.name: y_axis.position + dy})
+
+    def _take(self, x: float, y: float) -> None:
+        """Take where the thing is now, and make the next step."""
+        x_axis, y_axis = self._axes()
+        if self._shown is None or x_axis is None or y_axis is None:
+            return
+        if x_axis.position is None or y_axis.position is None:
+            self._end("the stage has not said yet where it is")
+            return
+        self._shown.append((x, y))
+        self._stood.append((x_axis.position, y_axis.position))
+        count = len(self._shown)
+        if count == len(_STEPS):
+            self._learned(x_axis, y_axis)
+            return
+        moved = (x_axis, y_axis)[count - 1]
+        place = moved.position or 0.0
+        if self._move({moved.name: place + self._step()}):
+            self._says.setText(_STEPS[count])
+        else:
+            self._end("the stage could not make its step: the calibration was given up")
+
+    def _learned(self, x_axis: StageAxis, y_axis: StageAxis) -> None:
+        shown, stood = self._shown or [], self._stood
+        self._end("")
+        x_step, y_step = stood[1][0] - stood[0][0], stood[2][1] - stood[1][1]
+        try:
+            made = Calibration.from_moves(shown, x_step, y_step)
+        except (ValueError, ZeroDivisionError) as error:
+            self._says.setText(str(error) if x_step and y_step else "the stage did not move")
+        else:
+            self.set_calibration(made)
+            self.calibrated.emit(made)
+        self._move({x_axis.name: stood[0][0], y_axis.name: stood[0][1]})

@@ -1,0 +1,1 @@
+"""The acquisition window, made of the parts of this package."""
