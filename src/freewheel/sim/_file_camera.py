@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import math
-import tempfile
-import threading
 import time
-import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from ophyd_async.core import (
-    DetectorAcquireLogic,
-    DetectorDataLogic,
     DetectorTriggerLogic,
-    PathInfo,
     PathProvider,
     SignalR,
     StandardDetector,
@@ -36,46 +28,33 @@ from ._camera import (
     valid_seed,
     valid_shape,
 )
+from ._file_work import AcquireLogic, FileLogic, FileWork, FreshFiles, GrowingFile
 from ._hardware import TriggerLine
 from ._injection import inject
 from ._making import MakingTime
 from ._sample import Sample, View
 from ._sensor import Frame, Sensor
 from ._shots import ClockShots, LineShots, Taking
-from ._thread import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from ._faults import Fault
     from ._hardware import Pulses
 
-__all__ = ["FreshFiles", "SimFileCamera"]
+__all__ = ["SimFileCamera"]
 
 _DATASET = "/entry/data/data"
 
 
-class _FrameFile:
-    """An HDF5 file with one dataset that grows frame by frame.
-
-    Readers may follow while it is written (SWMR). Methods may be called from any thread.
-    """
+class _FrameFile(GrowingFile):
+    """One dataset that grows frame by frame."""
 
     def __init__(self, path: Path, shape: tuple[int, int]) -> None:
-        self._path = path
-        # The lock keeps a frame from being written while the file is closed. It also guards
-        # the count of frames.
-        self._lock = threading.Lock()
-        self._file: h5py.File | None = h5py.File(path, "w", libver="latest")
-        self._data = self._file.create_dataset(
-            _DATASET,
-            shape=(0, *shape),
-            maxshape=(None, *shape),
-            chunks=(1, *shape),
-            dtype=np.uint16,
-        )
-        self._file.swmr_mode = True
-        self._count = 0
+        super().__init__(path)
+        self._data = self._dataset(_DATASET, shape, 1, np.uint16)
+        self._let_read()
 
     def append(self, frames: Sequence[Frame]) -> int:
         """Write frames and return how many there are."""
@@ -95,21 +74,15 @@ class _FrameFile:
     def _check(self, frame: Frame) -> None:
         if frame.shape != self._data.shape[1:]:
             msg = (
-                f"{self._path}: frames were announced with shape {self._data.shape[1:]}, but "
+                f"{self.path}: frames were announced with shape {self._data.shape[1:]}, but "
                 f"now have {frame.shape}; set roi and binning before the camera is prepared"
             )
             raise ValueError(msg)
 
-    def close(self) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
 
-
-@dataclass
-class _Acquisition:
-    """What the parts of the detector share; used on the event loop that runs the device."""
+@dataclass(kw_only=True)
+class _Acquisition(FileWork[_FrameFile]):
+    """What the parts of the detector share."""
 
     settings: CameraSettings
     frames: FrameMaker
@@ -118,15 +91,11 @@ class _Acquisition:
     instant: bool
     line: TriggerLine
     buffer: int
-    written: SignalR[int]
-    show_written: Callable[[int], None]
     show_lost: Callable[[int], None]
-    file: _FrameFile | None = None
     making: MakingTime = field(default_factory=MakingTime)
     number: int = 1  # of frames to take; 0 for no end
     deadtime: float = 0.0
     external: bool = False
-    taking: Taking | None = field(default=None, repr=False)
     taken: int = 0  # of what was prepared, before `taking`
 
     def readout(self) -> float:
@@ -171,10 +140,9 @@ class _Acquisition:
         self.show_written(count)
 
     async def stop(self) -> None:
-        """Take no more, and wait until all that were taken are written."""
-        taking, self.taking = self.taking, None
+        taking = self.taking
+        await super().stop()
         if taking is not None:
-            await taking.stop()
             self.taken += taking.taken
 
 
@@ -209,37 +177,12 @@ class _TriggerLogic(DetectorTriggerLogic):
 
 
 @dataclass
-class _AcquireLogic(DetectorAcquireLogic):
-    acquisition: _Acquisition
-
-    async def start_acquiring(self) -> None:
-        await self.acquisition.start()
-
-    async def wait_for_idle(self) -> None:
-        if self.acquisition.taking is not None:
-            await self.acquisition.taking.end.wait()
-
-    async def ensure_stopped(self) -> None:
-        await self.acquisition.stop()
-
-
-@dataclass
-class _DataLogic(DetectorDataLogic):
-    acquisition: _Acquisition
-    path_provider: PathProvider
+class _DataLogic(FileLogic):
+    work: _Acquisition
 
     async def prepare_unbounded(self, datakey_name: str) -> StreamableDataProvider:
-        shape = self.acquisition.settings.current(View()).shape
-        info = self.path_provider(datakey_name)
-        path = Path(info.directory_path) / f"{info.filename}.h5"
-
-        def opened() -> _FrameFile:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _FrameFile(path, shape)
-
-        await self.stop()
-        self.acquisition.file = await run_in_thread(opened, "freewheel-sim-writer")
-        self.acquisition.show_written(0)
+        shape = self.work.settings.current(View()).shape
+        uri = await self._new_file(datakey_name, lambda path: _FrameFile(path, shape))
         resource = StreamResourceInfo(
             data_key=datakey_name,
             shape=shape,
@@ -248,39 +191,14 @@ class _DataLogic(DetectorDataLogic):
             parameters={"dataset": _DATASET},
         )
         return StreamResourceDataProvider(
-            uri=f"{info.directory_uri}{info.filename}.h5",
+            uri=uri,
             resources=[resource],
             mimetype="application/x-hdf5",
-            collections_written_signal=self.acquisition.written,
+            collections_written_signal=self.work.written,
         )
-
-    async def stop(self) -> None:
-        # No frame comes after the file is closed: the count would say more than it holds.
-        await self.acquisition.stop()
-        file, self.acquisition.file = self.acquisition.file, None
-        if file is not None:
-            await run_in_thread(file.close, "freewheel-sim-writer")
 
     def get_hinted_fields(self, datakey_name: str) -> Sequence[str]:
         return [datakey_name]
-
-
-class FreshFiles(PathProvider):
-    """A new file name each time, in one directory; by default a temporary one, made when needed."""
-
-    def __init__(self, directory: str | Path | None) -> None:
-        self._directory = None if directory is None else Path(directory)
-
-    @property
-    def directory(self) -> Path:
-        """Where they go."""
-        return Path(tempfile.gettempdir()) if self._directory is None else self._directory
-
-    def __call__(self, datakey_name: str | None = None) -> PathInfo:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="freewheel-sim-"))
-        name = f"{datakey_name or 'frames'}-{uuid.uuid4()}"
-        return PathInfo(directory_path=self._directory.absolute(), filename=name)
 
 
 class SimFileCamera(StandardDetector):
@@ -389,7 +307,7 @@ class SimFileCamera(StandardDetector):
         self.writes_to = files.directory if isinstance(files, FreshFiles) else None
         self.add_detector_logics(
             _TriggerLogic(acquisition),
-            _AcquireLogic(acquisition),
+            AcquireLogic(acquisition),
             _DataLogic(acquisition, files),
         )
         super().__init__(name=name)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-import h5py
 import numpy as np
 from ophyd_async.core import (
-    DetectorAcquireLogic,
-    DetectorDataLogic,
     DetectorTriggerLogic,
     PathProvider,
-    SignalR,
     StandardDetector,
     StreamableDataProvider,
     StreamResourceDataProvider,
@@ -23,12 +17,12 @@ from ophyd_async.core import (
     soft_signal_r_and_setter,
 )
 
-from ._file_camera import FreshFiles
+from ._file_work import AcquireLogic, FileLogic, FileWork, FreshFiles, GrowingFile
 from ._shots import LineShots, Taking
-from ._thread import run_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ._hardware import Floats, FlyingAxis, Pulses, TriggerLine
 
@@ -38,21 +32,13 @@ _CHUNK: Final = 1024
 _TIME: Final = "time"
 
 
-class _ColumnFile:
-    """An HDF5 file with columns of numbers that grow together; from any thread."""
+class _ColumnFile(GrowingFile):
+    """Columns of numbers."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        # Keeps rows from being written while the file is closed; guards the count.
-        self._lock = threading.Lock()
-        self._file: h5py.File | None = h5py.File(path, "w", libver="latest")
-        self._columns = {
-            name: self._file.create_dataset(
-                name, shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=np.float64
-            )
-            for name in columns
-        }
-        self._file.swmr_mode = True
-        self._count = 0
+        super().__init__(path)
+        self._columns = {name: self._dataset(name, (), _CHUNK, np.float64) for name in columns}
+        self._let_read()
 
     def append(self, rows: Mapping[str, Floats]) -> int:
         """Write some rows and return how many there are."""
@@ -65,25 +51,15 @@ class _ColumnFile:
                     data.flush()
             return self._count
 
-    def close(self) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
 
-
-@dataclass
-class _Recording:
-    """What the parts of the recorder share; used on the event loop that runs the device."""
+@dataclass(kw_only=True)
+class _Recording(FileWork[_ColumnFile]):
+    """What the parts of the recorder share."""
 
     axes: Sequence[FlyingAxis]
     line: TriggerLine
-    written: SignalR[int]
-    show_written: Callable[[int], None]
-    file: _ColumnFile | None = None
     number: int = 0
     epoch: float = 0.0
-    taking: Taking | None = field(default=None, repr=False)
 
     def columns(self) -> dict[str, FlyingAxis]:
         """Return each axis by the last part of its name."""
@@ -104,11 +80,6 @@ class _Recording:
         shots = LineShots(self.line, self.number, lambda: 0.0, 1_000_000)
         self.taking = Taking(shots, self._write, self.show_written, "freewheel-sim-recorder")
 
-    async def stop(self) -> None:
-        taking, self.taking = self.taking, None
-        if taking is not None:
-            await taking.stop()
-
 
 @dataclass
 class _TriggerLogic(DetectorTriggerLogic):
@@ -122,37 +93,12 @@ class _TriggerLogic(DetectorTriggerLogic):
 
 
 @dataclass
-class _AcquireLogic(DetectorAcquireLogic):
-    recording: _Recording
-
-    async def start_acquiring(self) -> None:
-        await self.recording.start()
-
-    async def wait_for_idle(self) -> None:
-        if self.recording.taking is not None:
-            await self.recording.taking.end.wait()
-
-    async def ensure_stopped(self) -> None:
-        await self.recording.stop()
-
-
-@dataclass
-class _DataLogic(DetectorDataLogic):
-    recording: _Recording
-    path_provider: PathProvider
+class _DataLogic(FileLogic):
+    work: _Recording
 
     async def prepare_unbounded(self, datakey_name: str) -> StreamableDataProvider:
-        info = self.path_provider(datakey_name)
-        path = Path(info.directory_path) / f"{info.filename}.h5"
-        columns = [_TIME, *self.recording.columns()]
-
-        def opened() -> _ColumnFile:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _ColumnFile(path, columns)
-
-        await self.stop()
-        self.recording.file = await run_in_thread(opened, "freewheel-sim-writer")
-        self.recording.show_written(0)
+        columns = [_TIME, *self.work.columns()]
+        uri = await self._new_file(datakey_name, lambda path: _ColumnFile(path, columns))
         resources = [
             StreamResourceInfo(
                 data_key=f"{datakey_name}-{column}",
@@ -164,20 +110,14 @@ class _DataLogic(DetectorDataLogic):
             for column in columns
         ]
         return StreamResourceDataProvider(
-            uri=f"{info.directory_uri}{info.filename}.h5",
+            uri=uri,
             resources=resources,
             mimetype="application/x-hdf5",
-            collections_written_signal=self.recording.written,
+            collections_written_signal=self.work.written,
         )
 
-    async def stop(self) -> None:
-        await self.recording.stop()
-        file, self.recording.file = self.recording.file, None
-        if file is not None:
-            await run_in_thread(file.close, "freewheel-sim-writer")
-
     def get_hinted_fields(self, datakey_name: str) -> Sequence[str]:
-        return [f"{datakey_name}-{column}" for column in self.recording.columns()]
+        return [f"{datakey_name}-{column}" for column in self.work.columns()]
 
 
 class PositionRecorder(StandardDetector):
@@ -212,10 +152,12 @@ class PositionRecorder(StandardDetector):
         path_provider: PathProvider | None = None,
     ) -> None:
         self.rows_written, show_written = soft_signal_r_and_setter(int)
-        recording: Any = _Recording(tuple(axes), line, self.rows_written, show_written)
+        recording = _Recording(
+            axes=tuple(axes), line=line, written=self.rows_written, show_written=show_written
+        )
         self.add_detector_logics(
             _TriggerLogic(recording),
-            _AcquireLogic(recording),
+            AcquireLogic(recording),
             _DataLogic(recording, path_provider or FreshFiles(directory)),
         )
         super().__init__(name=name)
