@@ -1,6 +1,7 @@
 """The tool bar: live view, snaps and recording with one click."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,63 @@ def test_a_folder_that_cannot_be_is_said(person: Person, tmp_path: Path) -> None
     person.see(lambda: person.refused)
     assert "cannot record here" in person.refused[0]
     assert not person.button("record").isChecked()
+
+
+def test_fast_clicks_begin_no_second_recording(
+    person: Person, bridge: Any, scope: Any, tmp_path: Path
+) -> None:
+    figures = person.bar.findChild(QLabel, "recordingFigures")
+    for _ in range(7):
+        person.press("record")
+    assert "nothing is recorded yet" in figures.text()
+    person.see(lambda: person.bar.recording.is_on)
+    future = bridge.run(bp.count([scope.temperature]))
+    person.see(lambda: future.outcome.done())
+    assert future.outcome.exception() is None
+    person.press("record")
+    person.see(lambda: [run.complete for run in read_runs(tmp_path / "runs")] == [True])
+    person.press("record")
+    person.press("record")  # off, before it was on
+    person.see(lambda: not person.bar.recording._worker.busy)
+    assert not person.bar.recording.is_on
+    assert not person.button("record").isChecked()
+
+
+def test_two_windows_do_not_write_one_run_into_one_folder(
+    person: Person, bridge: Any, scope: Any, qtbot: Any, soon: Any, tmp_path: Path
+) -> None:
+    other = Person(bridge, scope, qtbot, soon, tmp_path / "runs")
+    person.press("record")
+    other.press("record")
+    assert "another window records" in other.refused[-1]
+    assert not other.button("record").isChecked()
+    person.see(lambda: person.bar.recording.is_on)
+    other.bar.destination = str(tmp_path / "elsewhere")
+    other.press("record")
+    person.see(lambda: other.bar.recording.is_on)
+    future = bridge.run(bp.count([scope.temperature]))
+    person.see(lambda: future.outcome.done())
+    for folder in ("runs", "elsewhere"):
+        person.see(lambda folder=folder: read_runs(tmp_path / folder)[0].complete)
+
+
+def test_a_live_view_that_is_not_recorded_whole_is_told_of(
+    person: Person, engine: Any, tmp_path: Path
+) -> None:
+    person.press("record")
+    person.see(lambda: person.bar.recording.is_on)
+    person.press("live")
+    person.see(lambda: person.events and list((tmp_path / "runs").glob("*.jsonl")))
+    (run,) = read_runs(tmp_path / "runs")
+    shutil.rmtree(tmp_path / "runs")
+    person.end_live()
+    person.see(lambda: any("deleted meanwhile" in each for each in person.refused))
+    figures = person.bar.findChild(QLabel, "recordingFigures")
+    assert figures.text().startswith("not recorded whole: ")
+    assert person.bar.recording.is_low
+    assert person.bar.where(run.uid) == ""
+    person.press("record")  # and it ends all the same
+    person.see(lambda: not person.bar.recording.is_on and not person.bar.recording.is_ending)
 
 
 def test_where_to_is_asked_without_blocking(person: Person, tmp_path: Path, qtbot: Any) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from freewheel.recording._owners import RunOwners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["Gate"]
 
@@ -25,11 +26,19 @@ class Gate:
     over
         Called once it is shut and the last of these runs has been handed on; on the thread that
         documents come on, or that shuts it.
+    failed
+        Called with what the sink raised, which reaches the engine, too; on the same threads.
     """
 
-    def __init__(self, sink: Any, over: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        sink: Any,
+        over: Callable[[], object],
+        failed: Callable[[Exception], object],
+    ) -> None:
         self._sink = sink
         self._over = over
+        self._failed = failed
         # Guards what follows: documents come on one thread, and another one opens and shuts it.
         self._lock = threading.Lock()
         self._owners = RunOwners()
@@ -45,8 +54,8 @@ class Gate:
 
     def take_batch(self, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Take several documents."""
-        self._sink.take_batch(self._let_through(documents))
-        self._look_whether_over()
+        with self._looking_after():
+            self._sink.take_batch(self._let_through(documents))
 
     def _begin_batch(
         self, documents: Sequence[tuple[str, Mapping[str, Any]]]
@@ -57,14 +66,23 @@ class Gate:
             finish = wait()
 
             def finished() -> None:
-                try:
+                with self._looking_after():
                     finish()
-                finally:
-                    self._look_whether_over()
 
             return finished
 
         return waited
+
+    @contextmanager
+    def _looking_after(self) -> Iterator[None]:
+        """Tell of a failure of the sink: of a task's runs the engine tells nobody."""
+        try:
+            yield
+        except Exception as error:
+            self._failed(error)
+            raise
+        finally:
+            self._look_whether_over()
 
     def _let_through(self, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> _Documents:
         through: _Documents = []

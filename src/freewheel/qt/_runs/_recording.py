@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+import weakref
 from abc import abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from freewheel.core import duration_text
+from freewheel.core._errors import text_of
 from freewheel.previews._preview import bytes_text
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._worker import Worker
@@ -28,6 +32,9 @@ _LOOK_MS: Final = 1000
 #: With less than this the disk is called nearly full [bytes].
 _LITTLE: Final = 2_000_000_000
 _TILED: Final = ("tiled://", "tiled+https://")
+
+# Of the window's thread: a run is written into one place once.
+_recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
 
 def why_no_tiled() -> str:
@@ -55,7 +62,7 @@ class Recording(QObject):
     changed : Signal()
         It was begun, or has ended, or there are new figures.
     failed : Signal(object)
-        It could not be begun: the exception.
+        It could not be begun, or a run is not recorded whole: the exception.
     """
 
     changed = Signal()
@@ -74,20 +81,29 @@ class Recording(QObject):
         self._target: _Target | None = None
         self._gate: Gate | None = None
         self._token = 0  # of the gate's subscription
+        self._begun = 0  # counts what was asked for
+        self._making = 0  # which of these is being made; 0 for none
         self._ending = False
         self._runs: set[str] = set()  # that were recorded, since the program began
-        self._figures, self._low = "", False
+        self._lost: set[str] = set()  # of these, not recorded whole
+        self._figures, self._low, self._problem = "", False, ""
         self._worker = Worker(self, every=True)
-        self._feed = Feed(self._gate_is_empty)
+        self._feed = Feed(self._gate_told)
         self._clock = QTimer(self)
         self._clock.setInterval(_LOOK_MS)
         self._clock.timeout.connect(self._look)
         bridge.documentReceived.connect(self._note)
+        _recordings.add(self)
 
     @property
     def is_on(self) -> bool:
         """Whether runs are recorded that begin now."""
         return self._target is not None and not self._ending
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether it is not on yet: the place is being made, or a run has to end before."""
+        return bool(self._making)
 
     @property
     def is_ending(self) -> bool:
@@ -96,49 +112,75 @@ class Recording(QObject):
 
     @property
     def figures(self) -> str:
-        """Size, rate and free disk, in words."""
-        return self._figures
+        """Size, rate and free disk, in words; and what is not recorded whole."""
+        return "; ".join(filter(None, (self._problem, self._figures)))
 
     @property
     def is_low(self) -> bool:
-        """Whether the disk is nearly full, or the server away."""
-        return self._low
+        """Whether the disk is nearly full, the server away, or a run not recorded whole."""
+        return self._low or bool(self._problem)
 
     def has(self, run: str) -> bool:
-        """Tell whether a run is, or was, recorded; by its uid."""
-        return run in self._runs
+        """Tell whether a run is, or was, recorded, and as far as is known whole; by its uid."""
+        return run in self._runs - self._lost
 
     def start(self, destination: str) -> None:
         """Record the runs that begin from now on, to a folder or a ``tiled://`` address."""
+        if self._making:
+            return
         if self._gate is not None and self._gate.open():  # it was not over yet, and goes on
             self._ending = False
             self.changed.emit()
             return
         self.end()
+        if any(other.writes_for(self._bridge.engine, destination) for other in _recordings):
+            msg = f"another window records the runs of this engine to {destination} already"
+            self.failed.emit(RuntimeError(msg))
+            return
         self.destination = destination
-        make = _TiledTarget if destination.startswith(_TILED) else _FolderTarget
-        self._worker.ask(lambda: make(destination), self._made)
+        self._begun += 1
+        self._making = number = self._begun
+        self._worker.ask(lambda: _make(number, destination), self._made)
+        self.changed.emit()
 
-    def _made(self, target: _Target | None, error: BaseException | None) -> None:
-        if target is None:
+    def writes_for(self, engine: Any, destination: str) -> bool:
+        """Tell whether the runs of an engine are recorded to a destination here."""
+        is_on = self._target is not None or self.is_beginning
+        is_mine = self._bridge.engine is engine and is_on
+        same = _place_of(self.destination) == _place_of(destination)
+        return is_mine and same and bool(isalive(self))
+
+    def _made(self, found: tuple[int, _Target | None, Exception | None], _: object) -> None:
+        number, target, error = found
+        if target is not None:
+            self._between(lambda: self._attach(number, target))
+        elif number == self._making:
+            self._making = 0
             self.failed.emit(error)
             self.changed.emit()
-            return
-        self._between(lambda: self._attach(target))
 
-    def _attach(self, target: _Target) -> None:
+    def _attach(self, number: int, target: _Target) -> None:
+        if number != self._making:  # it was switched off meanwhile
+            self._worker.ask(target.close, self._closed)
+            return
+        self._making = 0
         feed = self._feed
-        gate = Gate(target.sink, lambda: feed.put("empty", gate))
+        gate = Gate(
+            target.sink,
+            over=lambda: feed.put("over", gate),
+            failed=lambda error: feed.put("failed", error),
+        )
         self._token = self._bridge.engine.subscribe(gate, delivery="queued")
         target.since = time.time()
         self._gate, self._target = gate, target
-        self._ending, self._figures = False, ""
+        self._ending, self._figures, self._problem = False, "", ""
         self._clock.start()
         self._look()
         self.changed.emit()
 
     def stop(self) -> None:
         """Record no run that begins from now on."""
+        self._making = 0
         self._between(self._stop)
 
     def _stop(self) -> None:
@@ -147,15 +189,24 @@ class Recording(QObject):
             self._gate.shut()
         self.changed.emit()
 
-    def _gate_is_empty(self, _: str, arguments: tuple[Gate]) -> None:
-        """Let go: what was to be recorded is."""
-        if arguments[0] is self._gate:
-            self.end()
+    def _gate_told(self, kind: str, arguments: tuple[Any]) -> None:
+        if kind == "failed":
+            self._run_failed(arguments[0])
+        elif arguments[0] is self._gate:
+            self.end()  # what was to be recorded is
+
+    def _run_failed(self, error: Exception) -> None:
+        """Say what is not recorded: a live view goes on, and nobody else would tell of it."""
+        self._lost.add(str(getattr(error, "run", None)))
+        self._problem = f"not recorded whole: {text_of(error)}"
+        self.failed.emit(error)
+        self.changed.emit()
 
     def end(self) -> None:
         """Record nothing more, not even what has begun."""
         target, gate = self._target, self._gate
         self._target = self._gate = None
+        self._making = 0
         self._ending = False
         self._clock.stop()
         if gate is not None and target is not None:
@@ -182,6 +233,19 @@ class Recording(QObject):
     def _looked(self, found: tuple[str, bool] | None, error: BaseException | None) -> None:
         self._figures, self._low = (str(error), True) if found is None else found
         self.changed.emit()
+
+
+def _make(number: int, destination: str) -> tuple[int, _Target | None, Exception | None]:
+    """Make where runs are recorded to, or say why it cannot be; on a worker's thread."""
+    kind = _TiledTarget if destination.startswith(_TILED) else _FolderTarget
+    try:
+        return number, kind(destination), None
+    except Exception as error:  # of a disk, an address, a library that is missing
+        return number, None, error
+
+
+def _place_of(destination: str) -> str:
+    return destination if destination.startswith(_TILED) else os.path.abspath(destination)
 
 
 class _Target:

@@ -340,16 +340,18 @@ class AcquisitionBar(QToolBar):
 
     def _show_recording(self) -> None:
         recording = self.recording
-        self._record.setChecked(recording.is_on)
+        self._record.setChecked(recording.is_on or recording.is_beginning)
         reason = _ELSEWHERE if self._bridge.engine.is_elsewhere else ""
         _allow(self._record, _RECORD, reason)
-        free = not (reason or recording.is_on or recording.is_ending)
+        shown = recording.is_on or recording.is_beginning or recording.is_ending
+        free = not (reason or shown)
         _allow(self._to, self._destination, "" if free else reason or "while it is recorded to")
         self._to.setText(f"to {Path(self._destination).name or self._destination}")
         words = recording.figures
         if recording.is_ending:
             words = f"ends with the run that is under way; {words}"
-        shown = recording.is_on or recording.is_ending
+        if recording.is_beginning:
+            words = "begins in a moment; nothing is recorded yet"
         self._figures.setText(words if shown else "")
         self._figures.setStyleSheet("color: #c0392b;" if recording.is_low else "")
 
