@@ -60,3 +60,19 @@ def _soon(qtbot: Any) -> Callable[[Callable[[], Any]], None]:
         qtbot.waitUntil(lambda: bool(condition()), timeout=30_000)
 
     return soon
+
+
+@pytest.fixture(name="looks")
+def _looks(qapp: Any) -> Iterator[None]:
+    """Leave the application as it was, whatever theme a test chooses."""
+    from qtpy.QtCore import QEvent
+
+    style, palette = qapp.style().name(), qapp.palette()
+    yield
+    if (keeper := qapp.findChild(object, "freewheel:theme")) is not None:
+        keeper.setParent(None)
+        keeper.deleteLater()
+        qapp.sendPostedEvents(keeper, QEvent.Type.DeferredDelete.value)
+    if qapp.style().name() != style:
+        qapp.setStyle(style)
+    qapp.setPalette(palette)

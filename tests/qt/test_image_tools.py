@@ -8,11 +8,12 @@ from qtpy.QtCore import QPointF
 from qtpy.QtWidgets import QComboBox, QInputDialog, QLabel, QPushButton, QSlider
 
 from freewheel.forms import find_plans
-from freewheel.qt import ImageArea, LiveImage, PlanChooser
+from freewheel.qt import ImageArea, LiveImage, PlanChooser, use_theme
 from freewheel.qt._image._colours import COLOUR_MAPS, Curve, table_of
 from freewheel.qt._image._frames import levels_of, prepare
 from freewheel.qt._image._measure import measure
 from freewheel.qt._image._scale_bar import round_length
+from freewheel.qt._look._plots import plot_colours
 from freewheel.qt._look._rates import RateMeter
 
 
@@ -437,3 +438,17 @@ def test_the_mouse_reads_values(shown: Shown) -> None:
     view = shown.image._graphics.view
     shown.image._graphics.scene().sigMouseMoved.emit(view.mapViewToScene(QPointF(7.5, 3.5)))
     assert shown.text("cursor") == f"(7, 3) = {RAMP[3, 7]}"
+
+
+@pytest.mark.usefixtures("looks")
+def test_what_is_around_a_picture_follows_the_theme(shown: Shown) -> None:
+    shown.show(RAMP)
+    shown.image.roi = (0, 0, 10, 10)
+    graphics, trend = shown.image._graphics, shown.image._panel._trend
+    for theme in ("light", "dark"):
+        use_theme(theme)
+        colours = plot_colours()
+        assert graphics.backgroundBrush().color().name() == colours.surroundings
+        assert graphics._histogram.axis.textPen().color().name() == colours.text
+        assert trend.backgroundBrush().color().name() == colours.background
+        assert trend.curve.opts["pen"].color().name() in colours.curves

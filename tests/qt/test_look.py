@@ -1,12 +1,11 @@
 """Themes, icons, short cuts, names for screen readers, and what does not jump or widen."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import bluesky.plan_stubs as bps
 import pytest
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction, QColor, QKeySequence, QPalette, QShortcut
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -41,19 +40,7 @@ from freewheel.qt._look._icons import icon
 from freewheel.qt._look._theme import theme_in_use
 from freewheel.qt._look._tones import Tone, is_dark, tint
 
-
-@pytest.fixture(name="looks", autouse=True)
-def _looks(qapp: Any) -> Iterator[None]:
-    """Leave the application as it was."""
-    style, palette = qapp.style().name(), qapp.palette()
-    yield
-    if (keeper := qapp.findChild(object, "freewheel:theme")) is not None:
-        keeper.setParent(None)
-        keeper.deleteLater()
-        qapp.sendPostedEvents(keeper, QEvent.Type.DeferredDelete.value)
-    if qapp.style().name() != style:
-        qapp.setStyle(style)
-    qapp.setPalette(palette)
+pytestmark = pytest.mark.usefixtures("looks")
 
 
 @pytest.fixture(name="window")

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog, QLabel, QToolButton
 
-from freewheel.qt import LivePlot
+from freewheel.qt import LivePlot, use_theme
+from freewheel.qt._look._plots import _DARK, _LIGHT, plot_colours
+from freewheel.qt._plot._cells import plane_of
 from freewheel.qt._plot._curves import FITS, STATISTICS, fit_points, why_no_fit
 
 
@@ -22,9 +24,18 @@ class Plotted:
         qtbot.addWidget(self.plot)
         self.plot.show()
 
-    def start(self, run: str, dimensions: Any = None, hinted: Any = (), **units: str) -> None:
-        hints = {} if dimensions is None else {"dimensions": dimensions}
-        self._emit("start", {"uid": run, "time": 100.0, "hints": hints, "scan_id": 7})
+    def start(
+        self,
+        run: str,
+        dimensions: Any = None,
+        hinted: Any = (),
+        gridding: str = "",
+        more: Any = None,
+        **units: str,
+    ) -> None:
+        hints = {} if dimensions is None else {"dimensions": dimensions, "gridding": gridding}
+        start = {"uid": run, "time": 100.0, "hints": hints, "scan_id": 7, **(more or {})}
+        self._emit("start", start)
         keys = {k: {"dtype": "number", "shape": [], "units": u} for k, u in units.items()}
         head = {"uid": f"d{run}", "run_start": run, "name": "primary", "time": 100.0}
         self._emit("descriptor", {**head, "data_keys": keys, "hints": {"d": {"fields": hinted}}})
@@ -34,6 +45,11 @@ class Plotted:
 
     def stop(self, run: str) -> None:
         self._emit("stop", {"run_start": run})
+
+    def pens(self) -> dict[tuple[str, str], str]:
+        """Return the colours of the curves, by run and key."""
+        curves = self.plot._curves._curves
+        return {key: curve.opts["pen"].color().name() for key, curve in curves.items()}
 
     def text(self, name: str) -> str:
         return self.plot.findChild(QLabel, name).text()
@@ -76,19 +92,56 @@ def test_dimensions_of_another_stream_are_not_this_one_s(plotted: Plotted) -> No
     assert plotted.plot.shown_keys == (("motor",), None)
 
 
-def test_what_is_hinted_at_is_plotted_together_if_it_has_one_unit(plotted: Plotted) -> None:
+def test_each_of_what_is_hinted_at_has_an_axis_of_its_own(plotted: Plotted) -> None:
     hinted = ["left", "right", "room", "motor"]
     plotted.start(
         "a", [[["motor"], "primary"]], hinted, dark="V", left="V", right="V", room="C", motor="mm"
     )
-    plotted.event("a", dark=0.0, left=1.0, right=2.0, room=20.0, motor=5.0)
-    assert plotted.plot.shown_keys == (("left", "right"), "motor")
+    for motor in (5.0, 6.0):
+        plotted.event("a", dark=0.0, left=1e6 * motor, right=2.0, room=20.0, motor=motor)
+    assert plotted.plot.shown_keys == (("left", "right", "room"), "motor")
     plotted.plot._draw()
-    assert len(plotted.plot._curves) == 2
-    assert [label.text for _, label in plotted.plot._legend.items] == ["left", "right"]
+    rows = plotted.plot._rows
+    assert [plot.getAxis("left").labelText for plot in rows.plots] == ["V", "V", "C"]
+    assert [plot.getAxis("bottom").labelText for plot in rows.plots] == ["", "", "motor [mm]"]
+    assert [[label.text for _, label in plot.legend.items] for plot in rows.plots] == [
+        ["left"],
+        ["right"],
+        ["room"],
+    ]
+    view = rows.plots[1].getViewBox()
+    view.updateAutoRange()
+    assert view.viewRange()[1][1] < 3  # though another one is a million times larger
+    rows.ci.layout.activate()
+    places = {plot.getViewBox().sceneBoundingRect().left() for plot in rows.plots}
+    assert len(places) == 1  # their x are below each other
+    plotted.plot.together = True
+    assert len(rows.plots) == 1
+    assert [label.text for _, label in rows.plots[0].legend.items] == ["left", "right", "room"]
+    plotted.plot.choose("left")
+    assert rows.plots[0].getAxis("left").labelText == "left [V]"
 
 
-def test_several_are_chosen_and_earlier_runs_are_grey(plotted: Plotted, soon: Any) -> None:
+def test_logarithmic_where_all_is_above_zero(plotted: Plotted) -> None:
+    plotted.start("a", hinted=["counts", "offset"], counts="", offset="V")
+    for number in range(4):
+        plotted.event("a", 101.0 + number, counts=10.0**number, offset=float(number))
+    axes = plotted.plot.findChild(QToolButton, "axes").menu().actions()
+    axes[1].trigger()
+    assert plotted.plot.logarithmic
+    counts, offset = plotted.plot._rows.plots
+    assert counts.getAxis("left").logMode
+    assert not offset.getAxis("left").logMode
+    assert plotted.plot.message == "not logarithmic, as not all values are above 0: offset"
+    plotted.plot._cursor.point(3.0)
+    assert plotted.text("cursor") == "x = 3, counts = 100, offset = 2"
+    assert plotted.plot._cursor._lines[0].along.value() == 2  # where a hundred is drawn
+    plotted.plot.logarithmic = False
+    assert not axes[1].isChecked()
+    assert plotted.plot.message == ""
+
+
+def test_several_are_chosen_and_earlier_runs_are_grey(plotted: Plotted) -> None:
     chosen: list[Any] = []
     plotted.plot.keysChosen.connect(lambda y, x: chosen.append((y, x)))
     for run in "ab":
@@ -101,12 +154,120 @@ def test_several_are_chosen_and_earlier_runs_are_grey(plotted: Plotted, soon: An
     more.actions()[1].trigger()
     assert chosen == [(("one", "three"), None)]
     assert plotted.plot.shown_keys[0] == ("one", "three")
-    pens = {key: curve.opts["pen"].color().name() for key, curve in plotted.plot._curves.items()}
-    assert pens["a", "one"] == pens["a", "three"] == "#9a9a9a"
-    assert len({pens["b", "one"], pens["b", "three"], "#9a9a9a"}) == 3
-    assert len(plotted.plot._legend.items) == 2
+    pens, grey = plotted.pens(), plot_colours().earlier
+    assert pens["a", "one"] == pens["a", "three"] == grey
+    assert len({pens["b", "one"], pens["b", "three"], grey}) == 3
     plotted.plot.choose("two")
-    assert not plotted.plot._legend.items
+    assert not plotted.plot._rows.plots[0].legend.items
+
+
+@pytest.mark.usefixtures("looks")
+def test_plots_follow_the_theme_while_they_are_open(plotted: Plotted) -> None:
+    plotted.start("a", hinted=["one", "two"], one="V", two="V")
+    plotted.event("a", one=1.0, two=2.0)
+    plotted.plot._draw()
+    rows, seen = plotted.plot._rows, {}
+    for theme in ("light", "dark"):
+        use_theme(theme)
+        colours = seen[theme] = plot_colours()
+        assert rows.backgroundBrush().color().name() == colours.background
+        assert rows.plots[1].getAxis("left").textPen().color().name() == colours.text
+        assert rows.plots[1].legend.labelTextColor().name() == colours.text
+        assert set(plotted.pens().values()) == set(colours.curves[:2])
+        assert plotted.plot._fit.curve.opts["pen"].color().name() == colours.fit
+    assert not set(seen["light"]).intersection(seen["dark"])
+
+
+@pytest.mark.parametrize("colours", [_DARK, _LIGHT])
+def test_what_is_drawn_stands_out_from_its_background(colours: Any) -> None:
+    for drawn in (*colours.curves, colours.fit, colours.mark, colours.cursor):
+        assert contrast(drawn, colours.background) >= 3, drawn
+    assert contrast(colours.text, colours.background) >= 7
+    assert contrast(colours.text, colours.surroundings) >= 7
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the ratio of luminances, as the guidelines for web contents have it."""
+    lights = []
+    for name in (one, other):
+        parts = [int(name[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        lights.append(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return float((max(lights) + 0.05) / (min(lights) + 0.05))
+
+
+# -- maps ---------------------------------------------------------------------------------------
+
+
+def test_a_grid_scan_is_a_map_of_its_two_motors(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    plotted = Plotted(bridge, qtbot)
+    plot = plotted.plot
+    x, y = scope.stage.x, scope.stage.y
+    for plan in (bp.grid_scan, bp.rel_grid_scan):
+        seen: list[Any] = []
+        token = bridge.engine.subscribe(lambda _, doc, seen=seen: seen.append(doc["data"]), "event")
+        bridge.run(plan([scope.temperature], y, 0, 1, 2, x, 5, 3, 3, snake_axes=True))
+        soon(lambda seen=seen: len(seen) == 6 and plot.points.shape == (2, 6))
+        bridge.engine.unsubscribe(token)
+        soon(lambda: plot.is_map)
+        plot._draw()
+        cells = plane_of(plot._newest())
+        (key,) = cells.images
+        assert (cells.x, cells.y) == ("stage-x", "stage-y")
+        wanted = np.array([each[key] for each in seen]).reshape(2, 3)
+        assert np.array_equal(cells.images[key], [wanted[0, ::-1], wanted[1]])
+        left, bottom, width, height = cells.area
+        begun = seen[0]["stage-x"], seen[0]["stage-y"]  # a relative one from where they were
+        assert (left, bottom) == pytest.approx((begun[0] - 2.5, begun[1] - 0.5))
+        assert (width, height) == (3, 2)
+    plot._maps.point(begun[0] + 1, begun[1] + 9)
+    assert plotted.text("cursor").startswith(f"stage-x = {begun[0]:g}, stage-y = {begun[1] + 1:g}")
+    assert not plot.findChild(QToolButton, "fit").isEnabled()
+    plot.choose(None, "stage-x")
+    assert not plot.is_map
+    plot.choose(None)
+    assert plot.is_map
+    bridge.run(bp.count([scope.temperature], 2))
+    soon(lambda: not plot.is_map)
+
+
+def test_a_map_grows_in_its_frame_and_shows_the_newest_plane(plotted: Plotted) -> None:
+    more = {"shape": [2, 2, 2], "extents": [[0, 1], [0, 1], [0, 1]]}
+    dimensions = [[[key], "primary"] for key in "zyx"]
+    plotted.start("a", dimensions, gridding="rectilinear", more=more, z="", y="", x="", signal="V")
+    for number in range(5):
+        z, y, x = np.unravel_index(number, (2, 2, 2))
+        plotted.event("a", z=float(z), y=float(y), x=float(x), signal=float(number))
+    cells = plane_of(plotted.plot._newest())
+    assert cells.area == (-0.5, -0.5, 2, 2)
+    image = cells.images["signal"]
+    assert image[0, 0] == 4
+    assert np.isnan(image).sum() == 3
+    plotted.plot._draw()
+    assert plotted.plot.is_map
+
+
+def test_points_that_are_no_even_grid_are_drawn_where_they_are(plotted: Plotted) -> None:
+    plotted.start(
+        "a", [[["y"], "primary"], [["x"], "primary"]], ["one", "two"], y="", x="", one="", two=""
+    )
+    for number in range(5):
+        plotted.event("a", y=number**2, x=-number, one=float(number), two=np.nan)
+    plotted.plot._draw()
+    one, two = plotted.plot._maps._maps
+    assert one._points.getData()[0].tolist() == [0, -1, -2, -3, -4]
+    assert len(two._points.getData()[0]) == 0
+    assert len({brush.color().name() for brush in one._points.data["brush"]}) == 5
+
+
+def test_a_table_of_a_map_has_all_of_its_dimensions(plotted: Plotted, tmp_path: Path) -> None:
+    plotted.start("a", [[["y"], "primary"], [["x"], "primary"]], ["one"], y="mm", x="um", one="V")
+    plotted.event("a", y=1.0, x=2.0, one=3.0)
+    plotted.plot.save_csv(tmp_path / "map.csv")
+    rows = list(csv.reader((tmp_path / "map.csv").read_text().splitlines()))
+    assert rows == [["run", "x [um]", "y [mm]", "one [V]"], ["7", "2.0", "1.0", "3.0"]]
 
 
 def test_several_of_the_program(bridge: Any, qtbot: Any) -> None:

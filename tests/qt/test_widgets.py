@@ -540,11 +540,11 @@ def test_earlier_runs_with_the_same_axes_stay(bridge: Any, qtbot: Any, soon: Any
         runs.start(str(number), "signal")
         runs.event(str(number), float(number))
         runs.stop(str(number))
-    soon(lambda: len(plot._curves) == 5)
+    soon(lambda: len(plot._curves._curves) == 5)
     runs.start("other", "current")
     runs.event("other", 1.0)
-    soon(lambda: len(plot._curves) == 1)
-    assert plot._plot.getAxis("left").labelText == "current [mm]"
+    soon(lambda: len(plot._curves._curves) == 1)
+    assert plot._rows.plots[0].getAxis("left").labelText == "current [mm]"
 
 
 def test_of_many_points_the_newer_half_is_kept(bridge: Any, qtbot: Any, monkeypatch: Any) -> None:

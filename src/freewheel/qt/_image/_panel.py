@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import pyqtgraph as pg
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from freewheel.qt._look._inputs import wheel_needs_focus
+from freewheel.qt._look._plots import ThemedGraphics, plot_colours
 from freewheel.qt._look._readback import ShortLabel
 
 if TYPE_CHECKING:
     from freewheel.qt._image._marks import ImageMarks
     from freewheel.qt._image._measure import Measured, RegionStatistics
+    from freewheel.qt._look._plots import PlotColours
 
 __all__ = ["ImagePanel"]
 
@@ -22,6 +23,8 @@ _PERIOD: Final = 0.1  # between two drawings [s]
 #: What can be plotted against time, by its row in `ImageMarks.history`.
 _ROWS: Final = {"mean": 1, "deviation": 2, "minimum": 3, "maximum": 4}
 _ROOM: Final = 170
+#: Which colours of curves they have: like those of the region and the line in the picture.
+_TREND, _PROFILE = 1, 0
 
 
 class ImagePanel(QWidget):
@@ -65,9 +68,8 @@ class ImagePanel(QWidget):
         line.addWidget(self._words, 1)
         line.addWidget(self._row)
         line.addWidget(use)
-        self._trend, self._trend_curve = _plot("#ffb000")
-        self._profile, self._profile_curve = _plot("#35d0ff")
-        self._trend.setLabel("bottom", "time [s]")
+        self._trend, self._profile = _OneCurve(_TREND), _OneCurve(_PROFILE)
+        self._trend.plot.setLabel("bottom", "time [s]")
         plots = QSplitter()
         plots.addWidget(self._trend)
         plots.addWidget(self._profile)
@@ -129,7 +131,7 @@ class ImagePanel(QWidget):
             history = self._marks.history
             if history.shape[1]:
                 row = history[_ROWS[self._row.currentText()]]
-                self._trend_curve.setData(history[0] - history[0, 0], row)
+                self._trend.curve.setData(history[0] - history[0, 0], row)
 
     def _draw_line(self) -> None:
         found = self._newest
@@ -137,8 +139,8 @@ class ImagePanel(QWidget):
             size, unit = self._pixel_size or (1.0, "pixels")
             if unit != self._unit:  # which lays out all of the plot
                 self._unit = unit
-                self._profile.setLabel("bottom", f"along the line [{unit}]")
-            self._profile_curve.setData(found.distance * size, found.values)
+                self._profile.plot.setLabel("bottom", f"along the line [{unit}]")
+            self._profile.curve.setData(found.distance * size, found.values)
 
 
 def _text(region: RegionStatistics) -> str:
@@ -147,12 +149,19 @@ def _text(region: RegionStatistics) -> str:
     return f"{text}, {region.saturated} saturated" if region.saturated else text
 
 
-def _plot(colour: str) -> tuple[pg.PlotWidget, pg.PlotDataItem]:
-    widget = pg.PlotWidget()
-    widget.showGrid(x=True, y=True, alpha=0.2)
-    for side in ("left", "bottom"):
-        widget.getAxis(side).enableAutoSIPrefix(False)
-    curve = widget.plot(pen=pg.mkPen(colour), connect="finite")
-    curve.setClipToView(True)
-    curve.setDownsampling(auto=True, method="peak")
-    return widget, curve
+class _OneCurve(ThemedGraphics):
+    """A plot with one curve, in one of the colours that curves have."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+        self.plot = self.add_plot()
+        self.curve = self.plot.plot(connect="finite")
+        self.curve.setClipToView(True)
+        self.curve.setDownsampling(auto=True, method="peak")
+        self.take_colours(plot_colours())
+
+    def take_colours(self, colours: PlotColours) -> None:
+        """Draw the curve in the colour of a theme, too."""
+        super().take_colours(colours)
+        self.curve.setPen(colours.curves[self._number])

@@ -41,7 +41,7 @@ class ScaleBar(pg.GraphicsWidgetAnchor, pg.GraphicsObject):
         self._bar = QGraphicsRectItem(self)
         self._bar.setPen(pg.mkPen("k"))
         self._bar.setBrush(pg.mkBrush("w"))
-        self._text = pg.TextItem(anchor=(0.5, 1), color="w", fill=(0, 0, 0, 110))
+        self._text = pg.TextItem(anchor=(0.5, 1), color="w", fill=(0, 0, 0, 180))
         self._text.setParentItem(self)
         self.setParentItem(view)
         self.anchor(itemPos=(1, 1), parentPos=(1, 1), offset=(-20, -16))

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 
 from freewheel.qt._look._rates import RateMeter
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._tones import Tone, tint
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,7 +54,7 @@ class ImageStatus(QWidget):
         self._value.setObjectName("cursor")
         self._message = QLabel("")
         self._message.setObjectName("message")
-        self._message.setStyleSheet("color: #b35900;")
+        tint(self._message, Tone.WARNING)
         self._rates = ShortLabel("no frames")
         self._rates.setObjectName("rates")
         self._rates.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -12,18 +12,20 @@ from freewheel.qt._image._colours import Curve, colour_map, table_of
 from freewheel.qt._image._frames import levels_of
 from freewheel.qt._image._measure import at_limit
 from freewheel.qt._image._scale_bar import ScaleBar
+from freewheel.qt._look._plots import ThemedGraphics, dress_axis, plot_colours
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from freewheel.qt._image._frames import Picture
+    from freewheel.qt._look._plots import PlotColours
 
 __all__ = ["ImageView"]
 
 _SATURATED: Final = np.array([[0, 0, 0, 0], [255, 30, 30, 255]], np.uint8)
 
 
-class ImageView(pg.GraphicsLayoutWidget):
+class ImageView(ThemedGraphics):
     """Paints what is in sight of a picture, no finer than the screen.
 
     Attributes
@@ -60,6 +62,7 @@ class ImageView(pg.GraphicsLayoutWidget):
         self._is_told = False  # the histogram is told of levels
         self.saturated_share = 0.0  # of the pixels that were painted last
         self._make_histogram()
+        self.take_colours(plot_colours())
         self.scene().sigMouseMoved.connect(self._mouse_moved)
         self.view.sigRangeChanged.connect(self.sightChanged)
         self.view.sigRangeChangedManually.connect(self._moved_by_hand)
@@ -73,6 +76,13 @@ class ImageView(pg.GraphicsLayoutWidget):
         self._histogram.sigLevelChangeFinished.connect(self._levels_moved)
         self._histogram.sigLookupTableChanged.connect(self._make_table)
         self.addItem(self._histogram)
+
+    def take_colours(self, colours: PlotColours) -> None:
+        """Draw what is around the picture, and the histogram, in the colours of a theme."""
+        super().take_colours(colours)
+        self.setBackground(colours.surroundings)
+        dress_axis(self._histogram.axis, colours)
+        self._histogram.plot.setPen(colours.text)
 
     # -- what is in sight ---------------------------------------------------------------------
 

@@ -31,11 +31,15 @@ class PlotBar(QWidget):
         The kind of a fit, or empty.
     exportWanted : Signal(str)
         ``"csv"`` or ``"png"``.
+    togetherChosen, logarithmicChosen : Signal(bool)
+        Whether all signals share one axis, and whether axes are logarithmic.
     """
 
     chosen = Signal(object, object)
     fitChosen = Signal(str)  # noqa: N815 - Qt's spelling
     exportWanted = Signal(str)  # noqa: N815
+    togetherChosen = Signal(bool)  # noqa: N815
+    logarithmicChosen = Signal(bool)  # noqa: N815
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +47,9 @@ class PlotBar(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(4, 4, 4, 0)
         self._y = self._box("y", "What to plot; automatic: what the run hints at")
-        self._x = self._box("x", "What to plot it against; automatic: the run's own dimension")
+        self._x = self._box(
+            "x", "What to plot it against; automatic: the run's dimension, or a map of two"
+        )
         self._more = _menu_button("more", "+", "Further scalars in the same plot")
         self._more.menu().triggered.connect(self._activated)
         for part in (QLabel("Show"), self._y, self._more, QLabel("against"), self._x):
@@ -53,8 +59,13 @@ class PlotBar(QWidget):
         export = _menu_button("export", "Export", "Save what is plotted")
         for text, kind in (("Table (CSV) …", "csv"), ("Picture (PNG) …", "png")):
             export.menu().addAction(text, lambda kind=kind: self.exportWanted.emit(kind))
-        line.addWidget(self._fit)
-        line.addWidget(export)
+        self._axes = _menu_button("axes", "Axes", "How the axes are")
+        self._together = self._switch("All on one axis", self.togetherChosen)
+        self._logarithmic = self._switch(
+            "Logarithmic, where all is above 0", self.logarithmicChosen
+        )
+        for part in (self._axes, self._fit, export):
+            line.addWidget(part)
 
     def _box(self, name: str, tip: str) -> QComboBox:
         box = QSearchableComboBox()
@@ -64,6 +75,12 @@ class PlotBar(QWidget):
         box.setMinimumContentsLength(12)
         box.activated.connect(self._activated)
         return box
+
+    def _switch(self, text: str, chosen: Any) -> QAction:
+        action = self._axes.menu().addAction(text)
+        action.setCheckable(True)
+        action.triggered.connect(chosen)
+        return action
 
     def _add_fits(self) -> None:
         menu, group, why = self._fit.menu(), QActionGroup(self), why_no_fit()
@@ -95,6 +112,18 @@ class PlotBar(QWidget):
         for action in menu.actions():
             action.setChecked(action.text() in ys[1:])
         self._more.setEnabled(bool(wanted))
+
+    def show_view(self, together: bool, logarithmic: bool) -> None:
+        """Show how the axes are."""
+        self._together.setChecked(together)
+        self._logarithmic.setChecked(logarithmic)
+
+    def show_map(self, on: bool) -> None:
+        """Allow what can be done with curves, or with a map."""
+        for button in (self._axes, self._fit):
+            button.setEnabled(not on)
+            tip = button.accessibleName()
+            button.setToolTip(f"{tip}; not of a map" if on else tip)
 
     def _activated(self, *_: Any) -> None:
         first = self._y.currentData()

@@ -1,19 +1,40 @@
-"""A cursor in a plot: which point is under the mouse, and how far it is from another."""
+"""A cursor in plots: which point is under the mouse, and how far it is from another."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QObject, Qt, Signal
 
+from freewheel.qt._look._plots import plot_colours
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
-__all__ = ["PlotCursor"]
+    from freewheel.qt._plot._rows import PlotRows
+
+__all__ = ["PlotCursor", "Reading"]
+
+_DELTA = "\N{GREEK CAPITAL LETTER DELTA}"
+
+
+class Reading(NamedTuple):
+    """A point of a run: x, and y by their names."""
+
+    x: float
+    ys: dict[str, float]
+
+
+class _Lines(NamedTuple):
+    """What is drawn of a cursor in one plot."""
+
+    across: pg.InfiniteLine
+    along: pg.InfiniteLine
+    marked: pg.InfiniteLine
 
 
 class PlotCursor(QObject):
@@ -21,10 +42,10 @@ class PlotCursor(QObject):
 
     Parameters
     ----------
-    plot
-        The plot.
+    rows
+        The plots.
     points
-        Returns the points that can be read, shape (2, n).
+        Returns the points that can be read: of each y its name, and x and y in shape (2, n).
 
     Attributes
     ----------
@@ -34,55 +55,96 @@ class PlotCursor(QObject):
 
     said = Signal(str)
 
-    def __init__(self, plot: pg.PlotWidget, points: Callable[[], npt.NDArray[Any]]) -> None:
-        super().__init__(plot)
-        self._plot, self._points = plot, points
-        self.mark: tuple[float, float] | None = None
-        self._lines = [pg.InfiniteLine(angle=angle, pen=pg.mkPen("#888888")) for angle in (90, 0)]
-        self._marked = pg.InfiniteLine(angle=90, pen=pg.mkPen("#35d0ff"))
-        for line in (*self._lines, self._marked):
-            line.hide()
-            plot.addItem(line, ignoreBounds=True)
-        plot.scene().sigMouseMoved.connect(self._moved)
-        plot.scene().sigMouseClicked.connect(self._clicked)
+    def __init__(
+        self, rows: PlotRows, points: Callable[[], Mapping[str, npt.NDArray[Any]]]
+    ) -> None:
+        super().__init__(rows)
+        self._rows, self._points = rows, points
+        self.mark: Reading | None = None
+        self._lines: dict[int, _Lines] = {}  # by the plot's number
+        rows.scene().sigMouseMoved.connect(self._moved)
+        rows.scene().sigMouseClicked.connect(self._clicked)
+        rows.coloursChanged.connect(self._take_colours)
 
-    def _moved(self, position: Any) -> None:
-        self.point(self._plot.getViewBox().mapSceneToView(position).x())
+    def _lines_of(self, number: int) -> _Lines:
+        if number not in self._lines:
+            lines = _Lines(*(pg.InfiniteLine(angle=angle) for angle in (90, 0, 90)))
+            self._lines[number] = lines
+            for line in lines:
+                line.hide()
+                self._rows.plots[number].addItem(line, ignoreBounds=True)
+            self._take_colours()
+        return self._lines[number]
+
+    def _take_colours(self) -> None:
+        colours = plot_colours()
+        for across, along, marked in self._lines.values():
+            across.setPen(colours.cursor)
+            along.setPen(colours.cursor)
+            marked.setPen(colours.mark)
+
+    def _x_at(self, place: Any) -> float:
+        return float(self._rows.plots[0].getViewBox().mapSceneToView(place).x())
+
+    def _moved(self, place: Any) -> None:
+        self.point(self._x_at(place))
 
     def _clicked(self, event: Any) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
-            found = self.nearest(self._plot.getViewBox().mapSceneToView(event.scenePos()).x())
+            found = self.nearest(self._x_at(event.scenePos()))
             self.set_mark(None if found is None or found == self.mark else found)
 
-    def set_mark(self, mark: tuple[float, float] | None) -> None:
+    def set_mark(self, mark: Reading | None) -> None:
         """Mark a point, from which differences are told, or none."""
         self.mark = mark
-        self._marked.setVisible(mark is not None)
-        if mark is not None:
-            self._marked.setValue(mark[0])
+        for number in range(len(self._rows.plots)):
+            marked = self._lines_of(number).marked
+            marked.setVisible(mark is not None)
+            if mark is not None:
+                marked.setValue(mark.x)
 
-    def nearest(self, x: float) -> tuple[float, float] | None:
+    def nearest(self, x: float) -> Reading | None:
         """Return the point whose x is nearest; `None` if there are no points."""
-        points = self._points()
-        distances = np.abs(points[0] - x)
+        columns = self._points()
+        if not columns:
+            return None
+        places = next(iter(columns.values()))[0]
+        distances = np.abs(places - x)
         if not np.isfinite(distances).any():
             return None
         index = int(np.nanargmin(distances))
-        return float(points[0, index]), float(points[1, index])
+        return Reading(float(places[index]), {y: float(c[1, index]) for y, c in columns.items()})
 
     def point(self, x: float) -> None:
         """Read the point whose x is nearest."""
         found = self.nearest(x)
-        for line in self._lines:
-            line.setVisible(found is not None)
+        for number in range(len(self._rows.plots)):
+            self._show_lines(number, found)
         if found is None:
             self.said.emit("")
             return
-        for line, value in zip(self._lines, found, strict=True):
-            if np.isfinite(value):
-                line.setValue(value)
-        text = f"x = {found[0]:.6g}, y = {found[1]:.6g}"
+        alone = len(found.ys) == 1
+        parts = [f"x = {found.x:.6g}"]
+        parts += [f"{'y' if alone else y} = {value:.6g}" for y, value in found.ys.items()]
+        text = ", ".join(parts)
         if self.mark is not None:
-            text += f"   \N{GREEK CAPITAL LETTER DELTA}x = {found[0] - self.mark[0]:.6g}"
-            text += f", \N{GREEK CAPITAL LETTER DELTA}y = {found[1] - self.mark[1]:.6g}"
+            parts = [f"{_DELTA}x = {found.x - self.mark.x:.6g}"]
+            for y, value in found.ys.items():
+                if y in self.mark.ys:
+                    name = "y" if alone else f" {y}"
+                    parts.append(f"{_DELTA}{name} = {value - self.mark.ys[y]:.6g}")
+            text += f"   {', '.join(parts)}"
         self.said.emit(text)
+
+    def _show_lines(self, number: int, found: Reading | None) -> None:
+        across, along, _ = self._lines_of(number)
+        ys = self._rows.groups[number]
+        value = np.nan if found is None or not ys else found.ys.get(ys[0], np.nan)
+        if self._rows.plots[number].getAxis("left").logMode:
+            value = np.log10(value) if value > 0 else np.nan
+        across.setVisible(found is not None)
+        along.setVisible(bool(np.isfinite(value)))
+        if found is not None:
+            across.setValue(found.x)
+        if np.isfinite(value):
+            along.setValue(value)

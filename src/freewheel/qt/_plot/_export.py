@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
-    import pyqtgraph as pg
+    from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._plot._tables import Run
 
@@ -44,7 +44,7 @@ class PlotExport(QObject):
 
     said = Signal(str)
 
-    def __init__(self, plot: pg.PlotWidget, drawn: Callable[[], Iterable[tuple[str, Run]]]) -> None:
+    def __init__(self, plot: QWidget, drawn: Callable[[], Iterable[tuple[str, Run]]]) -> None:
         super().__init__(plot)
         self._plot = plot
         # Weakly: it would keep its own parent alive in a circle.
@@ -83,10 +83,11 @@ class PlotExport(QObject):
         for number, (uid, run) in enumerate(drawn() if drawn else (), start=1):
             ys, x = run.keys
             units = run.units()
+            slower = [key for key in run.slower if key not in ys]
             first = "time [s]" if x is None else with_unit(x, units)
-            names = ["run", first, *(with_unit(y, units) for y in ys)]
+            names = ["run", first, *(with_unit(key, units) for key in (*slower, *ys))]
             name = run.scan_id if run.scan_id is not None else f"{number} {uid[:8]}"
-            columns = [run.points(y) for y in ys]
+            columns = [run.points(key) for key in (*slower, *ys)]
             rows = np.stack([columns[0][0], *(each[1] for each in columns)], axis=1)
             parts.append((name, rows))
         return names, parts

@@ -10,12 +10,14 @@ import pyqtgraph as pg
 from qtpy.QtCore import QObject, Signal
 
 from freewheel.qt._link._worker import Worker
+from freewheel.qt._look._plots import plot_colours
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._plot._curves import FITS, STATISTICS, FitResult, fit_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from freewheel.qt._plot._rows import PlotRows
     from freewheel.qt._plot._tables import Run
 
 __all__ = ["PlotFit"]
@@ -26,8 +28,8 @@ class PlotFit(QObject):
 
     Parameters
     ----------
-    plot
-        The plot that it is drawn in.
+    rows
+        What it is drawn in: the first of the plots, which has the first signal.
     newest
         Returns the newest run, if there is one with points.
 
@@ -41,16 +43,22 @@ class PlotFit(QObject):
 
     fitted = Signal(object)
 
-    def __init__(self, plot: pg.PlotWidget, newest: Callable[[], Run | None]) -> None:
-        super().__init__(plot)
+    def __init__(self, rows: PlotRows, newest: Callable[[], Run | None]) -> None:
+        super().__init__(rows)
         # Weakly: it would keep its own parent alive in a circle.
         self._newest = weakref.WeakMethod(newest)
         self.kind = ""
         self.result: FitResult | None = None
-        self.curve = plot.plot(pen=pg.mkPen("#ff5050", width=2))
+        self.curve = pg.PlotDataItem()
+        rows.plots[0].addItem(self.curve)
+        rows.coloursChanged.connect(self._take_colours)
+        self._take_colours()
         self.label = ShortLabel()
         self.label.setObjectName("fitted")
         self._worker = Worker(self)
+
+    def _take_colours(self) -> None:
+        self.curve.setPen(pg.mkPen(plot_colours().fit, width=2))
 
     def choose(self, kind: str) -> None:
         """Fit a curve, have ``"peak statistics"``, or nothing.

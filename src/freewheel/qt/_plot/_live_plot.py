@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyqtgraph as pg
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._tones import Tone, tint
 from freewheel.qt._plot._bar import PlotBar
+from freewheel.qt._plot._cells import plane_of
 from freewheel.qt._plot._cursor import PlotCursor
+from freewheel.qt._plot._drawing import PlotCurves
 from freewheel.qt._plot._export import PlotExport
 from freewheel.qt._plot._fit import PlotFit
-from freewheel.qt._plot._tables import TIME, Run, Shown, Table, with_unit
+from freewheel.qt._plot._maps import PlotMaps
+from freewheel.qt._plot._rows import PlotRows
+from freewheel.qt._plot._tables import Run, Shown, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,13 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePlot"]
 
-_PERIOD_MS = 40  # between two drawings
-_SYMBOLS = 2000  # points, up to which each has a symbol
-_WIDE: Final = 500  # points, up to which lines are wide
-_KEPT_RUNS = 4  # besides the newest
-_EARLIER = "#9a9a9a"
-#: Of the newest run, y by y: seen apart also by those who do not tell red from green.
-_COLOURS: Final = ("#2a7fff", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+_PERIOD_MS: Final = 40  # between two drawings
+_KEPT_RUNS: Final = 4  # besides the newest
 
 
 class LivePlot(QWidget):
@@ -44,11 +43,12 @@ class LivePlot(QWidget):
     for comparison, greyed.
 
     Without `x` a run is plotted against what its dimensions say, as bluesky's plans do: a scan
-    against its motor, the fastest of several; and against time if they say nothing. Without `y`
-    what the devices hint at is plotted, if it has one unit; else the first scalar. A person chooses
-    both among the scalars that the runs have: what was received already is shown with the new axes
-    at once. A choice holds for the next runs too. One that does not have the chosen scalar is shown
-    with its own.
+    against its motor; one of two dimensions, such as a ``grid_scan``, as a map of them; and against
+    time if they say nothing. Without `y` what the devices hint at is plotted; else the first
+    scalar. Each of several has an axis of its own, below each other. A person chooses both among
+    the scalars that the runs have: what was received already is shown with the new axes at once. A
+    choice holds for the next runs too. One that does not have the chosen scalar is shown with its
+    own.
 
     Parameters
     ----------
@@ -90,43 +90,45 @@ class LivePlot(QWidget):
         self._strict = y is not None or x is not None  # no other keys where these are missing
         self._runs: dict[str, Run] = {}  # by uid, in the order of their starts
         self._tables: dict[str, Table] = {}  # of the runs that are kept, by descriptor
-        self._curves: dict[tuple[str, str], pg.PlotDataItem] = {}  # by the run's uid, and y
-        self._labels = ("", "")  # that the axes have
+        self._scale = ""  # what was said of logarithmic axes
         self._build(y is None if chooser is None else chooser)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._draw)
-        self._label_axes()
         bridge.documentReceived.connect(self.receive)
 
     def _build(self, chooser: bool) -> None:
-        self._plot = pg.PlotWidget()
-        self._plot.showGrid(x=True, y=True, alpha=0.2)
-        for side in ("left", "bottom"):  # units are those of the devices, such as um
-            self._plot.getAxis(side).enableAutoSIPrefix(False)
-        self._legend = self._plot.addLegend(offset=(10, 10))
-        self._fit = PlotFit(self._plot, self._newest)
+        self._rows, self._maps = PlotRows(), PlotMaps()
+        self._curves = PlotCurves(self._rows)
+        self._rows.coloursChanged.connect(self._draw)
+        self._views = QStackedWidget()
+        self._views.addWidget(self._rows)
+        self._views.addWidget(self._maps)
+        self._fit = PlotFit(self._rows, self._newest_curve)
         self._fit.fitted.connect(self.fitted)
-        self._message = QLabel("")
+        self._message = ShortLabel()
         self._message.setObjectName("message")
-        self._message.setStyleSheet("color: #b35900;")
+        tint(self._message, Tone.WARNING)
         read = ShortLabel()
         read.setObjectName("cursor")
-        self._cursor = PlotCursor(self._plot, lambda: self.points)
+        self._cursor = PlotCursor(self._rows, self._columns)
         self._cursor.said.connect(read.setText)
-        self._export = PlotExport(self._plot, self._drawn)
+        self._maps.said.connect(read.setText)
+        self._export = PlotExport(self._views, self._drawn)
         self._export.said.connect(self._message.setText)
         self._bar = PlotBar()
         self._bar.setVisible(chooser)
         self._bar.offer((), self._ys, self._x)
         self._bar.chosen.connect(self._chosen)
         self._bar.fitChosen.connect(self._fit.choose)
+        self._bar.togetherChosen.connect(self._set_together)
+        self._bar.logarithmicChosen.connect(self._set_logarithmic)
         self._bar.exportWanted.connect(self._export.ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self._bar)
-        layout.addWidget(self._plot, 1)
+        layout.addWidget(self._views, 1)
         for part in (self._fit.label, read, self._message):
             layout.addWidget(part)
 
@@ -140,6 +142,10 @@ class LivePlot(QWidget):
         """The points of the newest run that has some, shape (2, n): x and the first y."""
         newest = self._newest()
         return np.empty((2, 0)) if newest is None else newest.points()
+
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        newest = self._newest()
+        return {} if newest is None else {y: newest.points(y) for y in newest.keys[0]}
 
     @property
     def keys(self) -> tuple[str | None, str | None]:
@@ -233,7 +239,6 @@ class LivePlot(QWidget):
         for uid in over[: max(0, len(self._runs) - _KEPT_RUNS)]:
             run = self._runs.pop(uid)
             self._tables = {d: table for d, table in self._tables.items() if table.run is not run}
-            self._remove_curves({key for key in self._curves if key[0] == uid})
 
     def show_run(self, uid: str, run: Run) -> None:
         """Plot a run that came before, as the newest one.
@@ -280,55 +285,61 @@ class LivePlot(QWidget):
             if newest is not None and self._decide(run) and run.keys == newest.keys and run.count:
                 yield uid, run
 
+    def _newest_curve(self) -> Run | None:
+        """Return the newest run; `None` if it is a map, through which no curve is fitted."""
+        return None if self.is_map else self._newest()
+
     def _draw(self) -> None:
-        drawn = dict(self._drawn())
-        wanted = {(uid, y) for uid, run in drawn.items() for y in run.keys[0]}
-        self._remove_curves(set(self._curves) - wanted)
-        for uid, run in drawn.items():
-            newest = uid == next(reversed(drawn))
-            for y, colour in zip(run.keys[0], _COLOURS * 9, strict=False):
-                self._draw_curve(uid, run, y, colour if newest else "")
-        self._label_axes()
+        newest = self._newest()
+        cells = plane_of(newest) if newest is not None and self._x is None else None
+        self._views.setCurrentWidget(self._rows if cells is None else self._maps)
+        self._bar.show_map(cells is not None)
+        if cells is not None and newest is not None:
+            self._maps.draw(cells, newest.units())
+            return
+        self._say_scale(self._curves.draw(dict(self._drawn())))
         self._fit.look()
 
-    def _draw_curve(self, uid: str, run: Run, y: str, colour: str) -> None:
-        """Draw a curve; without a colour it is that of an earlier run."""
-        curve, points = self._curves.get((uid, y)), run.points(y)
-        if curve is None:
-            curve = self._curves[uid, y] = self._plot.plot(connect="finite")
-            curve.setSymbolPen(None)
-            curve.setSymbolSize(4)
-        curve.setZValue(1 if colour else 0)
-        width = 2 if points.shape[1] <= _WIDE else 1  # which Qt draws many times quicker
-        curve.setPen(pg.mkPen(colour, width=width) if colour else pg.mkPen(_EARLIER))
-        curve.setSymbolBrush(colour or _EARLIER)
-        curve.setSymbol("o" if colour and points.shape[1] <= _SYMBOLS else None)
-        curve.setData(*points)
-        named = [item for item, _ in self._legend.items if item.item is curve]
-        if bool(named) == (bool(colour) and len(run.keys[0]) > 1):
-            return
-        if named:
-            self._legend.removeItem(curve)
-        else:
-            self._legend.addItem(curve, y)
+    # -- how it is shown ----------------------------------------------------------------------
 
-    def _remove_curves(self, keys: set[tuple[str, str]]) -> None:
-        for key in keys:
-            curve = self._curves.pop(key)
-            self._legend.removeItem(curve)
-            self._plot.removeItem(curve)
+    @property
+    def is_map(self) -> bool:
+        """Whether the newest run is shown as a map of its two dimensions."""
+        return self._views.currentWidget() is self._maps
 
-    def _label_axes(self) -> None:
-        newest = self._newest()
-        ys, x = (self._ys, self._x) if newest is None else newest.keys
-        units = {} if newest is None else newest.units()
-        is_time = x is None or (x == TIME and x not in units)
-        left = ", ".join(with_unit(y, units) for y in ys[:3])
-        labels = (left, "time [s]" if is_time else with_unit(str(x), units))
-        if labels != self._labels:  # which lays out all of the plot
-            self._labels = labels
-            self._plot.setLabel("left", labels[0])
-            self._plot.setLabel("bottom", labels[1])
+    @property
+    def together(self) -> bool:
+        """Whether several signals share one axis, and not each has its own."""
+        return self._curves.together
+
+    @together.setter
+    def together(self, together: bool) -> None:
+        self._set_together(together)
+
+    def _set_together(self, together: bool) -> None:
+        self._curves.together = together
+        self._bar.show_view(self._curves.together, self._curves.logarithmic)
+        self._draw()
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the axes y are logarithmic, where all values are above 0."""
+        return self._curves.logarithmic
+
+    @logarithmic.setter
+    def logarithmic(self, logarithmic: bool) -> None:
+        self._set_logarithmic(logarithmic)
+
+    def _set_logarithmic(self, logarithmic: bool) -> None:
+        self._curves.logarithmic = logarithmic
+        self._bar.show_view(self._curves.together, self._curves.logarithmic)
+        self._draw()
+
+    def _say_scale(self, said: str) -> None:
+        if said != self._scale:
+            if self._message.text() in ("", self._scale):
+                self._message.setText(said)
+            self._scale = said
 
     # -- curves that are fitted -----------------------------------------------------------------
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["TIME", "Run", "Shown", "Table", "with_unit"]
+__all__ = ["TIME", "Axis", "Run", "Shown", "Table", "with_unit"]
 
 #: What is asked for as x to have the time, whatever the run's dimensions are.
 TIME: Final = "time"
-#: So many scalars are shown by themselves at most.
-_TOGETHER: Final = 6
+#: So many scalars are shown by themselves at most: each has an axis of its own.
+_TOGETHER: Final = 4
 
 _POINTS = 200_000  # of one stream; older ones are forgotten
 _NUMBERS = 2_200_000  # of one stream, all columns together
@@ -42,6 +42,19 @@ class Shown(NamedTuple):
     x: str | None
 
 
+class Axis(NamedTuple):
+    """Where a dimension of a grid begins and ends, and how many places it has."""
+
+    begin: float
+    end: float
+    num: int
+
+    @property
+    def step(self) -> float:
+        """From one place to the next; 1 if there is no other."""
+        return (self.end - self.begin) / (self.num - 1) if self.num > 1 else 1.0
+
+
 class Table:
     """One stream of a run: the time of its events, and a column for each scalar."""
 
@@ -60,6 +73,7 @@ class Table:
         self._limit = min(_POINTS, _NUMBERS // (len(self.columns) + 1))
         self._values = np.empty((len(self.columns) + 1, 256))
         self.count = 0
+        self.first: npt.NDArray[Any] | None = None  # event, which is kept when it is forgotten
 
     def add(self, time: float, data: dict[str, Any], shown: Sequence[str | None]) -> None:
         """Add an event, unless it has none of the scalars.
@@ -81,6 +95,8 @@ class Table:
             column[1:] = [data[key] for key in self.columns]
         except (KeyError, TypeError, ValueError):  # one of them is missing, or is no number
             column[1:] = [_number_or_nan(key, data) for key in self.columns]
+        if self.first is None:
+            self.first = column.copy()
         self.count += 1
 
     def _make_room(self) -> None:
@@ -98,13 +114,25 @@ class Table:
         """What the run says that this stream is to be plotted against; `None` for time."""
         return next((key for key in self.run.axes(self.name) if key in self.columns), None)
 
+    @property
+    def dimensions(self) -> list[str]:
+        """What the run has moved for this stream, one of each dimension: the fastest is the first.
+
+        None if one of them is no scalar that the stream has.
+        """
+        found = [
+            next((key for key in fields if key in self.columns), None)
+            for fields in self.run.dimensions(self.name)
+        ]
+        return [] if None in found else [key for key in found if key is not None]
+
     def automatic(self, x: str | None) -> tuple[str, ...]:
-        """Return what is plotted if nobody says: what is hinted at, if it has one unit."""
-        hinted = [key for key in self._hinted if key != x]
+        """Return what is plotted if nobody says: what is hinted at, but for the dimensions."""
+        moved = {x, *self.run.axes(self.name)}
+        hinted = [key for key in self._hinted if key not in moved]
         if hinted:
-            unit = self.scalars[hinted[0]]
-            return tuple([key for key in hinted if self.scalars[key] == unit][:_TOGETHER])
-        others = [key for key in self.scalars if key != x]
+            return tuple(hinted[:_TOGETHER])
+        others = [key for key in self.scalars if key not in moved]
         return tuple((others or [*self.scalars])[:1])
 
     def rows(self) -> npt.NDArray[Any]:
@@ -127,6 +155,7 @@ class Run:
         self.scan_id = start.get("scan_id")
         hints = start.get("hints") or {}
         self._dimensions = hints.get("dimensions") or ()
+        self.grid = _grid_of(start, hints)
         self.open = True
         self.tables: list[Table] = []
         #: Whether it is shown with other keys if it does not have those that were chosen.
@@ -134,14 +163,18 @@ class Run:
         self.decided = False
         self.shown: Shown | None = None
 
-    def axes(self, stream: str) -> list[str]:
-        """Return what the run's dimensions say of a stream: the fastest one first."""
-        found: list[str] = []
+    def dimensions(self, stream: str) -> list[list[str]]:
+        """Return the fields of each of a stream's dimensions: the fastest one first."""
+        found: list[list[str]] = []
         for dimension in reversed(self._dimensions):
             fields, name = dimension if len(dimension) == 2 else (dimension[0], "primary")
             if name == stream:
-                found += [field for field in fields if field != TIME]
-        return found
+                found.append([field for field in fields if field != TIME])
+        return [fields for fields in found if fields]
+
+    def axes(self, stream: str) -> list[str]:
+        """Return what the run's dimensions say of a stream: the fastest one first."""
+        return [field for fields in self.dimensions(stream) for field in fields]
 
     def add_stream(self, descriptor: dict[str, Any], wanted: Iterable[str]) -> Table:
         """Add a stream; it gets columns for its scalars, and for what is wanted of it."""
@@ -196,6 +229,14 @@ class Run:
         return ((), None) if self.shown is None else self.shown[1:]
 
     @property
+    def slower(self) -> list[str]:
+        """What was moved beside x, where that is the fastest of several dimensions."""
+        if self.shown is None or self.shown.x is None:
+            return []
+        moved = self.shown.table.dimensions
+        return moved[1:] if self.shown.x in moved[:1] else []
+
+    @property
     def count(self) -> int:
         """How many points are shown."""
         return 0 if self.shown is None else self.shown.table.count
@@ -206,6 +247,20 @@ class Run:
             return np.empty((2, 0))
         table, ys, x = self.shown
         return table.points(ys[0] if y is None else y, x)
+
+
+def _grid_of(start: Mapping[str, Any], hints: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """Return the axes of an even grid, as bluesky's plans tell of it: the fastest is the first."""
+    if hints.get("gridding") != "rectilinear":
+        return ()
+    try:
+        axes = [
+            Axis(float(begin), float(end), int(num))
+            for (begin, end), num in zip(start["extents"], start["shape"], strict=True)
+        ]
+    except (KeyError, TypeError, ValueError):  # of a plan that tells of it otherwise
+        return ()
+    return tuple(reversed(axes)) if all(a.num > 0 and a.step for a in axes) else ()
 
 
 def _columns(table: Table, ys: tuple[str, ...], x: str | None, strict: bool) -> Shown | None:
