@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import bluesky.plan_stubs as bps
 from ophyd_async.core import SignalR, SoftSignalBackend
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QPushButton
 
+from freewheel.plan_stubs import claim
 from freewheel.qt import DevicePanel, MotorRow, ReadingRow, SettingRow
 from freewheel.qt._link._feed import Feed
-from freewheel.qt._link._signal_watch import Limits as Shown
+from freewheel.qt._link._limits import Limits, LimitsWatch, limits_in
 from freewheel.qt._link._signal_watch import SignalWatch, Standing
+from freewheel.sim import Axis
 
 
 def shown(row: Any) -> QLabel:
@@ -89,6 +92,106 @@ def test_a_step_beyond_the_limits_is_refused(bridge: Any, qtbot: Any, soon: Any)
     assert "5.5 is beyond the limits" in row.problem
 
 
+def limits_of(row: Any) -> str:
+    return str(row.findChild(QLabel, "limits").text())
+
+
+def test_a_target_beyond_the_limits_of_a_motor_is_marked_and_refused(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    scope.focus.limits = (-20.0, 30.0)
+    row = MotorRow(bridge, scope.focus)
+    qtbot.addWidget(row)
+    soon(lambda: limits_of(row) == "limits: from -20 to 30")
+    assert "from -20 to 30" in row.findChild(QLabel, "").toolTip()
+    target = row.findChild(object, "target")
+    soon(lambda: target.value() == 0)
+    row.set_target(31.0)
+    assert limits_of(row) == "\N{MULTIPLICATION SIGN} 31 is beyond the limits, from -20 to 30"
+    assert target.accessibleDescription() == target.toolTip() == limits_of(row)[2:]
+    assert "border" in target.styleSheet()
+    asked: list[str] = []
+    bridge.requestMade.connect(asked.append)
+    row.move()
+    row.set_to(-21.0)
+    row.step(31.0)
+    assert "31 is beyond" in row.problem
+    assert asked == []
+    row.set_target(30.0)
+    assert limits_of(row) == "limits: from -20 to 30"
+    assert target.styleSheet() == ""
+    row.move()
+    soon(lambda: shown(row).text() == "30")
+
+
+def test_nobody_is_paused_for_a_move_beyond_the_limits(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    scope.focus.limits = (-20.0, 30.0)
+    row = MotorRow(bridge, scope.focus)
+    qtbot.addWidget(row)
+    soon(lambda: limits_of(row))
+
+    def hold() -> Any:
+        yield from claim(scope.focus)
+        yield from bps.checkpoint()
+        yield from bps.sleep(60)
+
+    bridge.run(hold())
+    soon(lambda: row.findChild(QPushButton, "pauseAndMove").isEnabled())
+    row.set_target(31.0)
+    row.pause_and_move()
+    assert "beyond the limits" in row.problem
+    assert bridge.snapshot().state == "running"
+    bridge.stop()
+    soon(lambda: bridge.snapshot().state == "idle")
+
+
+def test_limits_of_motors_of_ophyd_are_asked_for_or_followed(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    from ophyd import Component, Device, Signal, SoftPositioner
+
+    class Record(Device):  # as EpicsMotor is made
+        user_readback = Component(Signal, value=0.0)
+        low_limit_travel = Component(Signal, value=-1.0)
+        high_limit_travel = Component(Signal, value=2.0)
+
+        def set(self, value: float) -> Any: ...
+
+    soft = MotorRow(bridge, SoftPositioner(name="soft", limits=(-5, 5), init_pos=0.0))
+    record = Record(name="record")
+    followed = MotorRow(bridge, record)
+    for row in (soft, followed):
+        qtbot.addWidget(row)
+    soon(lambda: limits_of(soft) == "limits: from -5 to 5")
+    soon(lambda: limits_of(followed) == "limits: from -1 to 2")
+    record.high_limit_travel.put(7.0)
+    soon(lambda: limits_of(followed) == "limits: from -1 to 7")
+
+
+async def test_limits_are_those_of_the_setpoint_rather_than_of_the_readback() -> None:
+    class Described:
+        def __init__(self, low: float, high: float) -> None:
+            self._key = {"limits": {"control": {"low": low, "high": high}}}
+
+        async def describe(self) -> Any:
+            return {"it": self._key}
+
+    class Motor(Described):
+        readback, setpoint = Described(0, 1000), Described(0, 5)
+
+    told: list[Limits] = []
+    await LimitsWatch(Motor(0, 2000), told.append).ask()
+    assert told == [Limits(0.0, 5.0)]
+
+
+async def test_an_axis_tells_its_limits_to_whoever_sees_no_more_of_it() -> None:
+    axis = Axis("focus", limits=(-20.0, float("inf")))
+    await axis.connect()
+    assert limits_in((await axis.describe())["focus"]) == Limits(-20.0, None)
+
+
 async def test_a_signal_that_tells_nothing_is_asked() -> None:
     # As those of a Tango server without events are, whose type cannot be looked at by turns.
     class Silent(SignalR[str]):
@@ -124,8 +227,6 @@ def test_a_signal_of_ophyd_that_has_lost_its_connection_is_stale() -> None:
 
 
 def test_limits_of_ophyd_that_are_equal_are_none() -> None:
-    from freewheel.qt._link._signal_watch import _limits_of
-
-    assert _limits_of({"lower_ctrl_limit": 0, "upper_ctrl_limit": 0}) == Shown()
-    assert str(_limits_of({"lower_ctrl_limit": -1, "upper_ctrl_limit": 2})) == "from -1 to 2"
-    assert str(Shown(high=3)) == "to 3"
+    assert limits_in({"lower_ctrl_limit": 0, "upper_ctrl_limit": 0}) == Limits()
+    assert str(limits_in({"lower_ctrl_limit": -1, "upper_ctrl_limit": 2})) == "from -1 to 2"
+    assert str(Limits(high=3)) == "to 3"

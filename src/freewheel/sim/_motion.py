@@ -121,6 +121,14 @@ class Axis(SimMotor):
         """Tell the readback signal [um]; on the loop that runs the device."""
         self._user_readback_set(position)
 
+    async def describe(self) -> dict[str, DataKey]:
+        """Describe its position, with the limits that it has: a client elsewhere sees no more."""
+        keys = await super().describe()
+        low, high = (None if math.isinf(end) else end for end in self.limits)
+        if self.name in keys and (low, high) != (None, None):
+            keys[self.name]["limits"] = {"control": {"low": low, "high": high}}
+        return keys
+
     @cached_property
     def movable_logic(self) -> MovableLogic[float]:
         """How it moves: as the motor of ophyd-async, within limits, taking down where it is."""

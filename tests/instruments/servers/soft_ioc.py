@@ -4,6 +4,7 @@ import asyncio
 import math
 import sys
 
+from softioc import alarm as alarms
 from softioc import asyncio_dispatcher, builder, softioc
 
 builder.SetDeviceName("FW")
@@ -11,6 +12,7 @@ builder.SetDeviceName("FW")
 x = builder.aOut("X", initial_value=0.0, EGU="mm", PREC=3, DRVL=-100, DRVH=100, always_update=True)
 y = builder.aOut("Y", initial_value=0.0, EGU="mm", PREC=3, always_update=True)
 value = builder.aIn("VALUE", initial_value=0.0, EGU="counts")
+alarming = builder.aIn("ALARMING", initial_value=7.0)
 frame = builder.WaveformIn("FRAME", [0.0] * 100)
 mode = builder.mbbOut("MODE", "Idle", "Count", "Integrate")
 exposure = builder.aOut("EXPOSURE", initial_value=0.01, EGU="s")
@@ -28,6 +30,13 @@ async def acquire(_value: float) -> None:
 
 
 builder.aOut("ACQUIRE", initial_value=0, on_update=acquire, blocking=True, always_update=True)
+
+
+async def alarm(severity: float) -> None:
+    alarming.set_alarm(int(severity), alarms.STATE_ALARM if severity else 0)
+
+
+builder.aOut("SEVERITY", initial_value=0, on_update=alarm, always_update=True)
 
 
 async def tick() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._link._bridge import EngineBridge
-    from freewheel.qt._link._signal_watch import Limits
+    from freewheel.qt._link._limits import Limits
 
 __all__ = ["EditedRow"]
 

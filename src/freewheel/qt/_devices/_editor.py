@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QPushButton
 
-from freewheel.qt._link._signal_watch import Limits
+from freewheel.qt._link._limits import Limits
 from freewheel.qt._look._inputs import ChoiceBox, NumberField, wheel_needs_focus
+from freewheel.qt._look._tones import INPUT_SHEET, Tone, tint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,8 @@ class Editor:
     act
         Called when Return is pressed in it.
     changed
-        Called when what is filled in is no longer, or is again, what the device reads.
+        Called when what is filled in is no longer, or is again, what the device reads, and when
+        the limits are others.
     """
 
     def __init__(
@@ -62,6 +64,13 @@ class Editor:
         return self.widget.text() if isinstance(self.widget, QLineEdit) else self.widget.value()
 
     @property
+    def beyond(self) -> str:
+        """In words that what a person has filled in is beyond the limits; empty if it is not."""
+        value = self.value()
+        is_number = self.is_number and isinstance(value, (int, float))
+        return self._limits.problem_of(value) if self._edited and is_number else ""
+
+    @property
     def problem(self) -> str:
         """What is wrong with what is filled in; empty if nothing is."""
         return self.problem_of(self.value())
@@ -74,9 +83,7 @@ class Editor:
             return ""
         if isinstance(value, str):
             return f"{value!r} is no number"
-        low, high = self._limits
-        beyond = (low is not None and value < low) or (high is not None and value > high)
-        return f"{value:g} is beyond the limits, {self._limits}" if beyond else ""
+        return self._limits.problem_of(value)
 
     def choice_of(self, value: Any) -> Any:
         """Return the choice that has the text of a value; `None` for what is not on offer.
@@ -90,7 +97,7 @@ class Editor:
         if self.is_number:
             self._limits = limits
             self.widget.set_limits(*limits)
-            self.widget.setToolTip(str(limits))
+            self._look()
 
     def fill_in(self, value: Any) -> None:
         """Fill in a value, as a person would."""
@@ -108,10 +115,19 @@ class Editor:
         self._edited = False
         if self._latest is not None:
             self._write(self._latest)
-        self._changed()
+        self._look()
 
     def _edit(self, *_: Any) -> None:
         self._edited = True
+        self._look()
+
+    def _look(self) -> None:
+        """Mark what is beyond the limits, before it is asked for, and tell of it."""
+        if self.is_number:
+            beyond = self.beyond
+            tint(self.widget, Tone.ERROR if beyond else None, INPUT_SHEET)
+            self.widget.setToolTip(beyond or str(self._limits))
+            self.widget.setAccessibleDescription(beyond)
         self._changed()
 
     def _write(self, value: Any) -> None:

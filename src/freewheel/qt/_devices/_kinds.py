@@ -27,7 +27,8 @@ def has_axes(device: Any) -> bool:
 
 def is_signal(device: Any) -> bool:
     """Tell whether a device is a signal, of ophyd-async or ophyd."""
-    if hasattr(device, "datatype") and hasattr(device, "subscribe"):
+    # Of ophyd-async, one that can only be set has nothing to subscribe to, such as a motor's stop.
+    if hasattr(device, "datatype") and (hasattr(device, "subscribe") or hasattr(device, "source")):
         return True
     # ophyd's, unlike its devices and positioners.
     return hasattr(device, "write_access") and not hasattr(device, "component_names")

@@ -1,4 +1,4 @@
-"""What stands below a motor: its steps, or who holds it."""
+"""What stands below a motor: its limits and steps, or who holds it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from freewheel.qt._devices._editor import small_button
 from freewheel.qt._look._inputs import NumberField, wheel_needs_focus
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._tones import Tone, tint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from freewheel.qt._link._limits import Limits
 
 __all__ = ["HeldBy", "StepBar"]
 
 
 class StepBar(QWidget):
-    """A step size, and a button for each direction; nothing for what is no number.
+    """The limits, a step size, and a button for each direction; nothing for what is no number.
 
     Parameters
     ----------
@@ -52,10 +55,18 @@ class StepBar(QWidget):
         on.setAccessibleName(f"Step {name} on")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addStretch(1)
+        self._limits = ShortLabel()
+        self._limits.setObjectName("limits")
+        layout.addWidget(self._limits, 1)
         for part in (back, self.size_field, on):
             part.setVisible(is_number)
             layout.addWidget(part)
+
+    def show_limits(self, limits: Limits, beyond: str) -> None:
+        """Show between which values it goes, and that what is filled in is beyond these."""
+        words = f"limits: {limits}" if str(limits) else ""
+        self._limits.setText(f"\N{MULTIPLICATION SIGN} {beyond}" if beyond else words)
+        tint(self._limits, Tone.ERROR if beyond else Tone.MUTED)
 
     def _step(self, direction: int) -> None:
         size = self.size_field.value()

@@ -29,7 +29,8 @@ class MotorRow(EditedRow):
     """A motor, moved by hand: go to a position, step, stop.
 
     The target follows the readback until somebody edits it, and nothing moves before *Go*, Return
-    or a step. A device that is marked as dangerous asks then. A move takes the claim for the
+    or a step. Its soft limits are shown; a target beyond them is marked, and refused in words. A
+    device that is marked as dangerous asks before it moves. A move takes the claim for the
     motor, so that no plan moves it at the same time; while a plan holds the motor, what moves it
     is greyed out, and the line below names the holder and offers to pause it. *Stop* goes ahead of
     all that the engine does, and says what it waits for if that blocks it.
@@ -82,7 +83,8 @@ class MotorRow(EditedRow):
         self.guard = ClaimGuard(bridge, motor, self._button)
         self.guard.changed.connect(self._holder_changed)
         self._holder_changed()
-        self._subscribe(getattr(motor, "user_readback", None) or getattr(motor, "readback", motor))
+        readback = getattr(motor, "user_readback", None) or getattr(motor, "readback", motor)
+        self._subscribe(readback, motor)
 
     # -- moving -------------------------------------------------------------------------------
 
@@ -113,6 +115,9 @@ class MotorRow(EditedRow):
         pause = None if holder is None else pause_of(self._bridge, holder)
         if pause is None:
             self.say(f"{holder or 'nobody'} cannot be paused")
+            return
+        if self._editor.edited and (problem := self._editor.problem):
+            self.say(problem)  # nobody is paused for a move that would be refused
             return
         self._move_when_free = self._editor.edited
         self._editor.widget.setFocus()
@@ -162,6 +167,10 @@ class MotorRow(EditedRow):
             self.say(f"Stop waits. {lines[0]}")
 
     # -- showing ------------------------------------------------------------------------------
+
+    def _mark(self) -> None:
+        super()._mark()
+        self._steps.show_limits(self._limits, self._editor.beyond)
 
     def receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
         """Show what came back from the engine's loop."""

@@ -12,6 +12,7 @@ from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._errors import text_of
 from freewheel.qt._link._bridge import failure_of, value_text
 from freewheel.qt._link._feed import Feed
+from freewheel.qt._link._limits import Limits
 from freewheel.qt._link._signal_watch import SignalWatch
 from freewheel.qt._look._questions import ask, withdraw
 from freewheel.qt._look._readback import Readback, ShortLabel
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from freewheel.qt._link._bridge import EngineBridge
-    from freewheel.qt._link._signal_watch import Limits
 
 __all__ = ["DeviceRow"]
 
@@ -40,7 +40,8 @@ class DeviceRow(QWidget):
         self._bridge, self._device, self._title = bridge, device, name
         self.setObjectName(f"device:{name}")
         self._name, self._readback = ShortLabel(), Readback()
-        self._name.setText(name)
+        self._unit, self._limits = "", Limits()
+        self._show_name()
         self._readback.setAccessibleDescription(name)
         self._status = QLabel("")
         self._status.setObjectName("status")
@@ -75,14 +76,21 @@ class DeviceRow(QWidget):
         elif kind == "standing":
             self._readback.show_standing(arguments[0])
         elif kind == "limits":
-            self._name.setToolTip(f"{self._name.text()}, {arguments[0]}")
-            self.show_limits(arguments[0])
+            self._limits = arguments[0]
+            self._show_name()
+            self.show_limits(self._limits)
         elif kind == "unit":
-            self._name.setText(f"{self._name.text()} [{arguments[0]}]")
+            self._unit = str(arguments[0])
+            self._show_name()
         elif kind == "failed":
             self.say(f"{type(arguments[0]).__name__}: {text_of(arguments[0])}")
         else:
             self.say("")
+
+    def _show_name(self) -> None:
+        self._name.setText(f"{self._title} [{self._unit}]" if self._unit else self._title)
+        if str(self._limits):
+            self._name.setToolTip(f"{self._name.text()}, {self._limits}")
 
     def say(self, text: str) -> None:
         """Say what is wrong, below the row; nothing if the text is empty."""
@@ -143,8 +151,8 @@ class DeviceRow(QWidget):
 
         future.add_done_callback(tell)
 
-    def _subscribe(self, signal: Any) -> None:
-        """Show what a signal reads, from now on."""
-        watch, engine = SignalWatch(signal, self._feed), self._bridge.engine
+    def _subscribe(self, signal: Any, moved: Any = None) -> None:
+        """Show what a signal reads, from now on, with the limits of what is moved, if it is."""
+        watch, engine = SignalWatch(signal, self._feed, moved), self._bridge.engine
         weakref.finalize(self, call_soon, engine.loop, watch.stop).atexit = False
         self._on_loop(watch.start, requested=False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import math
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from freewheel.core._connections import ConnectionWatch
+from freewheel.qt._link._asking import asked, first_value
+from freewheel.qt._link._limits import Limits, LimitsWatch, limits_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from freewheel.qt._link._feed import Feed
 
-__all__ = ["Limits", "SignalWatch", "Standing", "soft_limits_of"]
+__all__ = ["SignalWatch", "Standing"]
 
 
 class Standing(Enum):
@@ -37,18 +39,6 @@ _QUALITIES = {
 }
 
 
-class Limits(NamedTuple):
-    """Between which values something may be set; `None` where there is no limit."""
-
-    low: float | None = None
-    high: float | None = None
-
-    def __str__(self) -> str:
-        low = "" if self.low is None else f"from {self.low:g}"
-        high = "" if self.high is None else f"to {self.high:g}"
-        return f"{low} {high}".strip()
-
-
 class SignalWatch:
     """Puts what a signal reads into a feed: ``reading``, ``standing``, ``unit`` and ``limits``.
 
@@ -58,11 +48,18 @@ class SignalWatch:
         A signal, or something movable, of ophyd-async or ophyd.
     feed
         Where to.
+    moved
+        What is moved, if the signal tells where that is: its limits count then, and not those of
+        the signal.
     """
 
-    def __init__(self, signal: Any, feed: Feed) -> None:
+    def __init__(self, signal: Any, feed: Feed, moved: Any = None) -> None:
         self._signal, self._feed = signal, feed
-        self._standing = Standing.FINE
+        self._limits = None if moved is None else LimitsWatch(moved, self._limited)
+        self._connection = ConnectionWatch(signal, self._connected)
+        self._standing = self._severity = Standing.FINE
+        self._lost = False
+        self._began = self._ended = False  # of the engine's loop
         self._told = False  # whether it has told anything by itself; of the engine's loop
         subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
         self._subscribe = subscribe
@@ -71,30 +68,41 @@ class SignalWatch:
 
     async def start(self) -> None:
         """Begin, on the engine's loop."""
-        if self._subscribe is None:
+        if self._subscribe is None or self._ended:
             return
+        self._began = True
         self._subscribe(self.changed)
         if self._meta is not None:
             self._subscribe(self.meta_changed, event_type=self._meta)
-        if (value := await _first_value(self._signal)) is not None:
+        self._connection.start()
+        if self._limits is not None:
+            self._limits.start()
+        if (value := await first_value(self._signal)) is not None:
             self._feed.put("reading", value)
-        for key in (await _asked(self._signal, "describe")).values():
+        for key in (await asked(self._signal, "describe")).values():
             if unit := key.get("units"):
                 self._feed.put("unit", unit)
-            limits = _limits_of(key)
-            if limits != Limits():
-                self._feed.put("limits", limits)
+            if self._limits is None and (limits := limits_in(key)) != Limits():
+                self._limited(limits)
             break
+        if self._limits is not None:
+            await self._limits.ask()
         if not self._told and (value := await _value_by_asking(self._signal)) is not None:
             if not self._told:
                 self._feed.put("reading", value)
 
     def stop(self) -> None:
-        """End it, on the engine's loop."""
+        """End it, on the engine's loop; one that has not begun yet does not begin then."""
+        self._ended = True
+        if not self._began:
+            return
+        self._connection.stop()
         if (clear := getattr(self._signal, "clear_sub", None)) is not None:
             clear(self.changed)
             if self._meta is not None:
                 clear(self.meta_changed)
+        if self._limits is not None:
+            self._limits.stop()
 
     # ophyd-async gives readings; ophyd gives keywords alone, the value among them.
     def changed(self, readings: Mapping[str, Any] | None = None, *_: Any, **news: Any) -> None:
@@ -103,20 +111,27 @@ class SignalWatch:
             reading = next(iter(readings.values()))
             self._told = True
             self._feed.put("reading", reading["value"])
-            self._stands(_standing_of(reading.get("alarm_severity")))
+            self._severity = _standing_of(reading.get("alarm_severity"))
+            self._look()
         elif "value" in news:
             self._feed.put("reading", news["value"])
 
     def meta_changed(self, *_: Any, **news: Any) -> None:
         """Take what a signal of ophyd says of itself."""
-        if news.get("connected") is False:
-            self._stands(Standing.LOST)
-        else:
-            severity = news.get("severity")
-            known = _SEVERITIES.get(int(severity or 0), Standing.INVALID)
-            self._stands(known)
+        self._lost = news.get("connected") is False
+        if not self._lost:
+            self._severity = _SEVERITIES.get(int(news.get("severity") or 0), Standing.INVALID)
+        self._look()
 
-    def _stands(self, standing: Standing) -> None:
+    def _connected(self, connected: bool) -> None:
+        self._lost = not connected
+        self._look()
+
+    def _limited(self, limits: Limits) -> None:
+        self._feed.put("limits", limits)
+
+    def _look(self) -> None:
+        standing = Standing.LOST if self._lost else self._severity
         if standing is not self._standing:
             self._standing = standing
             self._feed.put("standing", standing)
@@ -128,52 +143,9 @@ def _standing_of(severity: Any) -> Standing:
     return _SEVERITIES.get(severity or 0, Standing.INVALID)
 
 
-def _limits_of(key: Mapping[str, Any]) -> Limits:
-    """Return the limits that a data key tells of, as event-model or ophyd writes them."""
-    control = (key.get("limits") or {}).get("control") or {}
-    low = control.get("low", key.get("lower_ctrl_limit"))
-    high = control.get("high", key.get("upper_ctrl_limit"))
-    if low == high:  # EPICS' way to say that there are none
-        return Limits()
-    return Limits(low, high)
-
-
-async def soft_limits_of(device: Any) -> Limits:
-    """Return the limits that a motor has in signals, or attributes, of their own."""
-    ends = [getattr(device, f"{which}_limit_travel", None) for which in ("low", "high")]
-    if all(inspect.iscoroutinefunction(getattr(end, "get_value", None)) for end in ends):
-        low, high = [await end.get_value() for end in ends if end is not None]
-    else:
-        # Those of ophyd may wait for the network where they stand, which the loop must not.
-        found = await asyncio.to_thread(getattr, device, "limits", None)
-        low, high = found if isinstance(found, tuple) and len(found) == 2 else (None, None)
-    if low == high:  # EPICS' way to say that there are none
-        return Limits()
-    return Limits(*(None if end is None or math.isinf(end) else float(end) for end in (low, high)))
-
-
-async def _first_value(signal: Any) -> Any:
-    """Return what a signal of ophyd reads now: it says nothing before its first change."""
-    if inspect.iscoroutinefunction(getattr(signal, "describe", None)):
-        return None
-    readings = await _asked(signal, "read")
-    first = next(iter(readings.values()), {"value": getattr(signal, "position", None)})
-    return first["value"]
-
-
 async def _value_by_asking(signal: Any) -> Any:
     """Return what a signal of ophyd-async reads that tells nothing: some servers have no events."""
     ask = getattr(signal, "get_value", None)
     if not inspect.iscoroutinefunction(ask) or "cached" not in inspect.signature(ask).parameters:
         return None
     return await ask(cached=False)
-
-
-async def _asked(signal: Any, method: str) -> Mapping[str, Any]:
-    """Return what a method of a signal answers; empty if it has none."""
-    function = getattr(signal, method, None)
-    if inspect.iscoroutinefunction(function):
-        answer: Mapping[str, Any] = await function()
-        return answer
-    # Those of ophyd wait for the network where they stand, which the loop must not.
-    return await asyncio.to_thread(function) if callable(function) else {}

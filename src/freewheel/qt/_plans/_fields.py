@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from magicgui import widgets as mg
 from qtpy.QtCore import QEvent, Qt, Signal
@@ -16,15 +16,13 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 
 from freewheel.forms import FieldType, ParamDescription
 from freewheel.qt._look._inputs import CheckList, ChoiceBox, NumberField, wheel_needs_focus
-from freewheel.qt._look._tones import Tone, tint
+from freewheel.qt._look._tones import INPUT_SHEET, Tone, tint
 from freewheel.qt._plans._rows_table import RowsTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Field", "input_for"]
-
-_MARKED: Final = "QWidget {{ border: 1px solid {colour}; border-radius: 3px; }}"
 
 
 class Field(QWidget):
@@ -121,7 +119,7 @@ class Field(QWidget):
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
         # A dynamic property, so that the editor's own looks stay for the rest.
-        tint(self.editor, Tone.ERROR if problem else None, _MARKED)
+        tint(self.editor, Tone.ERROR if problem else None, INPUT_SHEET)
 
     @property
     def problem(self) -> str:

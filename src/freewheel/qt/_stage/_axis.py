@@ -13,7 +13,8 @@ from freewheel.qt._devices._kinds import datatype_of, has_axes, is_signal, parts
 from freewheel.qt._link._bridge import failure_of
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._holders import holder_at_work
-from freewheel.qt._link._signal_watch import Limits, SignalWatch, soft_limits_of
+from freewheel.qt._link._limits import Limits
+from freewheel.qt._link._signal_watch import SignalWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,15 +65,13 @@ class StageAxis(QObject):
         for told in (bridge.claimsChanged, bridge.stateChanged, bridge.backgroundChanged):
             told.connect(self._claims_changed)
         readback = getattr(device, "user_readback", None) or getattr(device, "readback", device)
-        watch, loop = SignalWatch(readback, self._feed), bridge.engine.loop
+        watch, loop = SignalWatch(readback, self._feed, device), bridge.engine.loop
         weakref.finalize(self, call_soon, loop, watch.stop).atexit = False
         feed = self._feed
 
         async def watch_it() -> None:
             try:
                 await watch.start()
-                if (limits := await soft_limits_of(device)) != Limits():
-                    feed.put("limits", limits)
             except Exception as error:  # whatever the device raised
                 feed.put("failed", error)
 
@@ -101,10 +100,8 @@ class StageAxis(QObject):
         """Return why it cannot go somewhere; empty if it can."""
         if (holder := self.holder) is not None:
             return f"{self.name} is held by {holder}"
-        low, high = self.limits
-        if (low is not None and place < low) or (high is not None and place > high):
-            return f"{self.name}: {place:g} is beyond the limits, {self.limits}"
-        return ""
+        problem = self.limits.problem_of(place)
+        return f"{self.name}: {problem}" if problem else ""
 
     def go(self, place: float) -> None:
         """Go somewhere, when the move that is under way is over."""

@@ -8,7 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from freewheel.qt._link._signal_watch import Limits
+from freewheel.qt._link._limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

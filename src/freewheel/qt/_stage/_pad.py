@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from freewheel.qt._link._signal_watch import Limits
+from freewheel.qt._link._limits import Limits
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._look._questions import ask, withdraw

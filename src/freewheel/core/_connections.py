@@ -1,0 +1,72 @@
+"""Whether the server of a signal of ophyd-async is there, which its readings do not tell.
+
+A subscription of ophyd-async falls silent when its server goes; ophyd's tell of that themselves.
+Nothing here imports a control system's library: a signal of one can only be in use when that is
+loaded already, so that `sys.modules` knows it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ConnectionWatch"]
+
+# The module that ophyd-async has its client of PV Access in: a second one would connect anew.
+_PVA: Final = "ophyd_async.epics.core._p4p"
+
+
+class ConnectionWatch:
+    """Tells when the server of an EPICS signal of ophyd-async goes, and when it is back.
+
+    It is a subscription of its own on the channel that the signal has, to what seldom changes.
+    Of any other signal it tells nothing.
+
+    Parameters
+    ----------
+    signal
+        The signal.
+    told
+        Called on the engine's loop: `True` when the server is back, `False` when it has gone.
+    """
+
+    def __init__(self, signal: Any, told: Callable[[bool], object]) -> None:
+        self._source, self._told = str(getattr(signal, "source", "")), told
+        self._connected: bool | None = None  # not known yet; of the loop
+        self._subscription: Any = None
+
+    def start(self) -> None:
+        """Begin, on the engine's loop."""
+        protocol, _, name = self._source.partition("://")
+        if protocol == "ca" and (aioca := sys.modules.get("aioca")) is not None:
+            self._subscription = aioca.camonitor(
+                name,
+                lambda value: self._hears(bool(value.ok)),
+                events=aioca.DBE_PROPERTY,  # which seldom change: the values are the signal's part
+                count=1,
+                notify_disconnect=True,
+            )
+        elif protocol == "pva" and (client := sys.modules.get(_PVA)) is not None:
+            self._subscription = client.context().monitor(
+                name, self._hears_pva, request="field(alarm)", notify_disconnect=True
+            )
+
+    def stop(self) -> None:
+        """End it, on the engine's loop."""
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    async def _hears_pva(self, value: Any) -> None:
+        self._hears(not isinstance(value, Exception))
+
+    def _hears(self, connected: bool) -> None:
+        if self._connected is None and not connected:
+            return  # not yet: it has to be there first, to be lost
+        if connected is not self._connected:
+            before, self._connected = self._connected, connected
+            if before is not None:
+                self._told(connected)
