@@ -30,7 +30,7 @@ def test_the_module_map_names_every_package() -> None:
     ("file", "where"),
     [
         ("CITATION.cff", r'^version: "?([\d.]+)"?$'),
-        ("packaging/conda/meta.yaml", r'set version = "([\d.]+)"'),
+        ("packaging/conda/recipe.yaml", r'^  version: "([\d.]+)"$'),
         ("CHANGELOG.md", r"^## ([\d.]+) - \d{4}-\d\d-\d\d$"),
     ],
 )
@@ -46,10 +46,11 @@ def plain(requirement: str) -> str:
 
 def test_the_recipe_for_conda_asks_for_what_the_package_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    recipe = (ROOT / "packaging" / "conda" / "meta.yaml").read_text()
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
     run = recipe.partition("  run:\n")[2].partition("\n\n")[0]
-    asked = {plain(line.strip().removeprefix("- ")) for line in run.splitlines()}
-    assert asked == {plain(each) for each in project["dependencies"]} | {"python>=3.11"}
+    asked = {plain(each.replace("bluesky-base", "bluesky")) for each in re.findall(r"- (.+)", run)}
+    assert asked == {plain(each) for each in project["dependencies"]} | {"python>=${{python-min}}"}
+    assert f'python_min: "{project["requires-python"].removeprefix(">=")}"' in recipe
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"])
