@@ -6,6 +6,7 @@ import bluesky.plans as bp
 import jsonschema
 import pytest
 from bluesky.protocols import Movable
+from ophyd_async.core import AsyncStatus, StandardReadable
 
 from freewheel.core import PlanCall
 from freewheel.forms import (
@@ -21,7 +22,7 @@ from freewheel.forms import (
     resolve_arguments,
     values_of_call,
 )
-from freewheel.sim import microscope
+from freewheel.sim import Axis, microscope
 
 LINE = ["motor", "start", "stop"]
 
@@ -53,6 +54,48 @@ def test_it_is_known_what_the_arguments_of_blueskys_scans_are(
     assert rows.field is FieldType.ROWS
     assert [column.name for column in rows.columns] == columns
     assert "stage.x" in rows.columns[0].choices
+
+
+class Pair(StandardReadable):
+    """A stage that is moved whole, and whose axes are moved by themselves."""
+
+    def __init__(self, name: str) -> None:
+        self.x, self.y = Axis(), Axis()
+        super().__init__(name=name)
+
+    def set(self, place: tuple[float, float]) -> AsyncStatus: ...
+
+
+def test_the_axes_of_a_stage_that_moves_whole_are_on_offer() -> None:
+    devices = {"xy": Pair("xy"), "focus": Axis("focus")}
+
+    def centre(stage: Movable[Any], place: str) -> Any:
+        yield from ()
+
+    assert create_plan_spec(centre, devices)["stage"].choices == ["xy", "xy.x", "xy.y", "focus"]
+    rows = create_plan_spec(bp.grid_scan, devices)["args"]  # where it would be given a number
+    assert rows.columns[0].choices == ["xy.x", "xy.y", "focus"]
+    assert create_plan_spec(bp.count, devices)["detectors"].choices == ["xy", "focus"]
+    spec = create_plan_spec(bp.scan, devices)
+    values = {"detectors": ["focus"], "args": [["xy.x", 0, 1], ["xy.y", 0, 2]], "num": 2}
+    assert resolve_arguments(spec, values, devices)["args"][0] is devices["xy"].x
+    with pytest.raises(InvalidArgumentsError, match=r"choose xy\.x or xy\.y"):
+        resolve_arguments(spec, values | {"args": [["xy", 0, 1]]}, devices)
+
+
+def test_the_axes_of_a_stage_of_ophyd_are_on_offer() -> None:
+    from ophyd import Component, Device, Signal, SoftPositioner
+
+    class Table(Device):
+        x = Component(SoftPositioner, init_pos=0.0)
+        trim = Component(Signal, value=0.0)
+        far = Component(SoftPositioner, lazy=True)  # would be made, and waited for
+
+    devices = {"table": Table(name="table")}
+    spec = create_plan_spec(bp.scan, devices)
+    assert spec["args"].columns[0].choices == ["table.x"]
+    values = {"detectors": ["table"], "args": [["table.x", 0, 1]], "num": 2}
+    assert resolve_arguments(spec, values, devices)["args"][0] is devices["table"].x
 
 
 def test_the_plans_without_a_form_say_why_and_what_to_do(scope: Any) -> None:

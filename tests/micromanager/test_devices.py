@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from bluesky.utils import FailedStatus
 
-from freewheel import ResourceConflictError
+from freewheel import PlanCall, ResourceConflictError
+from freewheel.forms import collect_arguments, create_plan_spec, resolve_arguments
 from freewheel.micromanager import CoreError, CoreTimeoutError, Opening, devices
 from freewheel.plans import live_view
 from freewheel.testing import assert_events, assert_valid
@@ -129,6 +130,21 @@ def test_two_axes_of_one_stage_move_together(RE: RunEngine, core, scope):
     assert core.getXYPosition() == pytest.approx([3, 4], abs=0.1)
     RE(bps.mv(scope.xy.y, 8)).result(WAIT)
     assert core.getXYPosition() == pytest.approx([3, 8], abs=0.1)
+
+
+def test_an_axis_of_a_stage_is_chosen_in_a_form_and_scanned(
+    RE: RunEngine, scope: Any, core: Any
+) -> None:
+    spec = create_plan_spec(bp.grid_scan, scope)
+    assert {"xy.x", "xy.y"} < set(spec["args"].columns[0].choices)
+    assert "xy" not in spec["args"].columns[0].choices  # it goes to pairs
+    rows = [["xy.x", 0, 20, 3], ["xy.y", 5, 10, 2]]
+    values = resolve_arguments(spec, {"detectors": ["camera"], "args": rows}, scope)
+    args, kwargs = collect_arguments(spec, values)
+    assert RE(bp.grid_scan(*args, **kwargs)).result(WAIT).exit_status == "success"
+    assert core.getXYPosition() == pytest.approx([20, 10], abs=0.1)
+    problems = RE.preview(PlanCall(bp.scan, ([], scope.xy, 0, 1, 2))).problems
+    assert "move xy.x or xy.y" in str(problems)
 
 
 def test_a_stage_that_is_stopped_on_its_way(RE: RunEngine, core, scope):

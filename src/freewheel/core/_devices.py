@@ -18,6 +18,7 @@ __all__ = [
     "device_chain",
     "device_children",
     "device_name",
+    "device_parts",
     "devices_overlap",
     "is_device",
     "is_device_class",
@@ -200,6 +201,22 @@ def device_children(device: Any) -> Mapping[str, Any]:
     """Return what a device of ophyd-async consists of, by name; empty for any other."""
     children = getattr(device, "children", None)
     return dict(children()) if callable(children) else _NO_CHILDREN
+
+
+def device_parts(device: Any) -> Mapping[str, Any]:
+    """Return what a device of ophyd-async or ophyd consists of, by name.
+
+    Without those of ophyd's that are made when they are first asked for, and wait for the network
+    then, as most of an area detector's are.
+    """
+    if found := device_children(device):
+        return found
+    kind = type(device)
+    return {
+        name: getattr(device, name)
+        for name in getattr(device, "component_names", ())
+        if not getattr(getattr(kind, name, None), "lazy", False)
+    }
 
 
 def device_name(device: Any, otherwise: str | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pydantic
 
-from freewheel.core._devices import device_children
+from freewheel.core._devices import device_parts
 from freewheel.forms._annotations import listed, matches_device
 from freewheel.forms._errors import InvalidArgumentsError
 from freewheel.forms._spec import FieldType, ParamDescription, ParamKind, PlanSpec
@@ -200,6 +200,11 @@ def _resolve_device(
     device = find_device(devices, value) if isinstance(value, str) else value
     if device is None or not matches_device(device, parameter.device_proto):
         raise ValueError(_not_a_choice(parameter, value))
+    choices = parameter.choices or ()
+    axes = [str(choice) for choice in choices if str(choice).startswith(f"{value}.")]
+    if isinstance(value, str) and axes and value not in choices:
+        msg = f"{value} goes to several numbers at a time: choose {' or '.join(axes)}"
+        raise ValueError(msg)
     return device
 
 
@@ -210,7 +215,7 @@ def find_device(devices: cabc.Mapping[str, Any], name: str) -> Any:
     first, *rest = name.split(".")
     device: Any = devices.get(first)
     for part in rest:
-        device = device_children(device).get(part)
+        device = device_parts(device).get(part)
     return device
 
 

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
 from freewheel.core._actions import are_actions
-from freewheel.core._devices import device_children
+from freewheel.core._devices import device_parts
 from freewheel.forms._annotations import (
     evaluate,
     is_device_type,
@@ -199,7 +199,12 @@ def _describe_rows(
     columns = []
     for name, annotation in rows.columns.items():
         one = Parameter(name, Parameter.POSITIONAL_ONLY, annotation=annotation)
-        columns.append(_describe(plan, one, annotation, devices))
+        described = _describe(plan, one, annotation, devices)
+        if described.device_proto is not None and len(rows.columns) > 1:
+            # Beside them stand numbers, which a stage that goes to pairs has no use for.
+            choices = _without_whole(described.choices or ())
+            described = replace(described, choices=choices)
+        columns.append(described)
     return ParamDescription(
         parameter.name,
         ParamKind.VAR_POSITIONAL,
@@ -387,8 +392,10 @@ def device_choices(devices: cabc.Mapping[str, Any], proto: Any) -> list[str]:
     Returns
     -------
     list of str
-        Names from the mapping, in its order; where a device does not fit but children of it do,
-        theirs, as ``"stage.x"``. Signals are offered where a signal class is asked for alone.
+        Names from the mapping, in its order; where a device does not fit but parts of it do,
+        theirs, as ``"stage.x"``. Of a device that is moved whole and has axes that are moved
+        themselves, such as an XY stage, both are offered where something movable is asked for.
+        Signals are offered where a signal class is asked for alone.
     """
     names: list[str] = []
     for name, device in devices.items():
@@ -397,25 +404,36 @@ def device_choices(devices: cabc.Mapping[str, Any], proto: Any) -> list[str]:
 
 
 def _matching(name: str, device: Any, proto: Any) -> list[str]:
-    if matches_device(device, proto):
-        return [name]
-    names: list[str] = []
-    for child_name, child in device_children(device).items():
-        if not _is_signal(child) or _asks_for_signal(proto):
-            names += _matching(f"{name}.{child_name}", child, proto)
+    names = [name] if matches_device(device, proto) else []
+    if names and not _asks_to_move(proto):
+        return names
+    for part_name, part in device_parts(device).items():
+        if not _is_signal(part) or (not names and _asks_for_signal(proto)):
+            names += _matching(f"{name}.{part_name}", part, proto)
     return names
 
 
-def _signal_class() -> type | None:
-    return getattr(sys.modules.get("ophyd_async.core"), "Signal", None)
+def _asks_to_move(proto: Any) -> bool:
+    members, _ = split_optional(proto)
+    kinds = (unwrap(member)[0] for member in members)
+    return all(hasattr(get_origin(kind) or kind, "set") for kind in kinds)
+
+
+def _without_whole(names: cabc.Sequence[Any]) -> list[Any]:
+    """Return names without those of devices of which axes are among them."""
+    return [name for name in names if not any(str(n).startswith(f"{name}.") for n in names)]
+
+
+def _signal_classes() -> tuple[type, ...]:
+    modules = (sys.modules.get(name) for name in ("ophyd_async.core", "ophyd"))
+    found = (getattr(module, "Signal", None) for module in modules)
+    return tuple(kind for kind in found if kind is not None)
 
 
 def _is_signal(device: Any) -> bool:
-    signal = _signal_class()
-    return signal is not None and isinstance(device, signal)
+    return isinstance(device, _signal_classes())
 
 
 def _asks_for_signal(proto: Any) -> bool:
-    signal = _signal_class()
     kind = get_origin(proto) or proto
-    return signal is not None and isinstance(kind, type) and issubclass(kind, signal)
+    return isinstance(kind, type) and issubclass(kind, _signal_classes())

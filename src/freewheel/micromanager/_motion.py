@@ -249,6 +249,16 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
             x, y = here[0] if x is None else x, here[1] if y is None else y
         core.setXYPosition(self.label, x, y)
 
+    def expected_refusal(self, value: Any, _: Callable[[Any], Any]) -> Exception | None:
+        """Say what a value is refused with, for previews; see `freewheel.core.TellsRefusals`."""
+        place = _numbers(value)
+        if len(place) == 2 and all(map(math.isfinite, place)):
+            return None
+        return ValueError(
+            f"{self.name} goes to two finite numbers, x and y, not {value!r}: to move one of them "
+            f"move {self.name}.x or {self.name}.y"
+        )
+
     @WatchableAsyncStatus.wrap
     async def set(self, value: Sequence[float]) -> AsyncIterator[WatcherUpdate[float]]:
         """Go to a place, x and y [um].
@@ -260,9 +270,9 @@ class XYStage(CoreDevice, Movable["Sequence[float]"], Stoppable):
         CoreError
             When the core refuses, or the stage is stopped on its way.
         """
+        if (refusal := self.expected_refusal(value, lambda _: None)) is not None:
+            raise refusal
         place = _numbers(value)
-        if len(place) != 2 or not all(map(math.isfinite, place)):
-            raise ValueError(f"{self.name} goes to two finite numbers, x and y, not {value!r}")
         task = self._mover.move({"x": place[0], "y": place[1]})
         began = await self._place()
         whole = math.dist(began, place)  # how far it has come is told as a distance

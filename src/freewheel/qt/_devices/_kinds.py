@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from freewheel.core._devices import device_children
+from freewheel.core._devices import device_parts
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["can_edit", "can_show", "datatype_of", "has_axes", "is_signal", "parts_of"]
-
-
-def parts_of(device: Any) -> Mapping[str, Any]:
-    """Return what a device consists of, of ophyd-async or ophyd, by name."""
-    names = getattr(device, "component_names", ())
-    return device_children(device) or {name: getattr(device, name) for name in names}
+__all__ = ["can_edit", "can_show", "datatype_of", "has_axes", "is_signal"]
 
 
 def has_axes(device: Any) -> bool:
     """Tell whether parts of a device are moved themselves, such as the axes of an XY stage."""
-    parts = parts_of(device).values()
+    parts = device_parts(device).values()
     return any(callable(getattr(p, "set", None)) and not is_signal(p) for p in parts)
 
 

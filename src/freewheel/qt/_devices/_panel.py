@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from freewheel.core._devices import device_parts
 from freewheel.core._errors import text_of
-from freewheel.qt._devices._kinds import can_edit, can_show, has_axes, is_signal, parts_of
+from freewheel.qt._devices._kinds import can_edit, can_show, has_axes, is_signal
 from freewheel.qt._devices._motor_row import MotorRow
 from freewheel.qt._devices._reading_row import ReadingRow
 from freewheel.qt._devices._setting_row import SettingRow
@@ -111,7 +112,7 @@ class DevicePanel(QWidget):
         elif callable(getattr(device, "set", None)) and not has_axes(device):
             self._add(layout, name, MotorRow(self._bridge, device, _title(name)))
         else:
-            for child_name, child in parts_of(device).items():
+            for child_name, child in device_parts(device).items():
                 self._fill(layout, f"{name}.{child_name}", child)
 
     @staticmethod

@@ -6,7 +6,7 @@ import inspect
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from freewheel.core._connections import ConnectionWatch
+from freewheel.core._server_watch import ServerWatch
 from freewheel.qt._link._asking import asked, first_value
 from freewheel.qt._link._limits import Limits, LimitsWatch, limits_in
 
@@ -56,7 +56,7 @@ class SignalWatch:
     def __init__(self, signal: Any, feed: Feed, moved: Any = None) -> None:
         self._signal, self._feed = signal, feed
         self._limits = None if moved is None else LimitsWatch(moved, self._limited)
-        self._connection = ConnectionWatch(signal, self._connected)
+        self._server = ServerWatch(signal, self._server_changed)
         self._standing = self._severity = Standing.FINE
         self._lost = False
         self._began = self._ended = False  # of the engine's loop
@@ -74,7 +74,7 @@ class SignalWatch:
         self._subscribe(self.changed)
         if self._meta is not None:
             self._subscribe(self.meta_changed, event_type=self._meta)
-        self._connection.start()
+        self._server.start()
         if self._limits is not None:
             self._limits.start()
         if (value := await first_value(self._signal)) is not None:
@@ -96,7 +96,7 @@ class SignalWatch:
         self._ended = True
         if not self._began:
             return
-        self._connection.stop()
+        self._server.stop()
         if (clear := getattr(self._signal, "clear_sub", None)) is not None:
             clear(self.changed)
             if self._meta is not None:
@@ -123,7 +123,7 @@ class SignalWatch:
             self._severity = _SEVERITIES.get(int(news.get("severity") or 0), Standing.INVALID)
         self._look()
 
-    def _connected(self, connected: bool) -> None:
+    def _server_changed(self, connected: bool) -> None:
         self._lost = not connected
         self._look()
 

@@ -9,7 +9,8 @@ from qtpy.QtCore import QObject, Signal
 
 from freewheel.core import danger_of
 from freewheel.core._crossings import call_soon, run_soon
-from freewheel.qt._devices._kinds import datatype_of, has_axes, is_signal, parts_of
+from freewheel.core._devices import device_parts
+from freewheel.qt._devices._kinds import datatype_of, has_axes, is_signal
 from freewheel.qt._link._bridge import failure_of
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._holders import holder_at_work
@@ -175,5 +176,5 @@ def _add_axes(found: dict[str, Any], name: str, device: Any) -> None:
         if datatype_of(device) in (int, float):
             found[name] = device
         return
-    for child_name, child in parts_of(device).items():
+    for child_name, child in device_parts(device).items():
         _add_axes(found, f"{name}.{child_name}", child)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ConnectionWatch"]
+__all__ = ["ServerWatch"]
 
 # The module that ophyd-async has its client of PV Access in: a second one would connect anew.
 _PVA: Final = "ophyd_async.epics.core._p4p"
 
 
-class ConnectionWatch:
+class ServerWatch:
     """Tells when the server of an EPICS signal of ophyd-async goes, and when it is back.
 
     It is a subscription of its own on the channel that the signal has, to what seldom changes.
