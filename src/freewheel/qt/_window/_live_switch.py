@@ -68,6 +68,7 @@ class LiveSwitch(QObject):
         self._then: list[Callable[[], object]] = []  # to be done when the live view has ended
         self._again = False
         bridge.backgroundChanged.connect(self._look)
+        bridge.allStopped.connect(self._stay_off)
 
     @property
     def tasks(self) -> list[BackgroundTask]:
@@ -111,6 +112,10 @@ class LiveSwitch(QObject):
             return
         self._then.append(act)
         self._make_anew()
+
+    def _stay_off(self) -> None:
+        """Have one that is being made anew end for good: everything was stopped."""
+        self._again = False
 
     def _make_anew(self) -> None:
         self._again = True
