@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QListWidget, QPushButton
+from qtpy.QtWidgets import QFileDialog, QListWidget, QPushButton
 
 from freewheel.qt import AcquisitionWindow, MDAEditor, StagePad
 
@@ -37,6 +37,9 @@ SIMPLE = {
     "stage_positions": [{"x": 1.0, "y": 2.0, "z": 3.0, "name": "a"}, {"x": 5.0, "y": 6.0}],
     "axis_order": "ptgzc",
 }
+
+
+EDGES = {"top": 9.0, "left": 0.0, "bottom": 0.0, "right": 9.0}
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
@@ -107,13 +110,98 @@ def test_without_a_microscope_run_is_grey_and_says_why(plain: Any) -> None:
     assert plain.run() is None
 
 
-def test_a_file_that_is_none_is_refused(plain: Any, tmp_path: Path) -> None:
-    path = tmp_path / "odd.yaml"
-    path.write_text("z_plan: 3\n")
-    plain._try(lambda: plain.load(path))
-    assert plain.message
-    plain._try(lambda: plain.load(tmp_path / "nowhere.yaml"))
-    assert "nowhere.yaml" in plain.message
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("odd.yaml", "z_plan: 3\n", "z_plan"),
+        ("odd.yaml", "channels: [a, b\n  - x: {", "odd.yaml is no sequence of useq"),
+        ("odd.yaml", "metadata: {name: 'µ'}", "odd.yaml is no sequence of useq"),
+        ("odd.json", '{"channels": [', "Invalid JSON"),
+        ("odd.txt", "", "Unknown file type"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(
+    plain: Any, tmp_path: Path, soon: Any, name: str, text: str, said: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    before = plain.sequence()
+    plain._open(tmp_path / name)
+    soon(lambda: said in plain.message)
+    assert plain.sequence() == before
+
+
+def test_a_file_that_is_not_there_is_said(plain: Any, tmp_path: Path, soon: Any) -> None:
+    plain._open(tmp_path / "nowhere.yaml")
+    soon(lambda: "No such file" in plain.message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"z_plan": {"range": 1e6, "step": 1e-6}}, "too many to be run at once"),
+        ({"grid_plan": {"rows": 40_000, "columns": 40_000}}, "too many"),
+        ({"time_plan": {"interval": 1, "loops": 10**9}}, "too many"),
+        ({"time_plan": {"interval": 0, "duration": 3}}, "cannot be counted"),
+        ({"z_plan": {"range": float("nan"), "step": 1}}, "cannot be counted"),
+        (
+            {"stage_positions": [{"x": 1, "sequence": {"z_plan": {"range": 1e9, "step": 1e-3}}}]},
+            "too many",
+        ),
+    ],
+)
+def test_a_sequence_without_an_end_is_refused_and_holds_nothing_up(
+    bridge: Any, scope: Any, qtbot: Any, fields: Any, said: str
+) -> None:
+    pad = StagePad(bridge, dict(scope))
+    editor = MDAEditor(bridge, dict(scope), pad)
+    for widget in (pad, editor):
+        qtbot.addWidget(widget)
+    editor.set_sequence(useq.MDASequence(**fields))
+    assert said in editor.message
+    run = editor.findChild(QPushButton, "mda:run")
+    assert not run.isEnabled()
+    assert said in run.toolTip()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        SIMPLE,
+        {"time_plan": [{"interval": 1, "loops": 2}, {"interval": 5, "loops": 3}] * 2},
+        {"z_plan": {"relative": [1, 2, 5]}},
+        {"grid_plan": {**EDGES, "fov_width": 2.0, "fov_height": 4.0}},
+        {"grid_plan": {"num_points": 7, "max_width": 1000.0, "max_height": 1000.0}},
+    ],
+)
+def test_frames_are_counted_as_useq_counts_them(plain: Any, fields: Any) -> None:
+    sequence = useq.MDASequence(**fields)
+    sizes = ", ".join(f"{axis} {size}" for axis, size in sequence.sizes.items() if size)
+    plain.set_sequence(sequence)
+    assert plain.message.endswith(f" frames: {sizes}")
+
+
+def test_what_is_written_over_stays_if_it_cannot_be(plain: Any, tmp_path: Path) -> None:
+    path = tmp_path / "kept.yaml"
+    plain.save(path)
+    before = path.read_bytes()
+    plain.parts["channels"].setChecked(True)
+    (tmp_path / ".part-kept.yaml").mkdir()  # in the way, as a full disk would be
+    plain._save(path)
+    assert "Is a directory" in plain.message
+    assert path.read_bytes() == before
+
+
+def test_files_are_asked_for_without_blocking(plain: Any, tmp_path: Path, soon: Any) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"z_plan": {"range": 4, "step": 2}}', encoding="utf-8")
+    for name, chosen in (("open", path), ("save", tmp_path / "b.yaml")):
+        plain.findChild(QPushButton, f"mda:{name}").click()
+        dialog = plain.findChild(QFileDialog)
+        assert not dialog.isModal()
+        dialog.fileSelected.emit(str(chosen))
+        dialog.reject()
+        soon(lambda: plain.message == "3 frames: z 3" and plain.findChild(QFileDialog) is None)
+    assert useq.MDASequence.from_file(tmp_path / "b.yaml").sizes["z"] == 3
 
 
 def test_positions_come_from_the_pad_and_the_grid_is_drawn_on_its_map(

@@ -1,18 +1,45 @@
-"""Asking for a file or a folder, while the window can be used."""
+"""Asking for a file or a folder, while the window can be used; writing files whole."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["ask_folder", "ask_where_to_save"]
+__all__ = ["ask_file", "ask_folder", "ask_where_to_save", "written_whole"]
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Write a file beside another, which it replaces when it is whole.
+
+    What stood there before is not lost to a disk that is full, and no half of a file is left.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    Path
+        What is to be written, of the same suffix.
+    """
+    beside = path.with_name(f".part-{path.name}")
+    try:
+        yield beside
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def ask_where_to_save(
@@ -37,6 +64,13 @@ def ask_where_to_save(
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(Path(name).suffix)
     dialog.selectFile(name)
+    return _shown(dialog, act)
+
+
+def ask_file(parent: QWidget, title: str, kinds: str, act: Callable[[Path], object]) -> QFileDialog:
+    """Ask for a file that is to be read."""
+    dialog = QFileDialog(parent, title, "", kinds)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
     return _shown(dialog, act)
 
 

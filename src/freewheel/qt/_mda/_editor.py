@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QFileDialog,
     QFormLayout,
     QScrollArea,
     QVBoxLayout,
@@ -19,9 +19,12 @@ from freewheel.core._crossings import run_soon
 from freewheel.plans import mda
 from freewheel.qt._devices._kinds import datatype_of
 from freewheel.qt._link._feed import Feed
+from freewheel.qt._link._worker import Worker
 from freewheel.qt._look._button_row import button_row
+from freewheel.qt._look._files import ask_file, ask_where_to_save, written_whole
 from freewheel.qt._look._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._mda._count import count, frames_of, problem_of, with_field
 from freewheel.qt._mda._parts import Channels, Numbers, Part, Places
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ _NOT_HERE: Final = (
     "There are no devices here for sequences, as freewheel.micromanager.devices makes them: save "
     "it, and run it where they are"
 )
+_NOTHING: Final = "nothing is ticked yet"
 #: So many fields are drawn on the map.
 _FIELDS: Final = 2000
 
@@ -90,7 +94,9 @@ class MDAEditor(QWidget):
         self._bridge, self._microscope, self._pad = bridge, microscope, pad
         self._base: MDASequence = useq.MDASequence()  # what has no fields here is from it
         self._field: tuple[float, float] | None = None  # what the camera sees
+        self._is_shown = True  # else one is being filled in, part by part
         self._feed = Feed(self._field_known)
+        self._worker = Worker(self, every=True)
         self.parts: dict[str, Part] = {
             "channels": Channels(_channels_of(microscope)),
             "z_plan": Numbers(
@@ -188,12 +194,14 @@ class MDAEditor(QWidget):
     def set_sequence(self, sequence: MDASequence) -> None:
         """Show a sequence; what there are no fields for is kept as it is."""
         self._base = sequence
+        self._is_shown = False
         for name, part in self.parts.items():
             part.show_value(getattr(sequence, name))
         order = "".join(sequence.axis_order)
         if self._order.choice_of(order) is None:
             self._order.add_choice(order)
         self._order.set_value(order)
+        self._is_shown = True
         self._changed()
 
     def load(self, path: str | Path) -> None:
@@ -206,9 +214,7 @@ class MDAEditor(QWidget):
         ValueError
             If it is no sequence.
         """
-        from useq import MDASequence
-
-        self.set_sequence(MDASequence.from_file(path))
+        self.set_sequence(_sequence_in(Path(path)))
 
     def save(self, path: str | Path) -> None:
         """Write a file for useq: JSON where its name ends so, else YAML.
@@ -222,9 +228,11 @@ class MDAEditor(QWidget):
         """
         path, sequence = Path(path), self.sequence()
         if path.suffix.lower() == ".json":
-            path.write_text(sequence.model_dump_json(exclude_unset=True, indent=2))
+            text = sequence.model_dump_json(exclude_unset=True, indent=2)
         else:
-            path.write_text(str(sequence.yaml(exclude_unset=True)))
+            text = str(sequence.yaml(exclude_unset=True))
+        with written_whole(path) as beside:
+            beside.write_text(text, encoding="utf-8")
 
     def run(self) -> PlanFutureView | None:
         """Run the sequence, or queue it; `None` if it cannot be."""
@@ -241,18 +249,25 @@ class MDAEditor(QWidget):
     # -- files --------------------------------------------------------------------------------
 
     def _ask_open(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open a sequence", "", _FILES)
-        if path:
-            self._try(lambda: self.load(path))
+        ask_file(self, "Open a sequence", _FILES, self._open)
+
+    def _open(self, path: Path) -> None:
+        """Read a file, which takes seconds where there are thousands of positions."""
+        self._says.setText(f"{path.name} is being read …")
+        self._worker.ask(partial(_sequence_in, path), self._opened)
+
+    def _opened(self, found: MDASequence | None, error: BaseException | None) -> None:
+        if found is None:
+            self._says.setText("" if error is None else _first_line(error))
+        else:
+            self.set_sequence(found)
 
     def _ask_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the sequence", "sequence.yaml", _FILES)
-        if path:
-            self._try(lambda: self.save(path))
+        ask_where_to_save(self, "Save the sequence", "sequence.yaml", _FILES, self._save)
 
-    def _try(self, act: Any) -> None:
+    def _save(self, path: Path) -> None:
         try:
-            act()
+            self.save(path)
         except (OSError, ValueError) as error:
             self._says.setText(_first_line(error))
 
@@ -264,34 +279,42 @@ class MDAEditor(QWidget):
             places.offer(self._pad.xyz_positions)
 
     def _changed(self, *_: Any) -> None:
+        if not self._is_shown:
+            return
         try:
             sequence = self.sequence()
-            frames = 1
-            for size in sequence.sizes.values():
-                frames *= max(1, size)
+            problem = problem_of(sequence, self._field)
         except ValueError as error:
-            self._says.setText(_first_line(error))
-            self._run.setEnabled(False)
+            problem = _first_line(error)
+        if problem:
+            self._says.setText(problem)
+            self._allow_run(problem)
             self._draw([])
         else:
-            sizes = ", ".join(f"{axis} {size}" for axis, size in sequence.sizes.items() if size)
-            self._says.setText(f"{frames} frames: {sizes}" if sizes else "nothing is ticked yet")
-            self._run.setEnabled(self._microscope is not None and bool(sizes))
-            self._run.setToolTip("Run it, or queue it" if self._microscope else _NOT_HERE)
+            sizes = count(sequence, self._field)
+            text = ", ".join(f"{axis} {size}" for axis, size in sizes.items() if size)
+            self._says.setText(f"{frames_of(sizes)} frames: {text}" if text else _NOTHING)
+            self._allow_run(_NOT_HERE if self._microscope is None else "" if text else _NOTHING)
             self._draw(self._fields_of(sequence))
         self.sequenceChanged.emit()
+
+    def _allow_run(self, reason: str) -> None:
+        self._run.setEnabled(not reason)
+        self._run.setToolTip(reason or "Run the sequence, or queue it")
 
     def _fields_of(self, sequence: MDASequence) -> list[tuple[float, float, float, float]]:
         """Return what the camera will see: left, bottom, width and height of each field."""
         from useq import MDASequence
 
         places: Any = sequence.stage_positions
-        if not places and sequence.grid_plan is not None and self._pad is not None:
-            here = self._pad.xyz  # where it stands, without positions
-            places = ({axis: here.get(axis, 0.0) for axis in ("x", "y")},)
         grid = sequence.grid_plan
-        if grid is not None and grid.fov_width is None and self._field is not None:
-            grid = grid.replace(fov_width=self._field[0], fov_height=self._field[1])
+        if grid is not None:
+            grid = with_field(grid, self._field)
+            if count(sequence, self._field).get("g", 0) > _FIELDS:
+                return []
+            if not places and grid.is_relative and self._pad is not None:
+                here = self._pad.xyz  # where it stands, without positions
+                places = ({axis: here.get(axis, 0.0) for axis in ("x", "y")},)
         width = (grid.fov_width if grid is not None else None) or (self._field or (0, 0))[0]
         height = (grid.fov_height if grid is not None else None) or (self._field or (0, 0))[1]
         moves = MDASequence(stage_positions=places, grid_plan=grid)
@@ -323,6 +346,19 @@ class MDAEditor(QWidget):
         if kind == "field" and arguments[0] is not None:
             self._field = arguments[0]
             self._changed()
+
+
+def _sequence_in(path: Path) -> MDASequence:
+    """Read a file of useq's; from any thread."""
+    from useq import MDASequence
+
+    try:
+        return MDASequence.from_file(path)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # of YAML's reader, say
+        msg = f"{path.name} is no sequence of useq: {error}"
+        raise ValueError(msg) from error
 
 
 def _devices_of(microscope: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from freewheel.qt._link._worker import Worker
-from freewheel.qt._look._files import ask_where_to_save
+from freewheel.qt._look._files import ask_where_to_save, written_whole
 from freewheel.qt._plot._tables import with_unit
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ class PlotExport(QObject):
 def _write_table(
     path: str | Path, names: list[str], parts: list[tuple[Any, npt.NDArray[Any]]]
 ) -> None:
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_whole(Path(path)) as beside,
+        beside.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file)
         table.writerow(names)
         for name, rows in parts:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from freewheel.qt._look._files import written_whole
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -36,7 +38,7 @@ def write_tables(path: Path, run: Run) -> list[Path]:
             continue
         file = path if not written else path.with_stem(f"{path.stem}-{table.name or number}")
         units = {key: f" [{unit}]" if unit else "" for key, unit in table.scalars.items()}
-        with file.open("w", newline="", encoding="utf-8") as out:
+        with written_whole(file) as beside, beside.open("w", newline="", encoding="utf-8") as out:
             lines = csv.writer(out)
             lines.writerow(["time [s]", *(f"{key}{units.get(key, '')}" for key in table.columns)])
             lines.writerows(table.rows().T.tolist())
@@ -73,12 +75,13 @@ def write_tiff(
         unit = "µm" if unit in ("um", "micrometer") else unit
         metadata |= {"PhysicalSizeX": size, "PhysicalSizeXUnit": unit}
         metadata |= {"PhysicalSizeY": size, "PhysicalSizeYUnit": unit}
-    tifffile.imwrite(
-        path,
-        (np.asarray(frame).astype(other, copy=False) for frame in frames),
-        shape=(len(frames), *first.shape),
-        dtype=other,
-        ome=True,
-        photometric="rgb" if colour else "minisblack",
-        metadata=metadata,
-    )
+    with written_whole(path) as beside:
+        tifffile.imwrite(
+            beside,
+            (np.asarray(frame).astype(other, copy=False) for frame in frames),
+            shape=(len(frames), *first.shape),
+            dtype=other,
+            ome=True,
+            photometric="rgb" if colour else "minisblack",
+            metadata=metadata,
+        )
