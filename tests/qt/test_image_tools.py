@@ -1,10 +1,13 @@
 """The tools of a picture: fit, freeze, regions, lines, scale, saturation, colours, channels."""
 
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from qtpy.QtCore import QPointF
+from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QComboBox, QInputDialog, QLabel, QPushButton, QSlider
 
 from freewheel.forms import find_plans
@@ -452,3 +455,65 @@ def test_what_is_around_a_picture_follows_the_theme(shown: Shown) -> None:
         assert graphics._histogram.axis.textPen().color().name() == colours.text
         assert trend.backgroundBrush().color().name() == colours.background
         assert trend.curve.opts["pen"].color().name() in colours.curves
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [
+        (0.5, (0.5, "um")),
+        ([0.5, "mm"], (0.5, "mm")),
+        ([0.5, 0.25], (0.5, "um")),
+        ("half a micron", None),
+        ([], None),
+        ({"x": 0.5}, None),
+        (-1, None),
+    ],
+)
+def test_whatever_is_told_of_a_pixel_s_size_the_picture_is_shown(
+    shown: Shown, told: Any, size: Any
+) -> None:
+    shown.start("image", md={"pixel_size": told})
+    shown.show(RAMP)
+    assert shown.image.pixel_size == size
+
+
+def test_a_number_of_bits_that_is_none_is_not_believed(shown: Shown) -> None:
+    about = {"data": {"camera-bit_depth": "Mono12"}, "data_keys": {}}
+    shown.start("image", configuration={"camera": about})
+    shown.show(RAMP)
+    assert shown.image.saturation == 65535  # that of its type
+
+
+@pytest.mark.parametrize("frame", [RAMP, np.zeros((4, 6, 3), np.uint8), RAMP / 7])
+def test_a_picture_is_saved_as_it_looks_with_all_of_its_pixels(
+    shown: Shown, tmp_path: Path, frame: Any
+) -> None:
+    with pytest.raises(ValueError, match="no frame"):
+        shown.image.save_picture(tmp_path / "early.png")
+    shown.show(frame)
+    shown.image.set_colours("viridis")
+    shown.image.save_picture(tmp_path / "a.png")
+    saved = QImage(str(tmp_path / "a.png"))
+    assert (saved.height(), saved.width()) == frame.shape[:2]
+    assert saved.pixelColor(0, 0).name() == ("#000000" if frame.ndim == 3 else "#440154")
+    with pytest.raises(OSError, match=r"a.png cannot be written"):
+        shown.image.save_picture(tmp_path / "nowhere" / "a.png")
+
+
+def test_a_stack_that_was_closed_shows_nothing_later(shown: Shown, soon: Any) -> None:
+    wait, read = threading.Event(), threading.Event()
+
+    class Slow(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            read.set()
+            wait.wait(30)
+            return super().__getitem__(index)
+
+    seen: list[Any] = []
+    shown.image.frameShown.connect(seen.append)
+    shown.image.show_stack(Slow([RAMP]))
+    soon(read.is_set)
+    shown.image.show_stack([RAMP + 1])
+    wait.set()
+    soon(lambda: seen)
+    assert seen[0]["data"]["frame"][0, 0] == 1

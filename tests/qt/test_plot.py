@@ -1,6 +1,7 @@
 """What a plot is plotted against, curves through it, its cursor, and what is saved of it."""
 
 import csv
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from freewheel.qt import LivePlot, use_theme
 from freewheel.qt._look._plots import _DARK, _LIGHT, plot_colours
 from freewheel.qt._plot._cells import plane_of
 from freewheel.qt._plot._curves import FITS, STATISTICS, fit_points, why_no_fit
+from freewheel.qt._plot._tables import Run
 
 
 class Plotted:
@@ -115,7 +117,7 @@ def test_each_of_what_is_hinted_at_has_an_axis_of_its_own(plotted: Plotted, soon
     boxes = [plot.getViewBox() for plot in rows.plots]
     soon(lambda: len({box.sceneBoundingRect().left() for box in boxes}) == 1)
     assert boxes[0].sceneBoundingRect().left() > 60  # their x are below each other
-    plotted.plot.together = True
+    plotted.plot.set_axes(together=True)
     assert len(rows.plots) == 1
     assert [label.text for _, label in rows.plots[0].legend.items] == ["left", "right", "room"]
     plotted.plot.choose("left")
@@ -136,7 +138,7 @@ def test_logarithmic_where_all_is_above_zero(plotted: Plotted) -> None:
     plotted.plot._cursor.point(3.0)
     assert plotted.text("cursor") == "x = 3, counts = 100, offset = 2"
     assert plotted.plot._cursor._lines[0].along.value() == 2  # where a hundred is drawn
-    plotted.plot.logarithmic = False
+    plotted.plot.set_axes(logarithmic=False)
     assert not axes[1].isChecked()
     assert plotted.plot.message == ""
 
@@ -378,5 +380,35 @@ def test_what_is_plotted_is_saved(plotted: Plotted, soon: Any, tmp_path: Path) -
     assert rows[1:] == 2 * [["7", "0.0", "10.0", "20.0"], ["7", "1.0", "11.0", "21.0"]]
     plotted.plot.save_picture(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    plotted.plot._export.try_picture(tmp_path / "nowhere" / "plot.png")
-    assert "not saved" in plotted.plot.message
+    export.actions()[1].trigger()
+    dialog = plotted.plot.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "nowhere" / "plot.png"))
+    dialog.reject()
+    soon(lambda: "plot.png cannot be written: " in plotted.plot.message)
+    assert [path.name for path in tmp_path.iterdir()].count("plot.png") == 1
+
+
+def test_a_run_that_goes_on_is_not_taken_from_the_plot(plotted: Plotted) -> None:
+    for run in "ab":
+        plotted.start(run, signal="V")
+        plotted.event(run, signal=1.0)
+    plotted.plot.show_run("a", Run({"time": 0.0}))
+    plotted.event("a", signal=2.0)
+    assert plotted.plot.points[1].tolist() == [1, 2]
+
+
+def test_a_table_is_written_whole_or_not_at_all(
+    plotted: Plotted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plotted.start("a", signal="V")
+    plotted.event("a", signal=1.0)
+    (tmp_path / "plot.csv").write_text("what was there before")
+
+    def full(self: Any, target: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=r"plot.csv cannot be written: No space left on device"):
+        plotted.plot.save_csv(tmp_path / "plot.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["plot.csv"]
+    assert (tmp_path / "plot.csv").read_text() == "what was there before"

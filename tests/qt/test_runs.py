@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import tifffile
 from qtpy.QtWidgets import QLabel, QPlainTextEdit, QSlider, QToolButton, QTreeWidget
 
 from freewheel.qt import AcquisitionWindow, LiveImage, LivePlot, RunsPanel
-from freewheel.qt._runs._files import why_no_tiff, write_tiff
+from freewheel.qt._runs._files import Columns, why_no_tiff, write_tables, write_tiff
 from freewheel.recording import Recorder
 
 
@@ -128,7 +129,7 @@ def test_a_recording_is_opened_and_saved_for_other_programs(
     desk.panel._items.clear()
     desk.panel.open(str(desk.folder))
     desk.soon(lambda: desk.panel.runs == (uid,))
-    assert desk.panel.message == f"1 runs in {desk.folder}"
+    assert desk.panel.message == f"1 run in {desk.folder}"
     desk.panel.choose(uid)
     desk.button("replot").click()
     desk.soon(lambda: desk.plot.shown_keys[1] == "stage-x")
@@ -147,9 +148,11 @@ def test_a_recording_is_opened_and_saved_for_other_programs(
     desk.panel.reopen()
     desk.soon(lambda: desk.image.frame is not None)
     desk.panel._export.save_png(tmp_path / "run.png")
+    desk.done()
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
     desk.panel._export.save_png(tmp_path / "nowhere" / "run.png")
-    assert "not saved" in desk.panel.message
+    desk.done()
+    assert "not saved: " in desk.panel.message
     desk.panel.save_tiff(tmp_path / "run.tif", "other")
     desk.soon(lambda: "no pictures of other" in desk.panel.message)
 
@@ -169,6 +172,114 @@ def test_colours_and_stacks_are_saved_with_their_axes(tmp_path: Path) -> None:
         with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
             assert file.series[0].axes == axes
             assert file.series[0].shape == (2, *frame.shape)
+
+
+def test_values_that_a_tiff_cannot_hold_are_refused(tmp_path: Path) -> None:
+    for frames, why in (
+        ([np.full((2, 2), 2**40)], "int32"),
+        ([np.zeros((2, 2)), np.zeros((2, 3))], r"the shape \(2, 3\), and the first one \(2, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            write_tiff(tmp_path / "a.ome.tif", frames, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_name_of_a_stream_is_no_folder(tmp_path: Path) -> None:
+    tables = [Columns(name, ["time [s]"], np.zeros((1, 1))) for name in ("a", "../b c")]
+    written = write_tables(tmp_path / "run.csv", tables)
+    assert [path.name for path in written] == ["run.csv", "run-.._b_c.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run.csv", "run-.._b_c.csv"}
+
+
+def test_what_is_left_of_a_damaged_recording_is_shown(desk: Desk, scope: Any, soon: Any) -> None:
+    cut, gone = desk.record(scan(scope)), desk.record(scan(scope))
+    file = desk.folder / f"{cut}.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-1])[:-20])  # an event is cut short, and there is no end
+    shutil.rmtree(desk.folder / gone)
+    (desk.folder / "empty.jsonl").touch()
+    desk.panel._known.clear()
+    desk.panel._items.clear()
+    desk.panel.open(str(desk.folder))
+    soon(lambda: desk.panel.message.startswith("2 runs in"))
+    desk.panel.choose(cut)
+    assert "cut short" in desk.panel.findChild(QPlainTextEdit, "metadata").toPlainText()
+    assert desk.panel._chosen().status == "incomplete"
+    desk.panel.replot()
+    soon(lambda: desk.plot.points.shape == (2, 4))
+    desk.panel.reopen()
+    soon(lambda: desk.image.frame is not None)
+    desk.panel.choose(gone)
+    desk.panel.reopen()
+    soon(lambda: "the array of 'camera-image' is gone" in desk.panel.message)
+    desk.button("reopen").menu().aboutToShow.emit()
+    action = desk.button("reopen").menu().actions
+    soon(lambda: "is gone" in action()[0].text())
+    desk.panel.replay(math.inf)
+    soon(lambda: desk.panel.message.startswith("the replay has ended: the array"))
+
+
+def test_a_run_that_goes_on_says_so_whatever_is_looked_at(desk: Desk, soon: Any) -> None:
+    tell = desk.bridge.documentReceived.emit
+    desk.place = str(desk.folder)
+    start = {"uid": "a", "time": 1.0, "plan_name": "count"}
+    with Recorder(desk.folder) as recorder:
+        recorder("start", start)
+        tell("start", start)
+        desk.panel.choose("a")
+        desk.panel.reopen()
+        soon(lambda: "no pictures" in desk.panel.message)
+        assert desk.rows() == [["count", "running", "", str(desk.folder)]]
+    tell("stop", {"run_start": "a", "exit_status": "success"})
+    assert desk.rows()[0][1] == "success"
+
+
+def test_the_last_pictures_of_all_cameras_are_kept_as_long_as_there_is_room(
+    desk: Desk, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._runs._book._BYTES", 100)
+    tell = desk.bridge.documentReceived.emit
+    frame = np.zeros((4, 10), np.uint8)
+    for run in "abc":
+        tell("start", {"uid": run, "time": 1.0})
+        head = {"uid": f"d{run}", "run_start": run, "name": "primary", "hints": {}}
+        tell("descriptor", {**head, "data_keys": {}})
+        data = {"left": frame, "right": frame}
+        tell("event", {"descriptor": f"d{run}", "time": 1.0, "seq_num": 1, "data": data})
+        tell("stop", {"run_start": run})
+    assert [len(desk.panel._book.runs[run].newest) for run in "abc"] == [0, 0, 2]
+    desk.panel.choose("c")
+    desk.button("reopen").menu().aboutToShow.emit()
+    actions = desk.button("reopen").menu().actions
+    soon(lambda: [a.text() for a in actions()] == ["left, 1 frame", "right, 1 frame"])
+
+
+def test_metadata_stay_where_they_are_read(desk: Desk) -> None:
+    tell = desk.bridge.documentReceived.emit
+    tell("start", {"uid": "a", "time": 1.0, "lines": list(range(200))})
+    desk.panel.choose("a")
+    bar = desk.panel.findChild(QPlainTextEdit, "metadata").verticalScrollBar()
+    bar.setValue(50)
+    tell("start", {"uid": "b", "time": 2.0})
+    assert bar.value() == 50
+
+
+def test_a_replay_that_is_cut_short_leaves_no_run_open(desk: Desk, scope: Any, soon: Any) -> None:
+    uid = desk.record(bp.count([scope.temperature], 3, delay=0.01))
+    told: list[tuple[str, str]] = []
+    desk.panel._replayer.document.connect(
+        lambda name, doc: told.append((name, doc.get("exit_status", "")))
+    )
+    desk.panel.choose(uid)
+    desk.panel.replay(1e-6)
+    soon(lambda: ("start", "") in told)
+    desk.button("stopReplay").click()
+    assert told[-1] == ("stop", "abort")
+    assert not any(run.open for run in desk.plot._runs.values())
+    del told[:]
+    desk.panel.replay(math.inf)  # of the former one nothing comes any more
+    soon(lambda: ("stop", "success") in told)
+    assert [name for name, _ in told].count("start") == 1
 
 
 def test_a_run_is_replayed_in_plot_and_image_alone(desk: Desk, scope: Any, soon: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["picture_keys", "pixel_size_in", "saturation_in"]
 
 _UM = "um"
+_MOST_BITS = 64
 
 
 def picture_keys(descriptor: Mapping[str, Any]) -> list[str]:
@@ -44,19 +46,35 @@ def pixel_size_in(
     """
     for setting, value, unit in _settings(descriptor, key):
         if setting.endswith(("pixel_size", "pixelsize", "pixel_size_um")):
-            size = float(np.ravel(value)[0])
-            return (size, unit or _UM) if size > 0 else None
-    if (told := start.get("pixel_size")) is not None:
-        number, unit = told if isinstance(told, (list, tuple)) else (told, _UM)
-        return float(number), str(unit)
-    return None
+            size = _number_in(value)
+            return (size, unit or _UM) if size else None
+    told = start.get("pixel_size")
+    size = _number_in(told)
+    if not size:
+        return None
+    last = told[-1] if isinstance(told, (list, tuple)) else None
+    return size, last if isinstance(last, str) else _UM
+
+
+def _number_in(value: Any) -> float | None:
+    """Return the number, or the first of several, if it is one and above 0.
+
+    People and devices write what they like: it is no reason not to show their picture.
+    """
+    try:
+        number = float(np.ravel(np.asarray(value, object))[0])
+    except (IndexError, TypeError, ValueError):
+        return None
+    return number if number > 0 and math.isfinite(number) else None
 
 
 def saturation_in(descriptor: Mapping[str, Any], key: str, dtype: np.dtype[Any]) -> float | None:
     """Return the value at which a picture's pixels are saturated; `None` if nobody knows."""
     for setting, value, _ in _settings(descriptor, key):
         if setting.endswith(("bit_depth", "bitdepth")):
-            return float(2 ** int(value) - 1)
+            bits = _number_in(value)
+            if bits is not None and bits <= _MOST_BITS:
+                return float(2 ** int(bits) - 1)
     limits = descriptor.get("data_keys", {}).get(key, {}).get("limits") or {}
     for kind in ("control", "display"):
         if (high := (limits.get(kind) or {}).get("high")) is not None:

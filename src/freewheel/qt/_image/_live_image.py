@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
@@ -17,12 +18,13 @@ from freewheel.qt._image._stack import ImageStack
 from freewheel.qt._image._status import ImageStatus
 from freewheel.qt._image._tools import ImageTools
 from freewheel.qt._image._view import ImageView
+from freewheel.qt._look._files import write_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
+    from qtpy.QtGui import QImage
 
     from freewheel.qt._image._measure import Measured
     from freewheel.qt._link._bridge import EngineBridge
@@ -85,11 +87,10 @@ class LiveImage(QWidget):
         layout.addWidget(self._graphics, 1)
         for part in (self._stack.slider, self._panel, self._status):
             layout.addWidget(part)
-        self._connect_parts()
-        self._connect_tools()
+        self._connect()
         bridge.documentReceived.connect(self.receive)
 
-    def _connect_parts(self) -> None:
+    def _connect(self) -> None:
         self._graphics.levelsMoved.connect(lambda: self._status.auto.setChecked(False))
         self._status.auto.toggled.connect(self._painter.refresh)
         self._marks.moved.connect(self._marks_moved)
@@ -98,8 +99,6 @@ class LiveImage(QWidget):
         self._painter.pixelSizeChanged.connect(self._panel.set_pixel_size)
         self._painter.pixelSizeChanged.connect(self._graphics.scale_bar.set_pixel_size)
         self._painter.painted.connect(self.frameShown)
-
-    def _connect_tools(self) -> None:
         tools, buttons = self.tools, self.tools.buttons
         buttons["fit"].clicked.connect(self._graphics.fit)
         buttons["actualSize"].clicked.connect(self._graphics.actual_size)
@@ -318,8 +317,22 @@ class LiveImage(QWidget):
         ------
         ValueError
             When no frame was shown yet.
+        OSError
+            When it cannot be written there.
+        """
+        write_image(self.whole_picture()(), Path(path))
+
+    def whole_picture(self) -> Callable[[], QImage]:
+        """Return what makes an image of the frame on the screen, as `save_picture` writes it.
+
+        It may be called on another thread: of a large frame that takes a while.
+
+        Raises
+        ------
+        ValueError
+            When no frame was shown yet.
         """
         if self._painter.picture is None:
             msg = "there is no frame that could be saved"
             raise ValueError(msg)
-        self._graphics.save_whole(self._painter.picture, str(path))
+        return self._graphics.whole(self._painter.picture)

@@ -59,6 +59,7 @@ class ImageStack(QObject):
     def open(self, frames: Sequence[Any], index: int) -> None:
         """Go through frames that were taken before, from now on and from one of them on."""
         self._frames = frames
+        self._worker.forget()  # one of the former
         count = len(frames)
         index = index % count if count else 0
         self.slider.offer(count, index)
@@ -68,6 +69,7 @@ class ImageStack(QObject):
         """Go through no frames that were taken before any more."""
         if self._frames is not None:
             self._frames = None
+            self._worker.forget()
             self.slider.offer(0, 0)
 
     def offer(self, planes: Sequence[int], plane: int) -> None:

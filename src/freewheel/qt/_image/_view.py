@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QRectF, Signal
+from qtpy.QtGui import QImage
 
 from freewheel.qt._image._colours import Curve, colour_map, table_of
 from freewheel.qt._image._frames import levels_of
@@ -15,6 +17,8 @@ from freewheel.qt._image._scale_bar import ScaleBar
 from freewheel.qt._look._plots import ThemedGraphics, dress_axis, plot_colours
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from freewheel.qt._image._frames import Picture
@@ -163,16 +167,10 @@ class ImageView(ThemedGraphics):
         self.item.setRect(rect)
         return note
 
-    def save_whole(self, picture: Picture, path: str) -> None:
-        """Write a picture into a file, with all of its pixels; an `OSError` if it cannot be."""
-        levels = self.item.levels
-        whole = pg.ImageItem(axisOrder="row-major")
-        pixels, _ = _finite(np.ascontiguousarray(picture.pixels), levels)
-        whole.setImage(pixels, autoLevels=False, levels=levels, lut=self.item.lut)
-        whole.render()
-        if whole.qimage is None or not whole.qimage.save(path):
-            msg = f"no picture could be written to {path}"
-            raise OSError(msg)
+    def whole(self, picture: Picture) -> Callable[[], QImage]:
+        """Return what makes an image of a picture, with all of its pixels, on any thread."""
+        table = None if picture.is_colour else self.item.lut
+        return partial(_image_of, picture, self.item.levels, table)
 
     def clear_picture(self) -> None:
         """Show nothing."""
@@ -239,6 +237,14 @@ class ImageView(ThemedGraphics):
     def _mouse_moved(self, position: Any) -> None:
         point = self.view.mapSceneToView(position)
         self.pointed.emit(int(point.x() // 1), int(point.y() // 1))
+
+
+def _image_of(picture: Picture, levels: Any, table: Any) -> QImage:
+    pixels, _ = _finite(np.ascontiguousarray(picture.pixels), levels)
+    coloured, _ = pg.makeRGBA(pixels, lut=table, levels=levels)
+    height, width = coloured.shape[:2]
+    image = QImage(coloured.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
+    return image.copy()  # which has its own memory
 
 
 def _finite(part: npt.NDArray[Any], levels: Any) -> tuple[npt.NDArray[Any], str]:

@@ -1,45 +1,21 @@
-"""Asking for a file or a folder, while the window can be used; writing files whole."""
+"""Asking for a file or a folder, while the window can be used; writing files, or nothing."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtGui import QImageWriter
 from qtpy.QtWidgets import QFileDialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from qtpy.QtGui import QImage
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["ask_file", "ask_folder", "ask_where_to_save", "written_whole"]
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Write a file beside another, which it replaces when it is whole.
-
-    What stood there before is not lost to a disk that is full, and no half of a file is left.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Yields
-    ------
-    Path
-        What is to be written, of the same suffix.
-    """
-    beside = path.with_name(f".part-{path.name}")
-    try:
-        yield beside
-        beside.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
+__all__ = ["ask_file", "ask_folder", "ask_where_to_save", "whole_file", "write_image"]
 
 
 def ask_where_to_save(
@@ -82,6 +58,50 @@ def ask_folder(
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly)
     return _shown(dialog, act)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Have a file written whole or not at all; from any thread.
+
+    Parameters
+    ----------
+    path
+        The file. One that is there stays as it is until the new one is complete.
+
+    Yields
+    ------
+    Path
+        Where to write it to: beside it, for a disk that is full is to leave no half of a table.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written: which file, and why.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror or error}"
+        raise OSError(msg) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_image(image: QImage, path: Path) -> None:
+    """Write an image into a file, in the format of its name; from any thread.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written there.
+    """
+    with whole_file(path) as part:
+        writer = QImageWriter(str(part), path.suffix[1:].encode() or b"png")
+        if not writer.write(image):
+            raise OSError(writer.errorString())
 
 
 def _shown(dialog: QFileDialog, act: Callable[[Path], object]) -> QFileDialog:

@@ -21,7 +21,7 @@ from freewheel.qt._devices._kinds import datatype_of
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._worker import Worker
 from freewheel.qt._look._button_row import button_row
-from freewheel.qt._look._files import ask_file, ask_where_to_save, written_whole
+from freewheel.qt._look._files import ask_file, ask_where_to_save, whole_file
 from freewheel.qt._look._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._mda._count import count, frames_of, problem_of, with_field
@@ -231,8 +231,8 @@ class MDAEditor(QWidget):
             text = sequence.model_dump_json(exclude_unset=True, indent=2)
         else:
             text = str(sequence.yaml(exclude_unset=True))
-        with written_whole(path) as beside:
-            beside.write_text(text, encoding="utf-8")
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8")
 
     def run(self) -> PlanFutureView | None:
         """Run the sequence, or queue it; `None` if it cannot be."""

@@ -113,7 +113,7 @@ class PlotBar(QWidget):
             action.setChecked(action.text() in ys[1:])
         self._more.setEnabled(bool(wanted))
 
-    def show_view(self, together: bool, logarithmic: bool) -> None:
+    def show_axes(self, together: bool, logarithmic: bool) -> None:
         """Show how the axes are."""
         self._together.setChecked(together)
         self._logarithmic.setChecked(logarithmic)

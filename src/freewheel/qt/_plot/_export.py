@@ -12,7 +12,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from freewheel.qt._link._worker import Worker
-from freewheel.qt._look._files import ask_where_to_save, written_whole
+from freewheel.qt._look._files import ask_where_to_save, whole_file, write_image
 from freewheel.qt._plot._tables import with_unit
 
 if TYPE_CHECKING:
@@ -63,15 +63,13 @@ class PlotExport(QObject):
         OSError
             When it cannot be written there.
         """
-        if not self._plot.grab().save(str(path)):
-            msg = f"no picture could be written to {path}"
-            raise OSError(msg)
+        write_image(self._plot.grab().toImage(), Path(path))
 
     def ask(self, kind: str) -> None:
         """Ask where to write a ``"csv"`` or a ``"png"``, and write it."""
         title, kinds, save = {
             "csv": ("Save as a table", "CSV (*.csv)", self._save_table),
-            "png": ("Save as a picture", "PNG (*.png)", self.try_picture),
+            "png": ("Save as a picture", "PNG (*.png)", self._save_picture),
         }[kind]
         ask_where_to_save(self._plot, title, f"plot.{kind}", kinds, save)
 
@@ -95,12 +93,8 @@ class PlotExport(QObject):
     def _save_table(self, path: Path) -> None:
         self.worker.ask(partial(_write_table, path, *self._table()), self._saved)
 
-    def try_picture(self, path: Path) -> None:
-        """Write a picture, or say why it cannot be written."""
-        try:
-            self.save_picture(path)
-        except OSError as error:
-            self._saved(None, error)
+    def _save_picture(self, path: Path) -> None:
+        self.worker.ask(partial(write_image, self._plot.grab().toImage(), path), self._saved)
 
     def _saved(self, _: None, error: BaseException | None) -> None:
         self.said.emit("" if error is None else f"not saved: {error}")
@@ -110,8 +104,8 @@ def _write_table(
     path: str | Path, names: list[str], parts: list[tuple[Any, npt.NDArray[Any]]]
 ) -> None:
     with (
-        written_whole(Path(path)) as beside,
-        beside.open("w", newline="", encoding="utf-8") as file,
+        whole_file(Path(path)) as part,
+        part.open("w", newline="", encoding="utf-8") as file,
     ):
         table = csv.writer(file)
         table.writerow(names)

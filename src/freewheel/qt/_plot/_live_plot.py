@@ -121,8 +121,8 @@ class LivePlot(QWidget):
         self._bar.offer((), self._ys, self._x)
         self._bar.chosen.connect(self._chosen)
         self._bar.fitChosen.connect(self._fit.choose)
-        self._bar.togetherChosen.connect(self._set_together)
-        self._bar.logarithmicChosen.connect(self._set_logarithmic)
+        self._bar.togetherChosen.connect(lambda on: self.set_axes(together=on))
+        self._bar.logarithmicChosen.connect(lambda on: self.set_axes(logarithmic=on))
         self._bar.exportWanted.connect(self._export.ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -250,8 +250,12 @@ class LivePlot(QWidget):
         run
             Its scalars; see `freewheel.qt.RunsPanel`.
         """
+        present = self._runs.pop(uid, None)
+        if present is not None and present.open:  # it is under way, and is drawn as it grows
+            self._runs[uid] = present
+            self._draw()
+            return
         self._forget_some()
-        self._runs.pop(uid, None)
         run.open = run.decided = False
         self._runs[uid] = run
         self._bar.offer(self.choices, self._ys, self._x)
@@ -312,27 +316,27 @@ class LivePlot(QWidget):
         """Whether several signals share one axis, and not each has its own."""
         return self._curves.together
 
-    @together.setter
-    def together(self, together: bool) -> None:
-        self._set_together(together)
-
-    def _set_together(self, together: bool) -> None:
-        self._curves.together = together
-        self._bar.show_view(self._curves.together, self._curves.logarithmic)
-        self._draw()
-
     @property
     def logarithmic(self) -> bool:
         """Whether the axes y are logarithmic, where all values are above 0."""
         return self._curves.logarithmic
 
-    @logarithmic.setter
-    def logarithmic(self, logarithmic: bool) -> None:
-        self._set_logarithmic(logarithmic)
+    def set_axes(self, *, together: bool | None = None, logarithmic: bool | None = None) -> None:
+        """Set how the axes of curves are; what is not given stays.
 
-    def _set_logarithmic(self, logarithmic: bool) -> None:
-        self._curves.logarithmic = logarithmic
-        self._bar.show_view(self._curves.together, self._curves.logarithmic)
+        Parameters
+        ----------
+        together : bool, optional
+            Whether several signals share one axis, and not each has its own.
+        logarithmic : bool, optional
+            Whether the axes y are logarithmic; that of a signal stays linear while not all of its
+            values are above 0.
+        """
+        if together is not None:
+            self._curves.together = together
+        if logarithmic is not None:
+            self._curves.logarithmic = logarithmic
+        self._bar.show_axes(self.together, self.logarithmic)
         self._draw()
 
     def _say_scale(self, said: str) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QObject, Signal
 
-from freewheel.qt._image._frames import find_frame
 from freewheel.qt._plot._tables import Run, Table
 from freewheel.qt._runs._reader import Frames, read_frames, read_scalars
 from freewheel.recording import read_runs
@@ -21,9 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownRun", "RunBook"]
 
-#: So many runs are known, and of so many scalars and the newest picture are kept.
+#: So many runs are known, and of so many scalars and the newest pictures are kept …
 _RUNS: Final = 500
 _KEPT: Final = 30
+#: … as long as these are no more together [bytes].
+_BYTES: Final = 1 << 28
 
 
 @dataclass(eq=False)
@@ -40,6 +41,8 @@ class KnownRun:
         How many there were.
     recorded
         What reads it, once it was opened.
+    is_here
+        Whether it was made by the engine, and not found in a recording.
     """
 
     start: dict[str, Any]
@@ -47,6 +50,7 @@ class KnownRun:
     place: str = ""
     events: int = 0
     recorded: RecordedRun | None = None
+    is_here: bool = False
     scalars: Run | None = None
     newest: dict[str, Any] = field(default_factory=dict)  # the last picture, by data key
 
@@ -60,16 +64,29 @@ class KnownRun:
         """How it ended, in a word."""
         if self.stop is not None:
             return str(self.stop.get("exit_status", "?"))
-        return "incomplete" if self.recorded is not None else "running"
+        return "running" if self.is_here else "incomplete"
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with its recording, as far as is known; empty if nothing is."""
+        return "" if self.is_here or self.recorded is None else self.recorded.problem or ""
+
+    @property
+    def newest_bytes(self) -> int:
+        """How much the pictures take that are kept of it."""
+        return sum(int(picture.nbytes) for picture in self.newest.values())
 
     def open(self) -> RecordedRun | None:
         """Open its recording, if there is one; on a worker's thread."""
-        if self.recorded is None and self.place:
-            is_tiled = "://" in self.place
-            where = self.place.replace("tiled+https://", "https://").replace("tiled://", "http://")
-            runs = read_runs(where if is_tiled else Path(self.place) / f"{self.uid}.jsonl")
-            self.recorded = next((run for run in runs if run.uid == self.uid), None)
-        return self.recorded
+        if self.recorded is not None or not self.place:
+            return self.recorded
+        is_tiled = "://" in self.place
+        where = self.place.replace("tiled+https://", "https://").replace("tiled://", "http://")
+        runs = read_runs(where if is_tiled else Path(self.place) / f"{self.uid}.jsonl")
+        found = next((run for run in runs if run.uid == self.uid), None)
+        if found is not None and found.stop is not None:  # else there is more of it later
+            self.recorded = found
+        return found
 
     def read_scalars(self) -> Run:
         """Return its scalars; on a worker's thread."""
@@ -87,7 +104,7 @@ class KnownRun:
         if run is not None:
             return read_frames(run)
         found = {}
-        for key, value in self.newest.items():
+        for key, value in dict(self.newest).items():  # the window's thread adds to it
             found[key] = Frames(key)
             found[key].add(value)
         return found
@@ -136,7 +153,7 @@ class RunBook(QObject):
     def _receive(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self._forget_some()
-            run = self.runs[doc["uid"]] = KnownRun(doc, scalars=Run(doc))
+            run = self.runs[doc["uid"]] = KnownRun(doc, is_here=True, scalars=Run(doc))
             run.place = self._where(doc["uid"])
             self.changed.emit(run)
         elif name == "descriptor" and doc["run_start"] in self.runs:
@@ -149,20 +166,30 @@ class RunBook(QObject):
             run = self.runs[doc["run_start"]]
             run.stop = doc
             run.events = sum((doc.get("num_events") or {}).values())
+            self._forget_pictures()
             self.changed.emit(run)
 
     def _take_event(self, doc: dict[str, Any]) -> None:
         run, table = self._tables[doc["descriptor"]]
         table.add(doc["time"], doc["data"], ())
-        if (key := find_frame(doc["data"])) is not None:
-            run.newest[key] = doc["data"][key]
+        for key, value in doc["data"].items():
+            if getattr(value, "ndim", 0) >= 2:
+                run.newest[key] = value
+
+    def _forget_pictures(self) -> None:
+        """Keep pictures of no more of what is over than there is room for; of the last always."""
+        room = _BYTES
+        for number, run in enumerate(r for r in reversed(self.runs.values()) if r.stop is not None):
+            room -= run.newest_bytes
+            if number and room < 0:
+                run.newest = {}
 
     def _forget_some(self) -> None:
         """Keep less of what is long over, but of runs that go on all."""
         over = [uid for uid, run in self.runs.items() if run.stop is not None]
         for uid in over[: max(0, len(over) - _KEPT + 1)]:
             run = self.runs[uid]
-            run.newest.clear()
+            run.newest = {}
             run.scalars = None
         for uid in over[: max(0, len(over) - _RUNS + 1)]:
             del self.runs[uid]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QMenu
 
-from freewheel.qt._look._files import ask_where_to_save
-from freewheel.qt._runs._files import why_no_tiff, write_tables, write_tiff
+from freewheel.qt._look._files import ask_where_to_save, write_image
+from freewheel.qt._runs._files import Columns, columns_of, why_no_tiff, write_tables, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from qtpy.QtGui import QImage
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._image._live_image import LiveImage
@@ -77,7 +78,9 @@ class RunExport(QObject):
     def save_csv(self, path: Path) -> None:
         """Write its scalars, each further stream beside the first."""
         if (run := self._chosen()) is not None:
-            self._worker.ask(partial(_write_tables, path, run), self._written)
+            # A run that goes on grows on this thread while it is written on another one.
+            now = None if run.scalars is None else columns_of(run.scalars)
+            self._worker.ask(partial(_write_tables, path, run, now), self._written)
 
     def save_tiff(self, path: Path, key: str | None = None) -> None:
         """Write its pictures into an OME-TIFF, with the pixels' size."""
@@ -88,11 +91,11 @@ class RunExport(QObject):
     def save_png(self, path: Path) -> None:
         """Write the picture that is shown, as it looks on the screen."""
         try:
-            self._image.save_picture(path)
-        except (OSError, ValueError) as error:
+            picture = self._image.whole_picture()
+        except ValueError as error:
             self._written(None, error)
         else:
-            self._written([path], None)
+            self._worker.ask(partial(_write_png, path, picture), self._written)
 
     def _written(self, found: Sequence[Path] | None, error: Any) -> None:
         if found is None:
@@ -116,8 +119,13 @@ class RunExport(QObject):
         self._ask("PNG (*.png)", "png", self.save_png)
 
 
-def _write_tables(path: Path, run: KnownRun) -> list[Path]:
-    return write_tables(path, run.read_scalars())
+def _write_tables(path: Path, run: KnownRun, now: list[Columns] | None) -> list[Path]:
+    return write_tables(path, columns_of(run.read_scalars()) if now is None else now)
+
+
+def _write_png(path: Path, picture: Callable[[], QImage]) -> list[Path]:
+    write_image(picture(), path)
+    return [path]
 
 
 def _write_tiff(

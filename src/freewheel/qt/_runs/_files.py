@@ -3,23 +3,63 @@
 from __future__ import annotations
 
 import csv
+import re
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from freewheel.qt._look._files import written_whole
+from freewheel.qt._look._files import whole_file
+from freewheel.qt._plot._tables import with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from freewheel.qt._plot._tables import Run
 
-__all__ = ["why_no_tiff", "write_tables", "write_tiff"]
+__all__ = ["Columns", "columns_of", "why_no_tiff", "write_tables", "write_tiff"]
 
 #: What OME-TIFF has no type for.
-_OTHER_TYPES = {"int64": np.int32, "uint64": np.uint32, "float16": np.float32, "bool": np.uint8}
+_OTHER_TYPES: Final = {
+    "int64": np.int32,
+    "uint64": np.uint32,
+    "float16": np.float32,
+    "bool": np.uint8,
+}
+
+
+class Columns(NamedTuple):
+    """The scalars of one stream, to be written.
+
+    Attributes
+    ----------
+    stream
+        Its name.
+    heads
+        What the columns are called.
+    rows
+        One for each event.
+    """
+
+    stream: str
+    heads: list[str]
+    rows: npt.NDArray[Any]
+
+
+def columns_of(run: Run) -> list[Columns]:
+    """Return a copy of a run's scalars, stream by stream: it may go on while they are written."""
+    return [
+        Columns(
+            table.name,
+            ["time [s]", *(with_unit(key, table.scalars) for key in table.columns)],
+            table.rows().T.copy(),
+        )
+        for table in run.tables
+        if table.columns
+    ]
 
 
 def why_no_tiff() -> str:
@@ -27,21 +67,19 @@ def why_no_tiff() -> str:
     return "" if find_spec("tifffile") else "needs tifffile: pip install tifffile"
 
 
-def write_tables(path: Path, run: Run) -> list[Path]:
+def write_tables(path: Path, tables: Sequence[Columns]) -> list[Path]:
     """Write the scalars of a run, each stream into a file of its own; return which files.
 
     The first stream is written to ``path``, another one beside it with its name.
     """
     written: list[Path] = []
-    for number, table in enumerate(run.tables):
-        if not table.columns:
-            continue
-        file = path if not written else path.with_stem(f"{path.stem}-{table.name or number}")
-        units = {key: f" [{unit}]" if unit else "" for key, unit in table.scalars.items()}
-        with written_whole(file) as beside, beside.open("w", newline="", encoding="utf-8") as out:
+    for number, table in enumerate(tables):
+        name = re.sub(r"[^\w.-]+", "_", table.stream) or str(number)
+        file = path.with_stem(f"{path.stem}-{name}") if written else path
+        with whole_file(file) as part, part.open("w", newline="", encoding="utf-8") as out:
             lines = csv.writer(out)
-            lines.writerow(["time [s]", *(f"{key}{units.get(key, '')}" for key in table.columns)])
-            lines.writerows(table.rows().T.tolist())
+            lines.writerow(table.heads)
+            lines.writerows(table.rows.tolist())
         written.append(file)
     if not written:
         msg = "this run has no scalars that could be written into a table"
@@ -62,6 +100,11 @@ def write_tiff(
         The pictures, all of one shape.
     pixel_size
         The size of a pixel, and its unit.
+
+    Raises
+    ------
+    ValueError
+        If pictures are of several shapes, or have values that OME-TIFF has no type for.
     """
     import tifffile
 
@@ -75,13 +118,32 @@ def write_tiff(
         unit = "µm" if unit in ("um", "micrometer") else unit
         metadata |= {"PhysicalSizeX": size, "PhysicalSizeXUnit": unit}
         metadata |= {"PhysicalSizeY": size, "PhysicalSizeYUnit": unit}
-    with written_whole(path) as beside:
+    with whole_file(path) as part:
         tifffile.imwrite(
-            beside,
-            (np.asarray(frame).astype(other, copy=False) for frame in frames),
+            part,
+            (_as(other, first.shape, frame) for frame in frames),
             shape=(len(frames), *first.shape),
             dtype=other,
             ome=True,
             photometric="rgb" if colour else "minisblack",
             metadata=metadata,
         )
+
+
+def _as(dtype: Any, shape: tuple[int, ...], frame: Any) -> npt.NDArray[Any]:
+    """Return a picture as it is written: no values are cut off, and no shape is taken for another.
+
+    Raises
+    ------
+    ValueError
+        If one would be.
+    """
+    pixels = np.asarray(frame)
+    if pixels.shape != shape:
+        msg = f"a picture has the shape {pixels.shape}, and the first one {shape}"
+        raise ValueError(msg)
+    written: npt.NDArray[Any] = pixels.astype(dtype, copy=False)
+    if pixels.dtype.kind in "ui" and not np.array_equal(written, pixels):
+        msg = f"a picture has values that {np.dtype(dtype)}, which OME-TIFF has, cannot hold"
+        raise ValueError(msg)
+    return written

@@ -100,12 +100,6 @@ class Gate:
 
     # -- opening and shutting -----------------------------------------------------------------
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no run is under way that is handed on."""
-        with self._lock:
-            return not self._runs
-
     def open(self) -> bool:
         """Hand runs on that begin from now on; false if it is over."""
         with self._lock:

@@ -244,7 +244,9 @@ class RunsPanel(QWidget):
 
     def _look(self, *_: Any) -> None:
         run = self._chosen()
-        self._details.setPlainText("" if run is None else _metadata(run))
+        text = "" if run is None else _metadata(run)
+        if text != self._details.toPlainText():  # else it would scroll back while it is read
+            self._details.setPlainText(text)
         none = "" if run is not None else "no run is chosen"
         for name in ("replot", "reopen", "export"):
             self._allow(name, none)
@@ -271,7 +273,7 @@ class RunsPanel(QWidget):
             self._message.setText(str(error))
             return
         place, runs = found
-        self._message.setText(f"{len(runs)} runs in {place}")
+        self._message.setText(f"{_several(len(runs), 'run')} in {place}")
         for run in runs:
             self._show_run(place, run)
         self._look()
@@ -292,7 +294,10 @@ class RunsPanel(QWidget):
 
     def replot(self, *_: Any) -> None:
         """Plot the scalars of the run that is chosen."""
-        if (run := self._chosen()) is not None:
+        run = self._chosen()
+        if run is not None and run.scalars is not None:
+            self._scalars_read((run.uid, run.scalars), None)
+        elif run is not None:
             self._worker.ask(lambda: (run.uid, run.read_scalars()), self._scalars_read)
 
     def _scalars_read(self, found: tuple[str, Run] | None, error: Any) -> None:
@@ -309,13 +314,16 @@ class RunsPanel(QWidget):
         menu.clear()
         menu.addAction("looking …").setEnabled(False)
         if (run := self._chosen()) is not None:
-            self._worker.ask(run.read_frames, self._pictures_found)
+            self._worker.ask(partial(_pictures_of, run), self._pictures_found)
 
-    def _pictures_found(self, found: dict[str, Frames] | None, error: Any) -> None:
+    def _pictures_found(self, answer: tuple[KnownRun, dict[str, Frames], Any], _: Any) -> None:
+        run, found, error = answer
+        if run is not self._chosen():
+            return  # another one was chosen meanwhile, whose pictures are looked for
         menu = self._buttons["reopen"].menu()
         menu.clear()
-        for key, frames in (found or {}).items():
-            action = QAction(f"{key}, {len(frames)} frames", menu)
+        for key, frames in found.items():
+            action = QAction(f"{key}, {_several(len(frames), 'frame')}", menu)
             action.triggered.connect(lambda _=False, frames=frames: self._show_frames(frames))
             menu.addAction(action)
         if not found:
@@ -393,9 +401,23 @@ def _can_open(run: KnownRun) -> bool:
 
 def _metadata(run: KnownRun) -> str:
     """Return what a run says of itself, to be read."""
-    whole = {"start": run.start, **({} if run.stop is None else {"stop": run.stop})}
+    whole: dict[str, Any] = {"problem": run.problem} if run.problem else {}
+    whole["start"] = run.start
+    if run.stop is not None:
+        whole["stop"] = run.stop
     text = json.dumps(whole, indent=2, default=str, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n…"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _pictures_of(run: KnownRun) -> tuple[KnownRun, dict[str, Frames], Exception | None]:
+    try:
+        return run, run.read_frames(), None
+    except Exception as error:  # a disk, a server, a damaged file: the menu says it
+        return run, {}, error
 
 
 def _known_runs(place: str) -> tuple[str, list[KnownRun]]:

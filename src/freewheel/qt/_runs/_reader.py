@@ -71,10 +71,10 @@ class _InFile:
 
 
 def read_scalars(run: RecordedRun) -> Run:
-    """Read the scalars of a run, to be plotted; from any thread."""
+    """Read the scalars of a run, to be plotted: those that can be read; from any thread."""
     found = Run(run.start)
     tables = {}
-    for name, doc in _documents(run.documents(fill=False)):
+    for name, doc in _documents(run.documents(fill=False, skip_damaged=True)):
         if name == "descriptor":
             tables[doc["uid"]] = found.add_stream(doc, ())
         elif name == "event" and doc["descriptor"] in tables:
@@ -84,11 +84,24 @@ def read_scalars(run: RecordedRun) -> Run:
 
 
 def read_frames(run: RecordedRun) -> dict[str, Frames]:
-    """Find the pictures of a run, by data key; from any thread."""
+    """Find the pictures of a run, by data key: those that can be read; from any thread.
+
+    Raises
+    ------
+    RecordingError
+        If it had some, and none can be read: why.
+    """
+    found = _frames_in(run, skip_damaged=True)
+    return found or _frames_in(run, skip_damaged=False)
+
+
+def _frames_in(run: RecordedRun, *, skip_damaged: bool) -> dict[str, Frames]:
     found: dict[str, Frames] = {}
     files: dict[str, GrowingData] = {}
     shapes: dict[str, Any] = {}
-    documents = ((name, doc) for _, name, doc in run.timed_documents(lazy=True))
+    documents = (
+        (name, doc) for _, name, doc in run.timed_documents(lazy=True, skip_damaged=skip_damaged)
+    )
     for name, doc in _documents(documents):
         if name == "descriptor":
             shapes |= {key: about.get("shape") or () for key, about in doc["data_keys"].items()}
@@ -101,9 +114,8 @@ def read_frames(run: RecordedRun) -> dict[str, Frames]:
                 files[doc["uid"]] = GrowingData(doc, shapes[doc["data_key"]])
         elif name == "stream_datum" and doc["stream_resource"] in files:
             data = files[doc["stream_resource"]]
-            frames = found.setdefault(data.key, Frames(data.key))
             for index in range(doc["indices"]["start"], doc["indices"]["stop"]):
-                frames.add(_InFile(data, index))
+                found.setdefault(data.key, Frames(data.key)).add(_InFile(data, index))
     return found
 
 

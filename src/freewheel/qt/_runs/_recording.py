@@ -7,6 +7,7 @@ import shutil
 import time
 import weakref
 from abc import abstractmethod
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -78,11 +79,9 @@ class Recording(QObject):
         self._bridge = bridge
         self._between = between
         self.destination = ""  # of the runs that are recorded now, or were last
-        self._target: _Target | None = None
-        self._gate: Gate | None = None
-        self._token = 0  # of the gate's subscription
-        self._begun = 0  # counts what was asked for
-        self._making = 0  # which of these is being made; 0 for none
+        self._wish: object = None  # what somebody asked for last, while that is made
+        self._session: _Session | None = None
+        self._left: list[_Session] = []  # their last runs go on, and others are recorded elsewhere
         self._ending = False
         self._runs: set[str] = set()  # that were recorded, since the program began
         self._lost: set[str] = set()  # of these, not recorded whole
@@ -98,17 +97,17 @@ class Recording(QObject):
     @property
     def is_on(self) -> bool:
         """Whether runs are recorded that begin now."""
-        return self._target is not None and not self._ending
+        return self._session is not None and not self._ending
 
     @property
     def is_beginning(self) -> bool:
         """Whether it is not on yet: the place is being made, or a run has to end before."""
-        return bool(self._making)
+        return self._wish is not None
 
     @property
     def is_ending(self) -> bool:
         """Whether runs that have begun are recorded still, and no others."""
-        return self._target is not None and self._ending
+        return self._session is not None and self._ending
 
     @property
     def figures(self) -> str:
@@ -125,54 +124,57 @@ class Recording(QObject):
         return run in self._runs - self._lost
 
     def start(self, destination: str) -> None:
-        """Record the runs that begin from now on, to a folder or a ``tiled://`` address."""
-        if self._making:
+        """Record the runs that begin from now on, to a folder or a ``tiled://`` address.
+
+        Those that are being recorded to another one are recorded there to their ends.
+        """
+        is_same = _place_of(destination) == _place_of(self.destination)
+        if self.is_beginning and is_same:
             return
-        if self._gate is not None and self._gate.open():  # it was not over yet, and goes on
-            self._ending = False
+        session = self._session
+        if session is not None and is_same and session.gate.open():
+            self._ending = False  # it was not over yet, and goes on
             self.changed.emit()
             return
-        self.end()
-        if any(other.writes_for(self._bridge.engine, destination) for other in _recordings):
+        if any(each.writes_for(self._bridge.engine, destination) for each in _recordings - {self}):
             msg = f"another window records the runs of this engine to {destination} already"
             self.failed.emit(RuntimeError(msg))
             return
+        self._leave()
         self.destination = destination
-        self._begun += 1
-        self._making = number = self._begun
-        self._worker.ask(lambda: _make(number, destination), self._made)
+        self._wish = wish = object()
+        self._worker.ask(lambda: _make(wish, destination), self._made)
         self.changed.emit()
 
     def writes_for(self, engine: Any, destination: str) -> bool:
         """Tell whether the runs of an engine are recorded to a destination here."""
-        is_on = self._target is not None or self.is_beginning
+        is_on = self._session is not None or self.is_beginning
         is_mine = self._bridge.engine is engine and is_on
         same = _place_of(self.destination) == _place_of(destination)
         return is_mine and same and bool(isalive(self))
 
-    def _made(self, found: tuple[int, _Target | None, Exception | None], _: object) -> None:
-        number, target, error = found
+    def _made(self, found: tuple[object, _Target | None, Exception | None], _: object) -> None:
+        wish, target, error = found
         if target is not None:
-            self._between(lambda: self._attach(number, target))
-        elif number == self._making:
-            self._making = 0
+            self._between(lambda: self._attach(wish, target))
+        elif wish is self._wish:
+            self._wish = None
             self.failed.emit(error)
             self.changed.emit()
 
-    def _attach(self, number: int, target: _Target) -> None:
-        if number != self._making:  # it was switched off meanwhile
+    def _attach(self, wish: object, target: _Target) -> None:
+        if wish is not self._wish:  # nobody wants it any more
             self._worker.ask(target.close, self._closed)
             return
-        self._making = 0
-        feed = self._feed
+        self._wish, feed = None, self._feed
         gate = Gate(
             target.sink,
             over=lambda: feed.put("over", gate),
             failed=lambda error: feed.put("failed", error),
         )
-        self._token = self._bridge.engine.subscribe(gate, delivery="queued")
+        token = self._bridge.engine.subscribe(gate, delivery="queued")
         target.since = time.time()
-        self._gate, self._target = gate, target
+        self._session = _Session(target, gate, token)
         self._ending, self._figures, self._problem = False, "", ""
         self._clock.start()
         self._look()
@@ -180,20 +182,20 @@ class Recording(QObject):
 
     def stop(self) -> None:
         """Record no run that begins from now on."""
-        self._making = 0
+        self._wish = None
         self._between(self._stop)
 
     def _stop(self) -> None:
-        self._ending = self._target is not None
-        if self._gate is not None:
-            self._gate.shut()
+        self._ending = self._session is not None
+        if self._session is not None:
+            self._session.gate.shut()
         self.changed.emit()
 
     def _gate_told(self, kind: str, arguments: tuple[Any]) -> None:
         if kind == "failed":
             self._run_failed(arguments[0])
-        elif arguments[0] is self._gate:
-            self.end()  # what was to be recorded is
+        else:
+            self._gate_is_over(arguments[0])
 
     def _run_failed(self, error: Exception) -> None:
         """Say what is not recorded: a live view goes on, and nobody else would tell of it."""
@@ -202,46 +204,72 @@ class Recording(QObject):
         self.failed.emit(error)
         self.changed.emit()
 
+    def _gate_is_over(self, gate: Gate) -> None:
+        """Let go: what was to be recorded is."""
+        session = self._session
+        if session is not None and gate is session.gate:
+            self._forget_session()
+        for left in [each for each in self._left if each.gate is gate]:
+            self._left.remove(left)
+            self._close(left)
+
+    def _leave(self) -> None:
+        """Let the runs of a session come to their ends, while others are recorded elsewhere."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._left.append(session)
+            session.gate.shut()
+
     def end(self) -> None:
         """Record nothing more, not even what has begun."""
-        target, gate = self._target, self._gate
-        self._target = self._gate = None
-        self._making = 0
+        self._wish = None
+        left, self._left = self._left, []
+        for session in left:
+            self._close(session)
+        self._forget_session()
+
+    def _forget_session(self) -> None:
+        session, self._session = self._session, None
         self._ending = False
         self._clock.stop()
-        if gate is not None and target is not None:
-            self._bridge.engine.unsubscribe(self._token)
-            self._worker.ask(target.close, self._closed)
+        if session is not None:
+            self._close(session)
         self.changed.emit()
+
+    def _close(self, session: _Session) -> None:
+        self._bridge.engine.unsubscribe(session.token)
+        self._worker.ask(session.target.close, self._closed)
 
     def _closed(self, _: None, error: BaseException | None) -> None:
         if error is not None:
             self.failed.emit(error)
 
     def _note(self, name: str, doc: dict[str, Any]) -> None:
+        session = self._session
         # Older ones began before it: a replayed one, say, or one that the window tells late.
-        if name == "start" and self.is_on and self._target is not None:
-            if doc["time"] >= self._target.since:
+        if name == "start" and session is not None and not self._ending:
+            if doc["time"] >= session.target.since:
                 self._runs.add(doc["uid"])
+                session.runs.append(doc["uid"])
 
     def _look(self) -> None:
-        target = self._target
-        if target is not None and not self._worker.busy:
-            runs = tuple(self._runs)
-            self._worker.ask(lambda: target.look(runs), self._looked)
+        session = self._session
+        if session is not None and not self._worker.busy:
+            runs = tuple(session.runs)
+            self._worker.ask(lambda: session.target.look(runs), self._looked)
 
     def _looked(self, found: tuple[str, bool] | None, error: BaseException | None) -> None:
         self._figures, self._low = (str(error), True) if found is None else found
         self.changed.emit()
 
 
-def _make(number: int, destination: str) -> tuple[int, _Target | None, Exception | None]:
+def _make(wish: object, destination: str) -> tuple[object, _Target | None, Exception | None]:
     """Make where runs are recorded to, or say why it cannot be; on a worker's thread."""
     kind = _TiledTarget if destination.startswith(_TILED) else _FolderTarget
     try:
-        return number, kind(destination), None
+        return wish, kind(destination), None
     except Exception as error:  # of a disk, an address, a library that is missing
-        return number, None, error
+        return wish, None, error
 
 
 def _place_of(destination: str) -> str:
@@ -263,6 +291,16 @@ class _Target:
     @abstractmethod
     def look(self, runs: tuple[str, ...]) -> tuple[str, bool]:
         """Return figures in words, and whether it gets tight. On a worker's thread."""
+
+
+@dataclass(eq=False)
+class _Session:
+    """Recording to one place, from one moment to another; ``runs`` are those that it has."""
+
+    target: _Target
+    gate: Gate
+    token: int  # of the gate's subscription
+    runs: list[str] = field(default_factory=list)
 
 
 class _FolderTarget(_Target):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
+import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QObject, Signal
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from freewheel.recording import RecordedRun
 
 __all__ = ["Replayer"]
+
+_REASON: Final = "its replay has ended before it"
 
 
 class Replayer(QObject):
@@ -39,7 +43,8 @@ class Replayer(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._ended: threading.Event | None = None  # set here, waited for by the thread
-        self._feed = Feed(self._arrived)
+        self._feed: Feed | None = None  # of the replay that is on: no other's documents come late
+        self._runs: dict[str, None] = {}  # that have begun, and not ended
 
     @property
     def is_on(self) -> bool:
@@ -50,25 +55,36 @@ class Replayer(QObject):
         """Replay a run, and no other any more."""
         self.stop()
         self._ended = ended = threading.Event()
-        play = partial(_play, run, speed, self._feed, ended)
+        self._feed = feed = Feed(self._arrived)
+        play = partial(_play, run, speed, feed, ended)
         threading.Thread(target=play, name="freewheel-replay", daemon=True).start()
 
     def stop(self, *_: Any) -> None:
         """Replay no more."""
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            ended.set()
-            self.over.emit(None)
+        if self._ended is not None:
+            self._finish(None)
 
     def _arrived(self, kind: str, arguments: tuple[Any, ...]) -> None:
-        if kind == "document":
-            if self._ended is not None:
-                self.document.emit(*arguments)
+        if kind == "over":
+            self._finish(arguments[0])
             return
-        ended, error = arguments
-        if ended is self._ended:
-            self._ended = None
-            self.over.emit(error)
+        name, doc = arguments
+        if name == "start":
+            self._runs[doc["uid"]] = None
+        elif name == "stop":
+            self._runs.pop(doc["run_start"], None)
+        self.document.emit(name, doc)
+
+    def _finish(self, error: BaseException | None) -> None:
+        ended, feed, runs = self._ended, self._feed, self._runs
+        self._ended, self._feed, self._runs = None, None, {}
+        if ended is not None and feed is not None:
+            ended.set()
+            feed.close()
+        for uid in runs:  # whoever has seen them begin waits for their ends
+            stop = {"uid": uuid.uuid4().hex, "run_start": uid, "time": time.time()}
+            self.document.emit("stop", {**stop, "exit_status": "abort", "reason": _REASON})
+        self.over.emit(error)
 
 
 def _play(run: RecordedRun, speed: float, feed: Feed, ended: threading.Event) -> None:
@@ -80,4 +96,4 @@ def _play(run: RecordedRun, speed: float, feed: Feed, ended: threading.Event) ->
             feed.put_document(name, doc)
     except Exception as failure:  # of a damaged recording, or a server
         error = failure
-    feed.put("over", ended, error)
+    feed.put("over", error)
