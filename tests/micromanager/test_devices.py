@@ -391,3 +391,39 @@ def test_a_hand_moves_a_stage_beside_a_plan_that_does_not_hold_it(RE: RunEngine,
     assert future.outcome.result(WAIT).exit_status == "success"
     RE.by_hand.set(scope.camera.exposure, 3).result(WAIT)
     assert core.getExposure() == 3
+
+
+def test_a_camera_tells_how_large_its_pixels_are_and_how_it_is_turned(
+    scope: Any, core: Any, on_loop: Any, RE: RunEngine, documents: DocumentLog
+) -> None:
+    camera, seen = scope.camera, queue.Queue[float]()
+    assert on_loop(camera.pixel_size.get_value()) == core.getPixelSizeUm() == 1.0
+    on_loop(_followed(camera.pixel_size, seen))
+    assert seen.get(timeout=WAIT) == 1.0
+    RE(bps.mv(camera.binning, 2)).result(WAIT)
+    assert seen.get(timeout=WAIT) == core.getPixelSizeUm() == 2.0
+    core.setPixelSizeAffine("Res20x", (0.0, 0.5, 0.0, -0.5, 0.0, 0.0))
+    core.setProperty("Objective", "Label", "Nikon 20X Plan Fluor ELWD")
+    while (size := seen.get(timeout=WAIT)) != 1.0:  # 0.5 um, binned
+        assert size == 2.0
+    affine = on_loop(camera.pixel_affine.get_value())
+    assert list(affine) == list(core.getPixelSizeAffine()) == [0, 1, 0, -1, 0, 0]
+    RE(bp.count([camera])).result(WAIT)
+    told = documents.of("descriptor")[0]["configuration"]["camera"]["data"]
+    assert told["camera-pixel_size"] == 1.0
+    assert list(told["camera-pixel_affine"]) == [0, 1, 0, -1, 0, 0]
+    core.deletePixelSizeConfig("Res20x")
+    assert on_loop(camera.pixel_size.get_value(cached=False)) == 0
+    assert not any(on_loop(camera.pixel_affine.get_value()))
+    on_loop(_followed(camera.pixel_size, None))
+
+
+async def _followed(signal: Any, seen: queue.Queue[float] | None) -> None:
+    def take(readings: Any) -> None:
+        seen.put(next(iter(readings.values()))["value"])
+
+    if seen is not None:
+        signal.subscribe_reading(take)
+        signal.follower = take
+    else:
+        signal.clear_sub(signal.follower)

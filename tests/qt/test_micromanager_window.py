@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bluesky.plans import count
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from freewheel.cli._micromanager import sequence_plan
@@ -91,6 +92,31 @@ def test_what_takes_a_name_or_has_axes_is_moved_by_hand(
     row.findChild(QPushButton, "go").click()
     soon(lambda: row.findChild(QLabel, "readback").text() == shown or row.problem)
     assert row.problem == ""
+
+
+def test_pictures_have_a_scale_and_places_in_them_can_be_gone_to_without_a_calibration(
+    window: Any, core: CMMCorePlus, engine: Any, soon: Any
+) -> None:
+    core.setPixelSizeAffine("Res20x", (0.0, 0.5, 0.0, -0.5, 0.0, 0.0))  # turned by 90 degrees
+    core.setProperty("Objective", "Label", "Nikon 20X Plan Fluor ELWD")
+    pad = window.stage
+    soon(lambda: {"xy.x", "xy.y"} < set(pad.place))
+    click = pad.findChild(QPushButton, "clickToMove")
+    assert not click.isEnabled()
+    engine(count([window.bar._devices["camera"]]))
+    soon(lambda: window.image.pixel_size == (0.5, "um"))
+    soon(click.isEnabled)
+    assert "0.5 um, as the camera tells" in pad._click.text
+    click.click()
+    soon(lambda: not window.busy)
+    pad._click._clicks.clicked.emit(256.0 + 20, 256.0)  # to the right of the middle
+    soon(lambda: pad.place["xy.y"] == pytest.approx(-10, abs=0.1))
+    assert pad.place["xy.x"] == pytest.approx(0, abs=0.1)
+    core.setProperty("Objective", "Label", "Nikon 40X Plan Fluor ELWD")  # nobody has measured it
+    engine(count([window.bar._devices["camera"]]))
+    soon(lambda: window.image.pixel_size == (0.25, "um"))
+    soon(lambda: not click.isEnabled())
+    assert pad._click.text == "not calibrated"
 
 
 def test_a_property_takes_a_text(window: Any, core: CMMCorePlus, soon: Any) -> None:

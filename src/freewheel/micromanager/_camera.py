@@ -25,6 +25,7 @@ from ._device import CoreDevice
 from ._errors import CoreError
 from ._frames import FrameLimits, FrameSequence, SequenceStoppedError
 from ._image import ImageBackend
+from ._pixel_size import affine_signal, size_signal
 from ._properties import limited
 from ._region import RegionBackend
 from ._signals import Access, CoreBackend, CoreSignalR, CoreSignalRW
@@ -75,6 +76,10 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         Region of interest: left, top, width, height [pixels]. All zeros is the whole sensor.
     free_running : SignalRW[bool]
         See above.
+    pixel_size : SignalR[float]
+        How large a pixel is in the sample [um], binned as it is; 0 if the core does not know.
+    pixel_affine : SignalR[Array1D[float64]]
+        How the camera is turned on the stage: Micro-Manager's six numbers [um].
     image : SignalR[numpy.ndarray]
         The newest frame.
     frame_limits : FrameLimits
@@ -107,11 +112,17 @@ class Camera(CoreDevice, Triggerable, Preparable, Flyable, EventCollectable):
         self.roi = CoreSignalRW(RegionBackend(port, label, self._end_free_running))
         self._runs_freely = SoftSignalBackend(bool, False)
         self.free_running = CoreSignalRW(self._runs_freely)
+        self.pixel_size = size_signal(port, label)
+        self.pixel_affine = affine_signal(port, label)
         self._image = ImageBackend(port, label)
         self.image = CoreSignalR(self._image)
         named = [self.properties[known] for known in _SETTINGS if known in self.properties]
         self.add_readables(
-            [self.exposure, self.roi, self.free_running, *named],
+            [
+                *(self.exposure, self.roi, self.free_running),
+                *(self.pixel_size, self.pixel_affine),
+                *named,
+            ],
             StandardReadableFormat.CONFIG_SIGNAL,
         )
         # Not cached: a subscription would make ophyd-async format every frame for its log.

@@ -21,7 +21,7 @@ class Changes:
 
     What is watched is named by a key: ``("property", device, name)``, ``("position", device)``,
     ``("xy", device)``, ``("exposure", device)``, ``("roi", device)``, ``("shutter", device)``,
-    ``("auto_shutter",)``.
+    ``("auto_shutter",)``, ``("pixel_size",)``.
 
     Watchers are called on the thread that announces: the core's own, or that of whoever made
     the change. They must return at once.
@@ -45,6 +45,8 @@ class Changes:
             (events.roiSet, self._roi_changed),
             (events.shutterOpenChanged, self._shutter_changed),
             (events.autoShutterSet, self._auto_shutter_changed),
+            (events.pixelSizeChanged, self._pixel_size_changed),
+            (events.pixelSizeAffineChanged, self._pixel_size_changed),
         ]
         for signal, slot in self._connected:
             _connect(signal, slot)
@@ -93,6 +95,9 @@ class Changes:
 
     def _auto_shutter_changed(self, automatic: bool) -> None:
         self.tell(("auto_shutter",), automatic)
+
+    def _pixel_size_changed(self, *figures: float) -> None:
+        self.tell(("pixel_size",), figures)
 
 
 def _connect(signal: Any, slot: Callable[..., None]) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["picture_keys", "pixel_size_in", "saturation_in"]
+__all__ = ["affine_in", "picture_keys", "pixel_size_in", "saturation_in"]
 
 _UM = "um"
 _MOST_BITS = 64
+#: So far, of the size of a pixel, may an affine transform be off that belongs to it.
+_NEAR: Final = 0.1
 
 
 def picture_keys(descriptor: Mapping[str, Any]) -> list[str]:
@@ -47,7 +49,8 @@ def pixel_size_in(
     for setting, value, unit in _settings(descriptor, key):
         if setting.endswith(("pixel_size", "pixelsize", "pixel_size_um")):
             size = _number_in(value)
-            return (size, unit or _UM) if size else None
+            if size:  # else it is not known there
+                return size, unit or _UM
     told = start.get("pixel_size")
     size = _number_in(told)
     if not size:
@@ -66,6 +69,27 @@ def _number_in(value: Any) -> float | None:
     except (IndexError, TypeError, ValueError):
         return None
     return number if number > 0 and math.isfinite(number) else None
+
+
+def affine_in(
+    start: Mapping[str, Any], descriptor: Mapping[str, Any], key: str
+) -> tuple[float, float, float, float] | None:
+    """Return how far the stage goes for a pixel to the right and down, if a device tells it.
+
+    In um: x to the right, x down, y to the right, y down. That is a setting of the detector whose
+    name ends with ``pixel_affine``, as Micro-Manager's six numbers; one that does not go with the
+    size of a pixel was never measured, as for Micro-Manager itself.
+    """
+    size = pixel_size_in(start, descriptor, key)
+    for setting, value, _ in _settings(descriptor, key):
+        if setting.endswith("pixel_affine") and size is not None and size[1] == _UM:
+            try:
+                xx, xy, _, yx, yy, _ = (float(number) for number in np.ravel(value))
+            except (TypeError, ValueError):  # as of a size: it is no reason not to show a picture
+                return None
+            told = abs(xx * yy - xy * yx) ** 0.5
+            return (xx, xy, yx, yy) if abs(told - size[0]) <= _NEAR * size[0] else None
+    return None
 
 
 def saturation_in(descriptor: Mapping[str, Any], key: str, dtype: np.dtype[Any]) -> float | None:

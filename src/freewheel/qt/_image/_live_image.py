@@ -60,11 +60,14 @@ class LiveImage(QWidget):
         Somebody wants to use the region in a plan.
     tools : QWidget
         The buttons above the picture, by their names in ``tools.buttons``.
+    pixelSizeChanged : Signal(object)
+        Another size of a pixel is known, or `None`; or how the camera is turned, see `affine`.
     """
 
     frameShown = Signal(object)  # noqa: N815 - Qt's spelling
     roiChanged = Signal(object)  # noqa: N815
     roiWanted = Signal(object)  # noqa: N815
+    pixelSizeChanged = Signal(object)  # noqa: N815
 
     def __init__(
         self, bridge: EngineBridge, key: str | None = None, parent: QWidget | None = None
@@ -98,6 +101,7 @@ class LiveImage(QWidget):
         self._stack.failed.connect(self._status.say)
         self._painter.pixelSizeChanged.connect(self._panel.set_pixel_size)
         self._painter.pixelSizeChanged.connect(self._graphics.scale_bar.set_pixel_size)
+        self._painter.pixelSizeChanged.connect(self.pixelSizeChanged)
         self._painter.painted.connect(self.frameShown)
         tools, buttons = self.tools, self.tools.buttons
         buttons["fit"].clicked.connect(self._graphics.fit)
@@ -231,6 +235,14 @@ class LiveImage(QWidget):
     @pixel_size.setter
     def pixel_size(self, size: tuple[float, str] | None) -> None:
         self._painter.give_pixel_size(size)
+
+    @property
+    def affine(self) -> tuple[float, float, float, float] | None:
+        """How far the stage goes for a pixel to the right and down, if a device has told it [um].
+
+        x to the right, x down, y to the right, y down.
+        """
+        return self._painter.affine
 
     @property
     def saturation(self) -> float | None:

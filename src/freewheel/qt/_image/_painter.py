@@ -70,7 +70,8 @@ class ImagePainter(QObject):
         self._stack, self._status = stack, status
         self._waiting: dict[str, Any] | None = None  # the newest event, not yet painted
         self._shown: dict[str, Any] | None = None
-        self._size: tuple[float, str] | None = None  # of a pixel, that was said
+        self._said_of: str | None = None  # which descriptor
+        self._said: tuple[Any, Any] = (None, None)  # of a pixel: its size, and how it is turned
         self._is_marking = False
         self._next_histogram = self._next_status = 0.0
         self.picture: Picture | None = None
@@ -118,6 +119,11 @@ class ImagePainter(QObject):
         """The size of a pixel and its unit, if it was given or told."""
         return self._source.pixel_size_of(self._shown)
 
+    @property
+    def affine(self) -> tuple[float, float, float, float] | None:
+        """How far the stage goes for a pixel [um], if that was told."""
+        return self._source.affine_of(self._shown)
+
     def give_pixel_size(self, size: tuple[float, str] | None) -> None:
         """Take the size of a pixel; `None` for what documents tell."""
         self._source.given_size = size
@@ -157,6 +163,8 @@ class ImagePainter(QObject):
             self._graphics.paint_now()
             self._status.count_painted()
             self.measure()
+        if doc["descriptor"] != self._said_of:  # at once: no other frame may follow
+            self._say_pixel_size()
         self._say_often(time.monotonic())
         self.painted.emit(doc)
         # At most half of the window's time: rest for as long as this took.
@@ -189,9 +197,10 @@ class ImagePainter(QObject):
             self._say_pixel_size()
 
     def _say_pixel_size(self) -> None:
-        size = self.pixel_size
-        if size != self._size:
-            self._size = size
+        self._said_of = None if self._shown is None else self._shown["descriptor"]
+        said = size, _ = self.pixel_size, self.affine
+        if said != self._said:
+            self._said = said
             self.pixelSizeChanged.emit(size)
 
     def _pointed(self, x: int, y: int) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freewheel.qt._image._facts import picture_keys, pixel_size_in, saturation_in
+from freewheel.qt._image._facts import affine_in, picture_keys, pixel_size_in, saturation_in
 from freewheel.qt._image._frames import find_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from freewheel.qt._image._tools import Channel
@@ -105,9 +107,17 @@ class ImageSource:
         """Return the size of a pixel and its unit: given, or told of an event; else `None`."""
         if self.given_size is not None or doc is None:
             return self.given_size
+        size: tuple[float, str] | None = self._told_of(doc, pixel_size_in)
+        return size
+
+    def affine_of(self, doc: dict[str, Any] | None) -> tuple[float, float, float, float] | None:
+        """Return how far the stage goes for a pixel [um], if that was told; see `affine_in`."""
+        return None if doc is None else self._told_of(doc, affine_in)
+
+    def _told_of(self, doc: dict[str, Any], read: Callable[..., Any]) -> Any:
         descriptor, key = self._descriptor_of(doc), self.key_of(doc)
         start = self._starts.get(descriptor.get("run_start", ""), {})
-        return pixel_size_in(start, descriptor, key) if descriptor and key else None
+        return read(start, descriptor, key) if descriptor and key else None
 
     def saturation_of(
         self, doc: dict[str, Any] | None, dtype: np.dtype[Any] | None

@@ -24,12 +24,22 @@ class Calibration:
     xx, xy, yx, yy
         The stage's x moves by ``xx`` for each pixel to the right and by ``xy`` for each pixel
         down; its y by ``yx`` and ``yy``. In the stage's unit.
+
+    Raises
+    ------
+    ValueError
+        For numbers that bring no pixel anywhere.
     """
 
     xx: float
     xy: float
     yx: float
     yy: float
+
+    def __post_init__(self) -> None:
+        if not (all(map(math.isfinite, astuple(self))) and self.pixel_size > 0):
+            msg = f"no calibration is made of {', '.join(map(str, astuple(self)))}"
+            raise ValueError(msg)
 
     @classmethod
     def from_moves(

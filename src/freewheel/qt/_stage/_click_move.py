@@ -14,7 +14,7 @@ from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._stage._calibration import Calibration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from freewheel.qt._image._live_image import LiveImage
     from freewheel.qt._stage._axis import StageAxis
@@ -26,14 +26,17 @@ _STEPS: Final = (
     "2 of 3: x has gone a step; double click on the same thing",
     "3 of 3: y has gone a step, too; double click on it again",
 )
+_UM: Final = ("", " um", " \N{MICRO SIGN}m", " \N{GREEK SMALL LETTER MU}m", " micrometer")
+_ON: Final = "A double click on the picture brings what is there to the middle"
 _NOT_YET: Final = "Calibrate first: how far the stage has to go for a pixel is not known"
 
 
 class ClickToMove(QWidget):
     """While it is on, a double click on the picture brings what is there to the middle.
 
-    *Calibrate* learns how far that is: the stage makes a step in x and one in y, and a person
-    shows each time where the same thing is now.
+    How far that is the picture's camera may tell, as Micro-Manager's do. *Calibrate* learns it: the
+    stage makes a step in x and one in y, and a person shows each time where the same thing is now.
+    That goes before what the camera told by then, until it tells something else.
 
     Parameters
     ----------
@@ -64,11 +67,15 @@ class ClickToMove(QWidget):
     ) -> None:
         super().__init__(parent)
         self._axes, self._move, self._step = axes, move, step
-        self._calibration: Calibration | None = None
+        self._image, self._seen_unit = image, ""
+        self._made: Calibration | None = None  # with a person's help
+        self._made_for: Calibration | None = None  # what the camera told then
+        self._told: Calibration | None = None  # by the camera
         self._shown: list[tuple[float, float]] | None = None  # while it is being calibrated
         self._stood: list[tuple[float, float]] = []  # where the stage was at each
         self._clicks = PictureClicks(image, self)
         self._clicks.clicked.connect(self._clicked)
+        image.pixelSizeChanged.connect(self._look)
         self._on = QPushButton("Click to move")
         self._on.setObjectName("clickToMove")
         self._on.setCheckable(True)
@@ -83,36 +90,59 @@ class ClickToMove(QWidget):
         layout.addWidget(self._on)
         layout.addWidget(self._learn)
         layout.addWidget(self._says, 1)
-        self.set_calibration(None)
+        self._look()
 
     @property
     def calibration(self) -> Calibration | None:
         """How far the stage goes for a pixel; `None` while that is not known."""
-        return self._calibration
+        return self._made if self._told in (None, self._made_for) and self._made else self._told
+
+    @property
+    def kept(self) -> list[list[float]]:
+        """What was learned, and what the camera told by then: to be kept; see `restore`."""
+        return [each.as_list() for each in (self._made, self._made_for) if each is not None]
+
+    def restore(self, kept: Any) -> None:
+        """Take what was kept; nothing of what is damaged."""
+        made = made_for = None
+        with suppress(TypeError, ValueError):
+            made, made_for = ([Calibration(*map(float, each)) for each in kept] + [None, None])[:2]
+        self._made, self._made_for = made, made_for
+        self._look()
 
     @property
     def text(self) -> str:
         """What is said beside the buttons."""
         return str(self._says.text())
 
-    def set_calibration(self, calibration: Calibration | Sequence[float] | None) -> None:
-        """Take how far the stage goes for a pixel; what cannot be one is none."""
-        if calibration is not None and not isinstance(calibration, Calibration):
-            numbers, calibration = calibration, None
-            with suppress(TypeError, ValueError):
-                calibration = Calibration(*map(float, numbers))
-        self._calibration = calibration
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Take how far the stage goes for a pixel, whatever the camera has told by now."""
+        self._made, self._made_for = calibration, None if calibration is None else self._told
+        self._look()
+
+    def axes_changed(self) -> None:
+        """Look which unit the axes have now: a camera tells of um."""
+        if self._unit() != self._seen_unit:
+            self._look()
+
+    def _look(self, *_: Any) -> None:
+        self._seen_unit = self._unit()
+        told = self._image.affine if self._seen_unit in _UM else None
+        self._told = None if told is None else Calibration(*told)
+        calibration = self.calibration
         self._on.setEnabled(calibration is not None)
-        self._on.setToolTip(
-            _NOT_YET
-            if calibration is None
-            else "A double click on the picture brings what is there to the middle"
-        )
+        self._on.setToolTip(_NOT_YET if calibration is None else _ON)
         if calibration is None:
             self._on.setChecked(False)
+        if self._shown is None:
+            self._say_calibration(calibration)
+
+    def _say_calibration(self, calibration: Calibration | None) -> None:
+        if calibration is None:
             self._says.setText("not calibrated")
-        else:
-            self._says.setText(f"1 pixel is {calibration.pixel_size:.4g}{self._unit()}")
+            return
+        whose = ", as the camera tells" if calibration is self._told else ""
+        self._says.setText(f"1 pixel is {calibration.pixel_size:.4g}{self._unit()}{whose}")
 
     def _unit(self) -> str:
         x, _ = self._axes()
@@ -140,17 +170,18 @@ class ClickToMove(QWidget):
     def _clicked(self, x: float, y: float) -> None:
         if self._shown is not None:
             self._take(x, y)
-        elif self._on.isChecked() and self._calibration is not None:
-            self._go_to(x, y)
+        elif self._on.isChecked() and (calibration := self.calibration) is not None:
+            self._go_to(x, y, calibration)
 
-    def _go_to(self, x: float, y: float) -> None:
+    def _go_to(self, x: float, y: float, calibration: Calibration) -> None:
         middle, (x_axis, y_axis) = self._clicks.middle, self._axes()
-        if middle is None or x_axis is None or y_axis is None or self._calibration is None:
+        if middle is None or x_axis is None or y_axis is None:
+            self._says.setText("choose the axes of x and y first")
             return
         if x_axis.position is None or y_axis.position is None:
             self._says.setText("the stage has not said yet where it is")
             return
-        dx, dy = self._calibration.move_to((x, y), middle)
+        dx, dy = calibration.move_to((x, y), middle)
         self._move({x_axis.name: x_axis.position + dx, y_axis.name: y_axis.position + dy})
 
     def _take(self, x: float, y: float) -> None:

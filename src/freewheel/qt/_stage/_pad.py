@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,6 +81,7 @@ class StagePad(QWidget):
         self._chosen: dict[str, str] = _kept(settings, "stage/axes")
         self._before: list[dict[str, float]] = []
         self._jogging = False
+        self._is_restoring = False  # what is kept would be written over by what is not restored yet
         self.map = StageMap()
         self._jog = JogButtons()
         self._positions = PositionList()
@@ -330,6 +332,8 @@ class StagePad(QWidget):
         texts = (f"{name} {value:.6g}{units[name]}" for name, value in self.place.items())
         self._place.setText("   ".join(texts))
         self._positions.buttons["back"].setEnabled(bool(self._before))
+        if self._click is not None:
+            self._click.axes_changed()
 
     def _positions_changed(self) -> None:
         x, y = (self._roles[role].value() if role in self._roles else None for role in ("x", "y"))
@@ -346,22 +350,20 @@ class StagePad(QWidget):
     # -- keeping ------------------------------------------------------------------------------
 
     def _restore(self) -> None:
+        self._is_restoring = True
         self._jog.set_sizes(_kept(self._settings, "stage/steps"))
-        positions = _kept(self._settings, "stage/positions")
-        with suppress(TypeError, ValueError, AttributeError):
-            self._positions.show_positions(
-                {
-                    str(name): {str(axis): float(value) for axis, value in place.items()}
-                    for name, place in positions.items()
-                }
-            )
+        kept = _kept(self._settings, "stage/positions")
+        places = {name: place for name, found in kept.items() if (place := _place_in(found))}
+        self._positions.show_positions(places)
+        if damaged := [name for name in kept if name not in places]:
+            self._says.setText(f"saved positions that cannot be read: {', '.join(damaged)}")
         if self._click is not None and self._settings is not None:
             with suppress(TypeError, ValueError):
-                text = self._settings.value("stage/calibration", "")
-                self._click.set_calibration(json.loads(text) if text else None)
+                self._click.restore(json.loads(str(self._settings.value("stage/calibration", ""))))
+        self._is_restoring = False
 
     def _keep(self, *_: Any) -> None:
-        if self._settings is None:
+        if self._settings is None or self._is_restoring:
             return
         xy, focus = self._jog.sizes
         kept: dict[str, Any] = {
@@ -369,10 +371,19 @@ class StagePad(QWidget):
             "steps": {"xy": xy, "focus": focus},
             "positions": self.positions,
         }
-        if self._click is not None and self._click.calibration is not None:
-            kept["calibration"] = self._click.calibration.as_list()
+        if self._click is not None:
+            kept["calibration"] = self._click.kept
         for name, value in kept.items():
             self._settings.setValue(f"stage/{name}", json.dumps(value))
+
+
+def _place_in(found: Any) -> dict[str, float]:
+    """Return a place that was kept; an empty one if it is damaged."""
+    with suppress(TypeError, ValueError, AttributeError):
+        place = {str(axis): float(value) for axis, value in found.items()}
+        if all(map(math.isfinite, place.values())):
+            return place
+    return {}
 
 
 def _kept(settings: QSettings | None, key: str) -> dict[str, Any]:
