@@ -185,7 +185,7 @@ def test_what_is_written_over_stays_if_it_cannot_be(plain: Any, tmp_path: Path) 
     plain.save(path)
     before = path.read_bytes()
     plain.parts["channels"].setChecked(True)
-    (tmp_path / ".part-kept.yaml").mkdir()  # in the way, as a full disk would be
+    (tmp_path / ".kept.yaml.part").mkdir()  # in the way, as a full disk would be
     plain._save(path)
     assert "Is a directory" in plain.message
     assert path.read_bytes() == before

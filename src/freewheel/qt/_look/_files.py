@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         msg = f"{path} cannot be written: {error.strerror or error}"
         raise OSError(msg) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what was raised says more
+            part.unlink(missing_ok=True)
 
 
 def write_image(image: QImage, path: Path) -> None:
