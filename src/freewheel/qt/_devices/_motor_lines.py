@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from freewheel.qt._devices._editor import small_button
 from freewheel.qt._look._inputs import NumberField, wheel_needs_focus
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 from freewheel.qt._look._tones import Tone, tint
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class HeldBy(QWidget):
         self._holder.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._pause = QPushButton("Pause and move")
         self._pause.setObjectName("pauseAndMove")
-        self._pause.clicked.connect(lambda _=False: pause())
+        self._pause.clicked.connect(slot(self._pause, pause))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._holder, 1)

@@ -15,6 +15,7 @@ from freewheel.qt._devices._motor_row import MotorRow
 from freewheel.qt._devices._reading_row import ReadingRow
 from freewheel.qt._devices._setting_row import SettingRow
 from freewheel.qt._link._with_line import only_with_line
+from freewheel.qt._look._slots import slot
 from freewheel.qt._look._tones import Tone, tint
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class DevicePanel(QWidget):
         button.setObjectName(f"retry:{name}")
         button.setAccessibleName(f"Connect {name} once more")
         # Later: the button goes with what it stands in.
-        button.clicked.connect(lambda _=False: QTimer.singleShot(0, lambda: retry(name)))
+        button.clicked.connect(slot(button, lambda: QTimer.singleShot(0, lambda: retry(name))))
         return button
 
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:

@@ -19,6 +19,7 @@ from freewheel.qt._devices._preset_dialog import choose_settings
 from freewheel.qt._look._button_row import add_keys, button_row
 from freewheel.qt._look._inputs import choice_text
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +62,7 @@ class PresetPanel(QWidget):
         self._list.setAccessibleName("Presets")
         self._list.setToolTip("Double click, or Return, to set all that is in it")
         self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._list.itemDoubleClicked.connect(lambda _: self._apply_chosen())
+        self._list.itemDoubleClicked.connect(slot(self._list, self._apply_chosen))
         add_keys(
             self._list,
             (

@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from freewheel.qt._image._live_image import LiveImage
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from freewheel.qt._link._bridge import EngineBridge
@@ -69,7 +70,7 @@ class ImageArea(QWidget):
         if free:
             view.choose(*free[0])
         close = view.tools.add_button("close", "\N{MULTIPLICATION SIGN}", "Close this picture")
-        close.clicked.connect(lambda: self.remove_view(view))
+        close.clicked.connect(slot(close, self.remove_view, view))
         return view
 
     def remove_view(self, view: LiveImage) -> None:

@@ -19,6 +19,7 @@ from freewheel.qt._image._status import ImageStatus
 from freewheel.qt._image._tools import ImageTools
 from freewheel.qt._image._view import ImageView
 from freewheel.qt._look._files import write_image
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +95,9 @@ class LiveImage(QWidget):
         bridge.documentReceived.connect(self.receive)
 
     def _connect(self) -> None:
-        self._graphics.levelsMoved.connect(lambda: self._status.auto.setChecked(False))
+        self._graphics.levelsMoved.connect(
+            slot(self._graphics, self._status.auto.setChecked, False)
+        )
         self._status.auto.toggled.connect(self._painter.refresh)
         self._marks.moved.connect(self._marks_moved)
         self._panel.wanted.connect(self.roiWanted)
@@ -112,15 +115,20 @@ class LiveImage(QWidget):
         buttons["scale"].toggled.connect(self._graphics.scale_bar.setVisible)
         buttons["saturation"].toggled.connect(self._painter.mark_saturated)
         self._painter.mark_saturated(buttons["saturation"].isChecked())
-        tools.channelChosen.connect(lambda channel: self.choose(*channel))
+        tools.channelChosen.connect(self._channel_chosen)
         tools.coloursChosen.connect(self.set_colours)
         tools.curveChosen.connect(self._graphics.set_curve)
         questions = ImageQuestions(self)
-        tools.pixelSizeWanted.connect(lambda: questions.ask_pixel_size(self.pixel_size))
-        tools.limitWanted.connect(lambda: questions.ask_limit(self.saturation))
+        tools.pixelSizeWanted.connect(
+            slot(tools, lambda: questions.ask_pixel_size(self.pixel_size))
+        )
+        tools.limitWanted.connect(slot(tools, lambda: questions.ask_limit(self.saturation)))
         questions.pixelSizeGiven.connect(self._painter.give_pixel_size)
         questions.limitGiven.connect(self._painter.give_saturation)
         questions.refused.connect(self._status.say)
+
+    def _channel_chosen(self, channel: tuple[str | None, str | None]) -> None:
+        self.choose(*channel)
 
     def _freeze_toggled(self, on: bool) -> None:
         if on != self.frozen:

@@ -73,6 +73,6 @@ class ImageQuestions(QObject):
         dialog.setLabelText(what)
         dialog.setTextValue(text)
         dialog.textValueSelected.connect(take)
-        dialog.finished.connect(lambda _: dialog.deleteLater())
+        dialog.finished.connect(dialog.deleteLater)
         dialog.setModal(False)  # not even a question is to be in the way of Stop all
         dialog.show()

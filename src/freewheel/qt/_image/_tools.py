@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from freewheel.qt._image._colours import COLOUR_MAPS, Curve
 from freewheel.qt._look._inputs import wheel_needs_focus
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +98,7 @@ class ImageTools(QWidget):
     def _add_menu(self, name: str, text: str, signal: Any) -> None:
         button = self.buttons[name]
         menu = QMenu(button)
-        menu.addAction(text, signal.emit)
+        menu.addAction(text).triggered.connect(slot(menu, signal.emit))
         button.setMenu(menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
 
@@ -157,6 +158,6 @@ def _choices(menu: QMenu, texts: Sequence[str], chosen: Callable[[str], object])
         action = QAction(text, menu)
         action.setCheckable(True)
         action.setChecked(not number)
-        action.triggered.connect(lambda _=False, text=text: chosen(text))
+        action.triggered.connect(slot(action, chosen, text))
         group.addAction(action)
         menu.addAction(action)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
+from freewheel.qt._link._collector import Collector
 from freewheel.qt._link._exit import delete_windows_at_exit
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _bell_of(app: QCoreApplication) -> _Bell:
     if not isinstance(bell, _Bell):
         bell = _bells[id(app)] = _Bell(app)
         app.setProperty("freewheel_bell", bell)
+        Collector(app)
         delete_windows_at_exit()
     return bell
 

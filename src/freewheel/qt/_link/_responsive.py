@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer
 
+from freewheel.qt._link._collector import collect_due
 from freewheel.qt._link._feed import check_window_thread
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def responsive(
       50 ms whether one is due, with higher thresholds. The documents of a run are freed by
       reference counting anyway.
     - *Collections on the engine's thread* may delete a widget there, which crashes Qt. With the
-      above, they happen on the window's thread alone.
+      above, they happen on the window's thread alone. (Since there is a bridge they do anyway.)
     - *Switching threads* takes up to 5 ms with Python's default; it is shortened
       (`sys.setswitchinterval`), so that the window gets its turn sooner.
 
@@ -81,7 +82,7 @@ def responsive(
             gc.disable()
             sys.setswitchinterval(switch_interval)
             _state.timer = QTimer(app)
-            _state.timer.timeout.connect(lambda: _collect(threshold))
+            _state.timer.timeout.connect(lambda: collect_due(threshold))
             _state.timer.start(_LOOK_MS)
         _state.depth += 1
     try:
@@ -103,10 +104,3 @@ def _leave() -> None:
     gc.collect()  # here, so that no widget is left to a collection on the engine's thread
     if _state.enabled:
         gc.enable()
-
-
-def _collect(threshold: tuple[int, int, int]) -> None:
-    """Collect the oldest generation that is due."""
-    due = [count > limit for count, limit in zip(gc.get_count(), threshold, strict=True)]
-    if due[0]:
-        gc.collect(2 if all(due) else 1 if due[1] else 0)

@@ -9,6 +9,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from freewheel.qt._look._icons import icon
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +37,7 @@ def button_row(
         button = buttons[name] = QPushButton(icon(name), text)
         button.setObjectName(f"{prefix}:{name}")
         button.setToolTip(tip)
-        button.clicked.connect(lambda _=False, act=act: act())
+        button.clicked.connect(slot(button, act))
         row.addWidget(button)
     return row, buttons
 
@@ -44,6 +45,7 @@ def button_row(
 def add_keys(widget: QWidget, parts: Iterable[tuple[str, str, Callable[[], object]]]) -> None:
     """Have keys do something while a widget has the keyboard: each with what is said of it."""
     for keys, what, act in parts:
-        short_cut = QShortcut(QKeySequence(keys), widget, act)
+        short_cut = QShortcut(QKeySequence(keys), widget)
+        short_cut.activated.connect(slot(short_cut, act))
         short_cut.setContext(Qt.ShortcutContext.WidgetShortcut)
         short_cut.setWhatsThis(what)

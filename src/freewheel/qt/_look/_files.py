@@ -107,7 +107,7 @@ def write_image(image: QImage, path: Path) -> None:
 
 def _shown(dialog: QFileDialog, act: Callable[[Path], object]) -> QFileDialog:
     dialog.fileSelected.connect(lambda path: act(Path(path)))
-    dialog.finished.connect(lambda _: dialog.deleteLater())
+    dialog.finished.connect(dialog.deleteLater)
     dialog.setModal(False)  # not even a question is to be in the way of Stop all
     dialog.show()
     return dialog

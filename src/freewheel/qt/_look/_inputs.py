@@ -150,8 +150,8 @@ class NumberField(QAbstractSpinBox):
         super().__init__(parent)
         self._integer, self._step, self._begins = integer, step, begins
         self._minimum, self._maximum = minimum, maximum
-        self.lineEdit().textChanged.connect(lambda _: self.valueChanged.emit())
-        self.lineEdit().textEdited.connect(lambda _: self.edited.emit())
+        self.lineEdit().textChanged.connect(self.valueChanged)
+        self.lineEdit().textEdited.connect(self.edited)
 
     def value(self) -> Any:
         """Return the number, the text if it is none, or `None` if there is no text."""
@@ -221,7 +221,7 @@ class CheckList(QListWidget):
             self.addItem(item)
         rows = max(1, min(_ROWS, len(self._choices)))
         self.setFixedHeight(rows * max(18, self.sizeHintForRow(0)) + 6)
-        self.itemChanged.connect(lambda _: self.valueChanged.emit())
+        self.itemChanged.connect(self.valueChanged)
 
     def value(self) -> list[Any]:
         """Return what is ticked, in the order of the list."""

@@ -53,7 +53,7 @@ class Part(QGroupBox):
         layout = QVBoxLayout(self)
         for part in (inside, self._as_it_came, self._edit):
             layout.addWidget(part)
-        self.toggled.connect(lambda _: self.changed.emit())
+        self.toggled.connect(self.changed)
         self._show_which()
 
     def read(self) -> Any:
@@ -205,7 +205,7 @@ class Places(Part):
         self._list.setObjectName("mda:positions")
         self._list.setAccessibleName("Positions to go to")
         super().__init__("Positions", self._list)
-        self._list.itemChanged.connect(lambda _: self.changed.emit())
+        self._list.itemChanged.connect(self.changed)
 
     def offer(self, positions: Mapping[str, Mapping[str, float]]) -> None:
         """Offer the positions that are saved: numbers of x, y and z by name."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout
 
 from freewheel.forms import create_plan_spec, values_of_call
+from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._form import PlanForm
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def edit_call(
     layout = QVBoxLayout(dialog)
     layout.addWidget(scroll, 1)
     layout.addWidget(buttons)
-    dialog.accepted.connect(lambda: bridge.edit_waiting(future, form.make_call()))
+    dialog.accepted.connect(slot(dialog, lambda: bridge.edit_waiting(future, form.make_call())))
     dialog.finished.connect(dialog.deleteLater)
     dialog.resize(420, 480)
     dialog.show()  # not modal: nothing is to be in the way of Stop all

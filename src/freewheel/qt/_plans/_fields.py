@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 
 from freewheel.forms import FieldType, ParamDescription
 from freewheel.qt._look._inputs import CheckList, ChoiceBox, NumberField, wheel_needs_focus
+from freewheel.qt._look._slots import slot
 from freewheel.qt._look._tones import INPUT_SHEET, Tone, tint
 from freewheel.qt._plans._rows_table import RowsTable
 
@@ -175,7 +176,7 @@ def _make_choice(parameter: ParamDescription, changed: Callable[[], None]) -> _M
     box = ChoiceBox(parameter.choices or (), "choose a device" if names else "choose")
     if names:
         box.set_value(None)  # the first that fits may be any: whoever fills in the form knows
-    box.currentIndexChanged.connect(lambda _: changed())
+    box.currentIndexChanged.connect(slot(box, changed))
 
     def write(value: Any) -> None:
         box.set_value(_names([value])[0] if names else value)

@@ -9,6 +9,7 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
 from superqt import QSearchableComboBox
 
+from freewheel.qt._look._slots import slot
 from freewheel.qt._plot._curves import FITS, STATISTICS, why_no_fit
 from freewheel.qt._plot._tables import TIME
 
@@ -58,7 +59,8 @@ class PlotBar(QWidget):
         self._add_fits()
         export = _menu_button("export", "Export", "Save what is plotted")
         for text, kind in (("Table (CSV) …", "csv"), ("Picture (PNG) …", "png")):
-            export.menu().addAction(text, lambda kind=kind: self.exportWanted.emit(kind))
+            action = export.menu().addAction(text)
+            action.triggered.connect(slot(action, self.exportWanted.emit, kind))
         self._axes = _menu_button("axes", "Axes", "How the axes are")
         self._together = self._switch("All on one axis", self.togetherChosen)
         self._logarithmic = self._switch(
@@ -92,7 +94,7 @@ class PlotBar(QWidget):
                 action.setEnabled(False)
                 action.setText(f"{kind} ({why})")
             text = "" if kind == _NO_FIT else kind
-            action.triggered.connect(lambda _=False, text=text: self.fitChosen.emit(text))
+            action.triggered.connect(slot(action, self.fitChosen.emit, text))
             group.addAction(action)
             menu.addAction(action)
 

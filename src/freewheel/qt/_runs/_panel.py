@@ -28,6 +28,7 @@ from qtpy.QtWidgets import (
 from freewheel.qt._link._worker import Worker
 from freewheel.qt._look._files import ask_folder
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 from freewheel.qt._runs._book import KnownRun, RunBook
 from freewheel.qt._runs._export import RunExport
 from freewheel.qt._runs._recording import why_no_tiled
@@ -114,7 +115,7 @@ class RunsPanel(QWidget):
         self._tree.setHeaderLabels(_COLUMNS)
         self._tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self._tree.currentItemChanged.connect(self._look)
-        self._tree.itemDoubleClicked.connect(lambda *_: self.replot())
+        self._tree.itemDoubleClicked.connect(self.replot)
         self._details = QPlainTextEdit()
         self._details.setObjectName("metadata")
         self._details.setAccessibleName("Metadata of the run")
@@ -141,7 +142,8 @@ class RunsPanel(QWidget):
         export.setMenu(self._export.make_menu())
         speeds = QMenu(self)
         for text, speed in _SPEEDS.items():
-            speeds.addAction(text, partial(self._replay_chosen, speed))
+            action = speeds.addAction(text)
+            action.triggered.connect(slot(action, self._replay_chosen, speed))
         self._button("replay", "Replay", "").setMenu(speeds)
         stop = self._button("stopReplay", "Stop replay", "Replay no more")
         stop.clicked.connect(self._replayer.stop)
@@ -286,7 +288,7 @@ class RunsPanel(QWidget):
         dialog.setLabelText("A Tiled server, such as http://localhost:8000")
         dialog.setTextValue("http://localhost:8000")
         dialog.textValueSelected.connect(self.open)
-        dialog.finished.connect(lambda _: dialog.deleteLater())
+        dialog.finished.connect(dialog.deleteLater)
         dialog.setModal(False)
         dialog.show()
 
@@ -324,7 +326,7 @@ class RunsPanel(QWidget):
         menu.clear()
         for key, frames in found.items():
             action = QAction(f"{key}, {_several(len(frames), 'frame')}", menu)
-            action.triggered.connect(lambda _=False, frames=frames: self._show_frames(frames))
+            action.triggered.connect(slot(action, self._show_frames, frames))
             menu.addAction(action)
         if not found:
             menu.addAction(str(error) if error else "it has no pictures").setEnabled(False)

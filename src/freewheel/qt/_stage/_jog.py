@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from freewheel.qt._look._icons import icon
 from freewheel.qt._look._inputs import NumberField, wheel_needs_focus
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,14 +53,14 @@ class JogButtons(QWidget):
             button.setAccessibleName(tip)
             button.setToolTip(tip)
             button.setAutoRepeat(True)
-            button.clicked.connect(lambda _=False, step=step: self.stepped.emit(*step))
+            button.clicked.connect(slot(button, self.stepped.emit, *step))
             grid.addWidget(button, row, column)
             self.arrows.append(button)
         stop = QPushButton(icon("stop"), "Stop")
         stop.setObjectName("jog:stop")
         stop.setAccessibleName("Stop the stage")
         stop.setToolTip("Stop the stage, whoever moves it")
-        stop.clicked.connect(lambda _=False: self.stopped.emit())
+        stop.clicked.connect(slot(stop, self.stopped.emit))
         grid.addWidget(stop, 1, 1)
         self.fields: dict[str, NumberField] = {}
         for row, (name, text, size) in enumerate((("xy", "Step", 10), ("focus", "Focus step", 1))):

@@ -15,6 +15,7 @@ from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._look._questions import ask, withdraw
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 from freewheel.qt._stage._axis import StageAxis, axes_of
 from freewheel.qt._stage._click_move import ClickToMove
 from freewheel.qt._stage._jog import JogButtons
@@ -147,7 +148,7 @@ class StagePad(QWidget):
         wheel_needs_focus(box)
         kept = self._chosen.get(role, "")
         box.set_value(kept if kept in (_NONE, *self._devices) else self._suggested(role))
-        box.currentIndexChanged.connect(lambda _: self._axis_chosen(role))
+        box.currentIndexChanged.connect(slot(box, self._axis_chosen, role))
         if old is None:
             self._form.addRow(role.capitalize(), box)
         else:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.qt._look._button_row import add_keys, button_row
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ class PositionList(QWidget):
         self._list.setToolTip("Double click, or Return, to go there; F2 to rename")
         self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._list.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed)
-        self._list.itemDoubleClicked.connect(lambda _: self.go())
+        self._list.itemDoubleClicked.connect(slot(self._list, self.go))
         self._list.itemChanged.connect(self._renamed)
         add_keys(
             self._list,

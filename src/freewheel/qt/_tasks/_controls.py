@@ -24,6 +24,7 @@ from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._icons import icon
 from freewheel.qt._look._questions import ask, withdraw
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._anyway import run_anyway
 from freewheel.qt._tasks._held import HeldLine, PeriodicLine
 from freewheel.qt._tasks._state_label import StateLabel
@@ -427,7 +428,7 @@ def _button(
         button.setIcon(icon(picture))
     button.setObjectName(name)
     button.setToolTip(tip)
-    button.clicked.connect(lambda _=False: request())
+    button.clicked.connect(slot(button, request))
     return button
 
 
@@ -453,7 +454,7 @@ class _QueueLine(QWidget):
         button.setObjectName("remove")
         button.setAccessibleName(f"Remove {future.plan_name} from the queue")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.clicked.connect(lambda: remove(future))
+        button.clicked.connect(slot(button, remove, future))
         layout.addWidget(button)
 
     def show_start(self, text: str) -> None:

@@ -12,6 +12,7 @@ from freewheel.core import duration_text, left_text
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._icons import icon
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +174,7 @@ class _TaskRow(QWidget):
         cancel.setAccessibleName(f"Stop {task.name}")
         cancel.setObjectName("cancel")
         cancel.setToolTip("End the task, with its clean-up")
-        cancel.clicked.connect(lambda: bridge.cancel_task(task))
+        cancel.clicked.connect(slot(cancel, bridge.cancel_task, task))
         self.bars = _Bars()
         line = QHBoxLayout()
         line.addWidget(name, 1)

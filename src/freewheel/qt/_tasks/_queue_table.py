@@ -21,6 +21,7 @@ from freewheel.core import duration_text
 from freewheel.core._wording import start_text
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._call_dialog import edit_call
 
 if TYPE_CHECKING:
@@ -96,14 +97,15 @@ class QueueTable(QWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self._rows.dropped.connect(self.move_row)
-        self._rows.itemDoubleClicked.connect(lambda *_: self.edit())
+        self._rows.itemDoubleClicked.connect(slot(self._rows, self.edit))
         self._rows.currentItemChanged.connect(self._enable)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._rows, 1)
         layout.addLayout(self._make_buttons())
         for keys, act in (("Alt+Up", self.up), ("Alt+Down", self.down), ("F2", self.edit)):
-            short_cut = QShortcut(QKeySequence(keys), self._rows, act)
+            short_cut = QShortcut(QKeySequence(keys), self._rows)
+            short_cut.activated.connect(act)
             short_cut.setContext(Qt.ShortcutContext.WidgetShortcut)
         self._clock = QTimer(self)
         self._clock.setInterval(_TIMES_MS)

@@ -18,6 +18,7 @@ from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._files import ask_folder
 from freewheel.qt._look._icons import icon
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._slots import slot
 from freewheel.qt._runs._recording import Recording, why_no_tiled
 from freewheel.qt._tasks._controls import STOP_ALL
 from freewheel.qt._window._live_switch import LiveSwitch, plan_of
@@ -97,7 +98,7 @@ class AcquisitionBar(QToolBar):
         bridge.actionsChanged.connect(self._actions_changed)
         self._switch.changed.connect(self._look)
         self.recording.changed.connect(self._look)
-        self.recording.failed.connect(lambda e: bridge.requestRefused.emit("recording", e))
+        self.recording.failed.connect(self._not_recorded)
         self.snaps.chosen.connect(self.snapChosen)
         self.set_devices(devices or {})
 
@@ -168,7 +169,7 @@ class AcquisitionBar(QToolBar):
         rates = QActionGroup(menu)
         for text, rate in _RATES.items():
             action = rates.addAction(QAction(text, menu, checkable=True, checked=rate == self.rate))
-            action.triggered.connect(lambda _=False, rate=rate: self._set_rate(rate))
+            action.triggered.connect(slot(action, self._set_rate, rate))
             menu.addAction(action)
         self._look()
 
@@ -264,6 +265,9 @@ class AcquisitionBar(QToolBar):
         self._destination = str(destination)
         self._look()
 
+    def _not_recorded(self, error: BaseException) -> None:
+        self._bridge.requestRefused.emit("recording", error)
+
     def _record_clicked(self, on: bool) -> None:
         if on:
             self.start_recording()
@@ -307,7 +311,7 @@ class AcquisitionBar(QToolBar):
         dialog.setLabelText("A Tiled server, such as tiled://localhost:8000?api_key=…")
         dialog.setTextValue(self._destination if "://" in self._destination else "tiled://")
         dialog.textValueSelected.connect(self._set_destination)
-        dialog.finished.connect(lambda _: dialog.deleteLater())
+        dialog.finished.connect(dialog.deleteLater)
         dialog.setModal(False)
         dialog.show()
 

@@ -10,6 +10,7 @@ from qtpy.QtGui import QAction, QActionGroup, QKeySequence
 from qtpy.QtWidgets import QAbstractButton, QDockWidget
 
 from freewheel.qt._look._icons import icon
+from freewheel.qt._look._slots import slot
 from freewheel.qt._look._theme import Theme, theme_in_use, use_theme
 from freewheel.qt._window._short_cuts import show_short_cuts
 
@@ -85,7 +86,7 @@ def _add(
         action.setIcon(icon(picture))
     if keys:
         action.setShortcut(QKeySequence(keys))
-    action.triggered.connect(lambda _=False: act())
+    action.triggered.connect(slot(action, act))
     menu.addAction(action)
     return action
 
@@ -107,8 +108,8 @@ def _follow_buttons(menu: QMenu, controls: EngineControls) -> None:
             action.setEnabled(True)
 
     menu.setToolTipsVisible(True)
-    menu.aboutToShow.connect(look)
-    menu.aboutToHide.connect(leave)
+    menu.aboutToShow.connect(slot(menu, look))
+    menu.aboutToHide.connect(slot(menu, leave))
 
 
 def _build_view(window: QMainWindow, menu: QMenu, put_back: Callable[[], object]) -> None:
@@ -124,7 +125,7 @@ def _build_view(window: QMainWindow, menu: QMenu, put_back: Callable[[], object]
         for (theme, _), action in zip(_THEMES, group.actions(), strict=True):
             action.setChecked(theme is theme_in_use())
 
-    themes.aboutToShow.connect(look)
+    themes.aboutToShow.connect(slot(themes, look))
     docks = window.findChildren(QDockWidget)
     shown = menu.addMenu("&Docks")
     for dock in docks:

@@ -1,0 +1,147 @@
+"""Windows and parts that a program has forgotten: freed, and on the window's thread."""
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QCoreApplication
+
+import freewheel.plans
+from freewheel.forms import find_plans
+from freewheel.qt import (
+    AcquisitionBar,
+    AcquisitionWindow,
+    ActionBar,
+    ClaimsView,
+    DevicePanel,
+    EngineBridge,
+    EngineControls,
+    ImageArea,
+    LiveImage,
+    LivePlot,
+    MDAEditor,
+    PlanLog,
+    PresetPanel,
+    ProgressPanel,
+    QueueTable,
+    RunsPanel,
+    StagePad,
+    demo_plans,
+    responsive,
+)
+from freewheel.qt._link._collector import _PutOff
+from freewheel.qt._window._errors import ErrorList
+
+Maker = Callable[[Any, dict[str, Any]], list[Any]]
+
+
+def stage(bridge: Any, devices: dict[str, Any]) -> list[Any]:
+    image = LiveImage(bridge)
+    pad = StagePad(bridge, devices, image)
+    return [image, pad, MDAEditor(bridge, None, pad)]
+
+
+def presets(bridge: Any, devices: dict[str, Any]) -> list[Any]:
+    panel = DevicePanel(bridge, devices)
+    return [panel, PresetPanel(panel)]
+
+
+def runs(bridge: Any, _: dict[str, Any]) -> list[Any]:
+    plot, image = LivePlot(bridge), LiveImage(bridge)
+    return [plot, image, RunsPanel(bridge, plot, image, lambda _: "")]
+
+
+def small(bridge: Any, devices: dict[str, Any]) -> list[Any]:
+    kinds = (ClaimsView, ErrorList, PlanLog, ProgressPanel, ActionBar, QueueTable, EngineControls)
+    return [kind(bridge) for kind in kinds] + [AcquisitionBar(bridge, devices), ImageArea(bridge)]
+
+
+def whole(bridge: Any, devices: dict[str, Any]) -> list[Any]:
+    plans = find_plans([freewheel.plans, demo_plans], devices)
+    return [AcquisitionWindow(bridge.engine, devices, plans)]
+
+
+@pytest.mark.parametrize("make", [stage, presets, runs, small, whole])
+def test_what_is_closed_and_forgotten_is_freed(
+    make: Maker, engine: Any, scope: Any, qapp: Any
+) -> None:
+    bridge = EngineBridge(engine)
+    parts = make(bridge, dict(scope))
+    for part in parts:
+        part.show()
+    QCoreApplication.processEvents()
+    for part in parts:
+        part.close()
+        getattr(part, "end", lambda: None)()
+    bridge.close()
+    refs = [weakref.ref(part) for part in parts]
+    del part, parts
+    QCoreApplication.processEvents()
+    gc.collect()
+    assert [ref() for ref in refs if ref() is not None] == []
+
+
+class _Circle:
+    """Something that only the collector frees."""
+
+    def __init__(self, freed: list[int]) -> None:
+        self.me = self
+        weakref.finalize(self, lambda: freed.append(threading.get_ident()))
+
+
+@pytest.fixture(name="elsewhere")
+def _elsewhere() -> Callable[[], None]:
+    """Collect on another thread."""
+
+    def elsewhere() -> None:
+        thread = threading.Thread(target=gc.collect)
+        thread.start()
+        thread.join()
+
+    return elsewhere
+
+
+def test_what_others_collect_is_left_to_the_window(bridge: Any, elsewhere: Any, soon: Any) -> None:
+    freed: list[int] = []
+    gc.collect()
+    _Circle(freed)
+    elsewhere()
+    assert freed == []
+    soon(lambda: freed == [threading.get_ident()])  # at the window's next look
+
+
+def test_a_window_that_does_not_come_round_costs_no_memory_for_ever(
+    bridge: Any, elsewhere: Any
+) -> None:
+    freed: list[int] = []
+    _Circle(freed)
+    for _ in range(100):
+        elsewhere()
+    assert freed
+
+
+def test_what_a_program_has_frozen_stays_frozen(bridge: Any, elsewhere: Any) -> None:
+    with responsive():
+        frozen = gc.get_freeze_count()
+        elsewhere()
+        assert gc.get_freeze_count() == frozen > 0
+
+
+def test_thresholds_are_those_of_the_program() -> None:
+    before = gc.get_threshold()
+    put_off = _PutOff()
+    try:
+        gc.set_threshold(500, 5, 5)
+        put_off.begin()
+        assert put_off.raise_thresholds() == (500, 5, 5)
+        assert gc.get_threshold()[0] > 10_000
+        gc.set_threshold(900, 9, 9)  # the program's wish, meanwhile
+        assert put_off.raise_thresholds() == (900, 9, 9)
+        put_off.end()
+        assert gc.get_threshold() == (900, 9, 9)
+        assert not [call for call in gc.callbacks if getattr(call, "__self__", None) is put_off]
+    finally:
+        gc.set_threshold(*before)
