@@ -1,5 +1,6 @@
 """Recording that is switched on and off, and elsewhere, while runs come."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def test_a_run_under_way_is_recorded_where_it_began(switch: Switch, tmp_path: Pa
     switch.soon(lambda: switch.recording.is_on)
     gate = switch.recording._session.gate
     gate("start", {"uid": "one", "time": 1.0})
+    assert switch.recording.place_of("one") == str(tmp_path / "a")
     switch.recording.stop()
     assert switch.recording.is_ending
     switch.recording.start(str(tmp_path / "b"))
@@ -81,3 +83,18 @@ def test_a_run_under_way_is_recorded_where_it_began(switch: Switch, tmp_path: Pa
     assert not list((tmp_path / "b").glob("*.jsonl"))
     assert switch.recording.is_on
     assert not switch.failures
+    assert switch.recording.place_of("one") == str(tmp_path / "a")
+
+
+def test_a_run_that_the_window_hears_of_late_is_known_as_recorded(
+    switch: Switch, tmp_path: Path, bridge: Any
+) -> None:
+    switch.recording.start(str(tmp_path))
+    switch.soon(lambda: switch.recording.is_on)
+    start = {"uid": "one", "time": time.time()}
+    switch.recording._session.gate("start", start)
+    switch.recording.stop()
+    bridge.documentReceived.emit("start", start)
+    assert switch.recording.place_of("one") == str(tmp_path)
+    bridge.documentReceived.emit("start", {"uid": "two", "time": time.time()})
+    assert switch.recording.place_of("two") == ""

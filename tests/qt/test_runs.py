@@ -25,7 +25,10 @@ class Desk:
         self.bridge, self.soon, self.folder = bridge, soon, folder
         self.plot, self.image = LivePlot(bridge), LiveImage(bridge)
         self.place: str = ""
-        self.panel = RunsPanel(bridge, self.plot, self.image, lambda _: self.place)
+        self.places: dict[str, str] = {}
+        self.panel = RunsPanel(
+            bridge, self.plot, self.image, lambda uid: self.places.get(uid, self.place)
+        )
         for widget in (self.plot, self.image, self.panel):
             qtbot.addWidget(widget)
             widget.show()
@@ -43,10 +46,12 @@ class Desk:
         with Recorder(self.folder) as recorder:
             undo = recorder.attach(self.bridge.engine)
             try:
-                return self.run(plan)
+                uid = self.run(plan)
             finally:
                 undo()
                 self.place = ""
+            self.places[uid] = str(self.folder)
+            return uid
 
     def button(self, name: str) -> QToolButton:
         return self.panel.findChild(QToolButton, f"runs:{name}")
@@ -229,7 +234,7 @@ def test_a_run_that_goes_on_says_so_whatever_is_looked_at(desk: Desk, soon: Any)
         desk.panel.choose("a")
         desk.panel.reopen()
         soon(lambda: "no pictures" in desk.panel.message)
-        assert desk.rows() == [["count", "running", "", str(desk.folder)]]
+        assert desk.panel._chosen().status == "running"
     tell("stop", {"run_start": "a", "exit_status": "success"})
     assert desk.rows()[0][1] == "success"
 

@@ -121,8 +121,8 @@ class LivePlot(QWidget):
         self._bar.offer((), self._ys, self._x)
         self._bar.chosen.connect(self._chosen)
         self._bar.fitChosen.connect(self._fit.choose)
-        self._bar.togetherChosen.connect(lambda on: self.set_axes(together=on))
-        self._bar.logarithmicChosen.connect(lambda on: self.set_axes(logarithmic=on))
+        self._bar.togetherChosen.connect(self._set_together)
+        self._bar.logarithmicChosen.connect(self._set_logarithmic)
         self._bar.exportWanted.connect(self._export.ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -131,6 +131,12 @@ class LivePlot(QWidget):
         layout.addWidget(self._views, 1)
         for part in (self._fit.label, read, self._message):
             layout.addWidget(part)
+
+    def _set_together(self, on: bool) -> None:
+        self.set_axes(together=on)
+
+    def _set_logarithmic(self, on: bool) -> None:
+        self.set_axes(logarithmic=on)
 
     @property
     def message(self) -> str:

@@ -35,8 +35,8 @@ class KnownRun:
     ----------
     start, stop
         Its documents; `None` while it is under way.
-    place
-        The folder or address that it is recorded to; empty if it is not.
+    where
+        Tells of a run, by its uid, where it is recorded to; empty if it is not.
     events
         How many there were.
     recorded
@@ -47,7 +47,7 @@ class KnownRun:
 
     start: dict[str, Any]
     stop: dict[str, Any] | None = None
-    place: str = ""
+    where: Callable[[str], str] = lambda _: ""
     events: int = 0
     recorded: RecordedRun | None = None
     is_here: bool = False
@@ -58,6 +58,11 @@ class KnownRun:
     def uid(self) -> str:
         """Its uid."""
         return str(self.start["uid"])
+
+    @property
+    def place(self) -> str:
+        """The folder or address that it is recorded to; empty if it is not."""
+        return self.where(self.uid)
 
     @property
     def status(self) -> str:
@@ -78,11 +83,11 @@ class KnownRun:
 
     def open(self) -> RecordedRun | None:
         """Open its recording, if there is one; on a worker's thread."""
-        if self.recorded is not None or not self.place:
+        place = self.place
+        if self.recorded is not None or not place:
             return self.recorded
-        is_tiled = "://" in self.place
-        where = self.place.replace("tiled+https://", "https://").replace("tiled://", "http://")
-        runs = read_runs(where if is_tiled else Path(self.place) / f"{self.uid}.jsonl")
+        where = place.replace("tiled+https://", "https://").replace("tiled://", "http://")
+        runs = read_runs(where if "://" in place else Path(place) / f"{self.uid}.jsonl")
         found = next((run for run in runs if run.uid == self.uid), None)
         if found is not None and found.stop is not None:  # else there is more of it later
             self.recorded = found
@@ -153,8 +158,9 @@ class RunBook(QObject):
     def _receive(self, name: str, doc: dict[str, Any]) -> None:
         if name == "start":
             self._forget_some()
-            run = self.runs[doc["uid"]] = KnownRun(doc, is_here=True, scalars=Run(doc))
-            run.place = self._where(doc["uid"])
+            run = self.runs[doc["uid"]] = KnownRun(
+                doc, where=self._where, is_here=True, scalars=Run(doc)
+            )
             self.changed.emit(run)
         elif name == "descriptor" and doc["run_start"] in self.runs:
             run = self.runs[doc["run_start"]]

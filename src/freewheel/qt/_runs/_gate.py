@@ -28,6 +28,8 @@ class Gate:
         documents come on, or that shuts it.
     failed
         Called with what the sink raised, which reaches the engine, too; on the same threads.
+    begun
+        Called with the uid of each of these runs; on the thread that documents come on.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class Gate:
         sink: Any,
         over: Callable[[], object],
         failed: Callable[[Exception], object],
+        begun: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._sink = sink
         self._over = over
         self._failed = failed
+        self._begun = begun
         # Guards what follows: documents come on one thread, and another one opens and shuts it.
         self._lock = threading.Lock()
         self._owners = RunOwners()
@@ -91,6 +95,7 @@ class Gate:
                 run = self._owners.run_of(name, doc)
                 if name == "start" and self._is_open:
                     self._runs.add(run)
+                    self._begun(run)
                 if run in self._runs:
                     through.append((name, doc))
                 if name == "stop":

@@ -7,7 +7,7 @@ import shutil
 import time
 import weakref
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -83,7 +83,9 @@ class Recording(QObject):
         self._session: _Session | None = None
         self._left: list[_Session] = []  # their last runs go on, and others are recorded elsewhere
         self._ending = False
-        self._runs: set[str] = set()  # that were recorded, since the program began
+        # Runs that were recorded since the program began, and where. Gates add to it, on the thread
+        # of the documents and so earlier or later than the window hears of a run; nobody removes.
+        self._places: dict[str, str] = {}
         self._lost: set[str] = set()  # of these, not recorded whole
         self._figures, self._low, self._problem = "", False, ""
         self._worker = Worker(self, every=True)
@@ -119,9 +121,9 @@ class Recording(QObject):
         """Whether the disk is nearly full, the server away, or a run not recorded whole."""
         return self._low or bool(self._problem)
 
-    def has(self, run: str) -> bool:
-        """Tell whether a run is, or was, recorded, and as far as is known whole; by its uid."""
-        return run in self._runs - self._lost
+    def place_of(self, run: str) -> str:
+        """Return where a run is, or was, recorded to, by its uid; empty if it is not, or not whole."""
+        return "" if run in self._lost else self._places.get(run, "")
 
     def start(self, destination: str) -> None:
         """Record the runs that begin from now on, to a folder or a ``tiled://`` address.
@@ -153,28 +155,34 @@ class Recording(QObject):
         same = _place_of(self.destination) == _place_of(destination)
         return is_mine and same and bool(isalive(self))
 
-    def _made(self, found: tuple[object, _Target | None, Exception | None], _: object) -> None:
-        wish, target, error = found
+    def _made(self, found: tuple[object, str, _Target | None, Exception | None], _: object) -> None:
+        wish, place, target, error = found
         if target is not None:
-            self._between(lambda: self._attach(wish, target))
+            self._between(lambda: self._attach(wish, place, target))
         elif wish is self._wish:
             self._wish = None
             self.failed.emit(error)
             self.changed.emit()
 
-    def _attach(self, wish: object, target: _Target) -> None:
+    def _attach(self, wish: object, place: str, target: _Target) -> None:
         if wish is not self._wish:  # nobody wants it any more
             self._worker.ask(target.close, self._closed)
             return
-        self._wish, feed = None, self._feed
+        self._wish, feed, places, runs = None, self._feed, self._places, list[str]()
+
+        def begun(run: str) -> None:
+            places[run] = place
+            runs.append(run)
+
         gate = Gate(
             target.sink,
             over=lambda: feed.put("over", gate),
             failed=lambda error: feed.put("failed", error),
+            begun=begun,
         )
         token = self._bridge.engine.subscribe(gate, delivery="queued")
         target.since = time.time()
-        self._session = _Session(target, gate, token)
+        self._session = _Session(target, gate, token, runs)
         self._ending, self._figures, self._problem = False, "", ""
         self._clock.start()
         self._look()
@@ -249,8 +257,7 @@ class Recording(QObject):
         # Older ones began before it: a replayed one, say, or one that the window tells late.
         if name == "start" and session is not None and not self._ending:
             if doc["time"] >= session.target.since:
-                self._runs.add(doc["uid"])
-                session.runs.append(doc["uid"])
+                self._places.setdefault(doc["uid"], self.destination)  # the gate may be behind
 
     def _look(self) -> None:
         session = self._session
@@ -263,13 +270,13 @@ class Recording(QObject):
         self.changed.emit()
 
 
-def _make(wish: object, destination: str) -> tuple[object, _Target | None, Exception | None]:
+def _make(wish: object, destination: str) -> tuple[object, str, _Target | None, Exception | None]:
     """Make where runs are recorded to, or say why it cannot be; on a worker's thread."""
     kind = _TiledTarget if destination.startswith(_TILED) else _FolderTarget
     try:
-        return wish, kind(destination), None
+        return wish, destination, kind(destination), None
     except Exception as error:  # of a disk, an address, a library that is missing
-        return wish, None, error
+        return wish, destination, None, error
 
 
 def _place_of(destination: str) -> str:
@@ -295,12 +302,12 @@ class _Target:
 
 @dataclass(eq=False)
 class _Session:
-    """Recording to one place, from one moment to another; ``runs`` are those that it has."""
+    """Recording to one place, from one moment to another."""
 
     target: _Target
     gate: Gate
     token: int  # of the gate's subscription
-    runs: list[str] = field(default_factory=list)
+    runs: list[str]  # that it has; the gate alone adds to it
 
 
 class _FolderTarget(_Target):

@@ -290,7 +290,7 @@ class AcquisitionBar(QToolBar):
 
     def where(self, run: str) -> str:
         """Return where a run is recorded to, by its uid; empty if it is not."""
-        return self.recording.destination if self.recording.has(run) else ""
+        return self.recording.place_of(run)
 
     def _recorded_to(self, run: str) -> str:
         place = self.where(run)
