@@ -10,7 +10,7 @@ import bluesky.plans as bp
 import pytest
 from bluesky.preprocessors import run_decorator
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QLabel, QToolButton
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QLabel, QPushButton, QToolButton
 
 from freewheel.qt import AcquisitionBar, EngineBridge
 from freewheel.qt._runs._recording import why_no_tiled
@@ -59,7 +59,7 @@ def _person(bridge: Any, scope: Any, qtbot: Any, soon: Any, tmp_path: Path) -> P
 
 def test_buttons_have_icons_beside_their_words(person: Person) -> None:
     pytest.importorskip("fonticon_mdi7")
-    for name in ("live", "recordTo", "stopAllTool"):
+    for name in ("live", "recordTo"):
         button = person.button(name)
         assert not button.icon().isNull()
         assert button.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonTextBesideIcon
@@ -280,7 +280,7 @@ def test_without_tiled_the_entry_says_what_to_install(
 def test_stop_all_ends_the_live_view(person: Person, engine: Any) -> None:
     person.press("live")
     person.see(lambda: person.events)
-    person.press("stopAllTool")
+    person.bar.findChild(QPushButton, "stop_all").click()
     person.see(lambda: not engine.background.running and engine.state == "idle")
     person.see(lambda: not person.button("live").isChecked())
 

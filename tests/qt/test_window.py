@@ -6,7 +6,8 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import pytest
 from bluesky.preprocessors import finalize_wrapper
-from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QLabel, QMessageBox, QPushButton
 
 import freewheel.plans
 from freewheel.background import BackgroundWarning
@@ -308,7 +309,7 @@ def test_a_clean_up_that_ends_after_all_closes_the_window(
 
 
 def test_the_red_button_ends_everything_in_every_state(window: Any, soon: Any, scope: Any) -> None:
-    red = window.controls.findChild(QPushButton, "stop_all")
+    red = window.findChild(QPushButton, "stop_all")
     assert red.isEnabled()  # while nothing runs, too: something may move
     future = window.bridge.run(bps.sleep(60))
     task = window.bridge.launch(bps.sleep(60), name="aside")
@@ -318,6 +319,22 @@ def test_the_red_button_ends_everything_in_every_state(window: Any, soon: Any, s
     soon(lambda: future.outcome.done() and task.done)
     assert not window.busy
     assert "not possible" not in window.log.text
+
+
+def test_stop_all_is_there_once_whatever_is_hidden(window: Any, soon: Any, qtbot: Any) -> None:
+    window.resize(300, 400)
+    red = window.findChildren(QPushButton, "stop_all")
+    assert len(red) == 1
+    for dock in window.findChildren(QDockWidget):
+        dock.hide()
+    assert not window.bar.toggleViewAction().isVisible()
+    soon(red[0].isVisible)
+    future = window.bridge.run(bps.sleep(60))
+    soon(lambda: window.bridge.snapshot().state == "running")
+    window.activateWindow()
+    soon(window.isActiveWindow)
+    qtbot.keyClick(window, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier)
+    soon(future.outcome.done)
 
 
 def test_a_bad_value_refuses_to_run_and_says_why(window: Any, soon: Any) -> None:

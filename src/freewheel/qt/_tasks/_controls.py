@@ -28,6 +28,7 @@ from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._anyway import run_anyway
 from freewheel.qt._tasks._held import HeldLine, PeriodicLine
 from freewheel.qt._tasks._state_label import StateLabel
+from freewheel.qt._tasks._stop_all import StopAllButton
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from freewheel.core import EngineSnapshot, PlanFutureView
     from freewheel.qt._link._bridge import EngineBridge
 
-__all__ = ["STOP_ALL", "EngineControls"]
+__all__ = ["EngineControls"]
 
 #: So many of the plans that wait are listed.
 _ROWS: Final = 30
@@ -60,15 +61,6 @@ _TEXTS = {
     "halt": ("Halt", "End the plan at once, WITHOUT clean-up: shutters stay open, motors moving"),
 }
 _BESIDE = "Run the plan beside others: it gives way to a plan that needs one of its devices, {then}"
-STOP_ALL = "Stop every device, and end every plan and task with its clean-up (Ctrl+.)"
-_STOP_ALL_KEYS = "Ctrl+."
-_RED = (
-    "QPushButton { background: #c62828; color: white; font-weight: bold; padding: 4px 12px;"
-    " border: 2px solid #c62828; border-radius: 4px; }"
-    "QPushButton:hover { background: #b71c1c; }"
-    "QPushButton:pressed { background: #8e0000; }"
-    "QPushButton:focus { border-color: white; }"
-)
 _HALT = (
     "Halt without clean-up?",
     "The plan ends at once. Shutters stay open, lamps lit, motors moving; its data may be "
@@ -96,6 +88,9 @@ class EngineControls(QWidget):
         Makes the plan that the Run button runs; see `set_plan`.
     parent
         The widget's parent.
+    stop_all
+        Whether *Stop all* is among them; without, the window has it elsewhere, as in an
+        `AcquisitionBar`.
 
     Attributes
     ----------
@@ -111,6 +106,8 @@ class EngineControls(QWidget):
         bridge: EngineBridge,
         plan_factory: Callable[[], Any] | None = None,
         parent: QWidget | None = None,
+        *,
+        stop_all: bool = True,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
@@ -122,7 +119,7 @@ class EngineControls(QWidget):
         self._may_pause = True
         self._state = bridge.snapshot().state
         self._shown: tuple[Any, ...] = ()  # what the list of waiting plans shows
-        self._build()
+        self._build(stop_all)
         self._clock = QTimer(self)
         self._clock.setInterval(_CLOCK_MS)
         self._clock.timeout.connect(self._show_time)
@@ -223,7 +220,7 @@ class EngineControls(QWidget):
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _build(self) -> None:
+    def _build(self, stop_all: bool) -> None:
         self._time_label = ShortLabel()
         self._time_label.setObjectName("elapsed")
         self.buttons: dict[str, QPushButton] = {}
@@ -246,26 +243,14 @@ class EngineControls(QWidget):
         run = self.buttons["run"]
         run.setDefault(True)
         run.setMinimumWidth(_button("", "Queue", "", self.run, "run").sizeHint().width())
-        top.addWidget(self._red_button())  # in every state: not among those that come and go
+        if stop_all:  # in every state: not among those that come and go
+            top.addWidget(StopAllButton(self._bridge))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addLayout(grid)
         self._build_waiting()
         layout.addWidget(self.waiting)
-
-    def _red_button(self) -> QPushButton:
-        stop_all = _button("stop_all", "Stop all", STOP_ALL, self._bridge.stop_all)
-        stop_all.setAccessibleDescription(STOP_ALL)
-        stop_all.setStyleSheet(_RED)
-        stop_all.setIcon(icon("stop_all", "white"))
-        # Of the window: docks that float, and questions that are open, leave it be.
-        keys = QShortcut(QKeySequence(_STOP_ALL_KEYS), self)
-        keys.setObjectName("stopAll")
-        keys.setWhatsThis("Stop all")
-        keys.activated.connect(self._bridge.stop_all)
-        keys.activatedAmbiguously.connect(self._bridge.stop_all)  # of two controls in a window
-        return stop_all
 
     def _build_waiting(self) -> None:
         self._queue = QListWidget()

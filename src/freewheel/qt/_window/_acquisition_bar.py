@@ -1,4 +1,4 @@
-"""A tool bar with what is wanted most: Live, Snap, Record, Stop all."""
+"""A tool bar with what is wanted most: Stop all, Live, Snap, Record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from freewheel.qt._look._icons import icon
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
 from freewheel.qt._runs._recording import Recording, why_no_tiled
-from freewheel.qt._tasks._controls import STOP_ALL
+from freewheel.qt._tasks._stop_all import StopAllButton
 from freewheel.qt._window._live_switch import LiveSwitch, plan_of
 from freewheel.qt._window._snaps import PURPOSE, SnapView
 
@@ -49,7 +49,7 @@ def snap(cameras: Sequence[Any]) -> MsgGenerator[Any]:
 
 
 class AcquisitionBar(QToolBar):
-    """Live view, snaps and recording with one click each, and *Stop all*.
+    """*Stop all*, and live view, snaps and recording with one click each.
 
     Live view and snaps are of the cameras that are chosen in its first menu. The live view is a
     background task: it gives way to plans that need a camera. A snap during a live view is an event
@@ -107,6 +107,10 @@ class AcquisitionBar(QToolBar):
     def _build(self) -> None:
         side = self.style().pixelMetric(QStyle.PixelMetric.PM_SmallIconSize)
         self.setIconSize(QSize(side, side))  # as buttons elsewhere in the window have them
+        stop_all = StopAllButton(self._bridge)
+        only_with_line(stop_all, self._bridge)
+        self.addWidget(stop_all)  # first: where there is little room the last ones are folded away
+        self.addSeparator()
         self._cameras = self._menu_button("cameras", "Which cameras Live and Snap are of")
         self._live = self._button("live", "Live", _LIVE, checkable=True)
         _show_icon(self._live, icon("run"))
@@ -129,13 +133,6 @@ class AcquisitionBar(QToolBar):
         self._figures.setObjectName("recordingFigures")
         self._figures.setMinimumWidth(280)
         self.addWidget(self._figures)
-        stop_all = self._button("stopAllTool", "Stop all", STOP_ALL)
-        stop_all.setStyleSheet(
-            "background: #c62828; color: white; font-weight: bold; padding: 3px 10px;"
-        )
-        _show_icon(stop_all, icon("stop_all", "white"))
-        stop_all.clicked.connect(self._bridge.stop_all)
-        only_with_line(stop_all, self._bridge)
 
     def _button(self, name: str, text: str, tip: str, *, checkable: bool = False) -> QToolButton:
         button = QToolButton()

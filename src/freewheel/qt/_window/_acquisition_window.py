@@ -163,7 +163,7 @@ class AcquisitionWindow(QMainWindow):
     def _make_parts(self, devices: Mapping[str, Any], settings: QSettings | None) -> None:
         bridge = self.bridge
         self.chooser = PlanChooser((), {}, bridge)
-        self.controls = EngineControls(bridge)
+        self.controls = EngineControls(bridge, stop_all=False)  # it is in the bar
         self.actions = ActionBar(bridge)
         self.images = ImageArea(bridge)
         self.image = self.images.image
@@ -190,6 +190,7 @@ class AcquisitionWindow(QMainWindow):
         tabs = self.tabs = QTabWidget()
         tabs.setDocumentMode(True)
         self.addToolBar(self.bar)
+        self.bar.toggleViewAction().setVisible(False)  # what stops all is not hidden
         self.bar.snapChosen.connect(self.image.show_event)
         self.images.roiWanted.connect(self.chooser.fill_region)
         tabs.addTab(self.images, "Image")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction, QActionGroup, QKeySequence
-from qtpy.QtWidgets import QAbstractButton, QDockWidget
+from qtpy.QtWidgets import QDockWidget
 
 from freewheel.qt._look._icons import icon
 from freewheel.qt._look._slots import slot
 from freewheel.qt._look._theme import Theme, theme_in_use, use_theme
+from freewheel.qt._tasks._stop_all import StopAllButton
 from freewheel.qt._window._short_cuts import show_short_cuts
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def build_menus(
     for name, text, keys in _ENGINE:
         _add(window, engine, text, controls.buttons[name].click, keys, name)
     engine.addSeparator()
-    red = controls.findChild(QAbstractButton, "stop_all")
-    # Its keys are those of the controls, which a window without menus has as well.
+    red = window.findChild(StopAllButton)
+    # Its keys are those of the button, which a window without menus has as well.
     _add(window, engine, "Stop a&ll", red.click, "", "stop_all")
     _follow_buttons(engine, controls)
     _build_view(window, bar.addMenu("&View"), put_back)
