@@ -9,7 +9,6 @@ real one, on MMCore, on an IOC and on a Tango device server; it needs no display
 import os
 import sys
 import tempfile
-import time
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -24,14 +23,13 @@ from freewheel.testing import IocProcess, free_port, local_epics
 
 local_epics()
 
-from qtpy.QtCore import QEventLoop, QTimer
-from qtpy.QtWidgets import QApplication, QTabWidget
+from picture_tools import TARGET, save, settle, wait, wait_until
+from qtpy.QtWidgets import QApplication
 
-from freewheel.qt import AcquisitionWindow, connect_devices, demo_plans
+from freewheel.qt import AcquisitionWindow, connect_devices, demo_plans, use_theme
 from freewheel.terminal import follow_progress
 
 HERE = Path(__file__).parent
-TARGET = HERE / "_static"
 SERVERS = HERE.parent / "tests" / "instruments" / "servers"
 sys.path.insert(0, str(HERE.parent / "tests" / "instruments"))
 
@@ -43,20 +41,6 @@ time_plan: {interval: 1, loops: 20}
 """
 
 
-def wait(seconds):
-    """Let the window live for a while."""
-    loop = QEventLoop()
-    QTimer.singleShot(int(1000 * seconds), loop.quit)
-    loop.exec()
-
-
-def wait_until(condition, seconds=30):
-    """Let the window live until something holds."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        wait(0.05)
-
-
 def picture(name, own, plan, values, extra=()):
     """Run a plan in the window on some devices, and take its picture."""
     with RunEngine() as engine:
@@ -65,18 +49,17 @@ def picture(name, own, plan, values, extra=()):
         window = AcquisitionWindow(
             engine, connect_devices(engine, own, 10), partial(find_plans, sources)
         )
+        window.resize(1400, 860)
         window.show()
         wait_until(lambda: not window.is_connecting)
         window.chooser.choose(plan).set_values(values)
         window.controls.run()
         if not name.startswith("micro"):
-            window.findChildren(QTabWidget)[0].setCurrentIndex(1)
+            window.tabs.setCurrentWidget(window.plot)
         wait(4)
-        window.grab().save(str(TARGET / name))
-        if engine.state != "idle":
-            engine.stop()
-        wait_until(lambda: engine.state == "idle")
-        window.stop_and_close()
+        save(window.grab(), TARGET / name)
+        settle(window)
+        window.close()
         wait(0.5)
     KEPT.append(window)
 
@@ -143,7 +126,7 @@ KEPT = []
 
 if __name__ == "__main__":
     app = QApplication([])
-    app.setStyle("Fusion")
+    use_theme("light")
     chosen = sys.argv[1:] or ["micro_manager", "epics", "tango"]
     for each in chosen:
         globals()[f"of_{each}"]()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QLabel,
     QMainWindow,
     QPushButton,
     QScrollArea,
+    QStyle,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -70,6 +71,9 @@ _BACKGROUND = (
     "Run the plan beside others. It pauses while a plan in the foreground needs one of its "
     "devices, and comes back afterwards.",
 )
+
+# Where the screen has room for it.
+_SIZE: Final = QSize(1400, 860)
 
 # Of the window's thread: windows that were not closed.
 _open: weakref.WeakSet[AcquisitionWindow] = weakref.WeakSet()
@@ -239,7 +243,9 @@ class AcquisitionWindow(QMainWindow):
         self.resizeDocks([docks["Log"]], [130], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Devices"], docks["Claims"]], [460, 140], Qt.Orientation.Vertical)
         self.resizeDocks([docks["Plan"], docks["Devices"]], [390, 420], Qt.Orientation.Horizontal)
-        self.resize(1400, 860)
+        # With its title bar, no larger than the screen.
+        title = QSize(0, self.style().pixelMetric(QStyle.PixelMetric.PM_TitleBarHeight))
+        self.resize(_SIZE.boundedTo(self.screen().availableSize() - title))
         self.statusBar()
         build_menus(self, self.controls, partial(self.restoreState, self.saveState()))
 
