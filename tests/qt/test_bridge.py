@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, QThread
 import freewheel.qt
 from freewheel.core import Action
 from freewheel.plan_stubs import wait_for_actions
-from freewheel.qt import EngineBridge, responsive
+from freewheel.qt import EngineBridge, LivePlot, responsive
 from freewheel.qt._link._feed import Feed
 
 GO = Action(name="go")
@@ -171,6 +171,29 @@ def test_of_a_flood_of_frames_the_newest_alone_waits(qapp: Any, soon: Any) -> No
     ]
     assert frames == [999]
     assert scalars == list(range(1000))
+
+
+def test_numbers_that_come_with_frames_are_not_lost(bridge: Any, qtbot: Any, soon: Any) -> None:
+    plot = LivePlot(bridge, "x")
+    qtbot.addWidget(plot)
+    keys = {
+        "x": {"dtype": "number", "shape": [], "source": "test"},
+        "image": {"dtype": "array", "shape": [200, 200], "source": "test"},
+    }
+    told: list[dict[str, Any]] = []
+    bridge.documentReceived.connect(lambda name, doc: told.append(doc) if name == "event" else 0)
+    tell = bridge._feed.put_document
+    tell("start", {"uid": "run", "time": 0.0})
+    tell("descriptor", {"uid": "d", "run_start": "run", "name": "primary", "data_keys": keys})
+    for number in range(1, 12):
+        data = {"x": float(number), "image": np.zeros((200, 200), np.uint16)}
+        times = dict.fromkeys(data, 1.0)
+        event = {"descriptor": "d", "seq_num": number, "time": 1.0 * number, "data": data}
+        tell("event", {**event, "timestamps": times, "filled": {}})
+    soon(lambda: len(told) == 11)
+    assert [doc["seq_num"] for doc in told if "image" in doc["data"]] == [11]
+    assert [*told[0]["timestamps"]] == ["x"]
+    soon(lambda: plot.points.shape[-1] == 11 or plot.points.shape[0] == 11)
 
 
 def test_what_one_receiver_raises_costs_neither_it_nor_others_the_rest(

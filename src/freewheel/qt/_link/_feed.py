@@ -97,8 +97,9 @@ class Feed:
     """A queue from the engine's threads to one receiver on the window's.
 
     What is put arrives in order. Of documents with large arrays only the newest of each stream
-    waits, at the place of the one that it replaces, so that a flood of frames holds one frame in
-    memory and wakes the window once.
+    waits, so that a flood of frames holds one frame in memory and wakes the window once. Of those
+    before it what else they carry arrives, without the arrays: a scan with a camera is to be
+    plotted point by point.
 
     Parameters
     ----------
@@ -116,6 +117,7 @@ class Feed:
         self._lock = threading.Lock()
         self._items: deque[list[Any]] = deque()
         self._frames: dict[tuple[str, ...], list[Any]] = {}  # by stream, the item that waits
+        self._last: dict[str, list[Any]] = {}  # by descriptor, of these the one that came last
         self._rung = False
         self.dropped = 0
 
@@ -130,11 +132,27 @@ class Feed:
             self._add(["document", (name, doc)], droppable=name == "event")
             return
         with self._lock:
-            waiting = self._frames.get(stream)
-            if waiting is not None:
-                waiting[1] = (name, doc)
+            if self._replace(stream, (name, doc)):
                 return
         self._add(["document", (name, doc), stream], stream=stream)
+
+    def _replace(self, stream: tuple[str, ...], newer: tuple[str, Mapping[str, Any]]) -> bool:
+        """Put a frame in the place of the one that waits, if that can be; with the lock.
+
+        It cannot where the older one has scalars, which stay there, and where a frame with others
+        of the same run has come after it: frames are to arrive in order.
+        """
+        waiting = self._frames.pop(stream, None)
+        if waiting is None:
+            return False
+        slim = _without_frames(waiting[1][1])
+        is_last = self._last.get(stream[0]) is waiting
+        if (slim is None and is_last) or len(self._items) >= _LIMIT:
+            waiting[1] = newer
+            self._frames[stream] = waiting
+            return True
+        waiting[1:] = [None if slim is None else (newer[0], slim)]
+        return False
 
     def _add(
         self, item: list[Any], *, droppable: bool = False, stream: tuple[str, ...] = ()
@@ -149,7 +167,7 @@ class Feed:
                 return
             self._items.append(item)
             if stream:
-                self._frames[stream] = item
+                self._frames[stream] = self._last[stream[0]] = item
             ring, self._rung = not self._rung, True
         if ring:
             self._bell.ring(self)
@@ -166,7 +184,11 @@ class Feed:
                 item = self._items.popleft()
                 if len(item) == 3:
                     self._frames.pop(item[2], None)
+                    if self._last.get(item[2][0]) is item:
+                        del self._last[item[2][0]]
                 kind, arguments = item[0], item[1]
+            if arguments is None:  # a frame that a newer one has taken the place of
+                continue
             try:
                 receive(kind, arguments)
             except (Exception, KeyboardInterrupt):
@@ -182,6 +204,7 @@ class Feed:
             self._receive = None
             self._items.clear()
             self._frames.clear()
+            self._last.clear()
 
 
 class _Method:
@@ -198,6 +221,18 @@ class _Method:
             method(kind, arguments)
         elif (feed := self._feed()) is not None:
             feed.close()
+
+
+def _without_frames(doc: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an event with its scalars alone; `None` if it has none."""
+    kept = {key for key, value in doc["data"].items() if getattr(value, "nbytes", 0) < _FRAME}
+    if not kept:
+        return None
+    slim = {
+        part: {key: value for key, value in doc.get(part, {}).items() if key in kept}
+        for part in ("data", "timestamps", "filled")
+    }
+    return {**doc, **slim}
 
 
 def _stream_of_frames(name: str, doc: Mapping[str, Any]) -> tuple[str, ...] | None:
