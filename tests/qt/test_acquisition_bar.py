@@ -330,3 +330,12 @@ def test_of_an_engine_elsewhere_live_and_snap_work_and_recording_is_greyed(
         person.press("snap")
         person.see(lambda: person.bar.snaps.count == 2)
         bridge.close()
+
+
+def test_long_words_move_nothing(person: Person) -> None:
+    person.bar.resize(1400, 50)
+    places = {name: person.button(name).pos() for name in ("record", "stopAllTool")}
+    for name in ("snaps", "recordingFigures"):
+        person.bar.findChild(QLabel, name).setText("recorded to a folder with a long name " * 5)
+    person.bar.layout().activate()
+    assert {name: person.button(name).pos() for name in places} == places

@@ -41,6 +41,8 @@ _SNAP: Final = "Take one frame of each camera that is chosen"
 _RECORD: Final = "Record the runs that begin from now on; a live view begins a new one"
 _ELSEWHERE: Final = "The engine is another process's: its server records (freewheel serve)"
 _NO_LINE: Final = "There is no line to the engine"
+#: Of the recording's figures, however long they are: *Stop all*, behind them, is not to move.
+_ROOM: Final = 320
 
 
 def snap(cameras: Sequence[Any]) -> MsgGenerator[Any]:
@@ -131,7 +133,7 @@ class AcquisitionBar(QToolBar):
             tiled.setText(f"Tiled server … ({why})")
         self._figures = ShortLabel()
         self._figures.setObjectName("recordingFigures")
-        self._figures.setMinimumWidth(280)
+        self._figures.setFixedWidth(_ROOM)
         self.addWidget(self._figures)
 
     def _button(self, name: str, text: str, tip: str, *, checkable: bool = False) -> QToolButton:

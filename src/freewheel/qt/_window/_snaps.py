@@ -23,6 +23,8 @@ __all__ = ["PURPOSE", "SnapView"]
 PURPOSE: Final = "snap"
 _STREAM: Final = "snapshot"  # of a live view
 _SIDE: Final = 36
+#: Of the words, however long they are: what stands behind them is not to move.
+_ROOM: Final = 200
 
 
 class SnapView(QWidget):
@@ -59,7 +61,7 @@ class SnapView(QWidget):
         self._button.clicked.connect(self._choose)
         self._label = ShortLabel("no snaps")
         self._label.setObjectName("snaps")
-        self._label.setMinimumWidth(130)
+        self._label.setFixedWidth(_ROOM)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._button)
