@@ -4,7 +4,7 @@ from typing import Any
 
 import bluesky.plans
 import pytest
-from qtpy.QtWidgets import QPushButton, QTableWidget
+from qtpy.QtWidgets import QPushButton, QTableWidget, QWidget
 
 from freewheel.core import PlanCall
 from freewheel.forms import create_plan_spec, find_plans, values_of_call
@@ -77,3 +77,23 @@ def test_blueskys_scans_run_from_the_window(
     soon(lambda: future.outcome.done() and events)
     assert events[-1]["num_events"]["primary"] == count
     window.preview.end()
+
+
+def test_a_table_is_marked_when_it_was_left_and_its_inputs_are_not(form: Any, qtbot: Any) -> None:
+    field = form.fields["args"]
+    assert not field.problem  # nobody has been there yet
+    assert "row 1 needs a motor" in form.obstacles
+    form.activateWindow()
+    qtbot.waitUntil(form.isActiveWindow)
+    motor, start, *_ = (cell[0] for cell in field.editor._cells[0])
+    motor.setFocus()
+    start.setFocus()
+    assert not field.problem  # the keyboard is in another of its cells
+    form.fields["detectors"].editor.setFocus()
+    assert field.problem == "row 1 needs a motor"
+    (sheet,) = {
+        part.styleSheet()
+        for part in (field.editor, *field.editor.findChildren(QWidget))
+        if part.styleSheet()
+    }
+    assert sheet.startswith("QTableWidget {")

@@ -14,7 +14,7 @@ from qtpy.QtGui import QGuiApplication
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["INPUT_SHEET", "TEXT_SHEET", "Tone", "is_dark", "tint"]
+__all__ = ["INPUT_SHEET", "TABLE_SHEET", "TEXT_SHEET", "Tone", "is_dark", "tint"]
 
 #: Below it a palette's background is a dark one, of 255.
 _MIDDLE: Final = 128
@@ -22,6 +22,8 @@ _NAME: Final = "freewheel:tint"
 TEXT_SHEET: Final = "color: {colour};"
 #: For an input whose value is marked as wrong.
 INPUT_SHEET: Final = "QWidget {{ border: 1px solid {colour}; border-radius: 3px; }}"
+#: For a table of inputs; those in its cells, and its buttons, stay as they are.
+TABLE_SHEET: Final = "QTableWidget {{ border: 1px solid {colour}; }}"
 
 
 class Tone(Enum):

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui import widgets as mg
 from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from freewheel.forms import FieldType, ParamDescription
 from freewheel.qt._look._inputs import CheckList, ChoiceBox, NumberField, wheel_needs_focus
 from freewheel.qt._look._slots import slot
-from freewheel.qt._look._tones import INPUT_SHEET, Tone, tint
+from freewheel.qt._look._tones import INPUT_SHEET, TABLE_SHEET, Tone, tint
 from freewheel.qt._plans._rows_table import RowsTable
 
 if TYPE_CHECKING:
@@ -100,10 +108,11 @@ class Field(QWidget):
             self._write(value)
 
     def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's spelling
-        """Note that the keyboard goes elsewhere, but for a list that pops up."""
+        """Note that the keyboard leaves the field, but for a list that pops up."""
         if (
             event.type() == QEvent.Type.FocusOut
             and event.reason() != Qt.FocusReason.PopupFocusReason
+            and not self._has_keyboard()  # in another cell, say
         ):
             self.was_left = True
             self.left.emit()
@@ -112,24 +121,35 @@ class Field(QWidget):
     @property
     def is_empty(self) -> bool:
         """Whether nothing was typed or chosen."""
-        value = self.value()
-        return value is None or (isinstance(value, (str, list)) and not value)
+        return _is_nothing(self.value())
 
     def mark(self, problem: str) -> None:
         """Say what is wrong with the value; nothing if the text is empty."""
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
         # A dynamic property, so that the editor's own looks stay for the rest.
-        tint(self.editor, Tone.ERROR if problem else None, INPUT_SHEET)
+        sheet = TABLE_SHEET if isinstance(self.editor, RowsTable) else INPUT_SHEET
+        tint(self.editor, Tone.ERROR if problem else None, sheet)
 
     @property
     def problem(self) -> str:
         """What is said to be wrong with the value."""
         return str(self._problem.text())
 
+    def _has_keyboard(self) -> bool:
+        now = QApplication.focusWidget()
+        return now is not None and bool(self.isAncestorOf(now))
+
     def _toggle(self, given: bool) -> None:
         self.editor.setEnabled(given)
         self.changed.emit()
+
+
+def _is_nothing(value: Any) -> bool:
+    """Tell whether nothing was typed or chosen; in a table, in none of its cells."""
+    if isinstance(value, list):
+        return all(map(_is_nothing, value))
+    return value is None or value == ""
 
 
 _Made = tuple[QWidget, "Callable[[], Any]", "Callable[[Any], None]", Any]

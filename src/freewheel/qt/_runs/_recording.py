@@ -122,7 +122,7 @@ class Recording(QObject):
         return self._low or bool(self._problem)
 
     def place_of(self, run: str) -> str:
-        """Return where a run is, or was, recorded to, by its uid; empty if it is not, or not whole."""
+        """Return where a run is, or was, recorded to whole, by its uid; empty if it is not."""
         return "" if run in self._lost else self._places.get(run, "")
 
     def start(self, destination: str) -> None:
