@@ -153,7 +153,11 @@ def _entries(plans: Sequence[Any], devices: Mapping[str, Any]) -> list[PlanEntry
 
     # What measures is offered first where a plan asks for detectors.
     measuring = {name: device for name, device in devices.items() if hasattr(device, "trigger")}
-    return find_plans([freewheel.plans, demo_plans, *plans], {**measuring, **devices})
+    offered = {**measuring, **devices}
+    own = find_plans(plans, offered)
+    named = {entry.name for entry in own}  # which go before those for a first try
+    shown = [each for each in find_plans([demo_plans], offered) if each.name not in named]
+    return [*find_plans([freewheel.plans], offered), *shown, *own]
 
 
 def _check(plans: Sequence[str]) -> None:

@@ -72,7 +72,8 @@ def find_plans(
     Returns
     -------
     list of PlanEntry
-        In the order of the sources; unavailable ones too.
+        In the order of the sources; unavailable ones too. A plan that a module has by several
+        names is there once.
 
     Raises
     ------
@@ -189,8 +190,9 @@ def _from_module(
 ) -> Iterator[PlanEntry]:
     listed = getattr(module, "__all__", None)
     names = listed if listed is not None else [n for n in vars(module) if not n.startswith("_")]
-    for name in names:
-        candidate = getattr(module, name, None)
+    # By what they are: bluesky's have older names beside theirs. A module can hold anything.
+    candidates = {id(each): each for each in (getattr(module, name, None) for name in names)}
+    for candidate in candidates.values():
         own = listed is not None or getattr(candidate, "__module__", "") == module.__name__
         if own and is_plan_function(candidate):
             yield _entry(candidate, source, devices)
