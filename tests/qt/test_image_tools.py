@@ -143,6 +143,8 @@ def test_a_region_is_measured_in_the_whole_frame(shown: Shown, qtbot: Any) -> No
     with qtbot.waitSignal(shown.image.roiWanted) as wanted:
         shown.image.findChild(QPushButton, "useRegion").click()
     assert wanted.args == [(10, 20, 30, 40)]
+    shown.show(RAMP, time=-5.0)  # of a run that was before
+    shown.soon(lambda: shown.image.history[0].tolist() == [-5.0])
     shown.image.roi = (0, 0, 5, 5)  # what was measured in another region is no history of this
     assert not shown.image.history.size
     shown.press("region")
@@ -206,9 +208,14 @@ def test_statistics_of_frames_with_holes_and_of_colours() -> None:
 
 def test_the_scale_is_in_the_units_of_the_device(shown: Shown, qtbot: Any) -> None:
     bar = shown.image._graphics.scale_bar
+    assert not bar.isVisible()  # of nothing there is no scale
     shown.start("image")
     shown.show(RAMP)
+    shown.soon(bar.isVisible)
     assert bar.text == "50 pixels"
+    shown.press("scale")
+    assert not bar.isVisible()
+    shown.press("scale")
     setting = {
         "data": {"camera-pixel_size": 2.0},
         "data_keys": {"camera-pixel_size": {"units": "um"}},

@@ -112,7 +112,7 @@ class LiveImage(QWidget):
         buttons["freeze"].toggled.connect(self._freeze_toggled)
         buttons["region"].toggled.connect(self._marks.toggle_region)
         buttons["line"].toggled.connect(self._marks.toggle_line)
-        buttons["scale"].toggled.connect(self._graphics.scale_bar.setVisible)
+        buttons["scale"].toggled.connect(self._graphics.scale_bar.want)
         buttons["saturation"].toggled.connect(self._painter.mark_saturated)
         self._painter.mark_saturated(buttons["saturation"].isChecked())
         tools.channelChosen.connect(self._channel_chosen)

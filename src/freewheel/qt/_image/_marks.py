@@ -166,6 +166,8 @@ class ImageMarks(QObject):
         assert region is not None
         if self._count and self._rows[0, self._count - 1] == found.time:
             self._count -= 1  # the same frame once more: it is shown again
+        elif self._count and self._rows[0, self._count - 1] > found.time:
+            self._count = 0  # of a run that was before, which is shown or replayed
         if self._count == self._rows.shape[1]:
             kept = self._rows if self._count < _KEPT else self._rows[:, self._count // 2 :]
             self._count = kept.shape[1]
@@ -177,6 +179,9 @@ class ImageMarks(QObject):
 
     @property
     def history(self) -> npt.NDArray[Any]:
-        """Of the frames measured since the region was moved: time, mean, deviation, low, high."""
+        """Of the frames measured since the region was moved: time, mean, deviation, low, high.
+
+        Times only grow: a frame of before, when a run is replayed, begins it anew.
+        """
         history: npt.NDArray[Any] = self._rows[:, : self._count]
         return history

@@ -38,6 +38,7 @@ class ScaleBar(pg.GraphicsWidgetAnchor, pg.GraphicsObject):
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self._view = view
         self._size: tuple[float, str] | None = None
+        self._is_wanted, self._has_picture = True, False
         self._bar = QGraphicsRectItem(self)
         self._bar.setPen(pg.mkPen("k"))
         self._bar.setBrush(pg.mkBrush("w"))
@@ -47,6 +48,7 @@ class ScaleBar(pg.GraphicsWidgetAnchor, pg.GraphicsObject):
         self.anchor(itemPos=(1, 1), parentPos=(1, 1), offset=(-20, -16))
         view.sigRangeChanged.connect(self.look)
         view.sigResized.connect(self.look)
+        self.want(True)
 
     @property
     def text(self) -> str:
@@ -57,6 +59,17 @@ class ScaleBar(pg.GraphicsWidgetAnchor, pg.GraphicsObject):
         """Take the size of a pixel and its unit; without, lengths are in pixels."""
         self._size = size
         self.look()
+
+    def want(self, on: bool) -> None:
+        """Show it where there is a picture, or don't."""
+        self._is_wanted = on
+        self.setVisible(on and self._has_picture)
+
+    def see_picture(self) -> None:
+        """Know that there is a picture: before the first, it would be a scale of nothing."""
+        if not self._has_picture:
+            self._has_picture = True
+            self.want(self._is_wanted)
 
     def look(self, *_: Any) -> None:
         """Choose a length that fits what is in sight."""

@@ -154,6 +154,7 @@ class ImageView(ThemedGraphics):
         if self._shape != (height, width):
             self._shape = (height, width)
             self.fit()
+            self.scale_bar.see_picture()
         rows, columns, step = self._part_in_sight()
         part = np.ascontiguousarray(picture.pixels[rows, columns])
         levels = levels_of(part) if auto or self.item.levels is None else self.item.levels
