@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bluesky.protocols import Movable
 from qtpy.QtCore import QPointF, QSettings, Qt
-from qtpy.QtWidgets import QListWidget, QMessageBox, QPushButton
+from qtpy.QtWidgets import QLabel, QListWidget, QMessageBox, QPushButton
 
 from freewheel.core import mark_dangerous
 from freewheel.plan_stubs import claim
@@ -255,13 +255,17 @@ def test_what_is_clicked_on_comes_to_the_middle(
     pad._jog.set_sizes({"xy": 4.0})
     learn.click()
     assert pad._click.text.startswith("1 of 3")
+    label = pad.findChild(QLabel, "calibration")
+    assert label.heightForWidth(pad.width()) <= label.minimumHeight()  # it is read whole
     clicked(image, qtbot, 20, 20)
     soon(lambda: at(pad, x=4))
     clicked(image, qtbot, 28, 20)  # as if two pixels were one of the stage's units
     soon(lambda: at(pad, y=4))
     clicked(image, qtbot, 28, 12)
     soon(lambda: at(pad, x=0, y=0))  # it goes back
-    assert pad._click.calibration.pixel_size == pytest.approx(0.5, rel=0.2)
+    size = pad._click.calibration.pixel_size
+    assert size == pytest.approx(0.5, rel=0.2)
+    assert image.pixel_size == (size, "um")  # on the picture's scale, too
     assert on.isEnabled()
     clicked(image, qtbot, 40, 20)
     assert not engine.by_hand.moving  # it was not switched on

@@ -237,12 +237,16 @@ class LiveImage(QWidget):
 
     @property
     def pixel_size(self) -> tuple[float, str] | None:
-        """The size of a pixel and its unit: what was given, else what documents tell."""
+        """The size of a pixel and its unit: given, else told by documents, else measured."""
         return self._painter.pixel_size
 
     @pixel_size.setter
     def pixel_size(self, size: tuple[float, str] | None) -> None:
         self._painter.give_pixel_size(size)
+
+    def learn_pixel_size(self, size: tuple[float, str] | None) -> None:
+        """Take the size of a pixel that was measured, for pictures that nobody tells one of."""
+        self._painter.learn_pixel_size(size)
 
     @property
     def affine(self) -> tuple[float, float, float, float] | None:

@@ -129,6 +129,11 @@ class ImagePainter(QObject):
         self._source.given_size = size
         self._say_pixel_size()
 
+    def learn_pixel_size(self, size: tuple[float, str] | None) -> None:
+        """Take the size of a pixel that was measured, for pictures that nobody tells one of."""
+        self._source.learned_size = size
+        self._say_pixel_size()
+
     @property
     def saturation(self) -> float | None:
         """The value from which on a pixel is saturated, if it was given or told."""

@@ -32,12 +32,15 @@ class ImageSource:
     given_size, given_limit
         The size of a pixel, and the value from which on one is saturated, that somebody gave:
         they go before what documents tell.
+    learned_size
+        The size of a pixel that was measured: it goes behind what documents tell.
     """
 
     def __init__(self, key: str | None) -> None:
         self.channel: Channel = (key, None)
         self.given_size: tuple[float, str] | None = None
         self.given_limit: float | None = None
+        self.learned_size: tuple[float, str] | None = None
         self._starts: dict[str, dict[str, Any]] = {}
         self._descriptors: dict[str, dict[str, Any]] = {}
         self._ended: set[str] = set()  # of these runs
@@ -104,11 +107,11 @@ class ImageSource:
         return self._descriptors.get(doc["descriptor"], {})
 
     def pixel_size_of(self, doc: dict[str, Any] | None) -> tuple[float, str] | None:
-        """Return the size of a pixel and its unit: given, or told of an event; else `None`."""
+        """Return the size of a pixel and its unit: given, told of an event, or measured."""
         if self.given_size is not None or doc is None:
             return self.given_size
         size: tuple[float, str] | None = self._told_of(doc, pixel_size_in)
-        return size
+        return size or self.learned_size
 
     def affine_of(self, doc: dict[str, Any] | None) -> tuple[float, float, float, float] | None:
         """Return how far the stage goes for a pixel [um], if that was told; see `affine_in`."""

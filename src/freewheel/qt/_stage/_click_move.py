@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from freewheel.qt._image._clicks import PictureClicks
 from freewheel.qt._look._icons import icon
-from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._stage._calibration import Calibration
 
 if TYPE_CHECKING:
@@ -83,14 +82,24 @@ class ClickToMove(QWidget):
         self._learn.setObjectName("calibrate")
         self._learn.setToolTip("Learn how far the stage goes for a pixel, with two small moves")
         self._learn.clicked.connect(self._learn_or_cancel)
-        self._says = ShortLabel()
+        self._says = QLabel()
         self._says.setObjectName("calibration")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._on)
-        layout.addWidget(self._learn)
-        layout.addWidget(self._says, 1)
+        self._lay_out()
         self._look()
+
+    def _lay_out(self) -> None:
+        # What to do next has to be read whole: there is room for two lines, whatever is said.
+        self._says.setWordWrap(True)
+        self._says.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._says.setMinimumHeight(2 * self._says.fontMetrics().lineSpacing())
+        row = QHBoxLayout()
+        row.addWidget(self._on)
+        row.addWidget(self._learn)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self._says)
 
     @property
     def calibration(self) -> Calibration | None:
@@ -136,6 +145,9 @@ class ClickToMove(QWidget):
             self._on.setChecked(False)
         if self._shown is None:
             self._say_calibration(calibration)
+        if self._made is not None and self._seen_unit:
+            size = self._made.pixel_size, self._seen_unit.strip()
+            self._image.learn_pixel_size(size)  # for cameras that tell none
 
     def _say_calibration(self, calibration: Calibration | None) -> None:
         if calibration is None:
