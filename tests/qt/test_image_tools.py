@@ -213,7 +213,7 @@ def test_the_scale_is_in_the_units_of_the_device(shown: Shown, qtbot: Any) -> No
     shown.show(RAMP)
     shown.soon(bar.isVisible)
     assert bar.text == "50 pixels"
-    shown.image.learn_pixel_size((0.4, "um"))
+    shown.image.scale.learn((0.4, "um"))
     assert bar.text == "20 um"  # nobody else tells one
     shown.press("scale")
     assert not bar.isVisible()

@@ -13,6 +13,7 @@ from freewheel.qt._image._marks import ImageMarks, Region
 from freewheel.qt._image._painter import ImagePainter
 from freewheel.qt._image._panel import ImagePanel
 from freewheel.qt._image._questions import ImageQuestions
+from freewheel.qt._image._scale import ImageScale
 from freewheel.qt._image._source import ImageSource
 from freewheel.qt._image._stack import ImageStack
 from freewheel.qt._image._status import ImageStatus
@@ -61,8 +62,10 @@ class LiveImage(QWidget):
         Somebody wants to use the region in a plan.
     tools : QWidget
         The buttons above the picture, by their names in ``tools.buttons``.
+    scale : QObject
+        What is known of the size of a pixel, and in ``scale.affine`` of how the camera is turned.
     pixelSizeChanged : Signal(object)
-        Another size of a pixel is known, or `None`; or how the camera is turned, see `affine`.
+        Another size of a pixel is known, or `None`; or how the camera is turned.
     """
 
     frameShown = Signal(object)  # noqa: N815 - Qt's spelling
@@ -81,8 +84,9 @@ class LiveImage(QWidget):
         self._panel = ImagePanel(self._marks)
         self._stack = ImageStack(self._source, self)
         self._status = ImageStatus(self._graphics)
+        self.scale = ImageScale(self._source, self)
         self._painter = ImagePainter(
-            self._graphics, self._source, self._marks, self._stack, self._status, self
+            self._graphics, self._source, self._marks, self._stack, self._status, self.scale, self
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -102,9 +106,9 @@ class LiveImage(QWidget):
         self._marks.moved.connect(self._marks_moved)
         self._panel.wanted.connect(self.roiWanted)
         self._stack.failed.connect(self._status.say)
-        self._painter.pixelSizeChanged.connect(self._panel.set_pixel_size)
-        self._painter.pixelSizeChanged.connect(self._graphics.scale_bar.set_pixel_size)
-        self._painter.pixelSizeChanged.connect(self.pixelSizeChanged)
+        self.scale.changed.connect(self._panel.set_pixel_size)
+        self.scale.changed.connect(self._graphics.scale_bar.set_pixel_size)
+        self.scale.changed.connect(self.pixelSizeChanged)
         self._painter.painted.connect(self.frameShown)
         tools, buttons = self.tools, self.tools.buttons
         buttons["fit"].clicked.connect(self._graphics.fit)
@@ -115,7 +119,7 @@ class LiveImage(QWidget):
         buttons["scale"].toggled.connect(self._graphics.scale_bar.want)
         buttons["saturation"].toggled.connect(self._painter.mark_saturated)
         self._painter.mark_saturated(buttons["saturation"].isChecked())
-        tools.channelChosen.connect(self._channel_chosen)
+        tools.channelChosen.connect(self.choose)
         tools.coloursChosen.connect(self.set_colours)
         tools.curveChosen.connect(self._graphics.set_curve)
         questions = ImageQuestions(self)
@@ -123,12 +127,9 @@ class LiveImage(QWidget):
             slot(tools, lambda: questions.ask_pixel_size(self.pixel_size))
         )
         tools.limitWanted.connect(slot(tools, lambda: questions.ask_limit(self.saturation)))
-        questions.pixelSizeGiven.connect(self._painter.give_pixel_size)
+        questions.pixelSizeGiven.connect(self.scale.give)
         questions.limitGiven.connect(self._painter.give_saturation)
         questions.refused.connect(self._status.say)
-
-    def _channel_chosen(self, channel: tuple[str | None, str | None]) -> None:
-        self.choose(*channel)
 
     def _freeze_toggled(self, on: bool) -> None:
         if on != self.frozen:
@@ -238,23 +239,11 @@ class LiveImage(QWidget):
     @property
     def pixel_size(self) -> tuple[float, str] | None:
         """The size of a pixel and its unit: given, else told by documents, else measured."""
-        return self._painter.pixel_size
+        return self.scale.pixel_size
 
     @pixel_size.setter
     def pixel_size(self, size: tuple[float, str] | None) -> None:
-        self._painter.give_pixel_size(size)
-
-    def learn_pixel_size(self, size: tuple[float, str] | None) -> None:
-        """Take the size of a pixel that was measured, for pictures that nobody tells one of."""
-        self._painter.learn_pixel_size(size)
-
-    @property
-    def affine(self) -> tuple[float, float, float, float] | None:
-        """How far the stage goes for a pixel to the right and down, if a device has told it [um].
-
-        x to the right, x down, y to the right, y down.
-        """
-        return self._painter.affine
+        self.scale.give(size)
 
     @property
     def saturation(self) -> float | None:

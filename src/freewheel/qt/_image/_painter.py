@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from freewheel.qt._image._marks import ImageMarks
+    from freewheel.qt._image._scale import ImageScale
     from freewheel.qt._image._source import ImageSource
     from freewheel.qt._image._stack import ImageStack
     from freewheel.qt._image._status import ImageStatus
@@ -40,6 +41,8 @@ class ImagePainter(QObject):
         Which frame of a stack is shown.
     status
         Where the frame is spoken of.
+    scale
+        What is known of the size of its pixels.
     parent
         The QObject that owns this one.
 
@@ -47,14 +50,11 @@ class ImagePainter(QObject):
     ----------
     painted : Signal(object)
         The event that is on the screen.
-    pixelSizeChanged : Signal(object)
-        The size of a pixel and its unit, or `None`.
     picture : Picture or None
         What is on the screen; `None` before the first, and if it could not be shown.
     """
 
     painted = Signal(object)
-    pixelSizeChanged = Signal(object)  # noqa: N815 - Qt's spelling
 
     def __init__(
         self,
@@ -63,15 +63,14 @@ class ImagePainter(QObject):
         marks: ImageMarks,
         stack: ImageStack,
         status: ImageStatus,
+        scale: ImageScale,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._graphics, self._source, self._marks = graphics, source, marks
-        self._stack, self._status = stack, status
+        self._stack, self._status, self._scale = stack, status, scale
         self._waiting: dict[str, Any] | None = None  # the newest event, not yet painted
         self._shown: dict[str, Any] | None = None
-        self._said_of: str | None = None  # which descriptor
-        self._said: tuple[Any, Any] = (None, None)  # of a pixel: its size, and how it is turned
         self._is_marking = False
         self._next_histogram = self._next_status = 0.0
         self.picture: Picture | None = None
@@ -115,26 +114,6 @@ class ImagePainter(QObject):
         return None if self.picture is None else self.picture.pixels
 
     @property
-    def pixel_size(self) -> tuple[float, str] | None:
-        """The size of a pixel and its unit, if it was given or told."""
-        return self._source.pixel_size_of(self._shown)
-
-    @property
-    def affine(self) -> tuple[float, float, float, float] | None:
-        """How far the stage goes for a pixel [um], if that was told."""
-        return self._source.affine_of(self._shown)
-
-    def give_pixel_size(self, size: tuple[float, str] | None) -> None:
-        """Take the size of a pixel; `None` for what documents tell."""
-        self._source.given_size = size
-        self._say_pixel_size()
-
-    def learn_pixel_size(self, size: tuple[float, str] | None) -> None:
-        """Take the size of a pixel that was measured, for pictures that nobody tells one of."""
-        self._source.learned_size = size
-        self._say_pixel_size()
-
-    @property
     def saturation(self) -> float | None:
         """The value from which on a pixel is saturated, if it was given or told."""
         dtype = None if self.picture is None else self.picture.pixels.dtype
@@ -168,8 +147,7 @@ class ImagePainter(QObject):
             self._graphics.paint_now()
             self._status.count_painted()
             self.measure()
-        if doc["descriptor"] != self._said_of:  # at once: no other frame may follow
-            self._say_pixel_size()
+        self._scale.follow(doc)
         self._say_often(time.monotonic())
         self.painted.emit(doc)
         # At most half of the window's time: rest for as long as this took.
@@ -199,14 +177,7 @@ class ImagePainter(QObject):
             self._next_status = now + _STATUS_PERIOD
             self._status.say_rates()
             self._status.say_value(self.frame)
-            self._say_pixel_size()
-
-    def _say_pixel_size(self) -> None:
-        self._said_of = None if self._shown is None else self._shown["descriptor"]
-        said = size, _ = self.pixel_size, self.affine
-        if said != self._said:
-            self._said = said
-            self.pixelSizeChanged.emit(size)
+            self._scale.look()
 
     def _pointed(self, x: int, y: int) -> None:
         self._status.cursor = (x, y)

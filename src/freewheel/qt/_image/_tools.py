@@ -39,7 +39,7 @@ class ImageTools(QWidget):
 
     Attributes
     ----------
-    channelChosen : Signal(object)
+    channelChosen : Signal(object, object)
         A data key and a stream, or `None` for each.
     coloursChosen : Signal(str)
         The name of a colour map.
@@ -51,7 +51,7 @@ class ImageTools(QWidget):
         By name.
     """
 
-    channelChosen = Signal(object)  # noqa: N815 - Qt's spelling
+    channelChosen = Signal(object, object)  # noqa: N815 - Qt's spelling
     coloursChosen = Signal(str)  # noqa: N815
     curveChosen = Signal(object)  # noqa: N815
     pixelSizeWanted = Signal()  # noqa: N815
@@ -141,7 +141,7 @@ class ImageTools(QWidget):
         self._channels.setVisible(len(wanted) > 2)
 
     def _channel_chosen(self, *_: Any) -> None:
-        self.channelChosen.emit(self._offered[self._channels.currentIndex()])
+        self.channelChosen.emit(*self._offered[self._channels.currentIndex()])
 
 
 def _channel_text(channel: Channel) -> str:

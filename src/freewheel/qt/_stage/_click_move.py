@@ -136,7 +136,7 @@ class ClickToMove(QWidget):
 
     def _look(self, *_: Any) -> None:
         self._seen_unit = self._unit()
-        told = self._image.affine if self._seen_unit in _UM else None
+        told = self._image.scale.affine if self._seen_unit in _UM else None
         self._told = None if told is None else Calibration(*told)
         calibration = self.calibration
         self._on.setEnabled(calibration is not None)
@@ -147,7 +147,7 @@ class ClickToMove(QWidget):
             self._say_calibration(calibration)
         if self._made is not None and self._seen_unit:
             size = self._made.pixel_size, self._seen_unit.strip()
-            self._image.learn_pixel_size(size)  # for cameras that tell none
+            self._image.scale.learn(size)  # for cameras that tell none
 
     def _say_calibration(self, calibration: Calibration | None) -> None:
         if calibration is None:
