@@ -15,6 +15,7 @@ from freewheel.qt._look._plots import _DARK, _LIGHT, plot_colours
 from freewheel.qt._plot._cells import plane_of
 from freewheel.qt._plot._curves import FITS, STATISTICS, fit_points, why_no_fit
 from freewheel.qt._plot._tables import Run
+from freewheel.sim import microscope
 
 
 class Plotted:
@@ -412,3 +413,21 @@ def test_a_table_is_written_whole_or_not_at_all(
         plotted.plot.save_csv(tmp_path / "plot.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["plot.csv"]
     assert (tmp_path / "plot.csv").read_text() == "what was there before"
+
+
+def test_a_window_that_is_behind_loses_frames_and_no_numbers(
+    bridge: Any, engine: Any, qtbot: Any, soon: Any
+) -> None:
+    scope = microscope(shape=(128, 128), instant=True)  # of which each counts as a frame
+    plotted, pictures = Plotted(bridge, qtbot), []
+
+    def note(name: str, doc: Any) -> None:
+        if name == "event" and "camera-image" in doc["data"]:
+            pictures.append(doc["seq_num"])
+
+    bridge.documentReceived.connect(note)
+    future = engine(bp.scan([scope.camera, scope.temperature], scope.stage.x, 0, 29, 30))
+    future.result(60)  # the window's thread does nothing else meanwhile
+    soon(lambda: plotted.plot.points.shape == (2, 30))
+    assert plotted.plot.points[0].tolist() == list(range(30))
+    assert pictures == [30]

@@ -233,7 +233,7 @@ class LivePlot(QWidget):
         shown = self._decide(table.run)
         wanted = () if shown is None else (*shown.ys, shown.x)
         try:
-            table.add(doc["time"], doc["data"], wanted)
+            table.add(doc, wanted)
         except ValueError as error:
             self._message.setText(str(error))
             return

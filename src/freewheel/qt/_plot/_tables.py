@@ -73,9 +73,9 @@ class Table:
         self._limit = min(_POINTS, _NUMBERS // (len(self.columns) + 1))
         self._values = np.empty((len(self.columns) + 1, 256))
         self.count = 0
-        self.first: npt.NDArray[Any] | None = None  # event, which is kept when it is forgotten
+        self.first: npt.NDArray[Any] | None = None  # event, if it was seen
 
-    def add(self, time: float, data: dict[str, Any], shown: Sequence[str | None]) -> None:
+    def add(self, doc: Mapping[str, Any], shown: Sequence[str | None] = ()) -> None:
         """Add an event, unless it has none of the scalars.
 
         Raises
@@ -83,6 +83,7 @@ class Table:
         ValueError
             If one of the keys that are shown has no number; then it is not added.
         """
+        data = doc["data"]
         if self.columns and self.columns.keys().isdisjoint(data):
             return  # a picture alone
         for key in shown:
@@ -90,12 +91,12 @@ class Table:
                 _number(key, data[key])
         self._make_room()
         column = self._values[:, self.count]
-        column[0] = time - self.run.start
+        column[0] = doc["time"] - self.run.start
         try:
             column[1:] = [data[key] for key in self.columns]
         except (KeyError, TypeError, ValueError):  # one of them is missing, or is no number
             column[1:] = [_number_or_nan(key, data) for key in self.columns]
-        if self.first is None:
+        if doc.get("seq_num") == 1:
             self.first = column.copy()
         self.count += 1
 

@@ -177,7 +177,7 @@ class RunBook(QObject):
 
     def _take_event(self, doc: dict[str, Any]) -> None:
         run, table = self._tables[doc["descriptor"]]
-        table.add(doc["time"], doc["data"], ())
+        table.add(doc)
         for key, value in doc["data"].items():
             if getattr(value, "ndim", 0) >= 2:
                 run.newest[key] = value

@@ -78,7 +78,7 @@ def read_scalars(run: RecordedRun) -> Run:
         if name == "descriptor":
             tables[doc["uid"]] = found.add_stream(doc, ())
         elif name == "event" and doc["descriptor"] in tables:
-            tables[doc["descriptor"]].add(doc["time"], doc["data"], ())
+            tables[doc["descriptor"]].add(doc)
     found.open = False
     return found
 
