@@ -15,6 +15,7 @@ from freewheel.plans import live_view
 from freewheel.qt import LiveImage, StagePad
 from freewheel.qt._stage._axis import axes_of
 from freewheel.qt._stage._calibration import Calibration
+from freewheel.sim import Fail, inject
 
 
 @pytest.fixture(name="settings")
@@ -120,6 +121,78 @@ def test_beyond_the_limits_nothing_moves(bridge: Any, scope: Any, qtbot: Any, so
     assert not pad.go({"stage.x": 31.0, "stage.y": 1.0})
     assert "beyond the limits" in pad.message
     assert at(pad, x=0, y=0)
+
+
+def test_no_axis_moves_when_one_is_held_by_the_time_of_the_answer(
+    pad: Any, engine: Any, scope: Any, soon: Any
+) -> None:
+    mark_dangerous(scope.stage.x, "it is close to the lens")
+    assert pad.go({"stage.x": 5.0, "stage.y": 5.0})
+    engine(hold(scope.stage.y))
+    soon(lambda: pad._axes["y"].holder)
+    (box,) = pad.findChildren(QMessageBox, "danger")
+    box.button(QMessageBox.StandardButton.Yes).click()
+    assert "held by" in pad.message
+    assert not engine.by_hand.moving
+    engine.stop()
+    soon(lambda: pad.message == "")
+    assert at(pad, x=0, y=0)
+
+
+def test_what_is_nowhere_is_refused_and_what_went_wrong_stays(
+    pad: Any, bridge: Any, scope: Any, soon: Any
+) -> None:
+    assert not pad.go({"stage.x": float("nan")})
+    assert "nowhere" in pad.message
+    inject(scope.stage.x, Fail("set", error=OSError("its cable is out")))
+    assert pad.go({"stage.x": 3.0, "stage.y": 3.0})
+    soon(lambda: at(pad, y=3) and not pad._axes["y"].is_moving)
+    soon(lambda: "its cable is out" in pad.message)
+    pad._axis_said("stage.y", "")  # as the end of another axis' move, which may come later
+    assert "its cable is out" in pad.message
+    for role in ("x", "focus"):
+        pad._roles[role].set_value("none")
+    pad.step(focus=1)
+    assert pad.message == "no axis is chosen for focus"
+
+
+def test_a_way_back_that_was_refused_is_still_there(pad: Any, scope: Any, soon: Any) -> None:
+    assert pad.go({"stage.x": 5.0})
+    soon(lambda: at(pad, x=5) and not pad._axes["x"].is_moving)
+    mark_dangerous(scope.stage.x, "it is close to the lens")
+    pad.back()
+    (box,) = pad.findChildren(QMessageBox, "danger")
+    box.reject()
+    assert pad._before
+    pad.back()
+    box = next(b for b in pad.findChildren(QMessageBox, "danger") if b.isVisible())
+    box.button(QMessageBox.StandardButton.Yes).click()
+    soon(lambda: at(pad, x=0))
+    assert not pad._before
+
+
+def test_names_that_differ_in_blanks_alone_are_one(pad: Any) -> None:
+    for name in ("a", "b"):
+        pad.save_position(name)
+    item = pad.findChild(QListWidget, "positions").item(1)
+    item.setText(" a ")
+    assert list(pad.positions) == ["a", "b"]
+
+
+def test_one_damaged_position_loses_no_other(
+    bridge: Any, scope: Any, settings: Any, qtbot: Any
+) -> None:
+    kept = '{"good": {"stage.x": 1.5}, "bad": {"stage.x": "far"}, "worse": 7, "none": {"x": NaN}}'
+    settings.setValue("stage/positions", kept)
+    settings.setValue("stage/calibration", "[[0.5, 0, 0, 0.5]]")
+    image = LiveImage(bridge)
+    pad = StagePad(bridge, dict(scope), image, settings=settings)
+    for widget in (image, pad):
+        qtbot.addWidget(widget)
+    assert pad.positions == {"good": {"stage.x": 1.5}}
+    assert pad.message == "saved positions that cannot be read: bad, worse, none"
+    assert pad._click.calibration == Calibration(0.5, 0, 0, 0.5)
+    assert settings.value("stage/positions") == kept  # nothing is written over unasked
 
 
 def hold(*devices: Movable) -> Any:
@@ -258,9 +331,9 @@ def test_what_is_clicked_on_comes_to_the_middle(
     label = pad.findChild(QLabel, "calibration")
     assert label.heightForWidth(pad.width()) <= label.minimumHeight()  # it is read whole
     clicked(image, qtbot, 20, 20)
-    soon(lambda: at(pad, x=4))
+    soon(lambda: at(pad, x=4) and not pad._axes["x"].is_moving)
     clicked(image, qtbot, 28, 20)  # as if two pixels were one of the stage's units
-    soon(lambda: at(pad, y=4))
+    soon(lambda: at(pad, y=4) and not pad._axes["y"].is_moving)
     clicked(image, qtbot, 28, 12)
     soon(lambda: at(pad, x=0, y=0))  # it goes back
     size = pad._click.calibration.pixel_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 
 if TYPE_CHECKING:
     from freewheel.qt._image._live_image import LiveImage
@@ -45,7 +45,8 @@ class PictureClicks(QObject):
 
     def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's spelling
         """Hear of double clicks, and leave them to the picture as well."""
-        if event.type() == QEvent.Type.MouseButtonDblClick:
+        is_double = event.type() == QEvent.Type.MouseButtonDblClick
+        if is_double and event.button() == Qt.MouseButton.LeftButton:
             self._clicked(self._graphics.mapToScene(event.position().toPoint()))
         return False
 

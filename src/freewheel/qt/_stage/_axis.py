@@ -67,7 +67,8 @@ class StageAxis(QObject):
             told.connect(self._claims_changed)
         readback = getattr(device, "user_readback", None) or getattr(device, "readback", device)
         watch, loop = SignalWatch(readback, self._feed, device), bridge.engine.loop
-        weakref.finalize(self, call_soon, loop, watch.stop).atexit = False
+        self._end = weakref.finalize(self, call_soon, loop, watch.stop)
+        self._end.atexit = False
         feed = self._feed
 
         async def watch_it() -> None:
@@ -88,6 +89,11 @@ class StageAxis(QObject):
     def danger(self) -> str | None:
         """Why it is to be asked for; `None` for an axis that is not marked as dangerous."""
         return danger_of(self.device)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a move that was asked for here is not over."""
+        return self._under_way is not None
 
     @property
     def target(self) -> float | None:
@@ -129,8 +135,10 @@ class StageAxis(QObject):
             self._bridge.stop_by_hand(self.device)
 
     def close(self) -> None:
-        """Listen to the device no more."""
+        """Listen to the device no more, and do nothing of what waits."""
+        self._next = None
         self._feed.close()
+        self._end()
 
     def _receive(self, kind: str, arguments: tuple[Any, ...]) -> None:
         if kind == "ended":

@@ -174,6 +174,11 @@ class ClickToMove(QWidget):
         self._learn.setText("Cancel")
         self._says.setText(_STEPS[0])
 
+    def give_up(self, why: str) -> None:
+        """Do no further step of a calibration that is under way."""
+        if self._shown is not None:
+            self._end(f"the calibration was given up: {why}")
+
     def _end(self, text: str) -> None:
         self._shown = None
         self._learn.setText("Calibrate")
@@ -190,6 +195,9 @@ class ClickToMove(QWidget):
         if middle is None or x_axis is None or y_axis is None:
             self._says.setText("choose the axes of x and y first")
             return
+        if self._image.frozen:
+            self._says.setText("the picture is an older one: show the newest first")
+            return
         if x_axis.position is None or y_axis.position is None:
             self._says.setText("the stage has not said yet where it is")
             return
@@ -203,6 +211,9 @@ class ClickToMove(QWidget):
             return
         if x_axis.position is None or y_axis.position is None:
             self._end("the stage has not said yet where it is")
+            return
+        if x_axis.is_moving or y_axis.is_moving:
+            self._says.setText("the stage still moves: double click when it is there")
             return
         self._shown.append((x, y))
         self._stood.append((x_axis.position, y_axis.position))

@@ -184,4 +184,5 @@ class StageMap(QWidget):
 
     def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
         """Go there."""
-        self.chosen.emit(*self.on_stage(event.position()))
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.chosen.emit(*self.on_stage(event.position()))

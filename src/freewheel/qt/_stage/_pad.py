@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Signal
@@ -23,7 +24,7 @@ from freewheel.qt._stage._map import StageMap
 from freewheel.qt._stage._positions import PositionList, place_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from qtpy.QtCore import QSettings
 
@@ -81,6 +82,7 @@ class StagePad(QWidget):
         self._axes: dict[str, StageAxis] = {}  # by role
         self._chosen: dict[str, str] = _kept(settings, "stage/axes")
         self._before: list[dict[str, float]] = []
+        self._problem = "", ""  # what is wrong, and of which axis
         self._jogging = False
         self._is_restoring = False  # what is kept would be written over by what is not restored yet
         self.map = StageMap()
@@ -164,6 +166,7 @@ class StagePad(QWidget):
 
     def _axis_chosen(self, role: str) -> None:
         self._chosen[role] = self._roles[role].value() or _NONE
+        withdraw(self, "danger")  # it was about the axis that was
         self._take_axis(role)
         self._before.clear()
         self._positions_changed()  # which are of other axes now
@@ -179,10 +182,12 @@ class StagePad(QWidget):
             del self._axes[role]
             old.close()
             old.deleteLater()
+            if self._click is not None:
+                self._click.give_up(f"{old.name} is not an axis of the pad any more")
         if device is not None:
             axis = self._axes[role] = StageAxis(self._bridge, device, name, self)
             axis.changed.connect(self._show)
-            axis.said.connect(self._says.setText)
+            axis.said.connect(partial(self._axis_said, name))
 
     # -- moving -------------------------------------------------------------------------------
 
@@ -196,6 +201,15 @@ class StagePad(QWidget):
     def message(self) -> str:
         """What went wrong last, or who holds the stage; empty if nothing is wrong."""
         return str(self._says.text())
+
+    def _say(self, text: str, of: str = "") -> None:
+        """Say what is wrong, and of which axis, if of one alone."""
+        self._problem = text, of
+        self._says.setText(text)
+
+    def _axis_said(self, name: str, text: str) -> None:
+        if text or self._problem[1] in ("", name):  # the end of one is no news of another
+            self._say(text, name if text else "")
 
     @property
     def positions(self) -> dict[str, dict[str, float]]:
@@ -226,6 +240,9 @@ class StagePad(QWidget):
             if distance and axis is not None and axis.target is not None:
                 # Sums such as 0.1 + 0.2 are to be shown as they are meant.
                 wanted[axis.name] = float(f"{axis.target + distance:.12g}")
+            elif distance:
+                known = f"{axis.name} has not said yet where it is" if axis else ""
+                self._say(known or f"no axis is chosen for {role}")
         jogging, self._jogging = self._jogging, True
         self._move(wanted, remember=not jogging)
 
@@ -244,12 +261,12 @@ class StagePad(QWidget):
         """Go back to where the stage was before the last move, or the last steps."""
         self._jogging = False
         if not self._before:
-            self._says.setText("there is no place to go back to")
+            self._say("there is no place to go back to")
             return
-        place = self._before.pop()
-        if not self._move(place, remember=False):
-            self._before.append(place)
-        self._show()
+        self._move(self._before[-1], remember=False, begun=self._gone_back)
+
+    def _gone_back(self) -> None:
+        self._before.pop()
 
     def go_to(self, name: str) -> bool:
         """Go to a saved position.
@@ -265,7 +282,7 @@ class StagePad(QWidget):
     def save_position(self, name: str = "") -> str:
         """Save where the stage is, and return the name that it is saved by."""
         if not self.place:
-            self._says.setText("no axis has said yet where it is")
+            self._say("no axis has said yet where it is")
             return ""
         return self._positions.add(self.place, name)
 
@@ -277,6 +294,8 @@ class StagePad(QWidget):
 
     def _give_up(self) -> None:
         withdraw(self, "danger")
+        if self._click is not None:
+            self._click.give_up("everything was stopped")
 
     def _go_to_place(self, x: float, y: float) -> None:
         x_axis, y_axis = self._xy()
@@ -286,22 +305,27 @@ class StagePad(QWidget):
     def _xy(self) -> tuple[StageAxis | None, StageAxis | None]:
         return self._axes.get("x"), self._axes.get("y")
 
-    def _move(self, places: Mapping[str, float], *, remember: bool = True) -> bool:
+    def _move(
+        self,
+        places: Mapping[str, float],
+        *,
+        remember: bool = True,
+        begun: Callable[[], object] | None = None,
+    ) -> bool:
         axes = {axis.name: axis for axis in self._axes.values()}
-        if unknown := [name for name in places if name not in axes]:
-            self._says.setText(f"{unknown[0]} is not among the axes that are chosen")
+        if not places or not self._can_go(places):
             return False
-        problems = (axes[name].problem_of(place) for name, place in places.items())
-        if problem := next(filter(None, problems), ""):
-            self._says.setText(problem)
-            return False
-        if not places:
-            return False
-        before = {name: value for name, value in self.place.items() if name in places}
 
         def move() -> None:
+            # Looked at anew: much may have happened before somebody answered a question.
+            if not self._can_go(places):
+                return
+            before = {name: value for name, value in self.place.items() if name in places}
             if remember:
                 self._before = [*self._before[-_HISTORY:], before]
+            if begun is not None:
+                begun()
+            self._say("")
             for name, place in places.items():
                 axes[name].go(place)
             self._show()
@@ -313,16 +337,29 @@ class StagePad(QWidget):
             move()
         return True
 
+    def _can_go(self, places: Mapping[str, float]) -> bool:
+        """Say what is wrong with places for all of the axes, before one of them moves."""
+        axes = {axis.name: axis for axis in self._axes.values()}
+        problems = (
+            axes[name].problem_of(place)
+            if name in axes
+            else f"{name} is not among the axes that are chosen"
+            for name, place in places.items()
+        )
+        problem = next(filter(None, problems), "")
+        if any(axis.holder for axis in axes.values()):
+            self._says.setText(problem)  # for as long as it is held
+        elif problem:
+            self._say(problem)
+        return not problem
+
     # -- showing ------------------------------------------------------------------------------
 
     def _show(self) -> None:
         held = [f"held by {axis.holder}" for axis in self._axes.values() if axis.holder]
         why = held[0] if held else "" if self._axes else "choose the axes first"
         self._jog.allow(not why, why)
-        if held:
-            self._says.setText(held[0])
-        elif "held by " in self._says.text():  # which nobody does any more
-            self._says.setText("")
+        self._says.setText(held[0] if held else self._problem[0])
         x, y = self._xy()
         both = None
         if x is not None and y is not None and None not in (x.position, y.position):
@@ -357,7 +394,7 @@ class StagePad(QWidget):
         places = {name: place for name, found in kept.items() if (place := _place_in(found))}
         self._positions.show_positions(places)
         if damaged := [name for name in kept if name not in places]:
-            self._says.setText(f"saved positions that cannot be read: {', '.join(damaged)}")
+            self._say(f"saved positions that cannot be read: {', '.join(damaged)}")
         if self._click is not None and self._settings is not None:
             with suppress(TypeError, ValueError):
                 self._click.restore(json.loads(str(self._settings.value("stage/calibration", ""))))

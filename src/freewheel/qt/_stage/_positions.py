@@ -127,10 +127,11 @@ class PositionList(QWidget):
 
     def _renamed(self, item: QListWidgetItem) -> None:
         before, name = str(item.data(_NAME)), item.text().strip()
-        others = [self._list.item(row).text() for row in range(self._list.count())]
+        items = (self._list.item(row) for row in range(self._list.count()))
+        others = {str(other.data(_NAME)) for other in items} - {before}
         with QSignalBlocker(self._list):
             # Two of one name could not be told apart.
-            new = name if name and others.count(item.text()) == 1 else before
+            new = name if name and name not in others else before
             item.setText(new)
             item.setData(_NAME, new)
             item.setToolTip(f"{new}: {place_text(item.data(_PLACE))}")
