@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import bluesky.plan_stubs as bps
 import pytest
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtWidgets import (
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.core import mark_dangerous
+from freewheel.plan_stubs import claim
 from freewheel.qt import DevicePanel, PresetPanel
 
 
@@ -80,14 +82,48 @@ def test_a_person_chooses_what_is_saved(made: Any, qtbot: Any) -> None:
 
 
 def test_what_there_is_not_is_said_and_the_rest_is_set(made: Any, settings: Any, soon: Any) -> None:
-    settings.setValue(
-        "presets", '{"odd": {"laser.power": 3, "shutter": "Ajar", "camera.gain": 2.0}}'
-    )
+    settings.setValue("presets", '{"bad": [1], "odd": {"laser.power": 3, "camera.gain": 2.0}}')
     presets = made()
+    assert list(presets.presets) == ["odd"]
     presets.apply("odd")
     assert presets.message == "not here: laser.power"
-    assert presets._panel.rows["shutter"].problem == "Ajar is not on offer"
     soon(lambda: presets.readings["camera.gain"] == 2)
+
+
+def test_of_a_preset_of_which_a_part_cannot_be_set_nothing_is(
+    made: Any, settings: Any, engine: Any, bridge: Any, scope: Any, soon: Any
+) -> None:
+    scope.focus.limits = (0.0, 10.0)
+    settings.setValue(
+        "presets",
+        '{"odd": {"shutter": "Ajar", "lamp": 3.0}, "far": {"lamp": 3.0, "focus": 99.0},'
+        ' "held": {"lamp": 3.0, "focus": 5.0}}',
+    )
+    presets = made()
+    asked: list[str] = []
+    bridge.requestMade.connect(asked.append)
+    presets.apply("odd")
+    assert presets.message == "nothing was set. shutter: Ajar is not on offer"
+    soon(lambda: presets._panel.rows["focus"]._limits.high == 10)
+    presets.apply("far")
+    assert "focus: 99 is beyond the limits" in presets.message
+
+    def hold() -> Any:
+        yield from claim(scope.focus)
+        yield from bps.sleep(60)
+
+    engine(hold(), name="hold")
+    soon(lambda: presets._panel.rows["focus"].guard.holder)
+    presets.apply("held")
+    assert presets.message.startswith("nothing was set. focus: held by")
+    assert asked == []
+
+
+def test_a_row_that_is_gone_when_it_is_saved_is_said(made: Any) -> None:
+    presets = made()
+    presets._save_asked("dim", ["lamp", "laser"])
+    assert presets.message == "not saved: laser tells no value any more"
+    assert presets.presets == {}
 
 
 def test_a_dangerous_device_asks(made: Any, scope: Any, soon: Any) -> None:

@@ -6,12 +6,13 @@ import bluesky.plan_stubs as bps
 import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QTreeWidget
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QTreeWidget
 
 from freewheel.core import PlanCall
 from freewheel.forms import create_plan_spec, values_of_call
 from freewheel.qt import QueueTable, demo_plans
 from freewheel.qt._plans._form import PlanForm
+from freewheel.qt._tasks._stop_all import StopAllButton
 
 
 @pytest.fixture(name="table")
@@ -59,6 +60,41 @@ def test_plans_are_moved_by_buttons_and_keys(
     press(table, "up")  # it is the first
     press(table, "remove")
     soon(lambda: shown(table) == ["0", "1"])
+
+
+def test_how_many_more_wait_is_said_and_keys_remove(
+    table: QueueTable, bridge: Any, qtbot: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._tasks._queue_table._ROWS", 2)
+    fill(bridge)
+    soon(lambda: shown(table) == ["0", "1"])
+    assert table.findChild(QLabel, "queue:held").text().startswith("and 1 more")
+    table.choose(0)
+    assert not table.findChild(QPushButton, "queue:up").isEnabled()
+    assert table.findChild(QPushButton, "queue:down").isEnabled()
+    rows(table).setFocus()
+    soon(rows(table).hasFocus)
+    qtbot.keyClick(rows(table), Qt.Key.Key_Delete)
+    soon(lambda: shown(table) == ["1", "2"])
+    assert "more" not in table.findChild(QLabel, "queue:held").text()
+
+
+def test_stop_all_has_its_keys_while_a_plan_is_edited(
+    table: QueueTable, bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    red = StopAllButton(bridge, table)
+    red.show()
+    bridge.run(PlanCall(demo_plans.scan, ([scope.camera], scope.stage.x), {"num": 7}))
+    soon(lambda: len(shown(table)) == 1)
+    table.choose(0)
+    press(table, "edit")
+    dialog = table.findChild(QDialog, "editCall")
+    dialog.activateWindow()
+    soon(dialog.isActiveWindow)
+    stopped: list[int] = []
+    bridge.allStopped.connect(lambda: stopped.append(1))
+    qtbot.keyClick(dialog, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier)
+    soon(lambda: stopped)
 
 
 def test_plans_are_moved_by_dragging(table: QueueTable, bridge: Any, soon: Any) -> None:

@@ -46,13 +46,17 @@ class EditedRow(DeviceRow):
         """What the device reads; `None` before it has said so."""
         return self._editor.latest
 
+    def problem_with(self, value: Any) -> str:
+        """Return why the device cannot be set to a value by hand; empty if it can."""
+        choice = self._editor.choice_of(value)
+        return f"{value} is not on offer" if choice is None else self._editor.problem_of(choice)
+
     def set_to(self, value: Any) -> None:
         """Set the device by hand, whatever is filled in; the text of a choice stands for it."""
-        choice = self._editor.choice_of(value)
-        problem = f"{value} is not on offer" if choice is None else self._editor.problem_of(choice)
-        if problem:
+        if problem := self.problem_with(value):
             self.say(problem)
             return
+        choice = self._editor.choice_of(value)
         self._sent = choice
         self._by_hand(choice, between=self._between)
 

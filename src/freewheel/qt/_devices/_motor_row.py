@@ -92,6 +92,11 @@ class MotorRow(EditedRow):
         """Fill in where `move` goes."""
         self._editor.fill_in(target)
 
+    def problem_with(self, value: Any) -> str:
+        """Return why the motor cannot be moved somewhere by hand; empty if it can."""
+        holder = self.guard.holder
+        return super().problem_with(value) if holder is None else f"held by {holder}"
+
     def move(self, *_: Any) -> None:
         """Move to the target that is filled in."""
         self._send()

@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
     QListWidgetItem,
 )
 
+from freewheel.qt._look._questions import keep_stop_all
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -86,6 +88,7 @@ def choose_settings(
     buttons.rejected.connect(dialog.reject)
     dialog.finished.connect(dialog.deleteLater)
     look()
+    keep_stop_all(dialog, parent)
     dialog.setModal(False)
     dialog.resize(360, 420)
     dialog.show()

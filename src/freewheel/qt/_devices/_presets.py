@@ -34,8 +34,8 @@ __all__ = ["PresetPanel"]
 class PresetPanel(QWidget):
     """Groups of settings and positions by name: saved as they are now, and set again together.
 
-    Each is set through its row in the panel of devices, as by hand: a dangerous device asks, and
-    what a plan holds is refused there.
+    Each is set through its row in the panel of devices, as by hand: a dangerous device asks. If one
+    is held by a plan, or its value is not possible, none of them is set.
 
     Parameters
     ----------
@@ -119,20 +119,29 @@ class PresetPanel(QWidget):
         self._show(name)
 
     def apply(self, name: str) -> None:
-        """Set all that is in a preset; what there is not is said, and the rest is set.
+        """Set all that is in a preset, or, if a part of it cannot be set, nothing.
+
+        That is said. What there is not here is said, too, and is in the way of nothing.
 
         Raises
         ------
         KeyError
             If there is no preset of that name.
         """
-        missing = []
-        for row_name, value in self._presets[name].items():
-            row = self._panel.rows.get(row_name)
-            if isinstance(row, EditedRow):
-                row.set_to(value)
-            else:
-                missing.append(row_name)
+        wanted = self._presets[name]
+        found = {each: self._panel.rows.get(each) for each in wanted}
+        rows = {each: row for each, row in found.items() if isinstance(row, EditedRow)}
+        problems = (
+            f"{each}: {problem}"
+            for each, row in rows.items()
+            if (problem := row.problem_with(wanted[each]))
+        )
+        if said := "; ".join(problems):
+            self._says.setText(f"nothing was set. {said}")
+            return
+        for each, row in rows.items():
+            row.set_to(wanted[each])
+        missing = [each for each in wanted if each not in rows]
         self._says.setText(f"not here: {', '.join(missing)}" if missing else "")
 
     def delete(self, name: str) -> None:
@@ -161,7 +170,13 @@ class PresetPanel(QWidget):
 
     def _ask_what_to_save(self) -> None:
         name = self._chosen()
-        choose_settings(self, name, self.readings, self._presets.get(name, {}), self.save)
+        choose_settings(self, name, self.readings, self._presets.get(name, {}), self._save_asked)
+
+    def _save_asked(self, name: str, rows: Iterable[str]) -> None:
+        try:
+            self.save(name, rows)
+        except KeyError as error:  # its device went while it was asked
+            self._says.setText(f"not saved: {error.args[0]} tells no value any more")
 
     def _show(self, chosen: str = "") -> None:
         self._list.clear()
@@ -178,11 +193,13 @@ class PresetPanel(QWidget):
 
 
 def _kept(settings: QSettings | None) -> dict[str, dict[str, Any]]:
+    found: Any = None
     if settings is not None:
-        with suppress(TypeError, ValueError, AttributeError):
+        with suppress(TypeError, ValueError):
             found = json.loads(str(settings.value("presets", "") or ""))
-            return {str(name): dict(values) for name, values in found.items()}
-    return {}
+    every = found.items() if isinstance(found, dict) else ()
+    # One that is damaged takes no other with it.
+    return {name: values for name, values in every if isinstance(values, dict)}
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QImageWriter
 from qtpy.QtWidgets import QFileDialog
 
+from freewheel.qt._look._questions import keep_stop_all
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -40,14 +42,14 @@ def ask_where_to_save(
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(Path(name).suffix)
     dialog.selectFile(name)
-    return _shown(dialog, act)
+    return _shown(parent, dialog, act)
 
 
 def ask_file(parent: QWidget, title: str, kinds: str, act: Callable[[Path], object]) -> QFileDialog:
     """Ask for a file that is to be read."""
     dialog = QFileDialog(parent, title, "", kinds)
     dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-    return _shown(dialog, act)
+    return _shown(parent, dialog, act)
 
 
 def ask_folder(
@@ -57,7 +59,7 @@ def ask_folder(
     dialog = QFileDialog(parent, title, str(begin))
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-    return _shown(dialog, act)
+    return _shown(parent, dialog, act)
 
 
 @contextmanager
@@ -105,9 +107,10 @@ def write_image(image: QImage, path: Path) -> None:
             raise OSError(writer.errorString())
 
 
-def _shown(dialog: QFileDialog, act: Callable[[Path], object]) -> QFileDialog:
+def _shown(parent: QWidget, dialog: QFileDialog, act: Callable[[Path], object]) -> QFileDialog:
     dialog.fileSelected.connect(lambda path: act(Path(path)))
     dialog.finished.connect(dialog.deleteLater)
+    keep_stop_all(dialog, parent)
     dialog.setModal(False)  # not even a question is to be in the way of Stop all
     dialog.show()
     return dialog

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["ask", "is_asked", "withdraw"]
+__all__ = ["ask", "is_asked", "keep_stop_all", "withdraw"]
 
 
 def ask(
@@ -72,11 +72,15 @@ def ask(
             chosen()
 
     box.finished.connect(answered)
-    for keys in parent.window().findChildren(QShortcut, "stopAll"):
-        # A dialog has short cuts of its own.
-        QShortcut(keys.key(), box).activated.connect(keys.activated)
+    keep_stop_all(box, parent)
     box.setModal(False)
     box.show()
+
+
+def keep_stop_all(dialog: QWidget, parent: QWidget) -> None:
+    """Have the keys of Stop all work in a dialog, which has short cuts of its own."""
+    for keys in parent.window().findChildren(QShortcut, "stopAll"):
+        QShortcut(keys.key(), dialog).activated.connect(keys.activated)
 
 
 def _weak(function: Callable[[], object] | None) -> Callable[[], Callable[[], object] | None]:

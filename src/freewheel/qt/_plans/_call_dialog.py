@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout
 
 from freewheel.forms import create_plan_spec, values_of_call
+from freewheel.qt._look._questions import keep_stop_all
 from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._form import PlanForm
 
@@ -53,5 +54,6 @@ def edit_call(
     layout.addWidget(buttons)
     dialog.accepted.connect(slot(dialog, lambda: bridge.edit_waiting(future, form.make_call())))
     dialog.finished.connect(dialog.deleteLater)
+    keep_stop_all(dialog, parent)
     dialog.resize(420, 480)
     dialog.show()  # not modal: nothing is to be in the way of Stop all

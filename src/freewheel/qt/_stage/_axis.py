@@ -46,12 +46,12 @@ class StageAxis(QObject):
     ----------
     changed : Signal()
         It is somewhere else, has other limits, or another one holds it.
-    said : Signal(str)
-        What went wrong; empty when a move is done.
+    said : Signal(str, str)
+        Its name, and what went wrong; empty when a move is done.
     """
 
     changed = Signal()
-    said = Signal(str)
+    said = Signal(str, str)
 
     def __init__(self, bridge: EngineBridge, device: Any, name: str, parent: QObject) -> None:
         super().__init__(parent)
@@ -113,7 +113,7 @@ class StageAxis(QObject):
     def go(self, place: float) -> None:
         """Go somewhere, when the move that is under way is over."""
         if problem := self.problem_of(place):
-            self.said.emit(problem)
+            self.said.emit(self.name, problem)
             return
         if self._under_way is not None:
             self._next = place
@@ -144,7 +144,7 @@ class StageAxis(QObject):
         if kind == "ended":
             self._ended(arguments[0])
         elif kind == "failed":
-            self.said.emit(f"{self.name}: {type(arguments[0]).__name__}: {arguments[0]}")
+            self.said.emit(self.name, f"{self.name}: {type(arguments[0]).__name__}: {arguments[0]}")
         elif kind == "reading" and isinstance(arguments[0], (int, float)):
             self.position = float(arguments[0])
             self.changed.emit()
@@ -158,11 +158,11 @@ class StageAxis(QObject):
     def _ended(self, error: BaseException | None) -> None:
         following, self._next, self._under_way = self._next, None, None
         if error is not None:
-            self.said.emit(f"{self.name}: {type(error).__name__}: {error}")
+            self.said.emit(self.name, f"{self.name}: {type(error).__name__}: {error}")
         elif following is not None:
             self.go(following)
         else:
-            self.said.emit("")
+            self.said.emit(self.name, "")
         self.changed.emit()
 
     def _claims_changed(self, *_: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Signal
@@ -187,7 +186,7 @@ class StagePad(QWidget):
         if device is not None:
             axis = self._axes[role] = StageAxis(self._bridge, device, name, self)
             axis.changed.connect(self._show)
-            axis.said.connect(partial(self._axis_said, name))
+            axis.said.connect(self._axis_said)
 
     # -- moving -------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class QueueTable(QWidget):
         super().__init__(parent)
         self._bridge, self._devices = bridge, dict(devices or {})
         self._waiting: tuple[PlanFutureView, ...] = ()
+        self._more = 0  # that are not shown
         self._rows = _Rows()
         self._rows.setObjectName("waiting")
         self._rows.setAccessibleName("Plans that wait")
@@ -103,7 +104,12 @@ class QueueTable(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._rows, 1)
         layout.addLayout(self._make_buttons())
-        for keys, act in (("Alt+Up", self.up), ("Alt+Down", self.down), ("F2", self.edit)):
+        for keys, act in (
+            ("Alt+Up", self.up),
+            ("Alt+Down", self.down),
+            ("F2", self.edit),
+            ("Delete", self.remove),
+        ):
             short_cut = QShortcut(QKeySequence(keys), self._rows)
             short_cut.activated.connect(act)
             short_cut.setContext(Qt.ShortcutContext.WidgetShortcut)
@@ -122,7 +128,7 @@ class QueueTable(QWidget):
             ("up", "Up", "Have it run earlier (Alt+Up)", self.up),
             ("down", "Down", "Have it run later (Alt+Down)", self.down),
             ("edit", "Edit", "Change its arguments (F2)", self.edit),
-            ("remove", "Remove", "Have it not run", self.remove),
+            ("remove", "Remove", "Have it not run (Delete)", self.remove),
             ("hold", "Hold", "Start nothing new until Release", self._hold_or_release),
             ("putBack", "Put back", "Queue again what was cancelled last", self._bridge.put_back),
         ):
@@ -188,7 +194,8 @@ class QueueTable(QWidget):
     # -- showing ------------------------------------------------------------------------------
 
     def _look(self, *_: object) -> None:
-        chosen, self._waiting = self.chosen, self._bridge.engine.queued[:_ROWS]
+        chosen, waiting = self.chosen, self._bridge.engine.queued
+        self._waiting, self._more = waiting[:_ROWS], max(0, len(waiting) - _ROWS)
         self._rows.clear()
         for future in self._waiting:
             call = future.call
@@ -216,13 +223,16 @@ class QueueTable(QWidget):
                 held = picture.queue_held is not None
                 item.setText(3, "held" if held else start_text(plan.starts_in).split(" ", 1)[1])
         why = picture.queue_held
-        self._held.setText("" if why is None else f"held: {why}")
+        held_text = "" if why is None else f"held: {why}"
+        more = f"and {self._more} more" if self._more else ""
+        self._held.setText(", ".join(filter(None, (more, held_text))))
         self._buttons["hold"].setText("Hold" if why is None else "Release")
 
     def _enable(self, *_: object) -> None:
-        chosen = self.chosen
-        for name in ("up", "down", "remove"):
-            self._buttons[name].setEnabled(chosen is not None)
+        chosen, row = self.chosen, self._rows.currentIndex().row()
+        self._buttons["up"].setEnabled(chosen is not None and row > 0)
+        self._buttons["down"].setEnabled(chosen is not None and row < len(self._waiting) - 1)
+        self._buttons["remove"].setEnabled(chosen is not None)
         self._buttons["edit"].setEnabled(chosen is not None and chosen.call is not None)
 
 

@@ -17,6 +17,7 @@ from freewheel.plans import SNAP
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._files import ask_folder
 from freewheel.qt._look._icons import icon
+from freewheel.qt._look._questions import keep_stop_all
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
 from freewheel.qt._runs._recording import Recording, why_no_tiled
@@ -86,6 +87,7 @@ class AcquisitionBar(QToolBar):
         self.setObjectName("Acquisition")
         self._bridge = bridge
         self._devices: dict[str, Any] = {}
+        self._rates = QActionGroup(self)
         self._chosen: set[str] | None = None  # `None` until somebody has chosen
         self._latch: SRLatch | None = None  # of a live view's snaps
         self.rate = 30.0
@@ -165,7 +167,8 @@ class AcquisitionBar(QToolBar):
             action.setChecked(name in self.cameras)
             action.toggled.connect(self._cameras_changed)
         menu.addSeparator()
-        rates = QActionGroup(menu)
+        self._rates.deleteLater()
+        rates = self._rates = QActionGroup(self)
         for text, rate in _RATES.items():
             action = rates.addAction(QAction(text, menu, checkable=True, checked=rate == self.rate))
             action.triggered.connect(slot(action, self._set_rate, rate))
@@ -311,6 +314,7 @@ class AcquisitionBar(QToolBar):
         dialog.setTextValue(self._destination if "://" in self._destination else "tiled://")
         dialog.textValueSelected.connect(self._set_destination)
         dialog.finished.connect(dialog.deleteLater)
+        keep_stop_all(dialog, self)
         dialog.setModal(False)
         dialog.show()
 
@@ -321,6 +325,8 @@ class AcquisitionBar(QToolBar):
         more = f", {len(names) - 1} more" if len(names) > 1 else ""
         self._cameras.setText(f"{names[0]}{more}" if names else "no camera")
         tasks = self._switch.tasks
+        if not tasks:
+            self._latch = None  # of one that has ended
         self._live.setChecked(bool(tasks))
         no_line = "" if self._bridge.connected else _NO_LINE
         _allow(self._live, _LIVE, no_line or ("" if tasks else self._why_no_live()))
