@@ -235,7 +235,7 @@ def test_positions_come_from_the_pad_and_the_grid_is_drawn_on_its_map(
 
 @pytest.mark.servers
 def test_a_sequence_is_run_from_the_window(
-    engine: Any, microscope: Any, qtbot: Any, soon: Any
+    engine: Any, microscope: Any, qtbot: Any, soon: Any, tmp_path: Path
 ) -> None:
     window = AcquisitionWindow(engine, dict(microscope), [], microscope=microscope)
     qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
@@ -251,6 +251,13 @@ def test_a_sequence_is_run_from_the_window(
     soon(lambda: len(window.stage.map.fields) == 4)
     assert window.stage.map.fields[0][2] > 100  # what this camera sees
     assert editor.message.startswith("24 frames")
+    assert editor.message.endswith(", not recorded")
+    window.bar.destination = str(tmp_path)
+    window.bar.recording.start(str(tmp_path))
+    soon(lambda: window.bar.recording.is_on)
+    assert "not recorded" not in editor.message
+    window.bar.recording.end()
+    assert editor.message.endswith(", not recorded")
     stops: list[Any] = []
     window.bridge.documentReceived.connect(lambda n, doc: stops.append(doc) if n == "stop" else 0)
     editor.findChild(QPushButton, "mda:run").click()

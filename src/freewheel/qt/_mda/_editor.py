@@ -95,6 +95,7 @@ class MDAEditor(QWidget):
         self._base: MDASequence = useq.MDASequence()  # what has no fields here is from it
         self._field: tuple[float, float] | None = None  # what the camera sees
         self._is_shown = True  # else one is being filled in, part by part
+        self._is_recorded = True
         self._feed = Feed(self._field_known)
         self._worker = Worker(self, every=True)
         self.parts: dict[str, Part] = {
@@ -170,6 +171,12 @@ class MDAEditor(QWidget):
     def message(self) -> str:
         """How many frames there will be, or what is wrong."""
         return str(self._says.text())
+
+    def show_recorded(self, recorded: bool) -> None:
+        """Say beside the number of frames if they will not be recorded."""
+        if recorded != self._is_recorded:
+            self._is_recorded = recorded
+            self._changed()
 
     def sequence(self) -> MDASequence:
         """Return the sequence that is filled in.
@@ -293,7 +300,8 @@ class MDAEditor(QWidget):
         else:
             sizes = count(sequence, self._field)
             text = ", ".join(f"{axis} {size}" for axis, size in sizes.items() if size)
-            self._says.setText(f"{frames_of(sizes)} frames: {text}" if text else _NOTHING)
+            lost = "" if self._is_recorded else ", not recorded"
+            self._says.setText(f"{frames_of(sizes)} frames: {text}{lost}" if text else _NOTHING)
             self._allow_run(_NOT_HERE if self._microscope is None else "" if text else _NOTHING)
             self._draw(self._fields_of(sequence))
         self.sequenceChanged.emit()

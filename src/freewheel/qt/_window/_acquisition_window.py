@@ -216,13 +216,20 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Stage", _scrolled(self.stage), Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Presets", self.presets, Qt.DockWidgetArea.RightDockWidgetArea)
         if microscope is not None:
-            editor = MDAEditor(self.bridge, microscope, self.stage)
+            editor = self._editor = MDAEditor(self.bridge, microscope, self.stage)
             self._dock("Sequence", editor, Qt.DockWidgetArea.RightDockWidgetArea)
+            self.bar.recording.changed.connect(self._tell_recorded)
+            self._tell_recorded()
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Queue", self.queue, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._arrange()
+
+    def _tell_recorded(self) -> None:
+        # An engine elsewhere is recorded there, or not: that is not known here.
+        elsewhere = self.bridge.engine.is_elsewhere
+        self._editor.show_recorded(self.bar.recording.is_on or elsewhere)
 
     def _arrange(self) -> None:
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
