@@ -212,6 +212,17 @@ def test_fast_clicks_begin_no_second_recording(
     assert not person.button("record").isChecked()
 
 
+def test_a_run_is_known_as_recorded_before_the_window_is_told_of_it(
+    person: Person, engine: Any, scope: Any, tmp_path: Path
+) -> None:
+    person.press("record")
+    person.see(lambda: person.bar.recording.is_on)
+    # The window comes round to nothing meanwhile.
+    (uid,) = engine(bp.count([scope.temperature])).outcome.result(30).run_start_uids
+    person.press("record")
+    assert person.bar.where(uid) == str(tmp_path / "runs")
+
+
 def test_two_windows_do_not_write_one_run_into_one_folder(
     person: Person, bridge: Any, scope: Any, qtbot: Any, soon: Any, tmp_path: Path
 ) -> None:

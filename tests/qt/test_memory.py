@@ -51,6 +51,18 @@ def test_plan_and_values_are_as_they_were(opened: Any) -> None:
     assert again.chooser.choose("live_view").values()["rate"] == 7.5
 
 
+@pytest.mark.parametrize("damage", ["garbage", ["a", "b"], 7, "[NaN, Infinity]", "[5, 5]"])
+def test_a_window_opens_whatever_is_in_its_file(opened: Any, kept: Any, damage: Any) -> None:
+    settings = kept()
+    for name in ("geometry", "docks", "theme", "levels", "plan", "forms", "presets"):
+        settings.setValue(name, damage)
+    for name in ("axes", "steps", "positions", "calibration"):
+        settings.setValue(f"stage/{name}", damage)
+    window = opened(settings=settings)
+    assert window.image.levels is None
+    assert window.chooser.form is not None
+
+
 def test_docks_are_where_they_were_put(opened: Any) -> None:
     window = opened()
     docks = {dock.objectName(): dock for dock in window.findChildren(QDockWidget)}

@@ -1,5 +1,7 @@
 """Groups of settings that are set together."""
 
+import json
+import math
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -143,3 +145,17 @@ def test_a_dangerous_device_asks(made: Any, scope: Any, soon: Any) -> None:
 def test_presets_that_are_damaged_are_left_out(made: Any, settings: Any, text: str) -> None:
     settings.setValue("presets", text)
     assert made().presets == {}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [1], None, "long"])
+def test_what_is_no_number_reaches_no_device(
+    made: Any, settings: Any, bridge: Any, soon: Any, value: Any
+) -> None:
+    text = json.dumps({"odd": {"camera.exposure": value, "shutter": "Closed"}})
+    settings.setValue("presets", text)
+    told: list[str] = []
+    bridge.requestMade.connect(told.append)
+    presets = made()
+    presets.apply("odd")
+    soon(lambda: presets.readings["shutter"] == "Closed")
+    assert not any("exposure" in line for line in told)

@@ -162,6 +162,41 @@ def test_a_recording_is_opened_and_saved_for_other_programs(
     desk.soon(lambda: "no pictures of other" in desk.panel.message)
 
 
+def test_damaged_runs_take_no_others_from_the_list(desk: Desk, scope: Any, tmp_path: Path) -> None:
+    for _ in range(4):
+        desk.record(bp.count([scope.temperature], 2))
+    one, two, three, _ = sorted(desk.folder.glob("*.jsonl"))
+
+    def change(file: Path, line: int, **fields: Any) -> None:
+        lines = file.read_text().splitlines()
+        name, doc = json.loads(lines[line])
+        lines[line] = json.dumps([name, {**doc, **fields}])
+        file.write_text("\n".join([*lines, ""]))
+
+    change(one, 0, time="yesterday")
+    change(two, 0, time=1e300)
+    stop = next(n for n, t in enumerate(three.read_text().splitlines()) if t.startswith('["stop'))
+    change(three, stop, num_events={"primary": "many"})
+    desk.panel.open(str(desk.folder))
+    desk.done()
+    assert desk.panel.message.startswith(f"3 runs in {desk.folder}; 1 damaged")
+    tree = desk.panel.findChild(QTreeWidget, "runs")
+    opened = tree.topLevelItem(1)
+    began = [opened.child(row).text(0) for row in range(opened.childCount())]
+    assert len(began) == 3
+    assert began.count("?") == 1
+
+
+def test_a_short_run_is_where_it_was_recorded_though_the_window_is_told_late(desk: Desk) -> None:
+    start = {"uid": "a", "time": 1.0, "plan_name": "short"}
+    desk.bridge.documentReceived.emit("start", start)
+    assert desk.rows() == [["short", "running", "", "not recorded"]]
+    desk.place = str(desk.folder)  # which is known from now on
+    stop = {"uid": "b", "time": 2.0, "run_start": "a", "exit_status": "success"}
+    desk.bridge.documentReceived.emit("stop", stop)
+    assert desk.rows() == [["short", "success", "0", desk.place]]
+
+
 def test_what_is_no_recording_is_said(desk: Desk, tmp_path: Path) -> None:
     desk.panel.open(str(tmp_path / "nothing"))
     desk.soon(lambda: "no such file" in desk.panel.message)

@@ -1,5 +1,6 @@
 """A stage moved by hand: steps, positions, limits, holders, and clicks on the picture."""
 
+import math
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -198,6 +199,13 @@ def test_one_damaged_position_loses_no_other(
 def hold(*devices: Movable) -> Any:
     yield from claim(*devices)
     yield from bps.sleep(60)
+
+
+@pytest.mark.parametrize("place", [math.nan, math.inf, -math.inf])
+def test_what_is_no_place_moves_nothing(pad: Any, soon: Any, place: float) -> None:
+    soon(lambda: "stage.x" in pad.place)
+    assert not pad.go({"stage.x": place})
+    assert "nothing that can be set" in pad.message
 
 
 def test_while_a_plan_holds_it_the_pad_is_grey_and_stop_is_not(

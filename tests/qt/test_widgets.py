@@ -308,9 +308,13 @@ def test_buttons_come_and_go_with_the_waits(bridge: Any, qtbot: Any, soon: Any) 
         np.zeros((5, 20, 30), np.float32),
         np.zeros((1, 20, 30), np.int64),
         np.ones((20, 30), np.float16),
+        np.full((20, 30), 2**64 - 1, np.uint64),
+        np.full((20, 30), 1.7e308),
+        np.where(np.eye(20, 30), 1.7e308, -1.7e308),
     ],
     ids=lambda f: f"{f.dtype}{f.shape}",
 )
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # numpy's, of the mean
 def test_frames_of_any_kind_are_shown(bridge: Any, qtbot: Any, frame: Any) -> None:
     image = LiveImage(bridge)
     qtbot.addWidget(image)

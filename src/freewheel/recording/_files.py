@@ -78,7 +78,8 @@ class FileRun(RecordedRun):
         except (ValueError, TypeError) as error:
             message = 'this is no recording: its lines are not of the form ["name", {document}]'
             raise NotARecordingError(message, file=self.path) from error
-        if name != "start" or not isinstance(doc, dict) or not {"uid", "time"} <= doc.keys():
+        is_start = name == "start" and isinstance(doc, dict) and "uid" in doc
+        if not is_start or not isinstance(doc.get("time"), (int, float)):
             message = "this is no recording of a run: its first line is no start document"
             raise NotARecordingError(message, file=self.path)
         return restore(doc, notes.of_kind("start"))

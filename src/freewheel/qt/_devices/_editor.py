@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import numbers
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QPushButton
@@ -81,9 +82,9 @@ class Editor:
             return "nothing is filled in"
         if not self.is_number:
             return ""
-        if isinstance(value, str):
+        if not isinstance(value, numbers.Real):
             return f"{value!r} is no number"
-        return self._limits.problem_of(value)
+        return self._limits.problem_of(float(value))
 
     def choice_of(self, value: Any) -> Any:
         """Return the choice that has the text of a value; `None` for what is not on offer.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageView"]
 
+#: What is larger is painted as if it were infinite: pyqtgraph's axes go no further.
+_LARGEST: Final = 1e38
 _SATURATED: Final = np.array([[0, 0, 0, 0], [255, 30, 30, 255]], np.uint8)
 
 
@@ -158,9 +160,10 @@ class ImageView(ThemedGraphics):
         rows, columns, step = self._part_in_sight()
         part = np.ascontiguousarray(picture.pixels[rows, columns])
         levels = levels_of(part) if auto or self.item.levels is None else self.item.levels
+        levels = np.clip(levels, -_LARGEST, _LARGEST)
         rect = QRectF(columns.start, rows.start, part.shape[1] * step, part.shape[0] * step)
         self._mark_saturated(part, limit, rect)
-        part, note = _finite(part, levels)
+        part, note = _paintable(part, levels)
         first = self.item.image is None
         self.item.setImage(part, autoLevels=False, levels=levels, autoDownsample=False)
         if first:  # pyqtgraph then takes those that it was given when there was no image
@@ -241,18 +244,20 @@ class ImageView(ThemedGraphics):
 
 
 def _image_of(picture: Picture, levels: Any, table: Any) -> QImage:
-    pixels, _ = _finite(np.ascontiguousarray(picture.pixels), levels)
+    pixels, _ = _paintable(np.ascontiguousarray(picture.pixels), levels)
     coloured, _ = pg.makeRGBA(pixels, lut=table, levels=levels)
     height, width = coloured.shape[:2]
     image = QImage(coloured.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
     return image.copy()  # which has its own memory
 
 
-def _finite(part: npt.NDArray[Any], levels: Any) -> tuple[npt.NDArray[Any], str]:
-    """Paint what is not finite black or white, and say that it is there."""
-    if part.dtype.kind != "f" or np.isfinite(part).all():
-        return part, ""
+def _paintable(part: npt.NDArray[Any], levels: Any) -> tuple[npt.NDArray[Any], str]:
+    """Paint what is not finite, or nearly, black or white, and say that it is there."""
+    if part.dtype.kind in "ui" and part.dtype.itemsize == 8:
+        return part.astype(np.float64), ""  # which pyqtgraph could not count beyond the others
+    if part.dtype.kind != "f" or (part.min() >= -_LARGEST and part.max() <= _LARGEST):
+        return part, ""  # and not so if one is NaN
     low, high = levels if np.ndim(levels) == 1 else (0.0, 1.0)
-    finite: npt.NDArray[Any] = np.nan_to_num(part, nan=low, posinf=high, neginf=low)
-    any_left = np.isfinite(part).any()
-    return finite, "some values are not finite" if any_left else "no value is finite"
+    known = np.abs(part) <= _LARGEST
+    finite: npt.NDArray[Any] = np.where(known, part, np.where(part > 0, high, low))
+    return finite, "some values are not finite" if known.any() else "no value is finite"

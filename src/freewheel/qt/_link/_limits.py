@@ -31,9 +31,9 @@ class Limits(NamedTuple):
         return f"{low} {high}".strip()
 
     def problem_of(self, value: float) -> str:
-        """Return in words that a value is beyond them, or nowhere; empty if it is not."""
+        """Return in words that a value is beyond them, or no number; empty if it is neither."""
         if not math.isfinite(value):
-            return f"{value:g} is nowhere to go to"
+            return f"{value} is nothing that can be set"
         beyond = (self.low is not None and value < self.low) or (
             self.high is not None and value > self.high
         )

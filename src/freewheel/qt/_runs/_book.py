@@ -13,12 +13,12 @@ from freewheel.qt._runs._reader import Frames, read_frames, read_scalars
 from freewheel.recording import read_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from freewheel.qt._link._bridge import EngineBridge
     from freewheel.recording import RecordedRun
 
-__all__ = ["KnownRun", "RunBook"]
+__all__ = ["KnownRun", "RunBook", "events_of"]
 
 #: So many runs are known, and of so many scalars and the newest pictures are kept …
 _RUNS: Final = 500
@@ -123,6 +123,13 @@ class KnownRun:
         return next(iter(found.values())) if key is None else found[key]
 
 
+def events_of(stop: Mapping[str, Any] | None) -> int:
+    """Return how many events a run had in all, as its stop document says."""
+    counts = (stop or {}).get("num_events")
+    known = counts.values() if isinstance(counts, dict) else ()
+    return sum(number for number in known if isinstance(number, int))
+
+
 class RunBook(QObject):
     """Keeps account of the runs of an engine.
 
@@ -171,7 +178,7 @@ class RunBook(QObject):
         elif name == "stop" and doc["run_start"] in self.runs:
             run = self.runs[doc["run_start"]]
             run.stop = doc
-            run.events = sum((doc.get("num_events") or {}).values())
+            run.events = events_of(doc)
             self._forget_pictures()
             self.changed.emit(run)
 

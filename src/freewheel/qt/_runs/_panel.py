@@ -29,7 +29,7 @@ from freewheel.qt._link._worker import Worker
 from freewheel.qt._look._files import ask_folder
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
-from freewheel.qt._runs._book import KnownRun, RunBook
+from freewheel.qt._runs._book import KnownRun, RunBook, events_of
 from freewheel.qt._runs._export import RunExport
 from freewheel.qt._runs._recording import why_no_tiled
 from freewheel.qt._runs._replayer import Replayer
@@ -236,7 +236,7 @@ class RunsPanel(QWidget):
         if item is None:
             item = self._items[key] = QTreeWidgetItem()
             self._group(place, place).insertChild(0, item)  # the newest is the first
-        began = time.strftime("%H:%M:%S" if not place else "%Y-%m-%d %H:%M", _local(run.start))
+        began = _began(run.start, "%Y-%m-%d %H:%M" if place else "%H:%M:%S")
         events = str(run.events) if run.stop is not None else ""
         where = run.place or ("" if place else "not recorded")
         plan = str(run.start.get("plan_name", "?"))
@@ -270,12 +270,13 @@ class RunsPanel(QWidget):
         self._message.setText(f"{place} is being read …")
         self._worker.ask(partial(_known_runs, place), self._opened)
 
-    def _opened(self, found: tuple[str, list[KnownRun]] | None, error: Any) -> None:
+    def _opened(self, found: tuple[str, list[KnownRun], int] | None, error: Any) -> None:
         if found is None:
             self._message.setText(str(error))
             return
-        place, runs = found
-        self._message.setText(f"{_several(len(runs), 'run')} in {place}")
+        place, runs, damaged = found
+        more = f"; {_several(damaged, 'damaged file')} left out, see the log" if damaged else ""
+        self._message.setText(f"{_several(len(runs), 'run')} in {place}{more}")
         for run in runs:
             self._show_run(place, run)
         self._look()
@@ -393,8 +394,11 @@ class RunsPanel(QWidget):
         self._export.save_tiff(Path(path), key)
 
 
-def _local(start: dict[str, Any]) -> time.struct_time:
-    return time.localtime(start["time"])
+def _began(start: dict[str, Any], form: str) -> str:
+    try:
+        return time.strftime(form, time.localtime(start["time"]))
+    except (TypeError, ValueError, OverflowError, OSError):  # of a clock that was wrong, say
+        return "?"
 
 
 def _can_open(run: KnownRun) -> bool:
@@ -422,10 +426,11 @@ def _pictures_of(run: KnownRun) -> tuple[KnownRun, dict[str, Frames], Exception 
         return run, {}, error
 
 
-def _known_runs(place: str) -> tuple[str, list[KnownRun]]:
+def _known_runs(place: str) -> tuple[str, list[KnownRun], int]:
     found = []
     for run in read_runs(place):
         known = KnownRun(run.start, run.stop, recorded=run)
-        known.events = sum(((run.stop or {}).get("num_events") or {}).values())
+        known.events = events_of(run.stop)
         found.append(known)
-    return place, found
+    files = 0 if "://" in place else len(list(Path(place).glob("*.jsonl")))
+    return place, found, max(0, files - len(found))

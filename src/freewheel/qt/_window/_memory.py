@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import enum
 import json
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QByteArray, QObject
 
 from freewheel.qt._look._inputs import choice_text
 from freewheel.qt._look._theme import Theme, theme_in_use, use_theme
@@ -51,7 +52,6 @@ class WindowMemory(QObject):
     ) -> None:
         super().__init__(window)
         self.setObjectName("memory")
-        self.setObjectName("memory")
         self._window, self._chooser, self._settings = window, chooser, settings
         self._image = image
         self._plan: str = str(settings.value("plan", "") or "")
@@ -62,9 +62,10 @@ class WindowMemory(QObject):
 
     def restore(self) -> None:
         """Have the window look as it did."""
-        if (geometry := self._settings.value("geometry")) is not None:
+        # A damaged file has anything there, and the window has to open all the same.
+        if isinstance(geometry := self._settings.value("geometry"), QByteArray):
             self._window.restoreGeometry(geometry)
-        if (state := self._settings.value("docks")) is not None:
+        if isinstance(state := self._settings.value("docks"), QByteArray):
             self._window.restoreState(state)
         with suppress(ValueError):
             if theme := self._settings.value("theme", ""):
@@ -72,8 +73,9 @@ class WindowMemory(QObject):
 
         if self._image is not None:
             with suppress(TypeError, ValueError):
-                low, high = json.loads(str(self._settings.value("levels", "")))
-                self._image.levels = float(low), float(high)
+                low, high = map(float, json.loads(str(self._settings.value("levels", ""))))
+                if -math.inf < low < high < math.inf:
+                    self._image.levels = low, high
 
     def save(self) -> None:
         """Keep how it looks, and what is filled in."""
