@@ -119,6 +119,24 @@ def test_plans_are_loaded_again_when_their_file_changes(
     soon(lambda: [entry.name for entry in window.chooser.entries] == ["waits", "waits"])
 
 
+def test_plans_come_back_to_a_file_that_was_empty_or_gone(
+    engine: Any, qtbot: Any, soon: Any, tmp_path: Path
+) -> None:
+    text = "def waits(): yield\n"
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    window = AcquisitionWindow(engine, {}, lambda known: find_plans([file], known))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    file.write_text("")
+    soon(lambda: not window.chooser.entries)
+    file.write_text(text)
+    soon(lambda: window.chooser.entries)
+    file.unlink()
+    soon(lambda: "there is no file" in str(window.errors.rows))
+    file.write_text(text + "def more(): yield\n")
+    soon(lambda: len(window.chooser.entries) == 2)
+
+
 def test_a_file_that_is_saved_twice_in_a_second_is_read_twice(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     for default in (1, 2):

@@ -42,9 +42,12 @@ class PlanFiles(QObject):
             told.connect(self._touched)
 
     def watch(self, entries: Iterable[PlanEntry]) -> None:
-        """Watch the files of these plans, and their folders."""
+        """Watch the files of these plans, and their folders, besides those watched before.
+
+        A file that is gone, or has no plan just now, may have one when it is saved next.
+        """
         files = {path for entry in entries if (path := Path(entry.source)).is_file()}
-        self._folders = {file.parent for file in files}
+        self._folders |= {file.parent for file in files}
         self._known = self._state()
         # A file that is replaced by another one, as editors do, has to be watched anew.
         watched = {*self._watcher.files(), *self._watcher.directories()}
