@@ -124,6 +124,23 @@ def test_a_snap_of_a_live_view_is_an_event_of_its_run(person: Person, engine: An
     assert len(runs) == 1
 
 
+def test_fast_clicks_are_snaps_one_after_the_other(person: Person, engine: Any) -> None:
+    for _ in range(12):
+        person.press("snap")
+    person.see(lambda: person.bar.snaps.count == 12)
+    person.see(lambda: not engine.background.running)
+    assert person.refused == []
+
+
+def test_snaps_that_wait_are_not_taken_after_stop_all(person: Person, bridge: Any) -> None:
+    for _ in range(12):
+        person.press("snap")
+    bridge.stop_all()
+    person.see(lambda: not bridge.snapshot().background)
+    assert person.bar._wanted == 0
+    assert person.bar.snaps.count <= 1
+
+
 def test_a_camera_that_a_plan_holds_takes_no_snap(person: Person, engine: Any) -> None:
     camera = person.bar._devices["camera"]
     with engine.claims.hold(camera, holder="alignment"):

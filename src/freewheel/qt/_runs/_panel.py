@@ -113,7 +113,10 @@ class RunsPanel(QWidget):
         self._tree.setObjectName("runs")
         self._tree.setAccessibleName("Runs")
         self._tree.setHeaderLabels(_COLUMNS)
-        self._tree.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self._tree.setUniformRowHeights(True)
+        header = self._tree.header()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setResizeContentsPrecision(0)  # those in sight alone: there may be thousands
         self._tree.currentItemChanged.connect(self._look)
         self._tree.itemDoubleClicked.connect(self.replot)
         self._details = QPlainTextEdit()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bluesky.utils import MsgGenerator
     from qtpy.QtGui import QIcon
 
+    from freewheel.background import BackgroundTask
     from freewheel.core import SRLatch
     from freewheel.qt._link._bridge import EngineBridge
 
@@ -90,6 +91,8 @@ class AcquisitionBar(QToolBar):
         self._rates = QActionGroup(self)
         self._chosen: set[str] | None = None  # `None` until somebody has chosen
         self._latch: SRLatch | None = None  # of a live view's snaps
+        self._snapping: BackgroundTask | None = None  # the snap under way that was taken here
+        self._wanted = 0  # how many more snaps were clicked for
         self.rate = 30.0
         today = datetime.date.today().isoformat()
         self._destination = str(Path.home() / "freewheel-recordings" / today)
@@ -100,6 +103,8 @@ class AcquisitionBar(QToolBar):
         for changed in (bridge.claimsChanged, bridge.stateChanged, bridge.lineChanged):
             changed.connect(self._look)
         bridge.actionsChanged.connect(self._actions_changed)
+        bridge.backgroundChanged.connect(self._snap_next)
+        bridge.allStopped.connect(self._forget_snaps)
         self._switch.changed.connect(self._look)
         self.recording.changed.connect(self._look)
         self.recording.failed.connect(self._not_recorded)
@@ -243,12 +248,31 @@ class AcquisitionBar(QToolBar):
         if self._switch.is_running and self._latch is not None:
             self._latch.set()
             return
+        self._wanted += 1
+        self._snap_next()
+
+    def _snap_next(self, *_: Any) -> None:
+        """Take one of the snaps that are wanted, when the one before is taken."""
+        mine = self._snapping
+        if mine is not None and mine.status.ended:
+            self._snapping = None
+            if mine.status.name != "COMPLETED":
+                self._forget_snaps()  # the next ones would fail, too
+        if self._snapping is not None or not self._wanted:
+            return
+        self._wanted -= 1
         try:
             call = PlanCall(plan_of(self._bridge.engine, *_SNAPS), (self._chosen_devices(),))
         except Exception as error:  # an engine elsewhere does not offer it
+            self._forget_snaps()
             self._bridge.requestRefused.emit("snap", error)
             return
-        self._bridge.launch(call, on_conflict="pause", purpose=PURPOSE)
+        self._snapping = self._bridge.launch(call, on_conflict="pause", purpose=PURPOSE)
+        if self._snapping is None:
+            self._forget_snaps()
+
+    def _forget_snaps(self) -> None:
+        self._wanted = 0
 
     def _actions_changed(self, *_: Any) -> None:
         # Kept: between two of its waits a live view offers nothing, and takes it all the same.
