@@ -379,7 +379,7 @@ def test_a_window_has_the_runs_of_its_engine_and_no_more_than_its_width(
 ) -> None:
     window = AcquisitionWindow(engine, dict(scope), [])
     qtbot.addWidget(window)
-    assert window.width() == 1400  # docks that are beside each other for a moment made it wider
+    assert window.width() <= 1400  # docks that are beside each other for a moment made it wider
     future = window.bridge.run(bp.count([scope.temperature]))
     soon(lambda: future.outcome.done() and window.runs.runs)
     window.runs.choose(window.runs.runs[0])
