@@ -1,9 +1,13 @@
 """Windows and parts that a program has forgotten: freed, and on the window's thread."""
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +86,17 @@ def test_what_is_closed_and_forgotten_is_freed(
     QCoreApplication.processEvents()
     gc.collect()
     assert [ref() for ref in refs if ref() is not None] == []
+
+
+@pytest.mark.servers
+def test_windows_are_not_deleted_on_the_thread_of_the_engine() -> None:
+    program = Path(__file__).with_name("forgotten_windows.py")
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    run = subprocess.run(
+        [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["left", "0", "ended"]
 
 
 class _Circle:
