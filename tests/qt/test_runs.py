@@ -274,6 +274,22 @@ def test_a_run_that_goes_on_says_so_whatever_is_looked_at(desk: Desk, soon: Any)
     assert desk.rows()[0][1] == "success"
 
 
+def test_a_table_has_what_the_recording_knows_and_the_window_does_not_yet(
+    desk: Desk, scope: Any, tmp_path: Path
+) -> None:
+    uid = desk.record(bp.count([scope.temperature], 3))
+    desk.panel.choose(uid)
+    desk.panel._chosen().scalars.tables[0].count = 1  # as if the others were on their way
+    desk.panel.save_csv(tmp_path / "run.csv")
+    desk.done()
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 4
+    (desk.folder / f"{uid}.jsonl").unlink()
+    desk.panel._chosen().recorded = None
+    desk.panel.save_csv(tmp_path / "run.csv")
+    desk.done()
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 2
+
+
 def test_the_last_pictures_of_all_cameras_are_kept_as_long_as_there_is_room(
     desk: Desk, soon: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

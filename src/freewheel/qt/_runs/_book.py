@@ -95,8 +95,10 @@ class KnownRun:
 
     def read_scalars(self) -> Run:
         """Return its scalars; on a worker's thread."""
-        if self.scalars is not None:
-            return self.scalars
+        return self.read_recorded_scalars() if self.scalars is None else self.scalars
+
+    def read_recorded_scalars(self) -> Run:
+        """Return its scalars, as they were recorded; as above."""
         run = self.open()
         if run is None:
             msg = "it was not recorded, and is too long ago for its scalars to be kept"

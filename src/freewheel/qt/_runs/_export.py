@@ -120,7 +120,24 @@ class RunExport(QObject):
 
 
 def _write_tables(path: Path, run: KnownRun, now: list[Columns] | None) -> list[Path]:
-    return write_tables(path, columns_of(run.read_scalars()) if now is None else now)
+    """Write what the window has of a run, or its recording, whichever has more events.
+
+    A window that is behind knows less of a run than its recording, whose last events may be on
+    their way in turn.
+    """
+    if not run.place and now is not None:
+        return write_tables(path, now)
+    try:
+        recorded = columns_of(run.read_recorded_scalars())
+    except Exception:  # the disk or the server is away
+        if not now:
+            raise
+        recorded = []
+    return write_tables(path, max((recorded, now or []), key=_count))
+
+
+def _count(tables: Sequence[Columns]) -> int:
+    return sum(len(table.rows) for table in tables)
 
 
 def _write_png(path: Path, picture: Callable[[], QImage]) -> list[Path]:
