@@ -10,7 +10,7 @@ import bluesky.plans as bp
 import pytest
 from bluesky.preprocessors import run_decorator
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QLabel, QPushButton, QToolButton
+from qtpy.QtWidgets import QAbstractButton, QFileDialog, QInputDialog, QLabel, QToolButton
 
 from freewheel.qt import AcquisitionBar, EngineBridge
 from freewheel.qt._runs._recording import why_no_tiled
@@ -37,8 +37,8 @@ class Person:
         if name == "event":
             self.events.append(doc)
 
-    def button(self, name: str) -> QToolButton:
-        return self.bar.findChild(QToolButton, name)
+    def button(self, name: str) -> QAbstractButton:
+        return self.bar.findChild(QAbstractButton, name)
 
     def press(self, name: str) -> None:
         assert self.button(name).isEnabled(), self.button(name).toolTip()
@@ -308,7 +308,7 @@ def test_without_tiled_the_entry_says_what_to_install(
 def test_stop_all_ends_the_live_view(person: Person, engine: Any) -> None:
     person.press("live")
     person.see(lambda: person.events)
-    person.bar.findChild(QPushButton, "stop_all").click()
+    person.press("stop_all")
     person.see(lambda: not engine.background.running and engine.state == "idle")
     person.see(lambda: not person.button("live").isChecked())
 
@@ -321,7 +321,7 @@ def test_a_live_view_that_is_made_anew_stays_off_after_stop_all(
     person.press("live")
     person.see(lambda: person.events)
     person.bar._switch.between(lambda: None)  # as recording does when it begins, or ends
-    person.press("stopAllTool")
+    person.press("stop_all")
     person.see(lambda: person.bar._switch._mine is None)
     person.see(lambda: not engine.background.running and engine.state == "idle")
     assert not person.button("live").isChecked()
@@ -362,7 +362,7 @@ def test_of_an_engine_elsewhere_live_and_snap_work_and_recording_is_greyed(
 
 def test_long_words_move_nothing(person: Person) -> None:
     person.bar.resize(1400, 50)
-    places = {name: person.button(name).pos() for name in ("record", "stopAllTool")}
+    places = {name: person.button(name).pos() for name in ("record", "stop_all")}
     for name in ("snaps", "recordingFigures"):
         person.bar.findChild(QLabel, name).setText("recorded to a folder with a long name " * 5)
     person.bar.layout().activate()

@@ -84,7 +84,7 @@ def test_a_session_at_the_microscope(opened: Opener) -> None:
 
 
 def press_stop_all(person: Person) -> None:
-    person.click_at("at('stopAllTool') or at('stop_all')")
+    person.click_at("at('stop_all')")
 
 
 def fill_target(person: Person, row: str, text: str) -> None:

@@ -349,8 +349,6 @@ class AcquisitionBar(QToolBar):
         more = f", {len(names) - 1} more" if len(names) > 1 else ""
         self._cameras.setText(f"{names[0]}{more}" if names else "no camera")
         tasks = self._switch.tasks
-        if not tasks:
-            self._latch = None  # of one that has ended
         self._live.setChecked(bool(tasks))
         no_line = "" if self._bridge.connected else _NO_LINE
         _allow(self._live, _LIVE, no_line or ("" if tasks else self._why_no_live()))
