@@ -103,6 +103,12 @@ class Screen:
             return None
         return self._on_screen(rows.viewport(), rows.visualRect(rows.model().index(number, 0)))
 
+    def above(self, name: str, number: int) -> list[int]:
+        """Return where the upper edge of a row is."""
+        rows = self.part(name)
+        place = rows.visualRect(rows.model().index(number, 0))
+        return self._on_screen(rows.viewport(), QRect(place.topLeft(), QSize(20, 3)))
+
     def title(self, name: str) -> list[int]:
         """Return where a dock is taken hold of."""
         dock = self._windows[0].findChild(QDockWidget, name)
@@ -132,11 +138,14 @@ class Screen:
             if each.objectName():
                 names.append(each.objectName())
             each = each.parentWidget()
+        written = part.tabText(part.currentIndex()) if isinstance(part, QTabBar) else ""
         return {
-            "name": part.accessibleName() or getattr(part, "text", lambda: "")(),
+            "name": part.accessibleName() or written or getattr(part, "text", lambda: "")(),
             "within": names,
             "kind": type(part).__name__,
-            "seen": not part.visibleRegion().isEmpty(),
+            "seen": any(
+                not each.visibleRegion().isEmpty() for each in (part, *part.findChildren(QWidget))
+            ),
             "place": self._on_screen(part, part.rect()),
             "size": [part.width(), part.height()],
             "number": id(part),
@@ -203,6 +212,7 @@ def main() -> None:
     options.add_argument("--windows", type=int, default=1)
     chosen = options.parse_args()
     app = QApplication(sys.argv[:1])
+    app.setDoubleClickInterval(2000)  # hands are slow where much else is going on
     scope = microscope(shape=(256, 256))
     scope.stage.x.limits = scope.stage.y.limits = (-60.0, 60.0)
     camera = LitCamera("camera", shape=(256, 256), view=scope.camera._view)

@@ -294,6 +294,22 @@ def test_keys_go_to_a_dock_and_to_what_takes_them_there(window: Any, qtbot: Any,
         assert dock.isAncestorOf(QApplication.focusWidget()), dock.objectName()
 
 
+def test_tab_passes_by_docks_that_stand_behind_others(window: Any, qtbot: Any, soon: Any) -> None:
+    window.activateWindow()
+    soon(window.isActiveWindow)
+    window.findChild(QComboBox, "plans").setFocus()
+    began, within = window.focusWidget(), set()
+    while True:
+        qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Tab)
+        part = window.focusWidget()
+        if part is began:
+            break
+        while part is not None and not isinstance(part, QDockWidget):
+            part = part.parentWidget()
+        within.add(None if part is None else part.objectName())
+    assert within == {None, "Plan", "Devices", "Claims", "Log"}
+
+
 def test_a_plan_that_waits_is_removed_with_a_key(
     engine: Any, bridge: Any, qtbot: Any, soon: Any
 ) -> None:

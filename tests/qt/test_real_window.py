@@ -19,10 +19,10 @@ Opener = Callable[..., Person]
 
 
 @pytest.fixture(name="opened")
-def _opened() -> Iterator[Opener]:
+def _opened(request: pytest.FixtureRequest) -> Iterator[Opener]:
     """Open the window, on a screen of its own; what is opened later is on the same."""
     with ExitStack() as stack:
-        display = stack.enter_context(screen())
+        display = stack.enter_context(screen(getattr(request, "param", "1500x950")))
         program = Path(__file__).with_name("driven_window.py")
         yield lambda *arguments: stack.enter_context(Person(display, program, *arguments))
 
@@ -340,7 +340,7 @@ def test_plans_that_wait_are_dragged_edited_held_and_put_back(opened: Opener) ->
     first = person.know(ORDER)
     person.see("row('waiting', 2)")
     assert person.know("part('waiting').topLevelItem(0).text(3)") == "held"
-    person.drag("row('waiting', 2)", "[row('waiting', 0)[0], row('waiting', 0)[1] - 7]")
+    person.drag("row('waiting', 2)", "above('waiting', 0)")
     person.see(f"{ORDER} == {[first[2], first[0], first[1]]!r}")
     # With the keyboard.
     person.click_at("row('waiting', 0)")
@@ -453,3 +453,20 @@ def test_the_keyboard_alone_suffices(opened: Opener) -> None:
     person.see("engine.background.running")
     person.keys("space")
     person.see("not engine.background.running")
+
+
+@pytest.mark.parametrize("opened", ["1366x768"], indirect=True)
+def test_all_of_it_fits_a_small_screen(opened: Opener) -> None:
+    person = opened()
+    person.see("at('plans')")
+    docks = ("Stage", "Devices", "Presets", "Claims", "Errors", "Queue", "Runs", "Log", "Plot")
+    for name in docks:
+        person.click_at(f"tab({name!r})")  # which a mouse reaches on the screen alone
+        if name != "Plot":
+            person.see(f"not part({name!r}).visibleRegion().isEmpty()")
+    for name in ("live", "run", "plans", "runOtherwise"):
+        x, y = person.see(f"at({name!r}, grey=True)")
+        assert 0 < x < 1366, name
+        assert 0 < y < 768, name
+    assert person.know("window.frameGeometry().right()") < 1366
+    assert person.know("window.frameGeometry().bottom()") < 768

@@ -144,8 +144,8 @@ class ImagePanel(QWidget):
 
 
 def _text(region: RegionStatistics) -> str:
-    text = f"mean {region.mean:.5g} ± {region.deviation:.3g}"
-    text += f", {region.minimum:g} to {region.maximum:g}, sum {region.total:.4g}"
+    text = f"mean {region.mean:.4g} ± {region.deviation:.3g}"
+    text += f", {region.minimum:g} to {region.maximum:g}, sum {region.total:.3g}"
     return f"{text}, {region.saturated} saturated" if region.saturated else text
 
 

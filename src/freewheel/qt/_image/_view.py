@@ -52,6 +52,7 @@ class ImageView(ThemedGraphics):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setAccessibleName("Picture")
         self.view = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False)
         self.item = pg.ImageItem(axisOrder="row-major")
         self._over = pg.ImageItem(axisOrder="row-major")  # what is saturated

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFormLayout,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +23,7 @@ from freewheel.qt._look._button_row import button_row
 from freewheel.qt._look._files import ask_file, ask_where_to_save, whole_file
 from freewheel.qt._look._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._look._readback import ShortLabel
+from freewheel.qt._look._scrolled import scrolled
 from freewheel.qt._mda._count import count, frames_of, problem_of, with_field
 from freewheel.qt._mda._parts import Channels, Numbers, Part, Places
 
@@ -146,9 +146,7 @@ class MDAEditor(QWidget):
         form.addRow("Order", self._order)
         column.addLayout(form)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inside)
+        scroll = scrolled(inside)
         self._says = ShortLabel()
         self._says.setObjectName("mda:says")
         row, buttons = button_row(

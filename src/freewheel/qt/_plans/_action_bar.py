@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from freewheel.core import Action
+from freewheel.qt._look._scrolled import scrolled
 
 if TYPE_CHECKING:
     from freewheel.core import SRLatch
@@ -122,11 +123,8 @@ class ActionBar(QWidget):
         row = QWidget()
         self._layout = QHBoxLayout(row)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll = scrolled(row, frame=False)
         scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(row)
         room = QPushButton("Snap").sizeHint().height()
         scroll.setFixedHeight(room + scroll.horizontalScrollBar().sizeHint().height() + 2)
         whole = QHBoxLayout(self)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QScrollArea, QVBoxLayout
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout
 
 from freewheel.forms import create_plan_spec, values_of_call
 from freewheel.qt._look._questions import keep_stop_all
+from freewheel.qt._look._scrolled import scrolled
 from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._form import PlanForm
 
@@ -38,9 +39,7 @@ def edit_call(
     dialog.setWindowTitle(f"Edit {future.plan_name}")
     form = PlanForm(spec, devices, parent=dialog)
     form.set_values(values_of_call(spec, call, devices))
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setWidget(form)
+    scroll = scrolled(form)
     buttons = QDialogButtonBox(
         QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
     )

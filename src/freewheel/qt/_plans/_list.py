@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.qt._look._inputs import wheel_needs_focus
+from freewheel.qt._look._scrolled import scrolled
 from freewheel.qt._plans._form import PlanForm
 
 if TYPE_CHECKING:
@@ -200,12 +201,8 @@ class PlanChooser(QWidget):
     def _make_page(self, entry: PlanEntry) -> QWidget:
         if entry.spec is None:
             return _unavailable(entry)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll = scrolled(PlanForm(entry.spec, self._devices, self._bridge), frame=False)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        form = PlanForm(entry.spec, self._devices, self._bridge)
-        scroll.setWidget(form)
         return scroll
 
 

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMainWindow,
     QPushButton,
-    QScrollArea,
     QStyle,
     QTabWidget,
     QVBoxLayout,
@@ -29,6 +28,7 @@ from freewheel.qt._link._claims import ClaimsView
 from freewheel.qt._link._ending import Ending
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._questions import ask, is_asked, withdraw
+from freewheel.qt._look._scrolled import scrolled
 from freewheel.qt._mda._editor import MDAEditor
 from freewheel.qt._plans._action_bar import ActionBar
 from freewheel.qt._plans._anyway import run_anyway
@@ -212,8 +212,8 @@ class AcquisitionWindow(QMainWindow):
         column.addWidget(self.preview)
         column.addWidget(self._otherwise)
         self._dock("Plan", plan, Qt.DockWidgetArea.LeftDockWidgetArea)
-        self._dock("Devices", _scrolled(self.devices), Qt.DockWidgetArea.RightDockWidgetArea)
-        self._dock("Stage", _scrolled(self.stage), Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Devices", scrolled(self.devices), Qt.DockWidgetArea.RightDockWidgetArea)
+        self._dock("Stage", scrolled(self.stage), Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Presets", self.presets, Qt.DockWidgetArea.RightDockWidgetArea)
         if microscope is not None:
             editor = self._editor = MDAEditor(self.bridge, microscope, self.stage)
@@ -342,6 +342,17 @@ class AcquisitionWindow(QMainWindow):
     def _show_failure(self, line: str) -> None:
         self.statusBar().showMessage(line, 15_000)
 
+    def focusNextPrevChild(self, following: bool) -> bool:  # noqa: N802 - Qt's spelling
+        """Go to the next input, or to the one before, that is not in a dock behind another one.
+
+        Nobody is to move a stage with keys that go to a pad that cannot be seen.
+        """
+        began = self.focusWidget()
+        while super().focusNextPrevChild(following):
+            if not _is_behind(self.focusWidget()) or self.focusWidget() is began:
+                return True
+        return False
+
     # -- closing ------------------------------------------------------------------------------
 
     @property
@@ -416,11 +427,11 @@ class AcquisitionWindow(QMainWindow):
         self._ending.halt()
 
 
-def _scrolled(widget: QWidget) -> QScrollArea:
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setWidget(widget)
-    return scroll
+def _is_behind(widget: QWidget | None) -> bool:
+    """Tell whether a widget is in a dock that stands behind another one."""
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget is not None and widget.visibleRegion().isEmpty()
 
 
 def _heading(text: str) -> QLabel:
