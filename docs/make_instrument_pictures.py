@@ -54,7 +54,9 @@ def picture(name, own, plan, values, extra=()):
         wait_until(lambda: not window.is_connecting)
         window.chooser.choose(plan).set_values(values)
         window.controls.run()
-        if not name.startswith("micro"):
+        if name.startswith("micro"):
+            wait_until(lambda: window.image.frame is not None)
+        else:
             window.tabs.setCurrentWidget(window.plot)
         wait(4)
         save(window.grab(), TARGET / name)
@@ -70,7 +72,8 @@ def of_micro_manager():
     core.setExposure(10)
     scope = devices(core)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "sequence.yaml"
+        os.chdir(folder)  # the picture is to show no folder of this machine
+        file = Path("sequence.yaml")
         file.write_text(SEQUENCE)
         picture(
             "micro-manager.png",
@@ -79,6 +82,7 @@ def of_micro_manager():
             {"file": file},
             [sequence_plan(scope)],
         )
+        os.chdir(HERE)
 
 
 def of_epics():

@@ -67,6 +67,7 @@ def pictures_of_the_window(shown, folder):
 def pictures_of_a_look(theme, scale, folder, *wanted):
     """Go through the states of one window, and save those that are wanted."""
     use_theme(theme)
+    folder = Path(folder).resolve()
     look = f"{'-dark' if theme == 'dark' else ''}{'' if scale == '1' else f'-{scale}00'}"
     scope = microscope(shape=(1024, 1024))
     with RunEngine() as engine, tempfile.TemporaryDirectory() as recordings:
@@ -78,12 +79,13 @@ def pictures_of_a_look(theme, scale, folder, *wanted):
         window.bar.destination = "recordings"
         window.resize(1400, 860)
         window.show()
-        for state in STATES:
+        names = [state.__name__ for state in STATES]
+        for state in STATES[: 1 + max(map(names.index, wanted))]:
             picture = state(window, engine, scope) or window.grab()
             name = state.__name__
             if name in wanted:
                 save(picture, f"{folder}/window-{name}{look}.png")
-            if name == "live" and not look and Path(folder) == TARGET:
+            if name == "live" and not look and folder == TARGET:
                 film(window, f"{folder}/window-live.gif")
         settle(window)
         window.close()
@@ -111,7 +113,7 @@ def scan(window, engine, scope):
 def tools(window, engine, scope):
     """A region, a line and a recording in a live view."""
     settle(window)
-    window.chooser.choose("live_view")
+    window.chooser.choose("align")  # whose preview tells of no folder of this machine
     window.bar.start_live()
     wait_until(lambda: window.image.rates[0])
     window.image.roi = (300, 300, 200, 150)
@@ -132,7 +134,6 @@ def runs(window, engine, scope):
     settle(window)
     window.image.roi = window.image.profile_line = None
     window.image.set_colours("grey")
-    window.plot.fit = "peak statistics"
     window.bridge.run(bluesky.plans.scan([scope.temperature], scope.stage.x, -5, 5, 21))
     wait(1)
     wait_until(lambda: engine.state == "idle")

@@ -78,14 +78,20 @@ def test_tokens_are_made_and_taken_away(tmp_path: Path, capsys: Any) -> None:
     assert main(["serve", "toke", *file]) == 2
 
 
-def test_a_window_shows_an_engine_elsewhere_and_leaves_it_running(
-    qtbot: Any, remote: Any, engine: RunEngine
-) -> None:
+def window_on(remote: Any, qtbot: Any) -> Any:
+    """Make a window on an engine elsewhere."""
     pytest.importorskip("qtpy")
     from freewheel.qt import AcquisitionWindow
 
     window = AcquisitionWindow(remote, dict(remote.devices), remote.plans.entries())
     qtbot.addWidget(window)
+    return window
+
+
+def test_a_window_shows_an_engine_elsewhere_and_leaves_it_running(
+    qtbot: Any, remote: Any, engine: RunEngine
+) -> None:
+    window = window_on(remote, qtbot)
     documents: list[str] = []
     window.bridge.documentReceived.connect(lambda name, doc: documents.append(name))
     form = window.chooser.choose("measure_when_told")
@@ -111,11 +117,7 @@ def test_a_window_shows_an_engine_elsewhere_and_leaves_it_running(
 def test_a_stage_and_settings_elsewhere_are_moved_by_hand(
     qtbot: Any, remote: Any, devices: Any
 ) -> None:
-    pytest.importorskip("qtpy")
-    from freewheel.qt import AcquisitionWindow
-
-    window = AcquisitionWindow(remote, dict(remote.devices), remote.plans.entries())
-    qtbot.addWidget(window)
+    window = window_on(remote, qtbot)
     qtbot.waitUntil(lambda: len(window.stage.place) == 3, timeout=T * 1000)
     window.stage.save_position("home")
     assert window.stage.go({"stage.x": 3.0, "stage.y": -1.0})
@@ -321,11 +323,8 @@ def test_without_a_line_nothing_can_be_pressed_in_the_window(
     pytest.importorskip("qtpy")
     from qtpy.QtWidgets import QAbstractButton
 
-    from freewheel.qt import AcquisitionWindow
-
     remote = join(url=cable.url)
-    window = AcquisitionWindow(remote, dict(remote.devices), remote.plans.entries())
-    qtbot.addWidget(window)
+    window = window_on(remote, qtbot)
     remote(remote.plans.waits())
     qtbot.waitUntil(lambda: "go" in window.actions.buttons, timeout=T * 1000)
     panels = [window.controls, window.actions, window.devices, window.progress, window.queue]
