@@ -1,6 +1,8 @@
 """Themes, icons, short cuts, names for screen readers, and what does not jump or widen."""
 
 import itertools
+import platform
+from importlib import metadata
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -18,6 +20,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QPlainTextEdit,
     QTableWidget,
     QWidget,
@@ -256,6 +259,17 @@ def test_a_page_lists_the_short_cuts(window: Any) -> None:
     assert rows["Run, or queue"] == "F5"
     listed = set(", ".join(rows.values()).split(", "))
     assert {QKeySequence(keys).toString(native) for keys in keys_of(window)} <= listed
+
+
+def test_versions_are_told_to_be_copied(window: Any) -> None:
+    (about,) = [a for a in window.findChildren(QAction) if a.text() == "&About"]
+    about.trigger()
+    page = window.findChild(QMessageBox, "about")
+    assert f"freewheel {metadata.version('freewheel')}" in page.text().splitlines()
+    assert f"Python {platform.python_version()}" in page.text().splitlines()
+    assert not page.isModal()
+    assert page.textInteractionFlags() & Qt.TextInteractionFlag.TextSelectableByMouse
+    page.close()
 
 
 def rest(seconds: float = 60.0) -> Any:

@@ -13,6 +13,7 @@ from freewheel.qt._look._icons import icon
 from freewheel.qt._look._slots import slot
 from freewheel.qt._look._theme import Theme, theme_in_use, use_theme
 from freewheel.qt._tasks._stop_all import StopAllButton
+from freewheel.qt._window._about import show_about
 from freewheel.qt._window._short_cuts import show_short_cuts
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def build_menus(
     help_menu = bar.addMenu("&Help")
     keys = QKeySequence.StandardKey.HelpContents
     _add(window, help_menu, "&Short cuts", partial(show_short_cuts, window), keys, "help")
+    _add(window, help_menu, "&About", partial(show_about, window))
 
 
 def _add(
