@@ -43,7 +43,7 @@ _SNAP: Final = "Take one frame of each camera that is chosen"
 _RECORD: Final = "Record the runs that begin from now on; a live view begins a new one"
 _ELSEWHERE: Final = "The engine is another process's: its server records (freewheel serve)"
 _NO_LINE: Final = "There is no line to the engine"
-#: Of the recording's figures, however long they are: *Stop all*, behind them, is not to move.
+#: Of the recording's figures, however long they are: a tool bar hides what it has no room for.
 _ROOM: Final = 320
 
 
