@@ -504,6 +504,7 @@ def test_a_failure_that_a_plan_handles_is_handled(scope: Microscope) -> None:
 
 
 def test_a_device_that_is_not_connected() -> None:
+    pytest.importorskip("aioca")
     foreseen = preview(bps.mv, Motor("TEST:M1", name="motor"), 3)
     assert foreseen.is_wrong
     assert "motor is not connected" in texts(foreseen)

@@ -30,6 +30,7 @@ def scope() -> Microscope:
 
 @pytest.fixture
 def motor() -> Iterator[Motor]:
+    pytest.importorskip("aioca")  # what ophyd-async makes the record of, in the extra epics
     with RunEngine():
         with init_devices(mock=True):
             motor = Motor("TEST:M1")

@@ -93,7 +93,7 @@ def test_leaves_the_callers_loop_alone() -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         microscope(shape=(16, 16))
-        seen.append(asyncio.get_event_loop_policy().get_event_loop() is loop)
+        seen.append(asyncio.get_event_loop() is loop)
         asyncio.set_event_loop(None)
         loop.close()
 

@@ -69,6 +69,11 @@ def _problems(disks: Mapping[Disk, int]) -> Iterable[Problem]:
 
 
 def _existing(folder: Path) -> Path:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    while folder != folder.parent:
+        try:
+            folder.stat()  # `exists` of Python 3.14 says no to what cannot be, too
+        except (FileNotFoundError, NotADirectoryError):
+            folder = folder.parent
+        else:
+            break
     return folder
