@@ -619,3 +619,16 @@ def test_blueskys_plans_that_end_before_their_first_message_are_not_complained_o
         del future, task
         gc.collect()
     assert [str(each.message) for each in told] == []
+
+
+def test_a_stop_as_the_plan_is_told_of_comes_before_its_first_message(RE: Any) -> None:
+    sent: list[str] = []
+
+    def plan() -> Any:
+        sent.append("first")
+        yield Msg("null")
+
+    RE.events.plan_started.connect(lambda _: RE.stop())
+    outcome = RE(plan()).outcome.result(T)
+    assert outcome.interrupted
+    assert sent == []

@@ -256,13 +256,15 @@ class EngineFuture(LeanFuture[T]):
         """
         if self.done():
             return
-        with contextlib.suppress(SystemExit, KeyboardInterrupt, GeneratorExit):
+        try:
             if error is not None:
                 if self._tells:
                     self._tell(error)
                 self.set_exception(error)
             else:
                 self.set_result(result)  # type: ignore[arg-type]
+        except (SystemExit, KeyboardInterrupt, GeneratorExit):
+            pass  # a callback's
 
     def _tell(self, error: BaseException) -> None:
         """Have the log tell of a failure that nobody waits for.

@@ -150,7 +150,7 @@ class Foreground:
         kind = type(plan)
         if kind is GeneratorType and plan.gi_frame is not None:
             name = plan.__name__ or kind.__name__
-        elif kind is list and plan and type(plan[0]) is Msg:
+        elif kind is list and (not plan or type(plan[0]) is Msg):
             name = "list"
         elif kind is Plan:  # of bluesky's decorator
             name = plan_name(plan)
@@ -269,8 +269,9 @@ class Foreground:
     def _start(self, call: Call) -> None:
         self._states.announce()
         try:
-            call.outlook.begin()
-            self._household.documents.follow(call.outlook.document)
+            outlook = call.outlook
+            outlook.begin()
+            self._household.documents.follow(outlook.document)
             check_plan(call.start.plan)  # it may have been run by an earlier call meanwhile
             call.context.run(self._requests.begin, call.start)
             self._core.tasks.lend_from(call.context.run(hands_here))
@@ -415,9 +416,10 @@ class Foreground:
 
     def state_changed(self, new: EngineState, old: EngineState) -> None:
         """Tell of the engine's state."""
-        call = self._call  # the plan is the same as long as it rests
-        if call is not None:
-            call.outlook.rest(new in _RESTING)
+        if new in _RESTING or old in _RESTING:
+            call = self._call  # the plan is the same as long as it rests
+            if call is not None:
+                call.outlook.rest(new in _RESTING)
         emit_safely(self._events.state_changed, str(new), str(old))
 
     @property

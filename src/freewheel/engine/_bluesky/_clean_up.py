@@ -119,7 +119,9 @@ class CleanUp:
         for delivery in self._core.documents.awaited():
             await self._step("deliver the documents", delivery.drained(), fatal=False)
             first = first or delivery.take_failure()
-        return None if self._core.documents.failures_ignored else first
+        if first is None or self._core.documents.failures_ignored:
+            return None
+        return first
 
     async def _step(self, what: str, step: Awaitable[Any], *, fatal: bool) -> None:
         """Await one step; log what goes wrong, and with ``fatal`` keep it for the result."""

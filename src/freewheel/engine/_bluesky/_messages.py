@@ -64,8 +64,13 @@ class MessageLoop:
         asked, answers, replay = plan.asked, plan.stack.answers, plan.replay
         background = core.household.background
         thrown: BaseException | None = None
+        # The task's first step is a turn of the event loop already. What was asked for before it
+        # has changed the state, and may have yet to be heard of.
+        begins = core.states.now is EngineState.RUNNING
         while True:
-            if thrown is None:
+            if begins:
+                begins = False
+            elif thrown is None:
                 try:
                     await _turn()
                 except asyncio.CancelledError as error:

@@ -173,7 +173,8 @@ class PlanRun:
 
     async def _live(self) -> None:
         # Not before: a task that is cancelled before its first step never runs, nor cleans up.
-        self._task = self._core.engine._task = asyncio.current_task()
+        task = self._task = self._core.engine._task = asyncio.current_task()
+        assert task is not None
         be(self._core.owner.future.party)
         error: BaseException | None = None
         reason = ""
@@ -194,6 +195,9 @@ class PlanRun:
         self._end = self._make_end(error)
         if isinstance(error, asyncio.CancelledError):
             raise error  # somebody cancelled the task itself: it is to say so, as in bluesky
+        # Told now, and not when the task is done: that takes the event loop one more turn.
+        task.remove_done_callback(self._task_done)
+        self._finish(self._end)
 
     async def _prepare(self) -> None:
         core = self._core
@@ -204,7 +208,7 @@ class PlanRun:
         suspenders = core.owner.suspenders
         if suspenders:
             await self._wait_for(suspenders)
-        core.log.info("Executing plan %r", self._start.plan)
+        core.inform("Executing plan %r", self._start.plan)
 
     async def _wait_for(self, suspenders: tuple[Any, ...]) -> None:
         futures: list[Any] = []
@@ -291,8 +295,11 @@ class PlanRun:
             # A fault of the engine's own. The plan's future must tell of it all the same.
             log.error("Failed to end plan %r properly.", self.name, exc_info=error)
             end = end or self._make_end(error)
-        log.info("Cleaned up from plan %r", self._start.plan)
-        self._core.owner.plan_finished(end or self._make_end(None))
+        self._finish(end or self._make_end(None))
+
+    def _finish(self, end: PlanEnd) -> None:
+        self._core.inform("Cleaned up from plan %r", self._start.plan)
+        self._core.owner.plan_finished(end)
 
     # -- requests, applied between two of the task's steps ------------------------------------
 
