@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 from event_model import DocumentNames
@@ -61,10 +62,13 @@ def test_a_method_whose_object_is_gone_is_called_no_more() -> None:
     dispatcher.subscribe(follower.take)
     dispatcher.subscribe(lambda name, doc: others.append(doc))
     dispatcher.process(EVENT, 1)
+    proxies = [weakref.ref(each) for each in dispatcher.cb_registry.callbacks[EVENT].values()]
     del follower
     gc.collect()
     dispatcher.process(EVENT, 2)
     assert (seen, others) == ([1], [1, 2])
+    gc.collect()
+    assert [ref() is None for ref in proxies] == [True, False]  # nor tried again each time
 
 
 def test_who_was_set_aside_is_called_again_once_it_is_back() -> None:

@@ -403,6 +403,37 @@ def test_a_suspender_counts_with_its_sleep(
     assert not [r for r in caplog.records if r.exc_info]  # ophyd logs what its subscribers raise
 
 
+class LetsGoFirst:
+    """A suspender's lock, which somebody else gets first, once: the signal that lets go."""
+
+    def __init__(self, lock: Any, signal: Switch) -> None:
+        self._lock = lock
+        self._signal: Switch | None = signal
+
+    def __enter__(self) -> Any:
+        signal, self._signal = self._signal, None
+        if signal is not None:
+            signal.put(0)
+        return self._lock.__enter__()
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._lock.__exit__(*error)
+
+    def locked(self) -> bool:
+        return bool(self._lock.locked())
+
+
+def test_a_suspender_that_lets_go_while_it_is_asked_why_has_let_go(RE: Any, motor: Device) -> None:
+    beam = Switch("beam")
+    suspender = SuspendBoolHigh(beam)
+    RE.interlocks.add("beam", suspender, devices=motor)
+    beam.put(1)
+    suspender._lock = LetsGoFirst(suspender._lock, beam)
+    RE.interlocks["beam"].why  # noqa: B018 - asks, in this thread
+    beam.put(0)  # if it was asked without its lock
+    RE(mv(motor, 1)).result(T)
+
+
 @pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError("no")])
 def test_nothing_that_a_function_raises_gets_out(RE: Any, motor: Device, error: Any) -> None:
     def broken() -> bool:

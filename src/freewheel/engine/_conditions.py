@@ -146,8 +146,10 @@ class _OfSuspender:
     def look(self) -> State:
         if not self._tripped:
             return _LETS_GO
-        why = str(self._suspender.get_futures()[1]) or "it sleeps before it lets go"
-        return State(True, why)
+        # Not by `get_futures`, which makes an event where it finds none: one that lets go meanwhile
+        # would seem to have tripped again, and nothing would come to take that back.
+        why = str(self._suspender._get_justification())  # noqa: SLF001 - bluesky has no other
+        return State(True, why or "it sleeps before it lets go")
 
     def start(self, changed: Callable[[], None]) -> None:
         self._changed = changed
