@@ -185,11 +185,6 @@ class EngineCore:
         self.parts: list[PerPlan] = [self.devices, self.statuses]
         household.touched.add_engine(self)
 
-    def inform(self, text: str, *args: object) -> None:
-        """Log on level ``INFO``; if nobody listens, with one call where an adapter makes four."""
-        if self.log.logger.isEnabledFor(logging.INFO):
-            self.log.info(text, *args)
-
     # -- threads ------------------------------------------------------------------------------
 
     def call_on_loop(self, callback: Callable[..., object], *args: object) -> None:

@@ -29,6 +29,7 @@ from freewheel.qt._link._ending import Ending
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._questions import ask, is_asked, withdraw
 from freewheel.qt._look._scrolled import scrolled
+from freewheel.qt._look._slots import slot
 from freewheel.qt._mda._editor import MDAEditor
 from freewheel.qt._plans._action_bar import ActionBar
 from freewheel.qt._plans._anyway import run_anyway
@@ -216,20 +217,21 @@ class AcquisitionWindow(QMainWindow):
         self._dock("Stage", scrolled(self.stage), Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Presets", self.presets, Qt.DockWidgetArea.RightDockWidgetArea)
         if microscope is not None:
-            editor = self._editor = MDAEditor(self.bridge, microscope, self.stage)
+            editor = MDAEditor(self.bridge, microscope, self.stage)
             self._dock("Sequence", editor, Qt.DockWidgetArea.RightDockWidgetArea)
-            self.bar.recording.changed.connect(self._tell_recorded)
-            self._tell_recorded()
+            recording = self.bar.recording
+            recording.changed.connect(slot(recording, self._tell_recorded, editor))
+            self._tell_recorded(editor)
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Errors", self.errors, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._dock("Queue", self.queue, Qt.DockWidgetArea.BottomDockWidgetArea)
         self._arrange()
 
-    def _tell_recorded(self) -> None:
+    def _tell_recorded(self, editor: MDAEditor) -> None:
         # An engine elsewhere is recorded there, or not: that is not known here.
         elsewhere = self.bridge.engine.is_elsewhere
-        self._editor.show_recorded(self.bar.recording.is_on or elsewhere)
+        editor.show_recorded(self.bar.recording.is_on or elsewhere)
 
     def _arrange(self) -> None:
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
