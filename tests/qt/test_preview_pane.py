@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QPushButton, QWidget
 
 import freewheel.plans
+from freewheel.core import PlanCall
 from freewheel.forms import find_plans
 from freewheel.qt import AcquisitionWindow, PreviewPane, demo_plans
 
@@ -171,6 +172,19 @@ def test_after_a_plan_the_devices_stand_somewhere_else(window: Any, soon: Any, s
     assert judged[-1].moves["lamp"].path == (100.0, 30.0)
     window.controls.run().result(10)
     soon(lambda: judged[-1].moves["lamp"].path == (30.0, 30.0))
+
+
+def test_what_gives_way_is_told_while_it_is_under_way(
+    window: Any, soon: Any, engine: Any, scope: Any
+) -> None:
+    form = window.chooser.choose("scan")
+    form.set_values({"detectors": ["camera"], "motor": "stage.x", "num": 7})
+    soon(lambda: "7 events" in window.preview.text)
+    call = PlanCall(freewheel.plans.live_view, ([scope.camera],))
+    live = engine.background.launch(call, on_conflict="pause")
+    soon(lambda: "live_view gives way" in window.preview.text)
+    live.cancel()
+    soon(lambda: "7 events" in window.preview.text and "gives way" not in window.preview.text)
 
 
 def test_no_thread_is_left(window: Any, soon: Any) -> None:

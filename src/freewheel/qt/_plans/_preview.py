@@ -82,8 +82,9 @@ class PreviewPane(QWidget):
         self._away.setSingleShot(True)
         self._away.setInterval(_PATIENCE)
         self._away.timeout.connect(self._ask)
-        # Devices stand somewhere else then.
-        bridge.planEnded.connect(self._look_again)
+        # Devices stand somewhere else then, or others have them.
+        for changed in (bridge.planEnded, bridge.backgroundChanged):
+            changed.connect(self._look_again)
 
     @property
     def text(self) -> str:
