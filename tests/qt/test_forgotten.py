@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QCoreApplication
+from qtpy.compat import isalive
+from qtpy.QtCore import QCoreApplication, QEvent, Qt
 
 import freewheel.plans
 from freewheel.forms import find_plans
@@ -63,12 +64,7 @@ def small(bridge: Any, devices: dict[str, Any]) -> list[Any]:
     return [kind(bridge) for kind in kinds] + [AcquisitionBar(bridge, devices), ImageArea(bridge)]
 
 
-def whole(bridge: Any, devices: dict[str, Any]) -> list[Any]:
-    plans = find_plans([freewheel.plans, demo_plans], devices)
-    return [AcquisitionWindow(bridge.engine, devices, plans)]
-
-
-@pytest.mark.parametrize("make", [stage, presets, runs, small, whole])
+@pytest.mark.parametrize("make", [stage, presets, runs, small])
 def test_what_is_closed_and_forgotten_is_freed(
     make: Maker, engine: Any, scope: Any, qapp: Any
 ) -> None:
@@ -86,6 +82,26 @@ def test_what_is_closed_and_forgotten_is_freed(
     QCoreApplication.processEvents()
     gc.collect()
     assert [ref() for ref in refs if ref() is not None] == []
+
+
+@pytest.mark.parametrize("at_closing", [True, False])
+def test_a_whole_window_is_freed_when_it_is_deleted(
+    at_closing: bool, engine: Any, scope: Any, qapp: Any
+) -> None:
+    plans = find_plans([freewheel.plans, demo_plans], scope)
+    window = AcquisitionWindow(engine, dict(scope), plans)
+    window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, at_closing)
+    window.show()
+    window.close()
+    ref = weakref.ref(window)
+    if not at_closing:
+        gc.collect()
+        assert isalive(window)
+        window.deleteLater()
+    del window
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    gc.collect()
+    assert ref() is None
 
 
 @pytest.mark.servers

@@ -78,6 +78,9 @@ _SIZE: Final = QSize(1400, 860)
 
 # Of the window's thread: windows that were not closed.
 _open: weakref.WeakSet[AcquisitionWindow] = weakref.WeakSet()
+# Of the window's thread: windows that Qt has not deleted, by their ids. Python's collector takes
+# the parts of a window apart in any order, and a tool bar that loses its parts so ends the program.
+_undeleted: dict[int, AcquisitionWindow] = {}
 
 
 class AcquisitionWindow(QMainWindow):
@@ -87,6 +90,10 @@ class AcquisitionWindow(QMainWindow):
     the clean-up is over. If that takes too long the window offers to halt, and closes then whatever
     the devices do. While another window shows the same engine it just closes, and all goes on. The
     engine is not closed: it belongs to whoever made it.
+
+    A window that is closed can be looked at again for as long as the program wants, with what it
+    showed last. It is freed when Qt deletes it: call its ``deleteLater()``, or set Qt's attribute
+    ``WA_DeleteOnClose`` beforehand.
 
     Parameters
     ----------
@@ -162,6 +169,9 @@ class AcquisitionWindow(QMainWindow):
         for ended in (bridge.planEnded, bridge.stateChanged, bridge.backgroundChanged):
             ended.connect(self._look_whether_to_close)
         _open.add(self)
+        me = id(self)
+        _undeleted[me] = self
+        self.destroyed.connect(lambda *_: _undeleted.pop(me, None))
 
     # -- parts --------------------------------------------------------------------------------
 
