@@ -112,6 +112,18 @@ def test_a_program_that_asks_for_no_theme_keeps_its_own(window: Any, qapp: Any) 
     assert theme_in_use() is None
 
 
+def test_headings_follow_the_theme_while_they_are_shown(window: Any, qapp: Any) -> None:
+    headings = [each for each in window.findChildren(QLabel) if each.text() in ("Plan", "Actions")]
+    assert len(headings) == 2
+    window.show()
+    for theme in ("light", "dark"):
+        use_theme(theme)
+        qapp.processEvents()
+        text = qapp.palette().color(QPalette.ColorRole.WindowText)
+        for each in headings:
+            assert each.palette().color(QPalette.ColorRole.WindowText) == text
+
+
 def test_what_is_coloured_follows_the_theme(qapp: Any, qtbot: Any) -> None:
     label = QLabel("wrong")
     qtbot.addWidget(label)

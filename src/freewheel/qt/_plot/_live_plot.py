@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePlot"]
 
-_PERIOD_MS: Final = 40  # between two drawings
+_PERIOD_MS: Final = 40  # between two drawings, for each plot: each takes about as long
 _KEPT_RUNS: Final = 4  # besides the newest
 
 
@@ -39,8 +39,8 @@ class LivePlot(QWidget):
     """Scalars of the running plan against its motor, time, or another scalar.
 
     Every point is kept (of 200,000 and more, the newer half; fewer where an event has more than
-    ten scalars); drawing happens at most 25 times a second. Earlier runs with the same axes stay
-    for comparison, greyed.
+    ten scalars); drawing happens at most 25 times a second, less often where several plots are
+    below each other. Earlier runs with the same axes stay for comparison, greyed.
 
     Without `x` a run is plotted against what its dimensions say, as bluesky's plans do: a scan
     against its motor; one of two dimensions, such as a ``grid_scan``, as a map of them; and against
@@ -238,7 +238,7 @@ class LivePlot(QWidget):
             self._message.setText(str(error))
             return
         if shown is not None and shown.table is table and not self._timer.isActive():
-            self._timer.start(_PERIOD_MS)
+            self._timer.start(_PERIOD_MS * len(self._rows.plots))
 
     def _forget_some(self) -> None:
         over = [uid for uid, run in self._runs.items() if not run.open]

@@ -448,5 +448,8 @@ def _is_behind(widget: QWidget | None) -> bool:
 
 def _heading(text: str) -> QLabel:
     label = QLabel(text)
-    label.setStyleSheet("font-weight: bold; margin-top: 6px;")
+    font = label.font()  # no style sheet: with one it would keep the colours of the first theme
+    font.setBold(True)
+    label.setFont(font)
+    label.setContentsMargins(0, 6, 0, 0)
     return label
