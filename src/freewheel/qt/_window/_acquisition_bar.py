@@ -23,6 +23,7 @@ from freewheel.qt._look._slots import slot
 from freewheel.qt._runs._recording import Recording, why_no_tiled
 from freewheel.qt._tasks._stop_all import StopAllButton
 from freewheel.qt._window._live_switch import LiveSwitch, plan_of
+from freewheel.qt._window._pixel_sizes import PixelSizes
 from freewheel.qt._window._snaps import PURPOSE, SnapView
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class AcquisitionBar(QToolBar):
         self._switch = LiveSwitch(bridge, self)
         self.recording = Recording(bridge, self, self._switch.between)
         self.snaps = SnapView(bridge, self._recorded_to)
+        self._sizes = PixelSizes(bridge, self)
+        self._sizes.changed.connect(self._pixels_changed)
         self._build()
         for changed in (bridge.claimsChanged, bridge.stateChanged, bridge.lineChanged):
             changed.connect(self._look)
@@ -164,6 +167,7 @@ class AcquisitionBar(QToolBar):
     def set_devices(self, devices: Mapping[str, Any]) -> None:
         """Offer the cameras among these devices."""
         self._devices = {name: device for name, device in devices.items() if _is_camera(device)}
+        self._sizes.follow(self._devices.values())
         menu = self._cameras.menu()
         menu.clear()
         for name in self._devices:
@@ -217,9 +221,13 @@ class AcquisitionBar(QToolBar):
         self._live_anew()
 
     def _live_anew(self) -> None:
-        if self._switch.is_running and self.cameras:
-            self._switch.start(self._chosen_devices(), self.rate)
+        if self.cameras:
+            self._switch.renew(self._chosen_devices(), self.rate)
         self._look()
+
+    def _pixels_changed(self, camera: Any) -> None:
+        if any(camera is chosen for chosen in self._chosen_devices()):
+            self._live_anew()  # its run is to say what is so
 
     def _chosen_devices(self) -> list[Any]:
         return [self._devices[name] for name in self.cameras]

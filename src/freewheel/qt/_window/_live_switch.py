@@ -95,6 +95,11 @@ class LiveSwitch(QObject):
             return
         self._mine = self._bridge.launch(call, on_conflict="pause")
 
+    def renew(self, cameras: Sequence[Any], rate: float) -> None:
+        """Have the live view that was begun here go on otherwise, in a run of its own."""
+        if self._mine is not None and str(self._mine.status) == "running":
+            self.start(cameras, rate)
+
     def stop(self) -> None:
         """End all live views, with their clean-up."""
         self._again = False
