@@ -60,7 +60,7 @@ def picture(name, own, plan, values, extra=()):
             window.tabs.setCurrentWidget(window.plot)
         wait(4)
         save(window.grab(), TARGET / name)
-        settle(window)
+        settle(window.bridge)
         window.close()
         wait(0.5)
     KEPT.append(window)

@@ -1,7 +1,8 @@
 """Make the pictures of the docs: ``python docs/make_pictures.py`` writes them to docs/_static.
 
 ``python docs/make_pictures.py FOLDER`` writes all states of the window, light and dark, at 100 %
-and at 200 %, to a folder: to be looked at. Needs the extras ``qt`` and ``remote``, Pillow, and
+and at 200 %, to a folder: to be looked at; ``--others`` makes those of tutorial and laboratory
+alone. Needs the extras ``qt`` and ``remote``, Pillow, and
 Chromium for the page; runs without a display, unless QT_QPA_PLATFORM says otherwise.
 """
 
@@ -87,7 +88,7 @@ def pictures_of_a_look(theme, scale, folder, *wanted):
                 save(picture, f"{folder}/window-{name}{look}.png")
             if name == "live" and not look and folder == TARGET:
                 film(window, f"{folder}/window-live.gif")
-        settle(window)
+        settle(window.bridge)
         window.close()
         wait(0.5)
         os.chdir(HERE)
@@ -112,7 +113,7 @@ def scan(window, engine, scope):
 
 def tools(window, engine, scope):
     """A region, a line and a recording in a live view."""
-    settle(window)
+    settle(window.bridge)
     window.chooser.choose("align")  # whose preview tells of no folder of this machine
     window.bar.start_live()
     wait_until(lambda: window.image.rates[0])
@@ -131,7 +132,7 @@ def tools(window, engine, scope):
 def runs(window, engine, scope):
     """A scan that is fitted, and plotted again from the list of runs."""
     window.bar.stop_recording()
-    settle(window)
+    settle(window.bridge)
     window.image.roi = window.image.profile_line = None
     window.image.set_colours("grey")
     window.bridge.run(bluesky.plans.scan([scope.temperature], scope.stage.x, -5, 5, 21))
@@ -207,7 +208,7 @@ def pictures_of_the_tutorial():
                 bridge.run(freewheel.plans.live_view([scope.camera]))
             wait(1.5)
             save(window.grab(), TARGET / f"tutorial-{step.stem}.png")
-            settle(window)
+            settle(bridge)
             bridge.close()
             window.hide()
             KEPT.append(window)
@@ -275,10 +276,11 @@ if __name__ == "__main__":
     use_theme("light")
     if sys.argv[1:2] == ["--look"]:
         pictures_of_a_look(*sys.argv[2:])
-    elif len(sys.argv) > 1:
+    elif len(sys.argv) > 1 and sys.argv[1] != "--others":
         everything = [state.__name__ for state in STATES]
         pictures_of_the_window(dict.fromkeys(SHOWN, everything), sys.argv[1])
     else:
-        pictures_of_the_window(SHOWN, TARGET)
+        if "--others" not in sys.argv:
+            pictures_of_the_window(SHOWN, TARGET)
         pictures_of_the_tutorial()
         pictures_of_the_laboratory()

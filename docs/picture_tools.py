@@ -26,10 +26,10 @@ def wait_until(condition, seconds=60):
         wait(0.05)
 
 
-def settle(window):
+def settle(bridge):
     """Stop what runs, and wait until it is over."""
-    engine = window.bridge.engine
-    window.bridge.stop_all()
+    engine = bridge.engine
+    bridge.stop_all()
     wait_until(lambda: engine.state == "idle" and not engine.background.running)
 
 

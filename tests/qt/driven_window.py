@@ -54,6 +54,7 @@ class Screen:
 
     def __init__(self, windows: list[AcquisitionWindow]) -> None:
         self._windows = windows
+        self._had: dict[int, QWidget] = {}  # the keyboard: kept, so that no number stands for two
 
     def part(self, *names: str, window: int = 0) -> Any:
         """Return the part of a window that can be seen, by the names of those that it is in.
@@ -133,6 +134,7 @@ class Screen:
         part = QApplication.focusWidget()
         if part is None:
             return None
+        self._had[id(part)] = part
         names, each = [], part
         while each is not None:
             if each.objectName():

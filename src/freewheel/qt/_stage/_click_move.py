@@ -30,6 +30,14 @@ _ON: Final = "A double click on the picture brings what is there to the middle"
 _NOT_YET: Final = "Calibrate first: how far the stage has to go for a pixel is not known"
 
 
+class _Says(QLabel):
+    """Words on two lines; a place that scrolls would have all beside them as high as it likes."""
+
+    def hasHeightForWidth(self) -> bool:  # noqa: N802 - Qt's spelling
+        """Need no other height where it is narrow."""
+        return False
+
+
 class ClickToMove(QWidget):
     """While it is on, a double click on the picture brings what is there to the middle.
 
@@ -82,7 +90,7 @@ class ClickToMove(QWidget):
         self._learn.setObjectName("calibrate")
         self._learn.setToolTip("Learn how far the stage goes for a pixel, with two small moves")
         self._learn.clicked.connect(self._learn_or_cancel)
-        self._says = QLabel()
+        self._says = _Says()
         self._says.setObjectName("calibration")
         self._lay_out()
         self._look()
