@@ -79,6 +79,16 @@ def test_a_scan_of_bluesky_is_plotted_against_its_motor(
     soon(lambda: plot.shown_keys[1] is None and plot.points.shape == (2, 2))
 
 
+def test_a_device_that_hints_at_nothing_is_plotted(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    assert scope.shutter.hints == {}
+    plot = LivePlot(bridge)
+    qtbot.addWidget(plot)
+    bridge.run(bp.count([scope.shutter, scope.temperature], 3))
+    soon(lambda: plot.points.shape == (2, 3))
+
+
 def test_time_can_be_asked_for_all_the_same(plotted: Plotted) -> None:
     plotted.start("a", [[["motor"], "primary"]], motor="mm", signal="V")
     plotted.event("a", motor=5.0, signal=1.0, time=103.0)

@@ -180,7 +180,8 @@ class Run:
     def add_stream(self, descriptor: dict[str, Any], wanted: Iterable[str]) -> Table:
         """Add a stream; it gets columns for its scalars, and for what is wanted of it."""
         keys = descriptor["data_keys"]
-        hinted = {name for hint in descriptor.get("hints", {}).values() for name in hint["fields"]}
+        hints = descriptor.get("hints", {}).values()
+        hinted = {name for hint in hints for name in hint.get("fields", ())}
         scalars = {
             name: str(keys[name].get("units") or "")
             for name in sorted(keys, key=lambda name: name not in hinted)
