@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QBuffer
 from qtpy.QtGui import QImageWriter
 from qtpy.QtWidgets import QFileDialog
 
@@ -101,10 +102,12 @@ def write_image(image: QImage, path: Path) -> None:
     OSError
         When it cannot be written there.
     """
+    encoded = QBuffer()  # Qt's own error of a full disk is "Unknown error"
     with whole_file(path) as part:
-        writer = QImageWriter(str(part), path.suffix[1:].encode() or b"png")
+        writer = QImageWriter(encoded, path.suffix[1:].encode() or b"png")
         if not writer.write(image):
             raise OSError(writer.errorString())
+        part.write_bytes(encoded.data().data())
 
 
 def _shown(parent: QWidget, dialog: QFileDialog, act: Callable[[Path], object]) -> QFileDialog:
