@@ -132,6 +132,18 @@ def test_fast_clicks_are_snaps_one_after_the_other(person: Person, engine: Any) 
     assert person.refused == []
 
 
+def test_a_snap_at_the_begin_of_a_live_view_is_taken_by_it(person: Person, bridge: Any) -> None:
+    runs: list[Any] = []
+    bridge.documentReceived.connect(lambda n, doc: runs.append(doc) if n == "start" else None)
+    for count in (1, 2):  # of the second live view, which has another latch, too
+        person.press("live")
+        person.press("snap")
+        person.see(lambda count=count: person.bar.snaps.count == count)
+        person.end_live()
+    assert [run["plan_name"] for run in runs] == ["live_view", "live_view"]
+    assert person.refused == []
+
+
 def test_snaps_that_wait_are_not_taken_after_stop_all(person: Person, bridge: Any) -> None:
     for _ in range(12):
         person.press("snap")

@@ -108,7 +108,7 @@ class AcquisitionBar(QToolBar):
         bridge.actionsChanged.connect(self._actions_changed)
         bridge.backgroundChanged.connect(self._snap_next)
         bridge.allStopped.connect(self._forget_snaps)
-        self._switch.changed.connect(self._look)
+        self._switch.changed.connect(self._live_changed)
         self.recording.changed.connect(self._look)
         self.recording.failed.connect(self._not_recorded)
         self.snaps.chosen.connect(self.snapChosen)
@@ -268,6 +268,11 @@ class AcquisitionBar(QToolBar):
                 self._forget_snaps()  # the next ones would fail, too
         if self._snapping is not None or not self._wanted:
             return
+        if self._switch.is_running or self._switch.is_beginning:
+            if self._latch is not None:
+                self._forget_snaps()
+                self._latch.set()
+            return  # else it offers one in a moment
         self._wanted -= 1
         try:
             call = PlanCall(plan_of(self._bridge.engine, *_SNAPS), (self._chosen_devices(),))
@@ -285,6 +290,12 @@ class AcquisitionBar(QToolBar):
     def _actions_changed(self, *_: Any) -> None:
         # Kept: between two of its waits a live view offers nothing, and takes it all the same.
         self._latch = self._bridge.pending_actions().get(SNAP.name, self._latch)
+        self._snap_next()
+        self._look()
+
+    def _live_changed(self) -> None:
+        if not self._switch.tasks:
+            self._latch = None  # the next live view has another one
         self._look()
 
     # -- recording ----------------------------------------------------------------------------

@@ -81,6 +81,11 @@ class LiveSwitch(QObject):
         """Whether a live view takes frames now: it has not given way, and was not paused."""
         return any(str(task.status) == "running" for task in self.tasks)
 
+    @property
+    def is_beginning(self) -> bool:
+        """Whether a live view was begun that takes no frames yet."""
+        return any(str(task.status) == "waiting" for task in self.tasks)
+
     def start(self, cameras: Sequence[Any], rate: float) -> None:
         """Begin a live view; one of other cameras that was begun here ends before it."""
         self._asked = cameras, rate
