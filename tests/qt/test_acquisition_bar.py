@@ -149,7 +149,7 @@ def test_snaps_that_wait_are_not_taken_after_stop_all(person: Person, bridge: An
         person.press("snap")
     bridge.stop_all()
     person.see(lambda: not bridge.snapshot().background)
-    assert person.bar._wanted == 0
+    assert person.bar._snapper.wanted == 0
     assert person.bar.snaps.count <= 1
 
 

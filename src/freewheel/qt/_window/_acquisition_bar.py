@@ -6,14 +6,11 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import bluesky.plans as bp
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QInputDialog, QMenu, QStyle, QToolBar, QToolButton, QWidget
 
-from freewheel.core import PlanCall
 from freewheel.core._wording import names_text
-from freewheel.plans import SNAP
 from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._files import ask_folder
 from freewheel.qt._look._icons import icon
@@ -22,18 +19,16 @@ from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
 from freewheel.qt._runs._recording import Recording, why_no_tiled
 from freewheel.qt._tasks._stop_all import StopAllButton
-from freewheel.qt._window._live_switch import LiveSwitch, plan_of
+from freewheel.qt._window._live_switch import LiveSwitch
 from freewheel.qt._window._pixel_sizes import PixelSizes
-from freewheel.qt._window._snaps import PURPOSE, SnapView
+from freewheel.qt._window._snapper import Snapper
+from freewheel.qt._window._snaps import SnapView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bluesky.utils import MsgGenerator
     from qtpy.QtGui import QIcon
 
-    from freewheel.background import BackgroundTask
-    from freewheel.core import SRLatch
     from freewheel.qt._link._bridge import EngineBridge
 
 __all__ = ["AcquisitionBar"]
@@ -46,11 +41,6 @@ _ELSEWHERE: Final = "The engine is another process's: its server records (freewh
 _NO_LINE: Final = "There is no line to the engine"
 #: Of the recording's figures, however long they are: a tool bar hides what it has no room for.
 _ROOM: Final = 320
-
-
-def snap(cameras: Sequence[Any]) -> MsgGenerator[Any]:
-    """Take one frame of each of some cameras."""
-    return (yield from bp.count(list(cameras)))
 
 
 class AcquisitionBar(QToolBar):
@@ -91,13 +81,11 @@ class AcquisitionBar(QToolBar):
         self._devices: dict[str, Any] = {}
         self._rates = QActionGroup(self)
         self._chosen: set[str] | None = None  # `None` until somebody has chosen
-        self._latch: SRLatch | None = None  # of a live view's snaps
-        self._snapping: BackgroundTask | None = None  # the snap under way that was taken here
-        self._wanted = 0  # how many more snaps were clicked for
         self.rate = 30.0
         today = datetime.date.today().isoformat()
         self._destination = str(Path.home() / "freewheel-recordings" / today)
         self._switch = LiveSwitch(bridge, self)
+        self._snapper = Snapper(bridge, self._switch, self._chosen_devices, self)
         self.recording = Recording(bridge, self, self._switch.between)
         self.snaps = SnapView(bridge, self._recorded_to)
         self._sizes = PixelSizes(bridge, self)
@@ -105,10 +93,8 @@ class AcquisitionBar(QToolBar):
         self._build()
         for changed in (bridge.claimsChanged, bridge.stateChanged, bridge.lineChanged):
             changed.connect(self._look)
-        bridge.actionsChanged.connect(self._actions_changed)
-        bridge.backgroundChanged.connect(self._snap_next)
-        bridge.allStopped.connect(self._forget_snaps)
-        self._switch.changed.connect(self._live_changed)
+        bridge.actionsChanged.connect(self._look)
+        self._switch.changed.connect(self._look)
         self.recording.changed.connect(self._look)
         self.recording.failed.connect(self._not_recorded)
         self.snaps.chosen.connect(self.snapChosen)
@@ -253,50 +239,7 @@ class AcquisitionBar(QToolBar):
 
     def snap(self, *_: Any) -> None:
         """Take one frame of each camera that is chosen: of the live view, if that is on."""
-        if self._switch.is_running and self._latch is not None:
-            self._latch.set()
-            return
-        self._wanted += 1
-        self._snap_next()
-
-    def _snap_next(self, *_: Any) -> None:
-        """Take one of the snaps that are wanted, when the one before is taken."""
-        mine = self._snapping
-        if mine is not None and mine.status.ended:
-            self._snapping = None
-            if mine.status.name != "COMPLETED":
-                self._forget_snaps()  # the next ones would fail, too
-        if self._snapping is not None or not self._wanted:
-            return
-        if self._switch.is_running or self._switch.is_beginning:
-            if self._latch is not None:
-                self._forget_snaps()
-                self._latch.set()
-            return  # else it offers one in a moment
-        self._wanted -= 1
-        try:
-            call = PlanCall(plan_of(self._bridge.engine, *_SNAPS), (self._chosen_devices(),))
-        except Exception as error:  # an engine elsewhere does not offer it
-            self._forget_snaps()
-            self._bridge.requestRefused.emit("snap", error)
-            return
-        self._snapping = self._bridge.launch(call, on_conflict="pause", purpose=PURPOSE)
-        if self._snapping is None:
-            self._forget_snaps()
-
-    def _forget_snaps(self) -> None:
-        self._wanted = 0
-
-    def _actions_changed(self, *_: Any) -> None:
-        # Kept: between two of its waits a live view offers nothing, and takes it all the same.
-        self._latch = self._bridge.pending_actions().get(SNAP.name, self._latch)
-        self._snap_next()
-        self._look()
-
-    def _live_changed(self) -> None:
-        if not self._switch.tasks:
-            self._latch = None  # the next live view has another one
-        self._look()
+        self._snapper.take()
 
     # -- recording ----------------------------------------------------------------------------
 
@@ -404,10 +347,6 @@ class AcquisitionBar(QToolBar):
             words = "begins in a moment; nothing is recorded yet"
         self._figures.setText(words if shown else "")
         self._figures.setStyleSheet("color: #c0392b;" if recording.is_low else "")
-
-
-#: The plan of a snap, by the name that an engine elsewhere has for it, and ours.
-_SNAPS: Final = ("count", snap)
 
 
 def _is_camera(device: Any) -> bool:
