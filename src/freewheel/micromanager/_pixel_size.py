@@ -23,7 +23,7 @@ def size_signal(port: Port, label: str) -> SignalR[float]:
     """Return a signal of the size of a camera's pixels [um]; 0 where the core does not know it."""
 
     def get() -> float:
-        preset = port.core.getCurrentPixelSizeConfig(True)
+        preset = port.core.getCurrentPixelSizeConfig()
         return port.core.getPixelSizeUmByID(preset) * _scale(port, label) if preset else 0.0
 
     access = Access(
@@ -45,7 +45,7 @@ def affine_signal(port: Port, label: str) -> SignalR[Array1D[np.float64]]:
     """
 
     def get() -> npt.NDArray[np.float64]:
-        preset = port.core.getCurrentPixelSizeConfig(True)
+        preset = port.core.getCurrentPixelSizeConfig()
         affine = port.core.getPixelSizeAffineByID(preset) if preset else np.zeros(6)
         return np.asarray(affine, np.float64) * _scale(port, label)
 
