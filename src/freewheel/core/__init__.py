@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from freewheel import _lazy
 
 from ._actions import Action, ContinousPlan, ContinuousPlan, continous, continuous
-from ._cache import DEFAULT_MAX_BYTES, ReadingCache
 from ._errors import (
     CircularWaitError,
     EngineClosedError,
@@ -22,7 +21,6 @@ from ._errors import (
 )
 from ._futures import EngineFuture
 from ._latch import LatchCallback, SRLatch
-from ._pacer import Pacer, Tick
 from ._plan_call import PlanCall
 from ._progress import Progress, ProgressScope
 from ._protocols import (
@@ -43,16 +41,6 @@ from ._snapshot import (
 from ._snapshot_json import TaskPicture
 from ._states import EngineState, PlanStatus
 from ._status import AndStatus, Status, StatusCallback
-from ._view import (
-    BackgroundView,
-    ClaimsView,
-    EngineView,
-    EventsView,
-    FutureView,
-    PlanFutureView,
-    QueueView,
-    is_engine,
-)
 from ._wording import (
     amount_text,
     clock_text,
@@ -64,8 +52,20 @@ from ._wording import (
 )
 
 if TYPE_CHECKING:
+    from ._cache import DEFAULT_MAX_BYTES, ReadingCache
     from ._dangers import Dangerous, danger_of, mark_dangerous
     from ._flight import FlyPath, FlyRow, HasSafePoint
+    from ._pacer import Pacer, Tick
+    from ._view import (
+        BackgroundView,
+        ClaimsView,
+        EngineView,
+        EventsView,
+        FutureView,
+        PlanFutureView,
+        QueueView,
+        is_engine,
+    )
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -136,9 +136,15 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # No engine needs them, and they take long to make.
+    # No engine needs them to start, and they take long to make.
     __getattr__, __dir__ = _lazy.attach(
         __name__,
-        ("Dangerous", "FlyPath", "FlyRow", "HasSafePoint", "danger_of", "mark_dangerous"),
-        ("._dangers", "._flight"),
+        (
+            *("BackgroundView", "ClaimsView", "EngineView", "EventsView", "FutureView"),
+            *("PlanFutureView", "QueueView", "is_engine"),
+            *("DEFAULT_MAX_BYTES", "ReadingCache", "Pacer", "Tick"),
+            *("Dangerous", "danger_of", "mark_dangerous"),
+            *("FlyPath", "FlyRow", "HasSafePoint"),
+        ),
+        ("._pacer", "._cache", "._view", "._dangers", "._flight"),
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from freewheel.core._process import process
 
 from ._base import EngineBase
-from ._blocking import BlockingView
 from ._bluesky import Request
 from ._hosts import HOSTS, refuse_host
 from ._queue import checked_call
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from freewheel.core import EngineFuture
 
+    from ._blocking import BlockingView
     from ._futures import PlanFuture
 
 __all__ = ["RunEngine"]
@@ -240,4 +240,6 @@ class RunEngine(EngineBase):
         An instance of bluesky's class and of `BlockingRunEngine`. What is set on it is set here.
         Its calls return what this engine's futures end with.
         """
+        from ._blocking import BlockingView  # here, for few need it
+
         return BlockingView(self)

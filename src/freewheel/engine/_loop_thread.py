@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import final
 
@@ -39,6 +38,8 @@ def _staff(loop: asyncio.AbstractEventLoop) -> None:
     These versions of Python refuse to start a thread as soon as the main thread has ended. The
     clean-up of a device may need one, with ``asyncio.to_thread``.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
     executor.submit(int).result()
     loop.set_default_executor(executor)

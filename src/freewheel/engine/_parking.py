@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from freewheel.core import EngineState
 
@@ -30,8 +29,7 @@ class Then(Enum):
     ENDS = "ends"
 
 
-@dataclass(frozen=True)
-class Return:
+class Return(NamedTuple):
     """The return of a plan that was parked."""
 
     call: Call

@@ -6,7 +6,6 @@ That the checks left out have nothing to find follows from the schema alone.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from event_model import ComposeDescriptor, ComposeEvent
@@ -23,6 +22,12 @@ _MOST_FORMS: Final = 1024
 #: Digests of the forms of descriptors that were found valid. Any engine's loop adds to it and looks
 #: into it, each in one step.
 _valid: set[bytes] = set()
+
+
+def _digest(form: bytes) -> bytes:
+    from hashlib import blake2b  # here, for an engine starts without it
+
+    return blake2b(form).digest()
 
 
 class LeanComposeDescriptor(ComposeDescriptor):
@@ -50,7 +55,7 @@ class LeanComposeDescriptor(ComposeDescriptor):
             return super().__call__(name, data_keys, *rest, validate)
         form = (name, data_keys, hints, object_keys, object_classes, type(time), type(uid))
         settings = {owner: _form(each) for owner, each in (configuration or {}).items()}
-        digest = blake2b(repr((form, settings)).encode()).digest()
+        digest = _digest(repr((form, settings)).encode())
         bundle = super().__call__(name, data_keys, *rest, digest not in _valid)
         if len(_valid) >= _MOST_FORMS:
             _valid.clear()

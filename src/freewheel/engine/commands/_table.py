@@ -6,13 +6,13 @@ what it does to a device is said by `freewheel.core.VERBS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.engine._bluesky import Command, LeanCommands, wait_for
 from freewheel.engine._owned_tasks import WAIT_FOR_OWNED
 
 from ._actions import WaitForActions
-from ._caches import ClearCache, Stash
 from ._flow import (
     ClearCheckpoint,
     CloseRun,
@@ -21,13 +21,11 @@ from ._flow import (
     OpenRun,
     StartSuspender,
 )
-from ._pace import Pace
-from ._tasks import TaskCommands
-from ._uninterrupted import Uninterrupted
-from ._wait_any import WaitAny
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from freewheel.engine._bluesky import EngineCore
 
 __all__ = ["COMMANDS"]
 
@@ -39,6 +37,26 @@ _NO_INPUT: Final = (
     "a background plan cannot ask for input: the prompt belongs to the foreground. Ask before "
     "the task is started, or wait for an action."
 )
+
+
+def _rare(module: str, kind: str, method: str | None = None) -> Callable[[EngineCore], Any]:
+    """Return what makes the handler of a command whose module is imported when it is asked for.
+
+    Parameters
+    ----------
+    module : str
+        The module, in this package.
+    kind : str
+        The class that has the command.
+    method : str, optional
+        The method that carries it out, where an object of the class is no handler itself.
+    """
+
+    def make(core: EngineCore) -> Any:
+        made = getattr(import_module(module, __package__), kind)(core)
+        return made if method is None else getattr(made, method)
+
+    return make
 
 
 _BLUESKYS: Final = (
@@ -81,26 +99,26 @@ _BLUESKYS: Final = (
 )
 _OURS: Final = (
     Command("acquire", lambda core: LeanCommands(core).acquire, of_run=True),
-    Command("pace", Pace, waits=True),
+    Command("pace", _rare("._pace", "Pace"), waits=True),
     Command("wait_for_actions", WaitForActions, waits=True),
-    Command("uninterrupted", Uninterrupted, repeated=False),
-    Command("stash", Stash, repeated=False),
-    Command("clear_cache", ClearCache, repeated=False),
+    Command("uninterrupted", _rare("._uninterrupted", "Uninterrupted"), repeated=False),
+    Command("stash", _rare("._caches", "Stash"), repeated=False),
+    Command("clear_cache", _rare("._caches", "ClearCache"), repeated=False),
     Command("declare_progress", lambda core: core.progress.declare_progress, repeated=False),
     Command("update_progress", lambda core: core.progress.update_progress, repeated=False),
     Command("monitor_progress", lambda core: core.progress.monitor_progress, repeated=False),
-    Command("background", lambda core: TaskCommands(core).background, repeated=False),
-    Command("background_results", lambda core: TaskCommands(core).results, repeated=False),
-    Command("cancel_background", lambda core: TaskCommands(core).cancel, waits=True),
-    Command("wait_for_background", lambda core: TaskCommands(core).wait_for, waits=True),
-    Command("wait_any", WaitAny, waits=True),
-    Command("claim", lambda core: TaskCommands(core).claim, waits=True),
-    Command("release", lambda core: TaskCommands(core).release, repeated=False),
+    Command("background", _rare("._tasks", "TaskCommands", "background"), repeated=False),
+    Command("background_results", _rare("._tasks", "TaskCommands", "results"), repeated=False),
+    Command("cancel_background", _rare("._tasks", "TaskCommands", "cancel"), waits=True),
+    Command("wait_for_background", _rare("._tasks", "TaskCommands", "wait_for"), waits=True),
+    Command("wait_any", _rare("._wait_any", "WaitAny"), waits=True),
+    Command("claim", _rare("._tasks", "TaskCommands", "claim"), waits=True),
+    Command("release", _rare("._tasks", "TaskCommands", "release"), repeated=False),
     Command("_count_stops_of_all", CountStopsOfAll, repeated=False, private=True),
     Command("_count_stagings_again", CountStagingsAgain, repeated=False, private=True),
     Command(
         WAIT_FOR_OWNED,
-        lambda core: TaskCommands(core).wait_for_owned,
+        _rare("._tasks", "TaskCommands", "wait_for_owned"),
         waits=True,
         private=True,
     ),
