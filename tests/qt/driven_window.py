@@ -104,12 +104,6 @@ class Screen:
             return None
         return self._on_screen(rows.viewport(), rows.visualRect(rows.model().index(number, 0)))
 
-    def above(self, name: str, number: int) -> list[int]:
-        """Return where the upper edge of a row is."""
-        rows = self.part(name)
-        place = rows.visualRect(rows.model().index(number, 0))
-        return self._on_screen(rows.viewport(), QRect(place.topLeft(), QSize(20, 3)))
-
     def title(self, name: str) -> list[int]:
         """Return where a dock is taken hold of."""
         dock = self._windows[0].findChild(QDockWidget, name)
