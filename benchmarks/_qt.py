@@ -198,7 +198,7 @@ def whole_window(engine: RunEngine) -> Any:
     plot = QDockWidget("Plot")
     plot.setWidget(window.plot)  # which is behind the picture otherwise
     window.addDockWidget(window.dockWidgetArea(dock), plot)
-    window.resize(2400, 1700)
+    window.resize(1920, 1080)  # it is wider: the docks want that beside each other
     window.show()
     window.plot.show()
     window.image.roi = (256, 256, 1536, 1536)

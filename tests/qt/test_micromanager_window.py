@@ -133,7 +133,7 @@ def test_a_property_takes_a_text(window: Any, core: CMMCorePlus, soon: Any) -> N
 
 
 def test_long_names_push_no_button_out_of_the_panel(window: Any, soon: Any) -> None:
-    window.resize(1366, 700)  # of a small screen, where that of the tests is even smaller
+    window.resize(1400, 860)  # as it wants to be, where the screen of the tests is smaller
     soon(lambda: "camera.properties.ReadNoise_electrons" in window.devices.rows)
     soon(lambda: window.devices.width() <= window.devices.parentWidget().width())
 

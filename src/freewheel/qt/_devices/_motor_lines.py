@@ -58,6 +58,7 @@ class StepBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self._limits = ShortLabel()
         self._limits.setObjectName("limits")
+        self._limits.setMinimumWidth(40)  # the buttons beside it go first
         layout.addWidget(self._limits, 1)
         for part in (back, self.size_field, on):
             part.setVisible(is_number)
@@ -91,7 +92,7 @@ class HeldBy(QWidget):
         self._holder.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._pause = QPushButton("Pause and move")
         self._pause.setObjectName("pauseAndMove")
-        self._pause.clicked.connect(slot(self._pause, pause))
+        self._pause.clicked.connect(slot(pause))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._holder, 1)

@@ -122,7 +122,7 @@ class DevicePanel(QWidget):
         button.setObjectName(f"retry:{name}")
         button.setAccessibleName(f"Connect {name} once more")
         # Later: the button goes with what it stands in.
-        button.clicked.connect(slot(button, lambda: QTimer.singleShot(0, lambda: retry(name))))
+        button.clicked.connect(slot(lambda: QTimer.singleShot(0, lambda: retry(name))))
         return button
 
     def _add(self, layout: QVBoxLayout, name: str, row: QWidget) -> None:

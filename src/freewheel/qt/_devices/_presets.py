@@ -62,7 +62,7 @@ class PresetPanel(QWidget):
         self._list.setAccessibleName("Presets")
         self._list.setToolTip("Double click, or Return, to set all that is in it")
         self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._list.itemDoubleClicked.connect(slot(self._list, self._apply_chosen))
+        self._list.itemDoubleClicked.connect(slot(self._apply_chosen))
         add_keys(
             self._list,
             (

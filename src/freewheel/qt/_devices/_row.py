@@ -50,7 +50,7 @@ class DeviceRow(QWidget):
         self._status.hide()
         self._line = QHBoxLayout()
         self._line.setContentsMargins(0, 0, 0, 0)
-        self._line.setSpacing(5)  # what is read does not run into what is filled in
+        self._line.setSpacing(4)  # what is read does not run into what is filled in
         self._line.addWidget(self._name, 1)
         self._line.addWidget(self._readback)
         layout = self._column = QVBoxLayout(self)

@@ -70,7 +70,7 @@ class ImageArea(QWidget):
         if free:
             view.choose(*free[0])
         close = view.tools.add_button("close", "\N{MULTIPLICATION SIGN}", "Close this picture")
-        close.clicked.connect(slot(close, self.remove_view, view))
+        close.clicked.connect(slot(self.remove_view, view))
         return view
 
     def remove_view(self, view: LiveImage) -> None:

@@ -99,9 +99,7 @@ class LiveImage(QWidget):
         bridge.documentReceived.connect(self.receive)
 
     def _connect(self) -> None:
-        self._graphics.levelsMoved.connect(
-            slot(self._graphics, self._status.auto.setChecked, False)
-        )
+        self._graphics.levelsMoved.connect(slot(self._status.auto.setChecked, False))
         self._status.auto.toggled.connect(self._painter.refresh)
         self._marks.moved.connect(self._marks_moved)
         self._panel.wanted.connect(self.roiWanted)
@@ -123,10 +121,8 @@ class LiveImage(QWidget):
         tools.coloursChosen.connect(self.set_colours)
         tools.curveChosen.connect(self._graphics.set_curve)
         questions = ImageQuestions(self)
-        tools.pixelSizeWanted.connect(
-            slot(tools, lambda: questions.ask_pixel_size(self.pixel_size))
-        )
-        tools.limitWanted.connect(slot(tools, lambda: questions.ask_limit(self.saturation)))
+        tools.pixelSizeWanted.connect(slot(lambda: questions.ask_pixel_size(self.pixel_size)))
+        tools.limitWanted.connect(slot(lambda: questions.ask_limit(self.saturation)))
         questions.pixelSizeGiven.connect(self.scale.give)
         questions.limitGiven.connect(self._painter.give_saturation)
         questions.refused.connect(self._status.say)

@@ -98,7 +98,7 @@ class ImageTools(QWidget):
     def _add_menu(self, name: str, text: str, signal: Any) -> None:
         button = self.buttons[name]
         menu = QMenu(button)
-        menu.addAction(text).triggered.connect(slot(menu, signal.emit))
+        menu.addAction(text).triggered.connect(slot(signal.emit))
         button.setMenu(menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
 
@@ -158,6 +158,6 @@ def _choices(menu: QMenu, texts: Sequence[str], chosen: Callable[[str], object])
         action = QAction(text, menu)
         action.setCheckable(True)
         action.setChecked(not number)
-        action.triggered.connect(slot(action, chosen, text))
+        action.triggered.connect(slot(chosen, text))
         group.addAction(action)
         menu.addAction(action)

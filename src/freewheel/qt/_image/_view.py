@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QRectF, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QRectF, Signal
 from qtpy.QtGui import QImage
 
 from freewheel.qt._image._colours import Curve, colour_map, table_of
@@ -194,7 +194,9 @@ class ImageView(ThemedGraphics):
 
     def paint_now(self) -> None:
         """Paint without waiting for the window's turn, so that the time is known."""
-        self.viewport().repaint()
+        # The scene looks then at what has changed, and paints that. `repaint` would paint all, and
+        # have the scene do so once more in a moment.
+        QCoreApplication.sendPostedEvents(self.scene(), QEvent.Type.MetaCall)
 
     def show_histogram(self) -> None:
         """Count the values of what is shown."""

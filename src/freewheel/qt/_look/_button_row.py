@@ -37,7 +37,7 @@ def button_row(
         button = buttons[name] = QPushButton(icon(name), text)
         button.setObjectName(f"{prefix}:{name}")
         button.setToolTip(tip)
-        button.clicked.connect(slot(button, act))
+        button.clicked.connect(slot(act))
         row.addWidget(button)
     return row, buttons
 
@@ -46,6 +46,6 @@ def add_keys(widget: QWidget, parts: Iterable[tuple[str, str, Callable[[], objec
     """Have keys do something while a widget has the keyboard: each with what is said of it."""
     for keys, what, act in parts:
         short_cut = QShortcut(QKeySequence(keys), widget)
-        short_cut.activated.connect(slot(short_cut, act))
+        short_cut.activated.connect(slot(act))
         short_cut.setContext(Qt.ShortcutContext.WidgetShortcut)
         short_cut.setWhatsThis(what)

@@ -1,48 +1,31 @@
-"""Functions as slots, without a window that can never be freed."""
+"""Functions as slots, for as long as their sender lives."""
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qtpy.QtCore import QObject
-
 __all__ = ["slot"]
 
 
-def slot(sender: QObject, act: Callable[..., object], *args: Any) -> Callable[..., None]:
-    """Return what to connect one of a sender's signals to, to have a function called.
+def slot(act: Callable[..., object], *args: Any) -> Callable[..., None]:
+    """Return what to connect a signal to, to have a function called without what the signal brings.
 
-    PySide holds a function that a signal is connected to where Python's collector does not see it.
-    What the function knows, usually the window that it is a part of, would never be freed. Here the
-    sender holds it, which the collector does see. Methods of QObjects need none of this.
+    Qt holds it, and what the function knows, until the sender is deleted: usually the window that
+    the sender is a part of. So it has to be: Python's collector takes a window apart in any
+    order, and PySide ends the program then. It never sees a window that Qt holds.
 
     Parameters
     ----------
-    sender
-        What has the signal; it lives as long as the function is to be called.
     act
-        The function, called without what the signal brings.
+        The function.
     *args
         What it is called with.
     """
-    called = _Call(act, args)
-    sender.__dict__.setdefault("_freewheel_slots", []).append(called)
-    ref = weakref.ref(called)
 
-    def forward(*_: object) -> None:
-        if (call := ref()) is not None:
-            call.act(*call.args)
+    def called(*_: object) -> None:
+        act(*args)
 
-    return forward
-
-
-class _Call:
-    """What is called, with what."""
-
-    def __init__(self, act: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.act = act
-        self.args = args
+    return called

@@ -51,7 +51,7 @@ def edit_call(
     layout = QVBoxLayout(dialog)
     layout.addWidget(scroll, 1)
     layout.addWidget(buttons)
-    dialog.accepted.connect(slot(dialog, lambda: bridge.edit_waiting(future, form.make_call())))
+    dialog.accepted.connect(slot(lambda: bridge.edit_waiting(future, form.make_call())))
     dialog.finished.connect(dialog.deleteLater)
     keep_stop_all(dialog, parent)
     dialog.resize(420, 480)

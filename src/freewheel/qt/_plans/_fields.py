@@ -196,7 +196,7 @@ def _make_choice(parameter: ParamDescription, changed: Callable[[], None]) -> _M
     box = ChoiceBox(parameter.choices or (), "choose a device" if names else "choose")
     if names:
         box.set_value(None)  # the first that fits may be any: whoever fills in the form knows
-    box.currentIndexChanged.connect(slot(box, changed))
+    box.currentIndexChanged.connect(slot(changed))
 
     def write(value: Any) -> None:
         box.set_value(_names([value])[0] if names else value)

@@ -60,7 +60,7 @@ class PlotBar(QWidget):
         export = _menu_button("export", "Export", "Save what is plotted")
         for text, kind in (("Table (CSV) …", "csv"), ("Picture (PNG) …", "png")):
             action = export.menu().addAction(text)
-            action.triggered.connect(slot(action, self.exportWanted.emit, kind))
+            action.triggered.connect(slot(self.exportWanted.emit, kind))
         self._axes = _menu_button("axes", "Axes", "How the axes are")
         self._together = self._switch("All on one axis", self.togetherChosen)
         self._logarithmic = self._switch(
@@ -94,7 +94,7 @@ class PlotBar(QWidget):
                 action.setEnabled(False)
                 action.setText(f"{kind} ({why})")
             text = "" if kind == _NO_FIT else kind
-            action.triggered.connect(slot(action, self.fitChosen.emit, text))
+            action.triggered.connect(slot(self.fitChosen.emit, text))
             group.addAction(action)
             menu.addAction(action)
 

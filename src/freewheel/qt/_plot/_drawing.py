@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PlotCurves"]
 
-_SYMBOLS: Final = 2000  # points, up to which each has a symbol
-_WIDE: Final = 500  # points, up to which lines are wide
+_SYMBOLS: Final = 200  # points, up to which each has a symbol
+_WIDE: Final = 200  # points, up to which lines are wide
 
 
 class PlotCurves:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePlot"]
 
-_PERIOD_MS: Final = 40  # between two drawings, for each plot: each takes about as long
+_PERIOD_MS: Final = 100  # between two drawings, for each plot: each takes about as long
 _KEPT_RUNS: Final = 4  # besides the newest
 
 

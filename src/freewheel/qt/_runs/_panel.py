@@ -146,7 +146,7 @@ class RunsPanel(QWidget):
         speeds = QMenu(self)
         for text, speed in _SPEEDS.items():
             action = speeds.addAction(text)
-            action.triggered.connect(slot(action, self._replay_chosen, speed))
+            action.triggered.connect(slot(self._replay_chosen, speed))
         self._button("replay", "Replay", "").setMenu(speeds)
         stop = self._button("stopReplay", "Stop replay", "Replay no more")
         stop.clicked.connect(self._replayer.stop)
@@ -330,7 +330,7 @@ class RunsPanel(QWidget):
         menu.clear()
         for key, frames in found.items():
             action = QAction(f"{key}, {_several(len(frames), 'frame')}", menu)
-            action.triggered.connect(slot(action, self._show_frames, frames))
+            action.triggered.connect(slot(self._show_frames, frames))
             menu.addAction(action)
         if not found:
             menu.addAction(str(error) if error else "it has no pictures").setEnabled(False)

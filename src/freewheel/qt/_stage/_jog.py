@@ -53,14 +53,14 @@ class JogButtons(QWidget):
             button.setAccessibleName(tip)
             button.setToolTip(tip)
             button.setAutoRepeat(True)
-            button.clicked.connect(slot(button, self.stepped.emit, *step))
+            button.clicked.connect(slot(self.stepped.emit, *step))
             grid.addWidget(button, row, column)
             self.arrows.append(button)
         stop = QPushButton(icon("stop"), "Stop")
         stop.setObjectName("jog:stop")
         stop.setAccessibleName("Stop the stage")
         stop.setToolTip("Stop the stage, whoever moves it")
-        stop.clicked.connect(slot(stop, self.stopped.emit))
+        stop.clicked.connect(slot(self.stopped.emit))
         grid.addWidget(stop, 1, 1)
         self.fields: dict[str, NumberField] = {}
         for row, (name, text, size) in enumerate((("xy", "Step", 10), ("focus", "Focus step", 1))):

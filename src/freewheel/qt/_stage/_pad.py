@@ -149,7 +149,7 @@ class StagePad(QWidget):
         wheel_needs_focus(box)
         kept = self._chosen.get(role, "")
         box.set_value(kept if kept in (_NONE, *self._devices) else self._suggested(role))
-        box.currentIndexChanged.connect(slot(box, self._axis_chosen, role))
+        box.currentIndexChanged.connect(slot(self._axis_chosen, role))
         if old is None:
             self._form.addRow(role.capitalize(), box)
         else:

@@ -50,7 +50,7 @@ class PositionList(QWidget):
         self._list.setToolTip("Double click, or Return, to go there; F2 to rename")
         self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._list.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed)
-        self._list.itemDoubleClicked.connect(slot(self._list, self.go))
+        self._list.itemDoubleClicked.connect(slot(self.go))
         self._list.itemChanged.connect(self._renamed)
         add_keys(
             self._list,

@@ -413,7 +413,7 @@ def _button(
         button.setIcon(icon(picture))
     button.setObjectName(name)
     button.setToolTip(tip)
-    button.clicked.connect(slot(button, request))
+    button.clicked.connect(slot(request))
     return button
 
 
@@ -439,7 +439,7 @@ class _QueueLine(QWidget):
         button.setObjectName("remove")
         button.setAccessibleName(f"Remove {future.plan_name} from the queue")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.clicked.connect(slot(button, remove, future))
+        button.clicked.connect(slot(remove, future))
         layout.addWidget(button)
 
     def show_start(self, text: str) -> None:

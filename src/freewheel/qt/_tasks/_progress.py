@@ -174,7 +174,7 @@ class _TaskRow(QWidget):
         cancel.setAccessibleName(f"Stop {task.name}")
         cancel.setObjectName("cancel")
         cancel.setToolTip("End the task, with its clean-up")
-        cancel.clicked.connect(slot(cancel, bridge.cancel_task, task))
+        cancel.clicked.connect(slot(bridge.cancel_task, task))
         self.bars = _Bars()
         line = QHBoxLayout()
         line.addWidget(name, 1)

@@ -98,7 +98,7 @@ class QueueTable(QWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self._rows.dropped.connect(self.move_row)
-        self._rows.itemDoubleClicked.connect(slot(self._rows, self.edit))
+        self._rows.itemDoubleClicked.connect(slot(self.edit))
         self._rows.currentItemChanged.connect(self._enable)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

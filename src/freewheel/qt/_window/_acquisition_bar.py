@@ -166,7 +166,7 @@ class AcquisitionBar(QToolBar):
         rates = self._rates = QActionGroup(self)
         for text, rate in _RATES.items():
             action = rates.addAction(QAction(text, menu, checkable=True, checked=rate == self.rate))
-            action.triggered.connect(slot(action, self._set_rate, rate))
+            action.triggered.connect(slot(self._set_rate, rate))
             menu.addAction(action)
         self._look()
 

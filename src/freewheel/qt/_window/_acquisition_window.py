@@ -230,7 +230,7 @@ class AcquisitionWindow(QMainWindow):
             editor = MDAEditor(self.bridge, microscope, self.stage)
             self._dock("Sequence", editor, Qt.DockWidgetArea.RightDockWidgetArea)
             recording = self.bar.recording
-            recording.changed.connect(slot(recording, self._tell_recorded, editor))
+            recording.changed.connect(slot(self._tell_recorded, editor))
             self._tell_recorded(editor)
         self._dock("Claims", self.claims, Qt.DockWidgetArea.RightDockWidgetArea)
         self._dock("Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea)

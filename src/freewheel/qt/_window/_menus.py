@@ -89,7 +89,7 @@ def _add(
         action.setIcon(icon(picture))
     if keys:
         action.setShortcut(QKeySequence(keys))
-    action.triggered.connect(slot(action, act))
+    action.triggered.connect(slot(act))
     menu.addAction(action)
     return action
 
@@ -111,8 +111,8 @@ def _follow_buttons(menu: QMenu, controls: EngineControls) -> None:
             action.setEnabled(True)
 
     menu.setToolTipsVisible(True)
-    menu.aboutToShow.connect(slot(menu, look))
-    menu.aboutToHide.connect(slot(menu, leave))
+    menu.aboutToShow.connect(slot(look))
+    menu.aboutToHide.connect(slot(leave))
 
 
 def _build_view(window: QMainWindow, menu: QMenu, put_back: Callable[[], object]) -> None:
@@ -128,7 +128,7 @@ def _build_view(window: QMainWindow, menu: QMenu, put_back: Callable[[], object]
         for (theme, _), action in zip(_THEMES, group.actions(), strict=True):
             action.setChecked(theme is theme_in_use())
 
-    themes.aboutToShow.connect(slot(themes, look))
+    themes.aboutToShow.connect(slot(look))
     docks = window.findChildren(QDockWidget)
     shown = menu.addMenu("&Docks")
     for dock in docks:
