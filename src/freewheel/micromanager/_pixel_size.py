@@ -66,7 +66,10 @@ def _scale(port: Port, label: str) -> float:
     """
     core, binning = port.core, 1
     if core.hasProperty(label, "Binning"):
-        # Some adapters write "2x2".
-        digits = re.match(r"\s*(\d+)", core.getPropertyFromCache(label, "Binning"))
+        try:
+            told = core.getPropertyFromCache(label, "Binning")
+        except (RuntimeError, ValueError):  # of one loaded since the core looked at all
+            told = core.getProperty(label, "Binning")
+        digits = re.match(r"\s*(\d+)", told)  # some adapters write "2x2"
         binning = int(digits[1]) if digits else 1
     return binning / (core.getMagnificationFactor() or 1.0)
