@@ -384,7 +384,7 @@ def test_what_fails_while_it_lands(
     bench: Bench, breaks: Any, text: str, verb: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = bench.engine
-    future = engine(bench.scan(patience=0.3))
+    future = engine(bench.scan(1000, patience=0.3))  # it is not to end before it is broken
     bench.account.wait_for_index(40)
     rests = threading.Event()
     engine.events.state_changed.connect(

@@ -216,7 +216,9 @@ def test_paused_and_resumed_in_small_flights(rig: Rig) -> None:
     future = rig.engine(rig.scan(flight=25))
     rig.account.wait_for_index(5)
     if pause(rig.engine):
-        assert rig.account.covered() == {"camera": 25, "x": 25}
+        covered = rig.account.covered()
+        assert covered["camera"] == covered["x"]
+        assert covered["x"] in (25, 50)  # whole flights, however late the pause came
         rig.engine.resume()
     result = future.outcome.result(30).plan_result
     assert result.points == 60
