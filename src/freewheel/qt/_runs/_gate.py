@@ -37,7 +37,7 @@ class Gate:
         sink: Any,
         over: Callable[[], object],
         failed: Callable[[Exception], object],
-        begun: Callable[[str], object] = lambda _: None,
+        begun: Callable[[str], object],
     ) -> None:
         self._sink = sink
         self._over = over

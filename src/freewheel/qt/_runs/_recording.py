@@ -130,7 +130,7 @@ class Recording(QObject):
 
         Those that are being recorded to another one are recorded there to their ends.
         """
-        is_same = _place_of(destination) == _place_of(self.destination)
+        is_same = _absolute(destination) == _absolute(self.destination)
         if self.is_beginning and is_same:
             return
         session = self._session
@@ -152,7 +152,7 @@ class Recording(QObject):
         """Tell whether the runs of an engine are recorded to a destination here."""
         is_on = self._session is not None or self.is_beginning
         is_mine = self._bridge.engine is engine and is_on
-        same = _place_of(self.destination) == _place_of(destination)
+        same = _absolute(self.destination) == _absolute(destination)
         return is_mine and same and bool(isalive(self))
 
     def _made(self, found: tuple[object, str, _Target | None, Exception | None], _: object) -> None:
@@ -279,7 +279,7 @@ def _make(wish: object, destination: str) -> tuple[object, str, _Target | None, 
         return wish, destination, None, error
 
 
-def _place_of(destination: str) -> str:
+def _absolute(destination: str) -> str:
     return destination if destination.startswith(_TILED) else os.path.abspath(destination)
 
 
