@@ -353,6 +353,20 @@ def dies(bench: Bench) -> None:
     bench.scope.stage.trajectory._logic._motion.end.tell(RuntimeError("following error"))
 
 
+def dies_at_the_safe_point(bench: Bench) -> None:
+    logic = bench.scope.stage.trajectory._logic
+    motion = logic._motion
+
+    async def stands_and_dies() -> None:
+        # It stands, and says only afterwards that it did not come there well.
+        motion.end.tell = lambda: None
+        motion.halt()
+        error = RuntimeError("following error")
+        asyncio.get_running_loop().call_later(0.05, type(motion.end).tell, motion.end, error)
+
+    logic.stop_at_safe_point = stands_and_dies
+
+
 def never_stands(bench: Bench) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
@@ -375,6 +389,7 @@ def miscounts(bench: Bench) -> None:
     [
         (falls_silent, "are missing"),
         (dies, "following error"),
+        (dies_at_the_safe_point, "following error"),
         (never_stands, "stage-triggers was told to stop, and has not come to its safe point"),
         (miscounts, "3 are missing"),
     ],

@@ -275,7 +275,7 @@ def test_a_live_view_that_is_not_recorded_whole_is_told_of(
     person.press("record")
     person.see(lambda: person.bar.recording.is_on)
     person.press("live")
-    person.see(lambda: person.events and list((tmp_path / "runs").glob("*.jsonl")))
+    person.see(lambda: person.events and read_runs(tmp_path / "runs"))
     (run,) = read_runs(tmp_path / "runs")
     for file in (tmp_path / "runs").glob("*.jsonl"):
         file.unlink()  # frames are still being written beside it

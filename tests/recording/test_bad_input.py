@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 
 import bluesky.plans as bp
 import event_model
@@ -169,6 +170,45 @@ def test_subscribed_in_the_middle(tmp_path, caplog):
         recorder(*pair)
     assert read_runs(tmp_path) == []
     assert "whose start was not seen" in caplog.text
+
+
+class WatchedLock:
+    """A lock that tells when somebody is about to take it."""
+
+    def __init__(self, lock):
+        self.lock = lock
+        self.asked = threading.Event()
+
+    def __enter__(self):
+        self.asked.set()
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+def test_a_run_that_begins_while_another_threads_batch_is_finished(tmp_path):
+    recorder = Recorder(tmp_path)
+    one, other = event_model.compose_run(), event_model.compose_run()
+    wait = recorder.begin_batch([("start", one.start_doc)])
+    recorder._lock = watched = WatchedLock(recorder._lock)
+    failures = []
+
+    def finish():
+        try:
+            wait()()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=finish)
+    with watched.lock:
+        thread.start()
+        assert watched.asked.wait(10)
+        recorder._start(other.start_doc)  # what another engine's documents do under the lock
+    thread.join(10)
+    assert not failures
+    recorder.close()
+    assert len(read_runs(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("speed", [0, -1, math.nan])

@@ -340,14 +340,21 @@ class Flight:
             if not waits:
                 break
             if self.ending:
-                for device in waits:
-                    if safe_point_of(device) is None:
-                        await self._stop(device)
-                    self._cut_off.add(device)
-                continue
+                await self._cut_short(waits)
+                break
             await self._change_within(self._longest_silence)
             self._raise_silence()
         self._raise_failure()
+
+    async def _cut_short(self, devices: list[Any]) -> None:
+        """Stop what does not stand; what stands has a while to say whether it came there well."""
+        for device in devices:
+            if safe_point_of(device) is None:
+                await self._stop(device)
+        standing = [self._tasks[each] for each in devices if each not in self._cut_off]
+        if standing:
+            await asyncio.wait(standing, timeout=_GRACE)
+        self._cut_off.update(each for each in devices if not self._tasks[each].done())
 
     def _is_done(self, device: Any) -> bool:
         return device in self._cut_off or device not in self._tasks or self._tasks[device].done()

@@ -158,7 +158,7 @@ class Recorder:
         return partial(self._wait_for_arrays, failures)
 
     def _wait_for_arrays(self, failures: list[BaseException]) -> Callable[[], None]:
-        self._all_of((run.wait_for_arrays for run in self._runs.values()), failures)
+        self._all_of(self._waits(), failures)
         return partial(self._finish_batch, failures)
 
     def _finish_batch(self, failures: list[BaseException]) -> None:
@@ -207,6 +207,11 @@ class Recorder:
             run = known[event.get("descriptor", "")]
             (others if run is None else by_run[run]).append(event)
         return by_run, others
+
+    # A generator function, so that it looks at the runs once the lock is held.
+    def _waits(self) -> Iterator[Callable[[], None]]:
+        for run in self._runs.values():
+            yield run.wait_for_arrays
 
     def _flushes(self, *, of_documents_alone: bool = False) -> Iterator[Callable[[], None]]:
         for run in self._runs.values():
