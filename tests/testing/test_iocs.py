@@ -35,9 +35,39 @@ def test_ports_are_the_same_for_clients_and_servers_of_a_process(script: Path) -
     variables = local_epics()
     assert variables == local_epics()
     assert os.environ["EPICS_CA_SERVER_PORT"] == variables["EPICS_CA_SERVER_PORT"]
-    assert variables["EPICS_CA_ADDR_LIST"] == "127.0.0.1"
+    looked_at = variables["EPICS_CA_ADDR_LIST"].split()
+    assert looked_at[0] == f"127.0.0.1:{variables['EPICS_CA_SERVER_PORT']}"
     with IocProcess(script, ready="up", environment={"EXTRA": "more"}) as server:
         assert server.output[0] == f"port {variables['EPICS_CA_SERVER_PORT']} more"
+
+
+def test_each_server_has_ports_of_its_own(script: Path) -> None:
+    looked_at = local_epics()["EPICS_CA_ADDR_LIST"].split()
+    servers = [IocProcess(script, ready="up", environment={"EXTRA": ""}) for _ in range(9)]
+
+    def port(number: int) -> str:
+        return servers[number].output[-2].removeprefix("port ").strip()
+
+    try:
+        for server in servers[:8]:
+            server.start()
+        assert [f"127.0.0.1:{port(number)}" for number in range(8)] == looked_at
+        with pytest.raises(RuntimeError, match="8 servers of this process run already"):
+            servers[8].start()
+        servers[3].kill()
+        servers[8].start()
+        assert f"127.0.0.1:{port(8)}" == looked_at[3]
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def test_a_command_that_is_not_there_keeps_no_ports(script: Path) -> None:
+    for _ in range(9):
+        with pytest.raises(FileNotFoundError):
+            IocProcess(["no-such-command"], ready="up").start()
+    with IocProcess(script, ready="up", environment={"EXTRA": ""}) as server:
+        assert server.is_running
 
 
 def test_it_can_be_killed_and_started_again(start_ioc, script: Path) -> None:

@@ -6,8 +6,9 @@
 
 from ._clock import VirtualClock, VirtualTimeLoop
 from ._documents import DocumentLog, assert_emitted, assert_events, assert_valid
-from ._iocs import IocProcess, free_port, local_epics
+from ._iocs import IocProcess
 from ._leaks import no_leaks
+from ._local_epics import free_port, local_epics
 
 __all__ = [
     "DocumentLog",

@@ -3,79 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
+from ._local_epics import give_back, take_ports
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["IocProcess", "free_port", "local_epics"]
-
-_lock = threading.Lock()  # guards _environment, which is filled once
-_environment: dict[str, str] = {}
+__all__ = ["IocProcess"]
 
 #: Reads until whoever has started it is gone, and ends a group of processes then.
 _GUARD: Final = ("/bin/sh", "-c", 'while read -r _; do :; done; kill -9 "-$1"', "freewheel-guard")
-
-#: Below those that Linux, Windows and macOS give to outgoing connections.
-_PORTS: Final = range(20_000, 32_768)
-
-
-def free_port() -> int:
-    """Return a port that nobody has, of TCP and UDP alike.
-
-    Not one of those that systems give to outgoing connections, one of which may have it a moment
-    later, when the server that it is for begins.
-    """
-    while True:
-        port = secrets.choice(_PORTS)  # not `random`, which tests seed
-        try:
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                with socket.socket(type=kind) as each:
-                    each.bind(("127.0.0.1", port))
-        except OSError:
-            continue  # somebody has it
-        return port
-
-
-def local_epics() -> dict[str, str]:
-    """Keep EPICS to this machine, on ports that nobody else uses.
-
-    Sets the environment of this process, for its clients and for the servers that it starts. EPICS
-    libraries read it once, with their first PV: call this before, at the top of a ``conftest.py``.
-    The same ports each time in one process; others in another.
-
-    Returns
-    -------
-    dict of str to str
-        The variables.
-    """
-    with _lock:
-        if not _environment:
-            ca, pva, broadcast, repeater = (str(free_port()) for _ in range(4))
-            _environment.update(
-                EPICS_CA_ADDR_LIST="127.0.0.1",
-                EPICS_CA_AUTO_ADDR_LIST="NO",
-                EPICS_CA_SERVER_PORT=ca,
-                EPICS_CA_REPEATER_PORT=repeater,
-                EPICS_CAS_INTF_ADDR_LIST="127.0.0.1",
-                EPICS_CAS_BEACON_ADDR_LIST="127.0.0.1",
-                EPICS_CAS_AUTO_BEACON_ADDR_LIST="NO",
-                EPICS_PVA_ADDR_LIST="127.0.0.1",
-                EPICS_PVA_AUTO_ADDR_LIST="NO",
-                EPICS_PVA_SERVER_PORT=pva,
-                EPICS_PVA_BROADCAST_PORT=broadcast,
-                EPICS_PVAS_INTF_ADDR_LIST="127.0.0.1",
-            )
-    os.environ.update(_environment)
-    return dict(_environment)
 
 
 @final
@@ -83,7 +27,8 @@ class IocProcess:
     """An IOC, or another server, as a process that can be killed and started again.
 
     It ends with the process that has started it, even if that is killed, and its ports are free
-    again. They are those of `local_epics`: one IOC at a time for each process of tests.
+    again. They are among those of `local_epics`: each server of a process of tests has its own, and
+    up to eight run at a time.
 
     Parameters
     ----------
@@ -126,6 +71,7 @@ class IocProcess:
         self._further = dict(environment or {})
         self.output: deque[str] = deque(maxlen=200)  # filled by the reading thread
         self._process: subprocess.Popen[str] | None = None
+        self._ports: int | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._is_ready = False  # set by the reading thread, before _up
@@ -142,22 +88,19 @@ class IocProcess:
         Raises
         ------
         RuntimeError
-            When it ends, or does not come up in time; with what it printed.
+            When it ends, or does not come up in time; with what it printed. When too many run.
         """
         if self.is_running:
             return
         self.kill()  # what is left of one that has ended by itself
         self._up.clear()
         self._is_ready = False
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,  # an IOC's shell ends with its input
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **local_epics(), **self._further},
-            start_new_session=True,
-        )
+        self._ports, environment = take_ports()
+        try:
+            self._process = self._popen(environment)
+        except OSError:  # there is no such command
+            self.kill()
+            raise
         self._guard = subprocess.Popen(
             [*_GUARD, str(self._process.pid)],
             stdin=subprocess.PIPE,  # which the system closes with this process
@@ -174,6 +117,17 @@ class IocProcess:
             raise RuntimeError(
                 f"{' '.join(self._command)} did not say {self._ready!r} {when}. It printed:\n{said}"
             )
+
+    def _popen(self, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,  # an IOC's shell ends with its input
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **environment, **self._further},
+            start_new_session=True,
+        )
 
     def _read(self) -> None:
         process = self._process
@@ -207,6 +161,8 @@ class IocProcess:
         for stream in () if process is None else (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()
+        give_back(self._ports)
+        self._ports = None
 
     def _dismiss_guard(self) -> None:
         """End the guard before the process, whose number may be another one's afterwards."""
