@@ -352,9 +352,11 @@ def _many_rows(engines: Engines) -> Iterable[Row]:
         ("the same, ophyd-async statuses, a task each", SoftMotor, ">= 2.6"),
     ):
         motors = [kind(f"motor{i}") for i in range(1000)]
+        # As many on both sides: each eighth group or so brings a collection of all that there is,
+        # which takes as long as several groups.
         figures = interleave(
             {
-                "bluesky": lambda m=motors: rate(engines.peer, sets(m, 2), 2),
+                "bluesky": lambda m=motors: rate(engines.peer, sets(m, 10), 10),
                 "freewheel": lambda m=motors: rate(ours, sets(m, 10), 10),
             },
             repeats=5,

@@ -28,6 +28,7 @@ _STOPPED: Final = "stopped"
 _STAGING: Final = frozenset(("stage", "unstage"))
 #: From then on a device may drive more than it did: what that is, is asked anew.
 _BEGINS: Final = "kickoff"
+_ALWAYS_CLAIM: Final = _STAGING | {_BEGINS}
 
 
 @contextmanager
@@ -118,10 +119,11 @@ class ForegroundClaims:
         """Tell whether the message's devices are held already, or free for a moment."""
         runs = self._core.runs
         command = msg.command
-        if command in _STAGING or command == _BEGINS:
+        if command in _ALWAYS_CLAIM:
             return False
         if not runs:
-            return self._is_free(msg)
+            self._about = msg
+            return self._ledger.is_empty or self._is_free(msg)
         noted = self._noted.get(runs.get(msg.run) or next(reversed(runs.values())))
         if noted is None:
             return False
@@ -135,9 +137,6 @@ class ForegroundClaims:
         return True
 
     def _is_free(self, msg: Msg) -> bool:
-        self._about = msg
-        if self._ledger.is_empty:
-            return True
         holder = self._tasks.holder
         return not any(self._ledger.conflicts(holder, device) for device in needed_by(msg))
 

@@ -80,7 +80,8 @@ class _Checked:
         return self._handler.__doc__
 
     def __call__(self, msg: Msg) -> Awaitable[Any]:
-        if self._interlocks.allows(msg) and self._check.passes(msg):
+        interlocks = self._interlocks
+        if (interlocks.is_empty or interlocks.allows(msg)) and self._check.passes(msg):
             return self._handler(msg)
         return self._make_way(msg)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
+from threading import Thread, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
@@ -109,7 +109,10 @@ class Pending:
                 self.action,
                 self.status.success,
             )
-        self._owner.ended(self)
+        if get_ident() == self._owner.ident:
+            self.settle()
+        else:
+            self._owner.ended(self)
 
     def settle(self) -> None:
         """Take the status's end up: on the loop."""
@@ -201,7 +204,7 @@ class Statuses:
         The engine, whose groups they are put into.
     loop : asyncio.AbstractEventLoop
         The loop.
-    thread : threading.Thread
+    thread : Thread
         The thread that runs it.
     unrepeated : frozenset of str
         The commands that a rewind does not repeat.
@@ -222,11 +225,11 @@ class Statuses:
         "_added",
         "_called",
         "_ended",
-        "_ident",
         "_latest",
         "_loop",
         "_unrepeated",
         "groups",
+        "ident",
         "last_moves",
         "log",
         "objects",
@@ -239,11 +242,11 @@ class Statuses:
         self,
         engine: Any,
         loop: asyncio.AbstractEventLoop,
-        thread: threading.Thread,
+        thread: Thread,
         unrepeated: frozenset[str],
     ) -> None:
         self._loop = loop
-        self._ident = thread.ident
+        self.ident = thread.ident  #: of the loop's thread
         self._unrepeated = unrepeated
         self.log = engine.log
         self.groups: Any = engine._groups
@@ -356,15 +359,12 @@ class Statuses:
             status.add_callback(pending.finished)
         except AttributeError:
             status.finished_cb = pending.finished  # type: ignore[attr-defined]  # old ophyd
-        if not pending.done():  # else its end has told of it
+        if not pending._done:  # else its end has told of it
             self.use_changed()
         return pending
 
     def ended(self, pending: Pending) -> None:
-        """Take up the end of a status; from any thread."""
-        if threading.get_ident() == self._ident:
-            pending.settle()
-            return
+        """Have the loop take up the end of a status; from another thread."""
         self._ended.append(pending)
         # The loop clears the flag before it empties the list: whoever finds the flag set has
         # appended before that, and is not forgotten. Two that both find it clear both call.
