@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -26,6 +24,7 @@ from freewheel.recording import (
     _row_writer,
     read_runs,
 )
+from small_disk import largest_file
 
 WRITER = Path(__file__).with_name("_crashing.py")
 
@@ -109,19 +108,6 @@ def images(count=6, shape=(256, 256)):
         data = {"camera": np.full(shape, number, "u2")}
         yield "event", stream.compose_event(data=data, timestamps={"camera": 1.5})
     yield "stop", run.compose_stop()
-
-
-@contextlib.contextmanager
-def largest_file(size):
-    """Let no file of this process grow beyond ``size`` bytes: a disk that is full."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _recorded(recorder, documents):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from freewheel.remote import Role, TokenFile
+from small_disk import largest_file
 
 
 @pytest.fixture
@@ -38,6 +39,18 @@ def test_its_owner_alone_may_read_the_file(path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(PermissionError, match="chmod 600"):
         TokenFile(path)
+
+
+def test_nobody_comes_in_by_a_token_that_could_not_be_kept(path: Path) -> None:
+    tokens = TokenFile(path)
+    anna = tokens.add("anna")
+    with largest_file(3), pytest.raises(OSError, match="cannot be written"):
+        tokens.add("ben")
+    for each in (tokens, TokenFile(path)):
+        assert each.client_of(anna) == ("anna", Role.OPERATOR)
+    with largest_file(3), pytest.raises(OSError, match="cannot be written"):
+        tokens.remove("anna")
+    assert tokens.client_of(anna) is not None
 
 
 def test_who_reads_the_file_cannot_come_in_with_it(path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
+
+from freewheel.core._whole_file import whole_file
 
 if TYPE_CHECKING:
     from ._learned import Times
@@ -62,12 +63,11 @@ class TimesFile:
         for (device, verb), seconds in sorted(self._times.seen().items()):
             several.setdefault(device, {})[verb] = [round(each, _DIGITS) for each in seconds]
         text = json.dumps({"version": _VERSION, "seconds": several}, indent=1)
-        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            beside.write_text(text)
-            beside.replace(self._path)
+            with whole_file(self._path) as part:
+                part.write_text(text)
         except OSError as error:
-            _log.warning("The times of devices cannot be kept in %s: %s", self._path, error)
+            _log.warning("The times of devices cannot be kept: %s", error)
 
     def save_soon(self) -> None:
         """Write the file on a thread that ends with it: a disk may be slow."""

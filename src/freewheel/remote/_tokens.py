@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from freewheel.core._whole_file import whole_file
+
 from ._alone import alone
 from ._roles import Role
 
@@ -105,8 +107,7 @@ class TokenFile:
         with self._lock, alone(self.path):
             self._refresh(anew=True)
             mine = {"role": str(role), "sha256": digest_of(token)}
-            self._known = {**self._known, name: mine}
-            self._write()
+            self._write({**self._known, name: mine})
         return token
 
     def remove(self, name: str) -> None:
@@ -122,8 +123,7 @@ class TokenFile:
             if name not in self._known:
                 names = ", ".join(self._known) or "nobody"
                 raise KeyError(f"Nobody is called {name!r}. There are: {names}.")
-            self._known = {each: of for each, of in self._known.items() if each != name}
-            self._write()
+            self._write({each: of for each, of in self._known.items() if each != name})
 
     @property
     def version(self) -> object:
@@ -164,14 +164,14 @@ class TokenFile:
         self._known = _read(self.path)
         self._stamp = stamp
 
-    def _write(self) -> None:
-        text = json.dumps({"format": _FORMAT, "version": 1, "clients": self._known}, indent=1)
-        beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        # With its rights from the first moment: never open, and then closed.
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        beside.replace(self.path)
+    def _write(self, known: dict[str, dict[str, str]]) -> None:
+        text = json.dumps({"format": _FORMAT, "version": 1, "clients": known}, indent=1)
+        with whole_file(self.path) as part:
+            # With its rights from the first moment: never open, and then closed.
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+        self._known = known
         status = self.path.stat()
         self._stamp = status.st_mtime_ns, status.st_ino
 

@@ -1,8 +1,7 @@
-"""Asking for a file or a folder, while the window can be used; writing files, or nothing."""
+"""Asking for a file or a folder, while the window can be used; writing pictures."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,16 @@ from qtpy.QtCore import QBuffer
 from qtpy.QtGui import QImageWriter
 from qtpy.QtWidgets import QFileDialog
 
+from freewheel.core._whole_file import whole_file
 from freewheel.qt._look._questions import keep_stop_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from qtpy.QtGui import QImage
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["ask_file", "ask_folder", "ask_where_to_save", "whole_file", "write_image"]
+__all__ = ["ask_file", "ask_folder", "ask_where_to_save", "write_image"]
 
 
 def ask_where_to_save(
@@ -61,37 +61,6 @@ def ask_folder(
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly)
     return _shown(parent, dialog, act)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Have a file written whole or not at all; from any thread.
-
-    Parameters
-    ----------
-    path
-        The file. One that is there stays as it is until the new one is complete.
-
-    Yields
-    ------
-    Path
-        Where to write it to: beside it, for a disk that is full is to leave no half of a table.
-
-    Raises
-    ------
-    OSError
-        When it cannot be written: which file, and why.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}"
-        raise OSError(msg) from error
-    finally:
-        with suppress(OSError):  # what was raised says more
-            part.unlink(missing_ok=True)
 
 
 def write_image(image: QImage, path: Path) -> None:

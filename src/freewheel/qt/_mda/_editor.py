@@ -15,12 +15,13 @@ from qtpy.QtWidgets import (
 
 from freewheel.core import MissingExtraError, PlanCall
 from freewheel.core._crossings import run_soon
+from freewheel.core._whole_file import whole_file
 from freewheel.plans import mda
 from freewheel.qt._devices._kinds import datatype_of
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._worker import Worker
 from freewheel.qt._look._button_row import button_row
-from freewheel.qt._look._files import ask_file, ask_where_to_save, whole_file
+from freewheel.qt._look._files import ask_file, ask_where_to_save
 from freewheel.qt._look._inputs import ChoiceBox, wheel_needs_focus
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._scrolled import scrolled

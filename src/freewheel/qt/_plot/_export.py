@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from freewheel.core._whole_file import whole_file
 from freewheel.qt._link._worker import Worker
-from freewheel.qt._look._files import ask_where_to_save, whole_file, write_image
+from freewheel.qt._look._files import ask_where_to_save, write_image
 from freewheel.qt._plot._tables import with_unit
 
 if TYPE_CHECKING:

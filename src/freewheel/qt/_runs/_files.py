@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from freewheel.qt._look._files import whole_file
+from freewheel.core._whole_file import whole_file
 from freewheel.qt._plot._tables import with_unit
 
 if TYPE_CHECKING:
