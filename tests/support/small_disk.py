@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+resource = pytest.importorskip("resource", reason="Windows limits no files")
 
 
 @contextlib.contextmanager
