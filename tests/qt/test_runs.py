@@ -13,6 +13,8 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QLabel, QPlainTextEdit, QSlider, QToolButton, QTreeWidget
 
+from freewheel.core import PlanCall
+from freewheel.plans import live_view
 from freewheel.qt import AcquisitionWindow, LiveImage, LivePlot, RunsPanel
 from freewheel.qt._runs._files import Columns, why_no_tiff, write_tables, write_tiff
 from freewheel.recording import Recorder
@@ -91,6 +93,49 @@ def test_runs_are_listed_with_their_metadata(desk: Desk, scope: Any) -> None:
     assert desk.button("replay").toolTip() == "it was not recorded"
     with pytest.raises(KeyError, match="no run 'other'"):
         desk.panel.choose("other")
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (lambda bridge, task: bridge.cancel_task(task), "stopped in the window"),
+        (lambda bridge, task: bridge.stop_all(), "the Stop all button"),
+    ],
+    ids=["live", "stop all"],
+)
+def test_what_a_person_has_ended_looks_like_no_failure(
+    desk: Desk, scope: Any, soon: Any, end: Any, why: str
+) -> None:
+    seen: list[Any] = []
+    desk.bridge.documentReceived.connect(lambda name, doc: seen.append((name, doc)))
+    task = desk.bridge.launch(PlanCall(live_view, ([scope.temperature],)), on_conflict="pause")
+    soon(lambda: any(name == "event" for name, _ in seen))
+    end(desk.bridge, task)
+    soon(lambda: seen[-1][0] == "stop")
+    assert desk.rows()[0][:2] == ["live_view", "stopped"]
+    tree = desk.panel.findChild(QTreeWidget, "runs")
+    assert tree.topLevelItem(0).child(0).toolTip(2) == f"stopped: {why}"
+    assert seen[-1][1]["exit_status"] == "abort"  # the document says what bluesky's say
+    soon(lambda: task.status.ended)
+
+
+@pytest.mark.parametrize(
+    ("end", "word", "tip"),
+    [
+        ({"exit_status": "success", "reason": ""}, "success", "success"),
+        ({"exit_status": "abort", "reason": ""}, "aborted", "aborted"),
+        ({"exit_status": "fail", "reason": "no beam"}, "failed", "failed: no beam"),
+    ],
+)
+def test_how_a_run_has_ended_is_said_in_a_word(
+    desk: Desk, end: dict[str, str], word: str, tip: str
+) -> None:
+    tell = desk.bridge.documentReceived.emit
+    tell("start", {"uid": "a", "time": 1.0})
+    tell("stop", {"run_start": "a", **end})
+    assert desk.rows()[0][1] == word
+    tree = desk.panel.findChild(QTreeWidget, "runs")
+    assert tree.topLevelItem(0).child(0).toolTip(2) == tip
 
 
 def test_a_run_of_today_is_plotted_again_and_its_last_picture_shown(

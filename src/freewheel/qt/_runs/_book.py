@@ -25,6 +25,8 @@ _RUNS: Final = 500
 _KEPT: Final = 30
 #: … as long as these are no more together [bytes].
 _BYTES: Final = 1 << 28
+#: What is said of how a run has ended, for a word that bluesky has for it.
+_WORDS: Final = {"abort": "aborted", "fail": "failed"}
 
 
 @dataclass(eq=False)
@@ -67,9 +69,17 @@ class KnownRun:
     @property
     def status(self) -> str:
         """How it ended, in a word."""
-        if self.stop is not None:
-            return str(self.stop.get("exit_status", "?"))
-        return "running" if self.is_here else "incomplete"
+        if self.stop is None:
+            return "running" if self.is_here else "incomplete"
+        status = str(self.stop.get("exit_status", "?"))
+        if status == "abort" and self.reason:
+            return "stopped"  # by somebody who says why: a live view ends in no other way
+        return _WORDS.get(status, status)
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did, as its stop document says; empty if it does not."""
+        return str((self.stop or {}).get("reason") or "")
 
     @property
     def problem(self) -> str:

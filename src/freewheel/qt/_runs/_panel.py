@@ -246,6 +246,8 @@ class RunsPanel(QWidget):
         for column, text in enumerate((began, plan, run.status, events, where)):
             item.setText(column, text)
             item.setToolTip(column, text)
+        if run.reason:
+            item.setToolTip(_COLUMNS.index("Ended"), f"{run.status}: {run.reason}")
 
     def _look(self, *_: Any) -> None:
         run = self._chosen()
