@@ -29,7 +29,7 @@ class Gate:
     failed
         Called with what the sink raised, which reaches the engine, too; on the same threads.
     begun
-        Called with the uid of each of these runs; on the thread that documents come on.
+        Called with the start document of each of these runs; on the thread that documents come on.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Gate:
         sink: Any,
         over: Callable[[], object],
         failed: Callable[[Exception], object],
-        begun: Callable[[str], object],
+        begun: Callable[[Mapping[str, Any]], object],
     ) -> None:
         self._sink = sink
         self._over = over
@@ -95,7 +95,7 @@ class Gate:
                 run = self._owners.run_of(name, doc)
                 if name == "start" and self._is_open:
                     self._runs.add(run)
-                    self._begun(run)
+                    self._begun(doc)
                 if run in self._runs:
                     through.append((name, doc))
                 if name == "stop":

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -20,10 +20,11 @@ from freewheel.core._errors import text_of
 from freewheel.previews._preview import bytes_text
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._worker import Worker
+from freewheel.qt._runs._daily import DAY, DailyRecorder, folder_of
 from freewheel.qt._runs._gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from freewheel.qt._link._bridge import EngineBridge
 
@@ -33,6 +34,8 @@ _LOOK_MS: Final = 1000
 #: With less than this the disk is called nearly full [bytes].
 _LITTLE: Final = 2_000_000_000
 _TILED: Final = ("tiled://", "tiled+https://")
+
+_Place: TypeAlias = tuple[str, str]  # a folder or an address, and the uid of a run in it
 
 # Of the window's thread: a run is written into one place once.
 _recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
@@ -45,6 +48,8 @@ def why_no_tiled() -> str:
 
 class Recording(QObject):
     """Has runs recorded from one moment to another: to a folder, or to a Tiled server.
+
+    Where `DAY` stands in a folder's name each run goes to that of the day on which it begins.
 
     Nothing of it waits for a disk or a server on the window's thread. What is being recorded when
     it is ended is recorded to the end of its run.
@@ -152,7 +157,7 @@ class Recording(QObject):
         """Tell whether the runs of an engine are recorded to a destination here."""
         is_on = self._session is not None or self.is_beginning
         is_mine = self._bridge.engine is engine and is_on
-        same = _absolute(self.destination) == _absolute(destination)
+        same = _absolute(folder_of(self.destination)) == _absolute(folder_of(destination))
         return is_mine and same and bool(isalive(self))
 
     def _made(self, found: tuple[object, str, _Target | None, Exception | None], _: object) -> None:
@@ -168,11 +173,12 @@ class Recording(QObject):
         if wish is not self._wish:  # nobody wants it any more
             self._worker.ask(target.close, self._closed)
             return
-        self._wish, feed, places, runs = None, self._feed, self._places, list[str]()
+        self._wish, feed, places, runs = None, self._feed, self._places, list[_Place]()
 
-        def begun(run: str) -> None:
-            places[run] = place
-            runs.append(run)
+        def begun(start: Mapping[str, Any]) -> None:
+            folder, run = folder_of(place, start), str(start["uid"])
+            places[run] = folder
+            runs.append((folder, run))
 
         gate = Gate(
             target.sink,
@@ -257,7 +263,8 @@ class Recording(QObject):
         # Older ones began before it: a replayed one, say, or one that the window tells late.
         if name == "start" and session is not None and not self._ending:
             if doc["time"] >= session.target.since:
-                self._places.setdefault(doc["uid"], self.destination)  # the gate may be behind
+                place = folder_of(self.destination, doc)
+                self._places.setdefault(doc["uid"], place)  # the gate may be behind
 
     def _look(self) -> None:
         session = self._session
@@ -296,7 +303,7 @@ class _Target:
         self.sink.close()
 
     @abstractmethod
-    def look(self, runs: tuple[str, ...]) -> tuple[str, bool]:
+    def look(self, runs: tuple[_Place, ...]) -> tuple[str, bool]:
         """Return figures in words, and whether it gets tight. On a worker's thread."""
 
 
@@ -307,7 +314,7 @@ class _Session:
     target: _Target
     gate: Gate
     token: int  # of the gate's subscription
-    runs: list[str]  # that it has; the gate alone adds to it
+    runs: list[_Place]  # that it has; the gate alone adds to it
 
 
 class _FolderTarget(_Target):
@@ -315,18 +322,17 @@ class _FolderTarget(_Target):
         from freewheel.recording import Recorder
 
         super().__init__()
-        self._folder = Path(folder)
-        self.sink = Recorder(self._folder)
+        self.sink = DailyRecorder(folder) if DAY in folder else Recorder(folder)
         self._before = (0.0, 0)  # when it was looked at last, and how much there was then
         self._first: int | None = None
 
-    def look(self, runs: tuple[str, ...]) -> tuple[str, bool]:
-        now, size = time.monotonic(), sum(_size_of(self._folder, run) for run in runs)
+    def look(self, runs: tuple[_Place, ...]) -> tuple[str, bool]:
+        now, size = time.monotonic(), sum(_size_of(Path(folder), run) for folder, run in runs)
         self._first = size if self._first is None else self._first
         then, before = self._before
         self._before = now, size
         rate = (size - before) / (now - then) if then else 0.0
-        free = shutil.disk_usage(self._folder).free
+        free = shutil.disk_usage(self.sink.writes_to).free
         text = f"{bytes_text(size - self._first)}, {bytes_text(max(rate, 0))}/s"
         text += f", {bytes_text(free)} free"
         if rate > 0:
@@ -341,7 +347,7 @@ class _TiledTarget(_Target):
         super().__init__()
         self.sink = Publisher(address)
 
-    def look(self, runs: tuple[str, ...]) -> tuple[str, bool]:
+    def look(self, runs: tuple[_Place, ...]) -> tuple[str, bool]:
         status = self.sink.status
         text = f"{status.sent} documents sent, {status.waiting} wait"
         return (f"{status.problem}; {text}", True) if status.problem else (text, False)

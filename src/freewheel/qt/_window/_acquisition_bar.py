@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from freewheel.qt._look._icons import icon
 from freewheel.qt._look._questions import keep_stop_all
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
+from freewheel.qt._runs._daily import DAY, folder_of
 from freewheel.qt._runs._recording import Recording, why_no_tiled
 from freewheel.qt._tasks._stop_all import StopAllButton
 from freewheel.qt._window._live_switch import LiveSwitch
@@ -39,6 +39,7 @@ _SNAP: Final = "Take one frame of each camera that is chosen"
 _RECORD: Final = "Record the runs that begin from now on; a live view begins a new one"
 _ELSEWHERE: Final = "The engine is another process's: its server records (freewheel serve)"
 _NO_LINE: Final = "There is no line to the engine"
+_FOLDER_OF_THE_DAY: Final = str(Path.home() / "freewheel-recordings" / DAY)
 #: Of the recording's figures, however long they are: a tool bar hides what it has no room for.
 _ROOM: Final = 320
 
@@ -82,8 +83,7 @@ class AcquisitionBar(QToolBar):
         self._rates = QActionGroup(self)
         self._chosen: set[str] | None = None  # `None` until somebody has chosen
         self.rate = 30.0
-        today = datetime.date.today().isoformat()
-        self._destination = str(Path.home() / "freewheel-recordings" / today)
+        self._destination = _FOLDER_OF_THE_DAY
         self._switch = LiveSwitch(bridge, self)
         self._snapper = Snapper(bridge, self._switch, self._chosen_devices, self)
         self.recording = Recording(bridge, self, self._switch.between)
@@ -127,6 +127,8 @@ class AcquisitionBar(QToolBar):
         if why := why_no_tiled():
             tiled.setEnabled(False)
             tiled.setText(f"Tiled server … ({why})")
+        daily = menu.addAction("A folder for each day")
+        daily.triggered.connect(slot(self._set_destination, _FOLDER_OF_THE_DAY))
         self._figures = ShortLabel()
         self._figures.setObjectName("recordingFigures")
         self._figures.setFixedWidth(_ROOM)
@@ -245,8 +247,12 @@ class AcquisitionBar(QToolBar):
 
     @property
     def destination(self) -> str:
-        """Where runs are recorded to: a folder, or a ``tiled://`` address."""
-        return self._destination
+        """Where runs are recorded to now: a folder, or a ``tiled://`` address.
+
+        Where ``{date}`` stands in what it is set to, each run goes to the folder of the day on
+        which it begins; so it is at first.
+        """
+        return folder_of(self._destination)
 
     @destination.setter
     def destination(self, destination: str) -> None:
@@ -284,11 +290,11 @@ class AcquisitionBar(QToolBar):
         place = self.where(run)
         return f"recorded to {place}" if place else ""
 
-    def _set_destination(self, path: Path) -> None:
+    def _set_destination(self, path: Path | str) -> None:
         self.destination = str(path)
 
     def _ask_folder(self) -> None:
-        begin = Path(self._destination)
+        begin = Path(self.destination)
         while not begin.exists() and begin != begin.parent:
             begin = begin.parent
         ask_folder(self, "Record to", begin, self._set_destination)
@@ -338,8 +344,11 @@ class AcquisitionBar(QToolBar):
         _allow(self._record, _RECORD, reason)
         shown = recording.is_on or recording.is_beginning or recording.is_ending
         free = not (reason or shown)
-        _allow(self._to, self._destination, "" if free else reason or "while it is recorded to")
-        self._to.setText(f"to {Path(self._destination).name or self._destination}")
+        name, tip = Path(self._destination).name or self._destination, self._destination
+        if DAY in self._destination:  # nobody tells of midnight, so that a date would be wrong soon
+            name, tip = "today's folder", f"{tip.replace(DAY, '…')}: a folder for each day"
+        _allow(self._to, tip, "" if free else reason or "while it is recorded to")
+        self._to.setText(f"to {name}")
         words = recording.figures
         if recording.is_ending:
             words = f"ends with the run that is under way; {words}"
