@@ -1,8 +1,11 @@
 """What devices read in the panel: read-only ones too, with alarms, limits and lost connections."""
 
+import asyncio
 from typing import Any
 
 import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import numpy as np
 from ophyd_async.core import SignalR, SoftSignalBackend
 from qtpy.QtWidgets import QLabel, QPushButton
 
@@ -62,6 +65,67 @@ def test_an_alarm_is_marked_in_words_and_signs(bridge: Any, qtbot: Any, soon: An
         assert said in shown(row).accessibleName()
     signal.tell(3.0, 0)
     soon(lambda: shown(row).text() == "3")
+
+
+class Plain:
+    """A device with bluesky's methods alone, as a person writes one for a serial line."""
+
+    name, parent = "gauge", None
+
+    def __init__(self, **values: Any) -> None:
+        self.values, self.error = values, ""
+
+    def describe(self) -> Any:
+        about = {"source": "serial", "dtype": "number", "shape": [], "units": "mbar"}
+        return {f"gauge_{key}": about for key in self.values}
+
+    def read(self) -> Any:
+        if self.error:
+            raise OSError(self.error)
+        return {f"gauge_{k}": {"value": v, "timestamp": 1.0} for k, v in self.values.items()}
+
+
+def test_a_plain_device_has_what_it_reads_and_what_plans_read(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    gauge = Plain(low=1.5)
+    panel = DevicePanel(bridge, {"gauge": gauge})
+    qtbot.addWidget(panel)
+    row = panel.rows["gauge"]
+    soon(lambda: shown(row).text() == "1.5")
+    assert "gauge [mbar]" in [label.text() for label in row.findChildren(QLabel)]
+    gauge.values["low"] = 2.0
+    done = bridge.run(bp.count([gauge])).outcome
+    soon(lambda: done.done() and shown(row).text() == "2")
+    assert not row._streams  # of a run that is over
+    gauge.error = "no answer"
+    row.findChild(QPushButton, "read").click()
+    soon(lambda: row.problem == "OSError: no answer")
+    gauge.error, gauge.values["low"] = "", 3.0
+    row.findChild(QPushButton, "read").click()
+    soon(lambda: shown(row).text() == "3" and not row.problem)
+
+
+def test_several_values_of_a_plain_device_are_told_apart(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    row = DevicePanel(bridge, {"gauge": Plain(low=1.5, map=np.zeros((4, 3)))})
+    qtbot.addWidget(row)
+    soon(lambda: shown(row).text() == "low 1.5 mbar, map 4 \N{MULTIPLICATION SIGN} 3")
+
+
+def test_a_plain_device_that_is_triggered_is_not_read_before(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    class Counter(Plain):
+        def trigger(self) -> Any: ...
+
+    panel = DevicePanel(bridge, {"gauge": Counter(low=1.5)})
+    qtbot.addWidget(panel)
+    row = panel.rows["gauge"]
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), bridge.engine.loop).result(10)
+    row._feed.deliver()
+    assert shown(row).text() == "-"
 
 
 def test_limits_are_shown_and_kept(bridge: Any, qtbot: Any, soon: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from freewheel.core._devices import device_parts
 
-__all__ = ["can_edit", "can_show", "datatype_of", "has_axes", "is_signal"]
+__all__ = ["can_edit", "can_show", "datatype_of", "has_axes", "is_plain", "is_signal"]
 
 
 def has_axes(device: Any) -> bool:
@@ -23,6 +23,14 @@ def is_signal(device: Any) -> bool:
         return True
     # ophyd's, unlike its devices and positioners.
     return hasattr(device, "write_access") and not hasattr(device, "component_names")
+
+
+def is_plain(device: Any) -> bool:
+    """Tell whether a device can be read, and has no parts that could be shown in its place."""
+    # One of ophyd whose parts are made when they are asked for would wait for the network.
+    if hasattr(device, "component_names") or device_parts(device):
+        return False
+    return all(callable(getattr(device, each, None)) for each in ("read", "describe"))
 
 
 def datatype_of(device: Any) -> Any:

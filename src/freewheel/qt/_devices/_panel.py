@@ -10,8 +10,9 @@ from qtpy.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from freewheel.core._devices import device_parts
 from freewheel.core._errors import text_of
-from freewheel.qt._devices._kinds import can_edit, can_show, has_axes, is_signal
+from freewheel.qt._devices._kinds import can_edit, can_show, has_axes, is_plain, is_signal
 from freewheel.qt._devices._motor_row import MotorRow
+from freewheel.qt._devices._plain_row import PlainRow
 from freewheel.qt._devices._reading_row import ReadingRow
 from freewheel.qt._devices._setting_row import SettingRow
 from freewheel.qt._link._with_line import only_with_line
@@ -112,6 +113,8 @@ class DevicePanel(QWidget):
                 self._add(layout, name, ReadingRow(self._bridge, device, _title(name)))
         elif callable(getattr(device, "set", None)) and not has_axes(device):
             self._add(layout, name, MotorRow(self._bridge, device, _title(name)))
+        elif is_plain(device):
+            self._add(layout, name, PlainRow(self._bridge, device, _title(name)))
         else:
             for child_name, child in device_parts(device).items():
                 self._fill(layout, f"{name}.{child_name}", child)
