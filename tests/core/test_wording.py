@@ -12,6 +12,15 @@ from freewheel.core import (
     label_text,
     left_text,
 )
+from freewheel.core._wording import count_text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 frames"), (1, "1 frame"), (2, "2 frames"), (1.0, "1 frame"), (9.871, "9.87 frames")],
+)
+def test_one_is_not_several(count: float, text: str) -> None:
+    assert count_text(count, "frame") == text
 
 
 @pytest.mark.parametrize(

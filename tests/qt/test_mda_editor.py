@@ -92,6 +92,11 @@ def test_what_there_are_no_fields_for_can_be_filled_in_instead(plain: Any) -> No
     assert plain.sequence().z_plan == useq.ZRangeAround(range=8.0, step=1.0)
 
 
+def test_one_frame_is_not_several(plain: Any) -> None:
+    plain.set_sequence(useq.MDASequence(z_plan={"relative": [1]}))
+    assert plain.message == "1 frame: z 1"
+
+
 def test_what_is_wrong_is_said_and_not_run(plain: Any) -> None:
     part = plain.parts["z_plan"]
     part.setChecked(True)

@@ -64,6 +64,24 @@ def test_a_preset_sets_all_that_is_in_it(made: Any, soon: Any, bridge: Any) -> N
     assert any(line.startswith("lamp → 25") for line in told)
 
 
+def test_without_a_preset_nothing_can_be_applied(made: Any) -> None:
+    presets = made()
+    buttons = [presets.findChild(QPushButton, f"preset:{name}") for name in ("apply", "delete")]
+    listed = presets.findChild(QListWidget, "presets")
+
+    def said() -> list[tuple[bool, str]]:
+        return [(button.isEnabled(), button.toolTip()) for button in buttons]
+
+    assert said() == [(False, "none is saved")] * 2
+    presets.save("dim", ["lamp"])
+    assert said() == [(True, "Set all that is in the preset"), (True, "Forget the preset")]
+    listed.setCurrentItem(None)
+    assert said() == [(False, "no preset is chosen")] * 2
+    listed.setCurrentRow(0)
+    buttons[1].click()
+    assert said() == [(False, "none is saved")] * 2
+
+
 def test_a_person_chooses_what_is_saved(made: Any, qtbot: Any) -> None:
     presets = made()
     presets.findChild(QPushButton, "preset:save").click()

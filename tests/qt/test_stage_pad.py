@@ -16,6 +16,7 @@ from freewheel.plans import live_view
 from freewheel.qt import LiveImage, StagePad
 from freewheel.qt._stage._axis import axes_of
 from freewheel.qt._stage._calibration import Calibration
+from freewheel.qt._stage._positions import place_text
 from freewheel.sim import Fail, inject
 
 
@@ -111,6 +112,47 @@ def test_positions_have_names_and_are_kept(
     listed.setFocus()
     qtbot.keyClick(listed, Qt.Key.Key_Delete)
     assert list(again.positions) == ["Position 1"]
+
+
+def test_a_position_says_where_it_is(pad: Any, soon: Any) -> None:
+    listed = pad.findChild(QListWidget, "positions")
+    pad.go({"stage.x": 3.0})
+    soon(lambda: at(pad, x=3))
+    pad.save_position("a")
+    assert listed.item(0).toolTip() == "a: x 3, y 0, z 0 um"
+    assert listed.item(0).data(Qt.ItemDataRole.AccessibleDescriptionRole) == "x 3, y 0, z 0 um"
+    listed.setFixedWidth(300)
+    row = listed.visualItemRect(listed.item(0))
+    listed.clearSelection()
+    picture = listed.viewport().grab(row.adjusted(150, 0, 0, 0)).toImage()
+    places = [(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    assert len({picture.pixel(x, y) for x, y in places}) > 2  # written, and not only a background
+    listed.item(0).setText("b")
+    assert listed.item(0).toolTip() == "b: x 3, y 0, z 0 um"
+
+
+def test_units_that_differ_are_told_each() -> None:
+    place = {"s.x": 1.0, "f": 2.5, "other": 3.0}
+    assert place_text(place, {"s.x": ("x", "mm"), "f": ("z", "um")}) == "x 1 mm, z 2.5 um, other 3"
+    assert place_text(place) == "s.x 1, f 2.5, other 3"
+
+
+def test_without_a_position_nothing_can_be_gone_to(pad: Any, soon: Any) -> None:
+    buttons = pad._positions.buttons
+    listed = pad.findChild(QListWidget, "positions")
+
+    def said() -> tuple[str, str]:
+        assert buttons["go"].isEnabled() == buttons["delete"].isEnabled()
+        return ("on" if buttons["go"].isEnabled() else "off"), buttons["go"].toolTip()
+
+    assert said() == ("off", "no position is saved")
+    pad.save_position()
+    assert said() == ("on", "Go to the position that is chosen")
+    listed.setCurrentItem(None)
+    assert said() == ("off", "no position is chosen")
+    listed.setCurrentRow(0)
+    buttons["delete"].click()
+    assert said() == ("off", "no position is saved")
 
 
 def test_beyond_the_limits_nothing_moves(bridge: Any, scope: Any, qtbot: Any, soon: Any) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "amount_text",
     "clock_text",
+    "count_text",
     "duration_text",
     "label_text",
     "left_text",
@@ -32,6 +33,12 @@ def names_text(names: Sequence[object]) -> str:
     text = ", ".join(str(each) for each in names[:_NAMES])
     more = len(names) - _NAMES
     return f"{text} and {more} more" if more > 0 else text
+
+
+def count_text(count: float, what: str) -> str:
+    """Return how many there are: ``"1 frame"``, ``"2 frames"``; a float with three digits."""
+    number = f"{count:.3g}" if isinstance(count, float) else f"{count}"
+    return f"{number} {what}" if number == "1" else f"{number} {what}s"
 
 
 def status_text(status: PlanStatus, failure: BaseException | None = None) -> str:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core import duration_text
+from freewheel.core._wording import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -229,7 +230,8 @@ class Preview:
             return ""
         each = self.num_events / self.followed
         data = self.data_bytes / self.followed
-        return f", about {each:.3g} events{f' and {bytes_text(data)}' if data else ''} a second"
+        size = f" and {bytes_text(data)}" if data else ""
+        return f", about {count_text(each, 'event')}{size} a second"
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 
 from freewheel.qt._devices._edited_row import EditedRow
 from freewheel.qt._devices._preset_dialog import choose_settings
-from freewheel.qt._look._button_row import add_keys, button_row
+from freewheel.qt._look._button_row import add_keys, allow, button_row
 from freewheel.qt._look._inputs import choice_text
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
@@ -72,7 +72,7 @@ class PresetPanel(QWidget):
         )
         self._says = ShortLabel()
         self._says.setObjectName("says")
-        row, _ = button_row(
+        row, self._buttons = button_row(
             "preset",
             (
                 ("apply", "Apply", "Set all that is in the preset", self._apply_chosen),
@@ -84,6 +84,7 @@ class PresetPanel(QWidget):
         layout.addWidget(self._list, 1)
         layout.addWidget(self._says)
         layout.addLayout(row)
+        self._list.currentItemChanged.connect(self._look)
         self._show()
 
     @property
@@ -186,6 +187,12 @@ class PresetPanel(QWidget):
             self._list.addItem(item)
             if name == chosen:
                 self._list.setCurrentItem(item)
+        self._look()
+
+    def _look(self, *_: Any) -> None:
+        """Let nothing be pressed that does nothing."""
+        why = "" if self._chosen() else "no preset is chosen" if self._presets else "none is saved"
+        allow((self._buttons["apply"], self._buttons["delete"]), why)
 
     def _keep(self) -> None:
         if self._settings is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["add_keys", "button_row"]
+__all__ = ["add_keys", "allow", "button_row"]
 
 
 def button_row(
@@ -37,9 +37,26 @@ def button_row(
         button = buttons[name] = QPushButton(icon(name), text)
         button.setObjectName(f"{prefix}:{name}")
         button.setToolTip(tip)
+        button.setWhatsThis(tip)
         button.clicked.connect(slot(act))
         row.addWidget(button)
     return row, buttons
+
+
+def allow(buttons: Iterable[QPushButton], why_not: str) -> None:
+    """Enable buttons of a row, or say why they are not.
+
+    Parameters
+    ----------
+    buttons : iterable of QPushButton
+        Some of those that `button_row` has made.
+    why_not : str
+        Why nothing can be done with them; empty if it can.
+    """
+    for button in buttons:
+        button.setEnabled(not why_not)
+        button.setToolTip(why_not or button.whatsThis())
+        button.setAccessibleDescription(why_not)
 
 
 def add_keys(widget: QWidget, parts: Iterable[tuple[str, str, Callable[[], object]]]) -> None:

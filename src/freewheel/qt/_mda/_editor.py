@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 from freewheel.core import MissingExtraError, PlanCall
 from freewheel.core._crossings import run_soon
 from freewheel.core._whole_file import whole_file
+from freewheel.core._wording import count_text
 from freewheel.plans import mda
 from freewheel.qt._devices._kinds import datatype_of
 from freewheel.qt._link._feed import Feed
@@ -300,7 +301,8 @@ class MDAEditor(QWidget):
             sizes = count(sequence, self._field)
             text = ", ".join(f"{axis} {size}" for axis, size in sizes.items() if size)
             lost = "" if self._is_recorded else ", not recorded"
-            self._says.setText(f"{frames_of(sizes)} frames: {text}{lost}" if text else _NOTHING)
+            frames = count_text(frames_of(sizes), "frame")
+            self._says.setText(f"{frames}: {text}{lost}" if text else _NOTHING)
             self._allow_run(_NOT_HERE if self._microscope is None else "" if text else _NOTHING)
             self._draw(self._fields_of(sequence))
         self.sequenceChanged.emit()

@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from freewheel.core._wording import count_text
 from freewheel.qt._link._worker import Worker
 from freewheel.qt._look._files import ask_folder
 from freewheel.qt._look._readback import ShortLabel
@@ -280,8 +281,8 @@ class RunsPanel(QWidget):
             self._message.setText(str(error))
             return
         place, runs, damaged = found
-        more = f"; {_several(damaged, 'damaged file')} left out, see the log" if damaged else ""
-        self._message.setText(f"{_several(len(runs), 'run')} in {place}{more}")
+        more = f"; {count_text(damaged, 'damaged file')} left out, see the log" if damaged else ""
+        self._message.setText(f"{count_text(len(runs), 'run')} in {place}{more}")
         for run in runs:
             self._show_run(place, run)
         self._look()
@@ -331,7 +332,7 @@ class RunsPanel(QWidget):
         menu = self._buttons["reopen"].menu()
         menu.clear()
         for key, frames in found.items():
-            action = QAction(f"{key}, {_several(len(frames), 'frame')}", menu)
+            action = QAction(f"{key}, {count_text(len(frames), 'frame')}", menu)
             action.triggered.connect(slot(self._show_frames, frames))
             menu.addAction(action)
         if not found:
@@ -418,10 +419,6 @@ def _metadata(run: KnownRun) -> str:
         whole["stop"] = run.stop
     text = json.dumps(whole, indent=2, default=str, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n…"
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _pictures_of(run: KnownRun) -> tuple[KnownRun, dict[str, Frames], Exception | None]:

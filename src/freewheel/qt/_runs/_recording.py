@@ -17,6 +17,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from freewheel.core import duration_text
 from freewheel.core._errors import text_of
+from freewheel.core._wording import count_text
 from freewheel.previews._preview import bytes_text
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._worker import Worker
@@ -349,7 +350,8 @@ class _TiledTarget(_Target):
 
     def look(self, runs: tuple[_Place, ...]) -> tuple[str, bool]:
         status = self.sink.status
-        text = f"{status.sent} documents sent, {status.waiting} wait"
+        wait = "waits" if status.waiting == 1 else "wait"
+        text = f"{count_text(status.sent, 'document')} sent, {status.waiting} {wait}"
         return (f"{status.problem}; {text}", True) if status.problem else (text, False)
 
 

@@ -34,6 +34,8 @@ __all__ = ["StagePad"]
 
 # What axes are for, and the last parts of names that tell which one is meant.
 _ROLES: Final = {"x": ("x",), "y": ("y",), "focus": ("focus", "z")}
+#: What they are called where there is little room.
+_SHORT: Final = {"x": "x", "y": "y", "focus": "z"}
 _NONE: Final = "none"
 #: So many places are kept to go back to.
 _HISTORY: Final = 50
@@ -226,8 +228,9 @@ class StagePad(QWidget):
         return {name: self._as_xyz(place) for name, place in self.positions.items()}
 
     def _as_xyz(self, place: Mapping[str, float]) -> dict[str, float]:
-        roles = {"x": "x", "y": "y", "focus": "z"}
-        axes = {short: self._axes[role].name for role, short in roles.items() if role in self._axes}
+        axes = {
+            short: self._axes[role].name for role, short in _SHORT.items() if role in self._axes
+        }
         return {short: place[name] for short, name in axes.items() if name in place}
 
     def step(self, x: int = 0, y: int = 0, focus: int = 0) -> None:
@@ -368,6 +371,13 @@ class StagePad(QWidget):
         units = {axis.name: f" {axis.unit}".rstrip() for axis in self._axes.values()}
         texts = (f"{name} {value:.6g}{units[name]}" for name, value in self.place.items())
         self._place.setText("   ".join(texts))
+        self._positions.show_axes(
+            {
+                axis.name: (short, axis.unit)
+                for role, short in _SHORT.items()
+                if (axis := self._axes.get(role)) is not None
+            }
+        )
         self._positions.buttons["back"].setEnabled(bool(self._before))
         if self._click is not None:
             self._click.axes_changed()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
+    QStyle,
+    QStyledItemDelegate,
     QVBoxLayout,
     QWidget,
 )
 
-from freewheel.qt._look._button_row import add_keys, button_row
+from freewheel.qt._look._button_row import add_keys, allow, button_row
 from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ __all__ = ["PositionList"]
 
 _PLACE: Final = Qt.ItemDataRole.UserRole
 _NAME: Final = Qt.ItemDataRole.UserRole + 1
+_WORDS: Final = Qt.ItemDataRole.UserRole + 2  # where it is, in words
+_GAP: Final = 16  # between a name and where it is [pixels]
 
 
 class PositionList(QWidget):
@@ -44,7 +49,9 @@ class PositionList(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._axes: dict[str, tuple[str, str]] = {}  # by name, what it is called here, and its unit
         self._list = QListWidget()
+        self._list.setItemDelegate(_PlaceBeside(self._list))
         self._list.setObjectName("positions")
         self._list.setAccessibleName("Saved positions")
         self._list.setToolTip("Double click, or Return, to go there; F2 to rename")
@@ -72,6 +79,8 @@ class PositionList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._list)
         layout.addLayout(row)
+        self._list.currentItemChanged.connect(self._look)
+        self._look()
 
     @property
     def positions(self) -> dict[str, dict[str, float]]:
@@ -85,6 +94,7 @@ class PositionList(QWidget):
             self._list.clear()
             for name, place in positions.items():
                 self._add(name, place)
+        self._look()
         self.changed.emit()
 
     def add(self, place: Mapping[str, float], name: str = "") -> str:
@@ -97,6 +107,7 @@ class PositionList(QWidget):
                     self._list.takeItem(row)
                     break
             self._list.setCurrentItem(self._add(name, place))
+        self._look()
         self.changed.emit()
         return name
 
@@ -114,16 +125,39 @@ class PositionList(QWidget):
         """Forget the position that is chosen."""
         if self._list.currentRow() >= 0:
             self._list.takeItem(self._list.currentRow())
+            self._look()
             self.changed.emit()
 
     def _add(self, name: str, place: Mapping[str, float]) -> QListWidgetItem:
         item = QListWidgetItem(name)
         item.setData(_PLACE, dict(place))
         item.setData(_NAME, name)
-        item.setToolTip(f"{name}: {place_text(place)}")
+        self._say_place(item)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
         self._list.addItem(item)
         return item
+
+    def show_axes(self, axes: Mapping[str, tuple[str, str]]) -> None:
+        """Write places with what axes are called here, and with their units, by axis name."""
+        if axes == self._axes:
+            return
+        self._axes = dict(axes)
+        with QSignalBlocker(self._list):
+            for row in range(self._list.count()):
+                self._say_place(self._list.item(row))
+        self._list.viewport().update()
+
+    def _say_place(self, item: QListWidgetItem) -> None:
+        name, words = item.data(_NAME), place_text(item.data(_PLACE), self._axes)
+        item.setData(_WORDS, words)
+        item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, words)
+        item.setToolTip(f"{name}: {words}")
+
+    def _look(self, *_: Any) -> None:
+        """Let nothing be pressed that does nothing."""
+        is_chosen = self._list.currentItem() is not None
+        why = "no position is chosen" if self._list.count() else "no position is saved"
+        allow((self.buttons["go"], self.buttons["delete"]), "" if is_chosen else why)
 
     def _renamed(self, item: QListWidgetItem) -> None:
         before, name = str(item.data(_NAME)), item.text().strip()
@@ -134,10 +168,49 @@ class PositionList(QWidget):
             new = name if name and name not in others else before
             item.setText(new)
             item.setData(_NAME, new)
-            item.setToolTip(f"{new}: {place_text(item.data(_PLACE))}")
+            self._say_place(item)
         self.changed.emit()
 
 
-def place_text(place: Mapping[str, Any]) -> str:
-    """Return a place as a person would write it."""
-    return ", ".join(f"{name} {value:g}" for name, value in place.items())
+class _PlaceBeside(QStyledItemDelegate):
+    """Writes beside a position's name where it is, if there is room."""
+
+    def paint(self, painter: Any, option: Any, index: Any) -> None:
+        """Draw a row."""
+        super().paint(painter, option, index)
+        name = option.fontMetrics.horizontalAdvance(str(index.data() or ""))
+        room = option.rect.adjusted(name + _GAP, 0, -_GAP // 2, 0)
+        words = str(index.data(_WORDS) or "")
+        text = option.fontMetrics.elidedText(words, Qt.TextElideMode.ElideRight, room.width())
+        if room.width() < _GAP or not text:
+            return
+        is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        role = (
+            QPalette.ColorRole.HighlightedText if is_chosen else QPalette.ColorRole.PlaceholderText
+        )
+        painter.save()
+        painter.setPen(option.palette.color(role))
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.restore()
+
+
+def place_text(
+    place: Mapping[str, float], axes: Mapping[str, tuple[str, str]] | None = None
+) -> str:
+    """Return a place as a person would write it: ``"x 3, y 0 um"``.
+
+    Parameters
+    ----------
+    place : mapping
+        Numbers by axis name.
+    axes : mapping, optional
+        By axis name, what to call it, and its unit; these come first, in their order.
+    """
+    known = axes or {}
+    names = [*(name for name in known if name in place), *(n for n in place if n not in known)]
+    found = [(*known.get(name, (name, "")), place[name]) for name in names]
+    words = [f"{name} {value:.6g}" for name, _, value in found]
+    units = [unit for _, unit, _ in found]
+    if len(set(units)) == 1:
+        return f"{', '.join(words)} {units[0]}".rstrip()
+    return ", ".join(f"{word} {unit}".rstrip() for word, unit in zip(words, units, strict=True))

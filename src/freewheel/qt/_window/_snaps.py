@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
+from freewheel.core._wording import count_text
 from freewheel.qt._image._frames import UnshowableFrameError, find_frame, levels_of, prepare
 from freewheel.qt._look._readback import ShortLabel
 
@@ -99,7 +100,7 @@ class SnapView(QWidget):
         self.count += 1
         self._last = doc
         where = self._where(self._streams[doc["descriptor"]]) or "not recorded"
-        self._label.setText(f"{self.count} snap{'s' if self.count > 1 else ''}, {where}")
+        self._label.setText(f"{count_text(self.count, 'snap')}, {where}")
         self._button.setEnabled(True)
         self._button.setToolTip(f"Show the last snap ({key}); {where}")
         try:
