@@ -1,6 +1,7 @@
-"""Whether the server of a signal of ophyd-async is there, which its readings do not tell.
+"""Whether the server of a signal is there, which its readings do not tell.
 
-A subscription of ophyd-async falls silent when its server goes; ophyd's tell of that themselves.
+A subscription of ophyd-async falls silent when its server goes; signals of ophyd, and those of
+engines elsewhere, tell of that themselves.
 Nothing here imports a control system's library: a signal of one can only be in use when that is
 loaded already, so that `sys.modules` knows it.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any, Final
+
+from ._tango_watch import TangoWatch, device_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +23,10 @@ _PVA: Final = "ophyd_async.epics.core._p4p"
 
 
 class ServerWatch:
-    """Tells when the server of an EPICS signal of ophyd-async goes, and when it is back.
+    """Tells when the server of a signal of EPICS or Tango goes, and when it is back.
 
-    It is a subscription of its own on the channel that the signal has, to what seldom changes.
-    Of any other signal it tells nothing.
+    Of EPICS it is a subscription of its own on the channel that the signal has, to what seldom
+    changes; of Tango, a question a second to the device. Of any other signal it tells nothing.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ class ServerWatch:
             self._subscription = client.context().monitor(
                 name, self._hears_pva, request="field(alarm)", notify_disconnect=True
             )
+        elif "tango" in sys.modules and (device := device_of(self._source)) is not None:
+            self._subscription = TangoWatch(device, self._hears)
 
     def stop(self) -> None:
         """End it, on the engine's loop."""
