@@ -76,5 +76,5 @@ def test_a_live_view_of_pictures(RE: RunEngine, bench, documents: DocumentLog):
 def test_what_the_server_refuses_fails_the_plan(RE: RunEngine, bench, documents: DocumentLog):
     error = RE(bp.scan([], bench.x, 0, 20, 3)).exception(WAIT)
     assert "20 is too far" in str(error)
-    assert "device: x" in str(error)
+    assert "(set of 'x')" in str(error)
     assert documents.of("stop")[0]["exit_status"] == "fail"

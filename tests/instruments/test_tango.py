@@ -190,7 +190,7 @@ def test_a_hand_moves_it_when_no_plan_holds_it(RE: RunEngine, bench, on_loop):
 
 def test_what_the_server_refuses_fails_the_plan(RE: RunEngine, bench, documents: DocumentLog):
     error = RE(bp.scan([], bench.axis, 0, 500, 2)).exception(WAIT)
-    assert "device: axis" in str(error)
+    assert "(set of 'axis')" in str(error)
     assert "above the maximum authorized" in str(error)
     assert documents.of("stop")[0]["exit_status"] == "fail"
 
@@ -206,7 +206,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run(
 
     token = RE.subscribe(kill)
     error = RE(bp.count([bench.detector], num=50)).exception(WAIT)
-    assert "device: detector" in str(error)
+    assert "of 'detector')" in str(error)
     assert documents.of("stop")[0]["exit_status"] == "fail"
     # The same devices go on when it is back.
     server.start()

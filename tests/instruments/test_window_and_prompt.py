@@ -110,7 +110,7 @@ def test_the_window_names_the_device_and_goes_on_when_it_is_back(
     window.controls.run()
     soon(lambda: "walk failed" in window.log.text)
     failure = window.log.text[window.log.text.index("walk failed") :]
-    assert "FW:X" in failure or "device: x" in failure
+    assert "FW:X" in failure or "of 'x')" in failure
     assert RE.state == "idle"
     # The same window, the same device: nobody connects anything again.
     ioc.start()
@@ -203,7 +203,7 @@ def test_the_prompt_names_the_device_and_goes_on_when_it_is_back(
     prompt.wait("event 3 is there", PATIENCE)
     ioc.kill()
     prompt.wait(r"\[walk\] failed after", PATIENCE)
-    prompt.run("print(f.exception(), f.exception().__cause__)", r"FW:X|device: x")
+    prompt.run("print(f.exception(), f.exception().__cause__)", r"FW:X|of 'x'\)")
     ioc.start()
     prompt.run("RE.unsubscribe(token)")
     prompt.start("back = RE(bps.wait_for([answers])).result(60)")

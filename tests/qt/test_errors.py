@@ -5,12 +5,13 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import pytest
 from bluesky.utils import Msg
+from ophyd_async.core import StandardReadable, WatchableAsyncStatus, WatcherUpdate
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QPushButton, QTreeWidget
 
 from freewheel.core import ResourceConflictError
 from freewheel.forms import create_plan_spec, find_plans
-from freewheel.qt import AcquisitionWindow, ErrorList, PlanForm, demo_plans
+from freewheel.qt import AcquisitionWindow, ErrorList, PlanForm, PlanLog, demo_plans
 from freewheel.qt._link._failures import device_of
 
 
@@ -80,6 +81,77 @@ def test_the_device_is_named_where_the_error_names_one(
     late = TimeoutError("ca://LAB:VALUE, given up after 10.0 s (read of 'detector')")
     away = ConnectionError("'detector' is not connected: no answer from ca://LAB:VALUE. Connect it")
     assert device_of(late) == device_of(away) == "detector"
+
+
+class AsyncMotor(StandardReadable):
+    """A motor of ophyd-async that fails."""
+
+    error: Exception
+
+    @WatchableAsyncStatus.wrap
+    async def set(self, value: float) -> Any:
+        yield WatcherUpdate(current=0.0, initial=0.0, target=value, name=self.name)
+        raise self.error
+
+
+def classic_motor(name: str) -> Any:
+    pytest.importorskip("ophyd")
+    from ophyd.sim import SynAxis
+    from ophyd.status import MoveStatus
+
+    class Motor(SynAxis):
+        """A motor of ophyd that fails."""
+
+        error: Exception | None = None
+
+        def set(self, value: float) -> Any:
+            status = MoveStatus(self, value)
+            if self.error is None:
+                status._finished(success=False)
+            else:
+                status.set_exception(self.error)
+            return status
+
+    return Motor(name=name)
+
+
+@pytest.mark.parametrize("make", [AsyncMotor, classic_motor], ids=["ophyd-async", "ophyd"])
+def test_no_status_is_shown_as_programs_write_it(
+    make: Any, errors: ErrorList, bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    motor = make(name="theta")
+    motor.error = RuntimeError("following error")
+    log = PlanLog(bridge)
+    qtbot.addWidget(log)
+    bridge.run(bps.mv(motor, 1.0))
+    soon(lambda: errors.rows)
+    said = "RuntimeError: following error (set of 'theta')"
+    assert errors.rows[0][2:] == ("theta", said)
+    assert log.text.splitlines()[-1].endswith(f"mv failed: {said}")
+    bridge.set_by_hand(motor, 2.0)
+    soon(lambda: len(errors.rows) == 2)
+    assert errors.rows[0][2:] == ("theta", "RuntimeError: following error")
+
+
+def test_a_status_of_ophyd_that_does_not_say_why_is_said_in_words(
+    errors: ErrorList, bridge: Any, soon: Any
+) -> None:
+    motor = classic_motor("theta")
+    why = "UnknownStatusFailure: it failed, and does not say why"
+    bridge.run(bps.mv(motor, 1.0))
+    soon(lambda: errors.rows)
+    assert errors.rows[0][2:] == ("theta", f"{why} (set of 'theta')")
+    bridge.set_by_hand(motor, 2.0)
+    soon(lambda: len(errors.rows) == 2)
+    assert errors.rows[0][2:] == ("theta", why)
+
+
+def test_a_time_out_without_a_word_has_some(errors: ErrorList, bridge: Any, soon: Any) -> None:
+    motor = AsyncMotor(name="theta")
+    motor.error = TimeoutError()
+    bridge.set_by_hand(motor, 2.0)
+    soon(lambda: errors.rows)
+    assert errors.rows[0][3] == "TimeoutError: no answer in time"
 
 
 def test_a_missing_value_is_marked_when_its_field_was_left(

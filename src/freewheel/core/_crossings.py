@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from ._devices import quoted_name
 from ._errors import UnknownStatusFailure
 
 if TYPE_CHECKING:
@@ -141,4 +142,10 @@ def _failure_of(status: Any) -> BaseException | None:
         return failure
     if getattr(status, "success", True):
         return None
-    return UnknownStatusFailure(f"{status!r} failed, and does not say why")
+    return UnknownStatusFailure(f"{_whose(status)} failed, and does not say why")
+
+
+def _whose(status: Any) -> str:
+    """Return what a status is of: a device's by its name."""
+    device = getattr(status, "device", getattr(status, "obj", None))
+    return repr(status) if device is None else f"a status of {quoted_name(device)}"

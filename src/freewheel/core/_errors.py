@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bluesky.utils import FailedStatus
+
 from ._devices import quoted_name
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ __all__ = [
     "UnknownStatusFailure",
     "WaitTimeoutError",
     "text_of",
+    "typed_text_of",
     "unasked_cancellation",
     "with_text",
 ]
@@ -219,8 +222,23 @@ class MissingExtraError(ImportError):
         )
 
 
+#: What ophyd's errors mean whose texts are a status as a program writes it.
+_OF_OPHYD: Final = {
+    "StatusTimeoutError": "it did not end in the time that it was given",
+    "UnknownStatusFailure": "it failed, and does not say why",
+    "WaitTimeoutError": "it has not ended yet",
+}
+
+
 def _said_by(error: BaseException) -> str:
-    """Return the text of an exception; of one of Tango's, whose is 20 lines long, what it means."""
+    """Return the text of an exception, or what it means, if a person could not read that.
+
+    Tango's are 20 lines long, ophyd's hold the status, and a bare time-out says nothing.
+    """
+    if type(error).__module__ == "ophyd.utils.errors" and type(error).__name__ in _OF_OPHYD:
+        return _OF_OPHYD[type(error).__name__]
+    if isinstance(error, TimeoutError) and not error.args:
+        return "no answer in time"
     said = [part.desc for part in error.args if isinstance(getattr(part, "desc", None), str)]
     # What was asked of which device is the last of them; why it failed comes before.
     return "; ".join(" ".join(part.split()) for part in reversed(said)) or str(error)
@@ -235,6 +253,15 @@ def text_of(error: BaseException, made_by: Callable[[BaseException], str] = _sai
         return made_by(error)
     except Exception as failure:
         return f"a {type(error).__name__} whose text cannot be had ({type(failure).__name__})"
+
+
+def typed_text_of(error: BaseException) -> str:
+    """Return what an exception says, after its type: ``"ValueError: no such axis"``.
+
+    Of a failed status it is the type of why that failed, with which its text begins.
+    """
+    text = text_of(error)
+    return text if isinstance(error, FailedStatus) else f"{type(error).__name__}: {text}"
 
 
 def with_text(error: Exception) -> Exception:

@@ -17,6 +17,7 @@ from bluesky.utils import FailedStatus
 
 from freewheel.core._connection import told_of_connection
 from freewheel.core._crossings import call_soon
+from freewheel.core._devices import quoted_name
 from freewheel.core._errors import text_of
 from freewheel.core._patience import time_out_text
 
@@ -36,17 +37,18 @@ _log = logging.getLogger("bluesky")
 
 
 class ExplainedFailedStatus(FailedStatus):
-    """bluesky's ``FailedStatus`` whose text says why the status failed."""
+    """bluesky's ``FailedStatus`` whose text says why, and of what: ``(set of 'x')``."""
 
     took = 0.0  # s until it did
+    about = ""
 
     def __str__(self) -> str:
         cause = self.__cause__
-        status = super().__str__()
+        about = self.about or super().__str__()
         if cause is None:
-            return status
+            return f"{about} failed, and does not say why"
         reason = time_out_text(cause, self.took) or text_of(cause)
-        return f"{type(cause).__name__}: {reason} ({status})"
+        return f"{type(cause).__name__}: {reason} ({about})"
 
 
 class _Countdown:
@@ -122,6 +124,7 @@ class Pending:
             return
         failure = ExplainedFailedStatus(status)
         failure.took = monotonic() - self._began
+        failure.about = f"{self.action} of {quoted_name(self.obj)}"
         failure.__cause__ = told_of_connection(status.exception(timeout=0), self.obj)
         plan.fail_status(failure)
         self._end(failure)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from freewheel.core import danger_of
 from freewheel.core._crossings import call_soon, run_soon
-from freewheel.core._errors import text_of
+from freewheel.core._errors import typed_text_of
 from freewheel.qt._link._bridge import failure_of, value_text
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._link._limits import Limits
@@ -84,7 +84,7 @@ class DeviceRow(QWidget):
             self._unit = str(arguments[0])
             self._show_name()
         elif kind == "failed":
-            self.say(f"{type(arguments[0]).__name__}: {text_of(arguments[0])}")
+            self.say(typed_text_of(arguments[0]))
         else:
             self.say("")
 

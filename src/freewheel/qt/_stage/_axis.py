@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from freewheel.core import danger_of
 from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_parts
+from freewheel.core._errors import typed_text_of
 from freewheel.qt._devices._kinds import datatype_of, has_axes, is_signal
 from freewheel.qt._link._bridge import failure_of
 from freewheel.qt._link._feed import Feed
@@ -144,7 +145,7 @@ class StageAxis(QObject):
         if kind == "ended":
             self._ended(arguments[0])
         elif kind == "failed":
-            self.said.emit(self.name, f"{self.name}: {type(arguments[0]).__name__}: {arguments[0]}")
+            self.said.emit(self.name, f"{self.name}: {typed_text_of(arguments[0])}")
         elif kind == "reading" and isinstance(arguments[0], (int, float)):
             self.position = float(arguments[0])
             self.changed.emit()
@@ -158,7 +159,7 @@ class StageAxis(QObject):
     def _ended(self, error: BaseException | None) -> None:
         following, self._next, self._under_way = self._next, None, None
         if error is not None:
-            self.said.emit(self.name, f"{self.name}: {type(error).__name__}: {error}")
+            self.said.emit(self.name, f"{self.name}: {typed_text_of(error)}")
         elif following is not None:
             self.go(following)
         else:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from freewheel.core._errors import text_of
+from freewheel.core._errors import typed_text_of
 from freewheel.qt._link._failures import Failures, device_of
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class ErrorList(QWidget):
         device
             With which device; by default the one that the exception names, if it names one.
         """
-        text = f"{type(error).__name__}: {text_of(error)}"
+        text = typed_text_of(error)
         first = text.splitlines()[0]
         item = QTreeWidgetItem([time.strftime("%H:%M:%S"), what, device or device_of(error), first])
         details = text if error.__traceback__ is None else _traceback_of(error)

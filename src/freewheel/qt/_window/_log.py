@@ -12,7 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
-from freewheel.core._errors import text_of
+from freewheel.core._errors import typed_text_of
 from freewheel.qt._link._bridge import failure_of
 from freewheel.qt._link._failures import Failures
 from freewheel.qt._link._feed import Feed
@@ -126,7 +126,7 @@ class PlanLog(QWidget):
 
     def note_failure(self, what: str, error: BaseException, _device: str = "") -> None:
         """Add a line for an exception, in colour; `ErrorList` has the details."""
-        line = f"{what}: {type(error).__name__}: {text_of(error)}"
+        line = f"{what}: {typed_text_of(error)}"
         shown = html.escape(self._timed(f"{_CROSS} {line}"))
         self._text.appendHtml(f"<b style='color:{_RED}'>{shown}</b>")
         self.failed.emit(line)
