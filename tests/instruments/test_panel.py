@@ -1,29 +1,23 @@
-"""The panel of devices on real EPICS records and Tango attributes.
-
-Limits, alarms, and servers that go and come back.
-"""
+"""The panel of devices on real EPICS records: limits, alarms, and IOCs that go and come back."""
 
 # ruff: noqa: N803
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from ophyd_async.core import SignalR
 from ophyd_async.epics.core import epics_signal_r, epics_signal_rw
 from ophyd_async.epics.motor import Motor
-from ophyd_async.tango.core import TangoDevice, TangoPolling
 from qtpy.QtWidgets import QLabel
 
 from freewheel.qt import DevicePanel, EngineBridge, MotorRow, ReadingRow, StagePad
-from freewheel.testing import IocProcess, free_port
+from freewheel.testing import IocProcess
 
 pytestmark = [
     pytest.mark.servers,  # IOCs are processes of their own
@@ -66,22 +60,6 @@ def soft_ioc() -> Iterator[IocProcess]:
         yield server
 
 
-class Bench(TangoDevice):
-    value: Annotated[SignalR[float], TangoPolling(0.05)]
-
-
-@pytest.fixture
-def tango_port() -> int:
-    return free_port()
-
-
-@pytest.fixture
-def tango_server(tango_port: int) -> Iterator[IocProcess]:
-    command = [sys.executable, "-u", str(SERVERS / "tango_server.py"), str(tango_port)]
-    with IocProcess(command, ready="Ready to accept request") as server:
-        yield server
-
-
 async def put(signal: Any, value: float) -> None:
     await signal.set(value)
 
@@ -109,21 +87,6 @@ def test_what_an_ioc_said_that_is_gone_is_stale_until_it_is_back(
     assert "stale" in row.findChild(QLabel, "readback").accessibleName()
     soft_ioc.start()
     soon(lambda: shown(row) == "7")
-
-
-def test_what_a_tango_server_said_that_is_gone_is_stale_until_it_is_back(
-    bridge: Any, tango_server: IocProcess, tango_port: int, qtbot: Any, soon: Any, on_loop: Any
-) -> None:
-    bench = Bench(f"tango://127.0.0.1:{tango_port}/test/bench/1#dbase=no", name="bench")
-    on_loop(bench.connect(timeout=20))
-    row = ReadingRow(bridge, bench.value)
-    qtbot.addWidget(row)
-    soon(lambda: shown(row) == "0")
-    tango_server.kill()
-    soon(lambda: shown(row) == "\N{MULTIPLICATION SIGN} 0")
-    assert "stale" in row.findChild(QLabel, "readback").accessibleName()
-    tango_server.start()
-    soon(lambda: shown(row) == "0")
 
 
 def test_the_limits_of_a_motor_record_are_followed_and_kept(

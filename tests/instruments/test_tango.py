@@ -40,6 +40,7 @@ from freewheel.forms import connect_devices
 from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
 from freewheel.qt._link._signal_watch import Standing, _standing_of
+from freewheel.remote._values import _with_severity
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
 
 pytestmark = pytest.mark.servers  # IOCs and device servers are processes of their own
@@ -255,6 +256,37 @@ def test_a_server_that_is_not_there_is_told_wherever_its_device_is_used(RE: RunE
 
 
 @pytest.mark.leaks("the server that is started again is the module's")
+def test_what_a_server_said_that_is_gone_is_stale_in_the_window_until_it_is_back(
+    RE: RunEngine, server, bench, qtbot: Any
+):
+    # Not with the other panels: pytango keeps to the first loop of a process that asks it.
+    from qtpy.QtWidgets import QLabel
+
+    from freewheel.qt import EngineBridge, ReadingRow
+
+    bridge = EngineBridge(RE)
+    rows = [ReadingRow(bridge, signal) for signal in (bench.axis.x, bench.axis.velocity)]
+    for row in rows:
+        qtbot.addWidget(row)
+    labels = [row.findChild(QLabel, "readback") for row in rows]
+
+    def wait_for(mark: str, velocity: int) -> None:
+        def shown() -> bool:
+            marked = all(label.text().startswith(mark) for label in labels)
+            return marked and labels[1].text() == f"{mark}{velocity}"
+
+        qtbot.waitUntil(shown, timeout=1000 * WAIT)
+
+    wait_for("", 200)
+    server.kill()
+    wait_for("\N{MULTIPLICATION SIGN} ", 200)
+    assert all("stale" in label.accessibleName() for label in labels)
+    server.start()
+    wait_for("", 50)  # the new one's
+    bridge.close()
+
+
+@pytest.mark.leaks("the server that is started again is the module's")
 def test_a_server_that_was_there_is_named_when_it_is_away(RE: RunEngine, server, bench):
     server.kill()
     failed = said_of(RE(bps.mv(bench.axis.x, 1)))
@@ -267,6 +299,12 @@ def test_a_server_that_was_there_is_named_when_it_is_away(RE: RunEngine, server,
 
 def test_the_qualities_of_tango_are_shown_as_what_they_are():
     shown = {quality.name: _standing_of(quality) for quality in AttrQuality.values.values()}
+    # From afar they come as EPICS' severities: as numbers of their own they would mean others.
+    afar = {
+        name: _standing_of(_with_severity({"alarm_severity": quality})["alarm_severity"])
+        for name, quality in AttrQuality.names.items()
+    }
+    assert afar == shown
     assert shown == {
         "ATTR_VALID": Standing.FINE,
         "ATTR_CHANGING": Standing.FINE,  # it moves

@@ -276,13 +276,37 @@ class Collected(Feed):
         self.got.append((kind, *arguments))
 
 
-def test_a_signal_of_ophyd_that_has_lost_its_connection_is_stale() -> None:
-    feed = Collected()
-    watch = SignalWatch(object(), feed)
-    watch.meta_changed(connected=False)
-    watch.meta_changed(connected=False)
-    watch.meta_changed(connected=True, severity=2)
-    watch.meta_changed(connected=True, severity=0)
+class Classic:
+    """As a signal of ophyd tells of itself."""
+
+    SUB_META = "meta"
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def subscribe(self, function: Any, event_type: str = "value") -> None:
+        if event_type == "meta":
+            self.told.append(function)
+
+    def clear_sub(self, function: Any) -> None:
+        if function in self.told:
+            self.told.remove(function)
+
+
+async def test_a_signal_of_ophyd_that_has_lost_its_connection_is_stale() -> None:
+    feed, signal = Collected(), Classic()
+    watch = SignalWatch(signal, feed)
+    await watch.start()
+    for news in (
+        {"connected": False},
+        {"connected": False},
+        {"connected": True, "severity": 2},
+        {"connected": True, "severity": 0},
+    ):
+        for function in signal.told:
+            function(**news)
+    watch.stop()
+    assert signal.told == []
     assert [standing for _, standing in feed.got] == [
         Standing.LOST,
         Standing.MAJOR,

@@ -317,6 +317,28 @@ def test_a_window_says_that_there_is_no_line(qtbot: Any, remote: Any, server: En
     bridge.close()
 
 
+def test_without_a_line_all_that_was_read_is_marked_as_stale(
+    qtbot: Any, join: Any, cable: Cable
+) -> None:
+    pytest.importorskip("qtpy")
+    from qtpy.QtWidgets import QLabel
+
+    window = window_on(join(url=cable.url), qtbot)
+    rows = window.devices.rows
+
+    def shown() -> dict[str, str]:
+        found = {name: rows[name].findChild(QLabel, "readback") for name in rows}
+        return {name: label.text() for name, label in found.items() if label is not None}
+
+    read = ("stage.x", "camera.gain", "temperature.readback")
+    qtbot.waitUntil(lambda: all(shown().get(name) for name in read), timeout=T * 1000)
+    cable.cut()
+    mark = "\N{MULTIPLICATION SIGN} "
+    qtbot.waitUntil(lambda: all(shown()[n].startswith(mark) for n in read), timeout=T * 1000)
+    cable.mend()
+    qtbot.waitUntil(lambda: not any(shown()[n].startswith(mark) for n in read), timeout=T * 1000)
+
+
 def test_without_a_line_nothing_can_be_pressed_in_the_window(
     qtbot: Any, join: Any, cable: Cable
 ) -> None:

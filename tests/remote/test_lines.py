@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from bluesky.plans import count
 from bluesky.utils import Msg
+from ophyd_async.core import SignalRW, SoftSignalBackend
 from websockets.sync.client import connect as plain_connect
 
 from afar import Cable, T, enter, hear, heard, is_over, some_plans, until
@@ -272,6 +273,98 @@ def test_a_new_server_is_told_of_and_what_was_waited_for_ends(
         remote(remote.plans.measure([remote.devices.camera])).result(T)
         until(remote, "state_changed", lambda: documents[-1:] == ["stop"])
     cable.close()
+
+
+class Told:
+    """What a device elsewhere says of whether it reads what was told of it."""
+
+    def __init__(self, device: Any) -> None:
+        self._told = threading.Condition()
+        self.said: list[bool] = []
+        self.values: list[Any] = []
+        device.subscribe_reading(self._reads)
+        self.end = device.watch_server(self._says).close
+
+    def _reads(self, reading: Any) -> None:
+        with self._told:
+            self.values += [each["value"] for each in reading.values()]
+            self._told.notify_all()
+
+    def _says(self, there: bool) -> None:
+        with self._told:
+            self.said.append(there)
+            self._told.notify_all()
+
+    def wait_for(self, there: bool, value: Any) -> None:
+        with self._told:
+            now = [there], [value]
+            assert self._told.wait_for(lambda: (self.said[-1:], self.values[-1:]) == now, T)
+
+
+def test_what_was_read_is_old_without_a_line(
+    remote: RemoteEngine, cable: Cable, devices: Any
+) -> None:
+    told = Told(remote.devices.camera.gain)
+    told.wait_for(True, 1.0)
+    lose(cable, remote)
+    told.wait_for(False, 1.0)
+    assert regain(cable, remote) == "resumed"
+    told.wait_for(True, 1.0)
+    told.end()
+    lose(cable, remote)
+    assert told.said[-1] is True
+
+
+def test_what_was_read_is_old_until_a_new_server_has_read_it(
+    servers: Any, tokens: TokenFile, engine: RunEngine, devices: Any
+) -> None:
+    first = servers()
+    cable = Cable(first.port)
+    with connect(cable.url, tokens.add("anna")) as remote:
+        told = Told(remote.devices.camera.gain)
+        told.wait_for(True, 1.0)
+        lose(cable, remote)
+        told.wait_for(False, 1.0)
+        first.close()
+        told.said.clear()
+        cable.lead_to(servers().port)
+        assert regain(cable, remote) == "restarted"
+        told.wait_for(True, 1.0)
+        assert len(told.values) == 2  # the new one's
+    cable.close()
+
+
+class Elsewhere(SignalRW[float]):
+    """A signal whose server comes and goes, and says so."""
+
+    def __init__(self) -> None:
+        super().__init__(SoftSignalBackend(float, 7.0), name="elsewhere")
+        self.watched = threading.Event()
+
+    def watch_server(self, told: Callable[[bool], object]) -> Any:
+        self.says = told
+        self.watched.set()
+        return self
+
+    def close(self) -> None:
+        self.watched.clear()
+
+
+def test_what_the_servers_own_device_has_lost_is_told(engine: RunEngine, tokens: TokenFile) -> None:
+    signal = Elsewhere()
+    run_soon(engine.loop, signal.connect()).result(T)
+    server = EngineServer(engine, devices={"elsewhere": signal}, tokens=tokens, port=0)
+    with server, connect(server.url, tokens.add("anna")) as remote:
+        told = Told(remote.devices.elsewhere)
+        told.wait_for(True, 7.0)
+        assert signal.watched.wait(T)
+        call_soon(engine.loop, signal.says, False)
+        told.wait_for(False, 7.0)
+        late = Told(remote.devices.elsewhere)
+        late.wait_for(False, 7.0)
+        call_soon(engine.loop, signal.says, True)
+        for each in (told, late):
+            each.wait_for(True, 7.0)
 
 
 def test_a_server_that_ends_tells_its_clients(server: EngineServer, remote: RemoteEngine) -> None:

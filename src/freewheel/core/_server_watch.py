@@ -26,23 +26,36 @@ class ServerWatch:
     """Tells when the server of a signal of EPICS or Tango goes, and when it is back.
 
     Of EPICS it is a subscription of its own on the channel that the signal has, to what seldom
-    changes; of Tango, a question a second to the device. Of any other signal it tells nothing.
+    changes; of Tango, a question a second to the device. Signals of ophyd tell of it themselves,
+    and so does one with a method ``watch_server(told)``, which returns what is to be closed. Of
+    any other signal it tells nothing.
 
     Parameters
     ----------
     signal
         The signal.
     told
-        Called on the engine's loop: `True` when the server is back, `False` when it has gone.
+        Called where the signal's subscribers are: `True` when the server is back, `False` when it
+        has gone.
     """
 
     def __init__(self, signal: Any, told: Callable[[bool], object]) -> None:
+        self._signal = signal
         self._source, self._told = str(getattr(signal, "source", "")), told
-        self._connected: bool | None = None  # not known yet; of the loop
+        self._connected: bool | None = None  # not known yet; of where it is told
+        self._meta: str | None = getattr(signal, "SUB_META", None)
         self._subscription: Any = None
 
     def start(self) -> None:
         """Begin, on the engine's loop."""
+        if (watch := getattr(self._signal, "watch_server", None)) is not None:
+            self._connected = True  # what it tells first counts, for it was there before
+            self._subscription = watch(self._hears)
+            return
+        if self._meta is not None:
+            self._connected = True
+            self._signal.subscribe(self.meta_changed, event_type=self._meta)
+            return
         protocol, _, name = self._source.partition("://")
         if protocol == "ca" and (aioca := sys.modules.get("aioca")) is not None:
             self._subscription = aioca.camonitor(
@@ -64,6 +77,13 @@ class ServerWatch:
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
+        elif self._meta is not None:
+            self._signal.clear_sub(self.meta_changed)
+
+    def meta_changed(self, *_: Any, connected: bool | None = None, **__: Any) -> None:
+        """Take what a signal of ophyd says of itself."""
+        if connected is not None:
+            self._hears(bool(connected))
 
     async def _hears_pva(self, value: Any) -> None:
         self._hears(not isinstance(value, Exception))

@@ -13,11 +13,13 @@ import numpy as np
 from freewheel.engine._one_run import OneRun, takes_one_run
 
 from ._frames import is_replaceable
+from ._newest import Newest
+from ._watched import WatchedValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._protocol import Document, Frame, Value
+    from ._protocol import Document, Frame
 
 __all__ = ["Delivery", "RemoteFrame", "Subscriptions"]
 
@@ -53,29 +55,6 @@ class Delivery:
                 _log.exception("A function that was told of an engine elsewhere raised.")
 
 
-class _Newest:
-    """Something of which only the newest waits for the thread of the delivery."""
-
-    def __init__(self, delivery: Delivery, call: Callable[..., object]) -> None:
-        self._delivery = delivery
-        self._call = call
-        self._lock = threading.Lock()  # guards what waits
-        self._waiting: dict[str, tuple[Any, ...]] = {}
-
-    def put(self, key: str, *what: Any) -> None:
-        with self._lock:
-            new = key not in self._waiting
-            self._waiting[key] = what
-        if new:
-            self._delivery.put(lambda: self._hand_over(key))
-
-    def _hand_over(self, key: str) -> None:
-        with self._lock:
-            what = self._waiting.pop(key, None)
-        if what is not None:
-            self._call(*what)
-
-
 class _Subscriber:
     def __init__(
         self, func: Callable[[str, Any], Any], name: str, delivery: Delivery, mode: str
@@ -83,7 +62,7 @@ class _Subscriber:
         self.mode = mode
         self._func = func
         self._name = name
-        self._newest = _Newest(delivery, func)
+        self._newest = Newest(delivery, func)
         self._put = delivery.put
 
     def take(self, name: str, doc: Any) -> None:
@@ -121,7 +100,7 @@ class RemoteFrame(NamedTuple):
 
 
 class Subscriptions:
-    """Who gets documents and frames of an engine elsewhere.
+    """Who gets documents, frames and values of an engine elsewhere.
 
     Parameters
     ----------
@@ -138,12 +117,10 @@ class Subscriptions:
         self._tokens = itertools.count()
         self._lock = threading.Lock()  # guards what follows
         self._subscribers: dict[int, _Subscriber] = {}
-        self._frames: _Newest | None = None
+        self._frames: Newest | None = None
         #: What was asked of frames, to be asked again; replaced as a whole, by any thread.
         self.frame_wish: dict[str, Any] | None = None
-        self._values: dict[str, list[Callable[..., object]]] = {}  # who watches which device
-        self._last_values: dict[str, dict[str, Any]] = {}
-        self._newest_values = _Newest(delivery, self._hand_value_over)
+        self.values = WatchedValues(delivery)
 
     def add(
         self, func: Callable[[str, Any], Any], name: Any, delivery: str, runs: str | None
@@ -199,55 +176,12 @@ class Subscriptions:
         for subscriber in subscribers:
             subscriber.take(document.name, document.doc)
 
-    # -- values -------------------------------------------------------------------------------
-
-    def watch(self, name: str, func: Callable[..., object], wanted: bool) -> bool | None:
-        """Have a function called with the values of a device, or no more.
-
-        Returns
-        -------
-        bool or None
-            What the server is to be asked for; ``None`` if that is as before.
-        """
-        with self._lock:
-            known = self._values.setdefault(name, [])
-            before = bool(known)
-            if wanted:
-                known.append(func)
-                if name in self._last_values:  # another one has it already
-                    reading = self._last_values[name]
-                    self._delivery.put(lambda: func(reading))
-            elif func in known:
-                known.remove(func)
-            after = bool(known)
-            if not after:
-                self._last_values.pop(name, None)
-        return None if before == after else after
-
-    @property
-    def watched(self) -> list[str]:
-        """The devices that somebody watches."""
-        with self._lock:
-            return [name for name, known in self._values.items() if known]
-
-    def take_value(self, value: Value) -> None:
-        """Hand a value on; on the line's thread."""
-        self._newest_values.put(value.device, value.device, value.reading)
-
-    def _hand_value_over(self, name: str, reading: dict[str, Any]) -> None:
-        with self._lock:
-            known = list(self._values.get(name, ()))
-            if known:
-                self._last_values[name] = reading
-        for func in known:
-            func(reading)
-
     # -- frames -------------------------------------------------------------------------------
 
     def show_frames(self, func: Callable[[RemoteFrame], object] | None) -> None:
         """Have frames handed to a function, or to none any more."""
         with self._lock:
-            self._frames = None if func is None else _Newest(self._delivery, func)
+            self._frames = None if func is None else Newest(self._delivery, func)
 
     def take_frame(self, frame: Frame) -> None:
         """Hand a frame on; on the line's thread."""

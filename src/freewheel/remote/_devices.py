@@ -11,7 +11,7 @@ from ._named import Named
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-__all__ = ["RemoteDevice", "RemoteDevices"]
+__all__ = ["AskOfDevices", "RemoteDevice", "RemoteDevices"]
 
 
 _TYPES: Final[Mapping[str, type]] = {kind.__name__: kind for kind in (bool, int, float, str)}
@@ -40,7 +40,7 @@ class RemoteDevice:
         self,
         remote_name: str,
         record: Mapping[str, Any],
-        ask: _Ask,
+        ask: AskOfDevices,
         parent: RemoteDevice | None = None,
     ) -> None:
         self.remote_name = remote_name
@@ -66,17 +66,19 @@ class RemoteDevice:
         return f"<{type(self).__name__} {self.remote_name}: {self.kind}>"
 
 
-class _Ask:
+class AskOfDevices:
     """What stand-ins ask their engine by."""
 
     def __init__(
         self,
         read: Callable[..., Awaitable[Any]],
         watch: Callable[[str, Callable[..., Any], bool], None],
+        watch_server: Callable[[str, Callable[[bool], object]], Any],
         by_hand: Callable[[], Any],
     ) -> None:
         self.read = read
         self.watch = watch
+        self.watch_server = watch_server
         self.by_hand = by_hand
 
 
@@ -118,6 +120,15 @@ def _clear_sub(self: RemoteDevice, function: Callable[[dict[str, Any]], Any]) ->
     self._ask.watch(self.remote_name, function, False)
 
 
+def _watch_server(self: RemoteDevice, told: Callable[[bool], object]) -> Any:
+    """Have a function told whether what a subscription tells is what it reads now.
+
+    It is not without a line, nor while the device's own server is gone. What is returned is to be
+    closed.
+    """
+    return self._ask.watch_server(self.remote_name, told)
+
+
 def _type_of(datatype: Any, name: str) -> Any:
     if isinstance(datatype, list):
         return enum.Enum(name, [(str(value), value) for value in datatype])
@@ -153,6 +164,7 @@ def _class_of(can: frozenset[str]) -> type[RemoteDevice]:
                 "subscribe": _subscribe,
                 "subscribe_reading": _subscribe,
                 "clear_sub": _clear_sub,
+                "watch_server": _watch_server,
             }
         elif name == "stage":
             methods |= {"stage": _for_plans("stage"), "unstage": _for_plans("unstage")}
@@ -164,7 +176,7 @@ def _class_of(can: frozenset[str]) -> type[RemoteDevice]:
 
 
 def make_device(
-    name: str, record: Mapping[str, Any], ask: _Ask, parent: RemoteDevice | None = None
+    name: str, record: Mapping[str, Any], ask: AskOfDevices, parent: RemoteDevice | None = None
 ) -> RemoteDevice:
     """Return the stand-in of a device."""
     return _class_of(frozenset(record["can"]))(name, record, ask, parent)
@@ -175,15 +187,8 @@ class RemoteDevices(Named[RemoteDevice]):
 
     kind = "device"
 
-    def learn(
-        self,
-        records: Mapping[str, Any],
-        read: Callable[..., Awaitable[Any]],
-        watch: Callable[[str, Callable[..., Any], bool], None],
-        by_hand: Callable[[], Any],
-    ) -> None:
+    def learn(self, records: Mapping[str, Any], ask: AskOfDevices) -> None:
         """Take what the server offers; a device that was known stays the same object."""
-        ask = _Ask(read, watch, by_hand)
         self._known = {
             name: self._known.get(name) or make_device(name, record, ask)
             for name, record in records.items()

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from freewheel.engine._events import EngineEvents, emit_safely
 
+from ._devices import AskOfDevices
 from ._errors import ConnectionLostError, ServerRestartedError
 from ._protocol import Document, Frame, Value
 
@@ -84,6 +85,7 @@ class Follower:
     def welcomed(self, welcome: Welcome, *, restarted: bool) -> None:
         """Take a new picture, or go on; for the line."""
         first = not self._mirror.known
+        self._subscriptions.values.line_changed(up=True, resumed=welcome.resumed)
         if not welcome.resumed:
             before = None if first else self._mirror["state"]
             self._mirror.apply(welcome.picture)
@@ -103,7 +105,7 @@ class Follower:
         self._call_quietly("offers", lambda offers: self.learn(offers))
         if (wanted := self._subscriptions.wanted) is not None:
             self._call_quietly("subscribe", delivery=wanted)
-        for device in self._subscriptions.watched:
+        for device in self._subscriptions.values.names:
             self._call_quietly("watch", device=device)
         if self._subscriptions.frame_wish is not None:
             self._call_quietly("frames", **self._subscriptions.frame_wish)
@@ -150,11 +152,17 @@ class Follower:
 
     def learn(self, offers: Any) -> None:
         """Take what the server offers."""
-        self._devices.learn(offers["devices"], self._read, self._watch, lambda: self._by_hand)
+        ask = AskOfDevices(
+            self._read,
+            self._watch,
+            self._subscriptions.values.watch_server,
+            lambda: self._by_hand,
+        )
+        self._devices.learn(offers["devices"], ask)
         self._plans.learn(offers["plans"], self._url)
 
     def _watch(self, name: str, func: Callable[..., object], wanted: bool) -> None:
-        change = self._subscriptions.watch(name, func, wanted)
+        change = self._subscriptions.values.watch(name, func, wanted)
         if change is not None and (change or self.line.is_up):
             self._call_quietly("watch", device=name, wanted=change)
 
@@ -167,6 +175,7 @@ class Follower:
             _log.warning(
                 "The line to %s is lost: %s. It is tried again.", self._url, why.rstrip(".")
             )
+        self._subscriptions.values.line_changed(up=False)
         self._emit(self._events.connection_changed, False, why)
 
     def told(self, message: News | Document | Frame | Value) -> None:
@@ -176,7 +185,7 @@ class Follower:
         elif isinstance(message, Frame):
             self._subscriptions.take_frame(message)
         elif isinstance(message, Value):
-            self._subscriptions.take_value(message)
+            self._subscriptions.values.take(message)
         else:
             self._mirror.apply(message.picture)
             for kind, *what in message.events:

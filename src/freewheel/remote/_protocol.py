@@ -257,7 +257,7 @@ class Frame(msgspec.Struct, tag="frame"):
     number: int
 
 
-class Value(msgspec.Struct, tag="value"):
+class Value(msgspec.Struct, tag="value", omit_defaults=True):
     """The value of a device that the client watches: the newest, at most 50 times a second.
 
     Attributes
@@ -265,11 +265,15 @@ class Value(msgspec.Struct, tag="value"):
     device : str
         As it was asked for.
     reading : dict
-        As bluesky has it: by data key, value and timestamp.
+        As bluesky has it: by data key, value and timestamp; severities of alarms are those of
+        EPICS, from 0 to 3. Empty if nothing is known yet.
+    is_lost : bool
+        Whether the device's own server is gone, and this is what it has said last.
     """
 
     device: str
     reading: dict[str, Any]
+    is_lost: bool = False
 
 
 FromClient: TypeAlias = Hello | Call | Seen | Bye

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_name
+from freewheel.core._server_watch import ServerWatch
+from freewheel.core._severity import severity_of
 
 from ._protocol import Value
 from ._wire import to_client
@@ -36,7 +38,11 @@ class _Watch:
         self.device = device
         self.sessions: set[Session] = set()  # of the server's loop, as the next
         self.sent: bytes | None = None
-        self.newest: Any = None  # replaced in one step
+        # What is to be sent, and then that it is: in this order, for it is looked at in the other.
+        self.reading: dict[str, Any] = {}
+        self.is_lost = False
+        self.is_new = False
+        self._server = ServerWatch(device, self._server_changed)
         self._ring = ring
 
     def changed(self, readings: Any = None, **news: Any) -> None:
@@ -45,14 +51,24 @@ class _Watch:
             reading = {"value": news["value"], "timestamp": news.get("timestamp", 0.0)}
             readings = {device_name(self.device): reading}
         if readings is not None:
-            self.newest = readings
-            self._ring()
+            self.reading = {key: _with_severity(reading) for key, reading in readings.items()}
+            self._tell()
+
+    def _server_changed(self, connected: bool) -> None:
+        self.is_lost = not connected
+        self._tell()
+
+    def _tell(self) -> None:
+        self.is_new = True
+        self._ring()
 
     async def begin(self) -> None:
         subscribe = getattr(self.device, "subscribe_reading", None) or self.device.subscribe
         subscribe(self.changed)
+        self._server.start()
 
     async def end(self) -> None:
+        self._server.stop()
         self.device.clear_sub(self.changed)
 
 
@@ -130,13 +146,20 @@ class Values:
         with self._lock:
             self._rung = False
         for watch in self._watches.values():
-            newest, watch.newest = watch.newest, None
-            if newest is None:
+            if not watch.is_new:
                 continue
-            watch.sent = to_client(Value(watch.name, dict(newest)))
+            watch.is_new = False
+            watch.sent = to_client(Value(watch.name, watch.reading, watch.is_lost))
             for session in list(watch.sessions):
                 if not session.put_newest(0, watch.sent, f"value of {watch.name}"):
                     self._too_slow(session)
+
+
+def _with_severity(reading: Any) -> Any:
+    """Return a reading with its alarm as EPICS has it: Tango's numbers mean something else."""
+    if "alarm_severity" not in reading:
+        return reading
+    return {**reading, "alarm_severity": severity_of(reading["alarm_severity"])}
 
 
 def _tell(done: Any) -> None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from freewheel.core._server_watch import ServerWatch
+from freewheel.core._severity import severity_of
 from freewheel.qt._link._asking import asked, first_value
 from freewheel.qt._link._limits import Limits, LimitsWatch, limits_in
 
@@ -28,15 +29,7 @@ class Standing(Enum):
     LOST = "stale: the connection is lost"
 
 
-# EPICS' severities, which event-model's readings carry.
-_SEVERITIES = {0: Standing.FINE, 1: Standing.MINOR, 2: Standing.MAJOR}
-# Tango's qualities, which ophyd-async hands on in their place.
-_QUALITIES = {
-    "ATTR_VALID": Standing.FINE,
-    "ATTR_CHANGING": Standing.FINE,
-    "ATTR_WARNING": Standing.MINOR,
-    "ATTR_ALARM": Standing.MAJOR,
-}
+_STANDINGS = (Standing.FINE, Standing.MINOR, Standing.MAJOR, Standing.INVALID)  # by severity
 
 
 class SignalWatch:
@@ -63,7 +56,7 @@ class SignalWatch:
         self._told = False  # whether it has told anything by itself; of the engine's loop
         subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
         self._subscribe = subscribe
-        # Of ophyd: where it tells of its connection and its alarms.
+        # Of ophyd: where it tells of its alarms.
         self._meta = getattr(signal, "SUB_META", None)
 
     async def start(self) -> None:
@@ -117,11 +110,10 @@ class SignalWatch:
             self._feed.put("reading", news["value"])
 
     def meta_changed(self, *_: Any, **news: Any) -> None:
-        """Take what a signal of ophyd says of itself."""
-        self._lost = news.get("connected") is False
-        if not self._lost:
-            self._severity = _SEVERITIES.get(int(news.get("severity") or 0), Standing.INVALID)
-        self._look()
+        """Take what a signal of ophyd says of its alarms."""
+        if news.get("connected") is not False:
+            self._severity = _standing_of(news.get("severity"))
+            self._look()
 
     def _server_changed(self, connected: bool) -> None:
         self._lost = not connected
@@ -138,9 +130,7 @@ class SignalWatch:
 
 
 def _standing_of(severity: Any) -> Standing:
-    if type(severity).__name__ == "AttrQuality":
-        return _QUALITIES.get(severity.name, Standing.INVALID)
-    return _SEVERITIES.get(severity or 0, Standing.INVALID)
+    return _STANDINGS[severity_of(severity)]
 
 
 async def _value_by_asking(signal: Any) -> Any:
