@@ -211,6 +211,40 @@ def test_a_task_that_is_cancelled_while_it_gives_way_leaves_the_device_alone(
     assert run(engine, plan()) == (True, TaskStatus.CANCELLED)
 
 
+def test_a_task_that_is_cancelled_as_it_is_to_give_way_is_waited_for(
+    engine: RunEngine, log: Log
+) -> None:
+    camera = Device("camera")
+
+    def live() -> Any:
+        try:
+            yield from using(log, camera)
+        finally:
+            for _ in range(10):
+                yield from sleep(0.001)
+            log.add("cleaned up")
+
+    def plan(turns: int) -> Any:
+        def cancel(left: int) -> None:
+            if left:
+                engine.loop.call_soon(cancel, left - 1)
+            else:
+                task.cancel()
+
+        engine.loop.call_soon(cancel, turns)  # before, while or after it is asked to rest
+        for _ in range(4):
+            yield from checkpoint()
+        yield from trigger(camera, wait=True)
+        log.add("triggered")
+
+    for turns in range(8):
+        task = engine.background.launch(live(), name="live", on_conflict="pause")
+        log.wait_for("task turns", log.entries.count("task turns") + 1)
+        run(engine, plan(turns))
+        task.result(10)
+    assert log.entries.count("triggered") == log.entries.count("cleaned up") == 8
+
+
 def staging(log: Log, camera: Device) -> Any:
     """Stage the camera, and unstage it however that ends."""
     yield Msg("stage", camera)

@@ -232,11 +232,14 @@ class Conflicts:
         raise _refusal(conflicts[0], holder, device)
 
     async def _give_way(self, life: Life, holder: Holder, device: Any) -> bool:
-        if life.ending:  # it gives way already
+        if not life.ending and life.on_conflict == "pause":
+            if await life.yield_device(holder, device):
+                return True
+            if not life.ending:
+                return False
+        if life.ending:  # it gives way already, or does since it was asked to rest
             await asyncio.wait([life.end])
             return True
-        if life.on_conflict == "pause":
-            return await life.yield_device(holder, device)
         warn(
             f"The plan {holder.name!r} needs {device_name(device)!r}: the background task "
             f"{life.task.name!r}, which holds it, is cancelled.",
