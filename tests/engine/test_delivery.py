@@ -104,6 +104,21 @@ def test_a_failure_of_a_queued_callback_is_of_that_plan_alone(RE: Any) -> None:
     assert RE(events(1)).result(T).exit_status == "success"
 
 
+def test_a_failure_over_a_task_between_plans_is_not_the_next_plans(RE: Any) -> None:
+    stopped = threading.Event()
+
+    def refuses_the_first(name: str, doc: Any) -> None:
+        if name == "start" and not stopped.is_set():
+            raise OSError("the disk of the live view is full")
+        if name == "stop":
+            stopped.set()
+
+    RE.subscribe(refuses_the_first, delivery="queued")
+    RE.background.launch(events(1), name="live").result(T)
+    assert stopped.wait(T)
+    RE(events(1)).result(T)
+
+
 def test_latest_drops_events_but_never_start_descriptor_or_stop(RE: Any) -> None:
     seen: list[Any] = []
     entered, hold = threading.Event(), threading.Event()

@@ -163,6 +163,9 @@ class PlanRun:
         # A request that came before this is applied after it. A change between messages is not.
         between = self._core.between
         self.asked.attention = between is not None and between.pending
+        # What a subscriber raised before, for a task's document, is logged and not this plan's.
+        for delivery in self._core.documents.awaited():
+            delivery.take_failure()
         task = self._core.loop.create_task(self._live(), name=f"plan {self.name}")
         task.add_done_callback(self._task_done)
 
