@@ -39,7 +39,8 @@ from freewheel.core._errors import text_of
 from freewheel.forms import connect_devices
 from freewheel.plan_stubs import background, cancel_background, sleep
 from freewheel.plans import live_view
-from freewheel.qt._link._signal_watch import Standing, _standing_of
+from freewheel.qt._link._feed import Feed
+from freewheel.qt._link._signal_watch import SignalWatch, Standing, _standing_of
 from freewheel.remote._values import _with_severity
 from freewheel.testing import IocProcess, assert_events, assert_valid, free_port
 
@@ -194,6 +195,32 @@ def test_what_the_server_refuses_fails_the_plan(RE: RunEngine, bench, documents:
     assert "(set of 'axis')" in str(error)
     assert "above the maximum authorized" in str(error)
     assert documents.of("stop")[0]["exit_status"] == "fail"
+
+
+class _Told(Feed):
+    """Keeps what a window would show of a signal."""
+
+    def __init__(self) -> None:
+        self.reads = threading.Event()
+
+    def put(self, kind: str, *arguments: Any) -> None:
+        if (kind, arguments) == ("reading", (7.5,)):
+            self.reads.set()
+
+
+@pytest.mark.leaks("the thread that asks whether the server is there is of the module's engine")
+def test_a_window_that_shows_what_has_no_events_is_in_nobodys_way(RE: RunEngine, bench, on_loop):
+    velocity = bench.detector.velocity  # not polled, as the axis' own is
+    watch = SignalWatch(velocity, told := _Told(), silence=0.1, period=0.1)
+    on_loop(watch.start())
+    try:
+        RE(bps.mv(bench.axis.velocity, 7.5)).result(WAIT)
+        assert told.reads.wait(WAIT)
+        assert RE(bps.rd(velocity)).result(WAIT).plan_result == 7.5
+        foreseen = RE.preview(bp.count, [bench.detector], 3)
+        assert not foreseen.problems
+    finally:
+        RE.loop.call_soon_threadsafe(watch.stop)
 
 
 @pytest.mark.leaks("the server that is started again is the module's")

@@ -6,6 +6,7 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import numpy as np
+import pytest
 from ophyd_async.core import SignalR, SoftSignalBackend
 from qtpy.QtWidgets import QLabel, QPushButton
 
@@ -256,24 +257,64 @@ async def test_an_axis_tells_its_limits_to_whoever_sees_no_more_of_it() -> None:
     assert limits_in((await axis.describe())["focus"]) == Limits(-20.0, None)
 
 
-async def test_a_signal_that_tells_nothing_is_asked() -> None:
-    # As those of a Tango server without events are, whose type cannot be looked at by turns.
-    class Silent(SignalR[str]):
-        def subscribe_reading(self, function: Any) -> None: ...
+class Silent(SoftSignalBackend[str]):
+    """Tells subscribers nothing, as a Tango server without events."""
 
-    signal = Silent(SoftSignalBackend(str, "there"), name="status")
+    is_away = False
+
+    def set_callback(self, callback: Any) -> None: ...
+
+    async def get_reading(self) -> Any:
+        if self.is_away:
+            raise ConnectionError("nobody is there")
+        return await super().get_reading()
+
+
+async def test_a_signal_that_tells_nothing_is_asked_again_and_again() -> None:
+    signal = SignalR(backend := Silent(str, "there"), name="status")
     await signal.connect()
     feed = Collected()
-    await SignalWatch(signal, feed).start()
+    watch = SignalWatch(signal, feed, silence=0, period=0)
+    await watch.start()
     assert feed.got == [("reading", "there")]
+    backend.set_value("here")
+    await feed.gets("reading", "here")
+    backend.is_away = True
+    await feed.gets("standing", Standing.LOST)
+    backend.is_away = False
+    await feed.gets("standing", Standing.FINE)
+    watch.stop()
+    assert watch._turns is not None
+    with pytest.raises(asyncio.CancelledError):
+        await watch._turns
+
+
+async def test_who_reads_a_signal_that_tells_nothing_is_answered_beside_the_window() -> None:
+    signal = SignalR(Silent(str, "there"), name="status")
+    await signal.connect()
+    feed = Collected()
+    watch = SignalWatch(signal, feed, silence=0, period=0)
+    await watch.start()
+    await feed.gets("reading", "there")  # again
+    assert await signal.get_value() == "there"  # which waited for what is never told
+    watch.stop()
 
 
 class Collected(Feed):
     def __init__(self) -> None:
         self.got: list[Any] = []
+        self._came = asyncio.Event()
 
     def put(self, kind: str, *arguments: Any) -> None:
         self.got.append((kind, *arguments))
+        self._came.set()
+
+    async def gets(self, *news: Any) -> None:
+        """Wait until something is told that was not told before."""
+        self.got.clear()
+        while news not in self.got:
+            self._came.clear()
+            await self._came.wait()
 
 
 class Classic:

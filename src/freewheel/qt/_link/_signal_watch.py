@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._server_watch import ServerWatch
 from freewheel.core._severity import severity_of
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from freewheel.qt._link._feed import Feed
 
 __all__ = ["SignalWatch", "Standing"]
+
+
+#: A signal that was asked, and tells nothing by itself for so long, is taken for one that never
+#: does [s]; and how often it is asked then [s].
+_SILENCE: Final = 1.0
+_PERIOD: Final = 1.0
 
 
 class Standing(Enum):
@@ -44,16 +52,29 @@ class SignalWatch:
     moved
         What is moved, if the signal tells where that is: its limits count then, and not those of
         the signal.
+    silence, period
+        For how long a signal is waited for that tells nothing by itself, and how often it is asked
+        then [s].
     """
 
-    def __init__(self, signal: Any, feed: Feed, moved: Any = None) -> None:
+    def __init__(
+        self,
+        signal: Any,
+        feed: Feed,
+        moved: Any = None,
+        *,
+        silence: float = _SILENCE,
+        period: float = _PERIOD,
+    ) -> None:
         self._signal, self._feed = signal, feed
+        self._silence, self._period = silence, period
         self._limits = None if moved is None else LimitsWatch(moved, self._limited)
         self._server = ServerWatch(signal, self._server_changed)
         self._standing = self._severity = Standing.FINE
         self._lost = False
-        self._began = self._ended = False  # of the engine's loop
-        self._told = False  # whether it has told anything by itself; of the engine's loop
+        self._began = self._ended = self._subscribed = False  # of the engine's loop
+        self._told = asyncio.Event()  # it has told something by itself; of the engine's loop
+        self._turns: asyncio.Task[None] | None = None  # asks it; of the engine's loop
         subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
         self._subscribe = subscribe
         # Of ophyd: where it tells of its alarms.
@@ -63,7 +84,7 @@ class SignalWatch:
         """Begin, on the engine's loop."""
         if self._subscribe is None or self._ended:
             return
-        self._began = True
+        self._began = self._subscribed = True
         self._subscribe(self.changed)
         if self._meta is not None:
             self._subscribe(self.meta_changed, event_type=self._meta)
@@ -80,9 +101,32 @@ class SignalWatch:
             break
         if self._limits is not None:
             await self._limits.ask()
-        if not self._told and (value := await _value_by_asking(self._signal)) is not None:
-            if not self._told:
-                self._feed.put("reading", value)
+        if self._told.is_set() or (value := await _value_by_asking(self._signal)) is None:
+            return
+        if not self._told.is_set() and not self._ended:
+            self._feed.put("reading", value)
+            self._turns = asyncio.get_running_loop().create_task(self._ask_by_turns())
+
+    async def _ask_by_turns(self) -> None:
+        """Ask a signal again and again if it tells nothing by itself, as without Tango's events.
+
+        It has no subscriber then: ophyd-async would answer whoever reads a signal that has one, a
+        plan too, with what that was told last, and so keep him waiting for ever.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._told.wait(), self._silence)
+            return
+        self._signal.clear_sub(self.changed)
+        self._subscribed = False
+        while True:
+            try:
+                readings = await self._signal.read(cached=False)
+            except Exception:  # whatever its library raises: it did not answer
+                self._server_changed(False)
+            else:
+                self._lost = False
+                self.changed(readings)
+            await asyncio.sleep(self._period)
 
     def stop(self) -> None:
         """End it, on the engine's loop; one that has not begun yet does not begin then."""
@@ -90,7 +134,9 @@ class SignalWatch:
         if not self._began:
             return
         self._server.stop()
-        if (clear := getattr(self._signal, "clear_sub", None)) is not None:
+        if self._turns is not None:
+            self._turns.cancel()
+        if self._subscribed and (clear := getattr(self._signal, "clear_sub", None)) is not None:
             clear(self.changed)
             if self._meta is not None:
                 clear(self.meta_changed)
@@ -102,7 +148,7 @@ class SignalWatch:
         """Take what a signal reads."""
         if readings is not None:
             reading = next(iter(readings.values()))
-            self._told = True
+            self._told.set()
             self._feed.put("reading", reading["value"])
             self._severity = _standing_of(reading.get("alarm_severity"))
             self._look()
