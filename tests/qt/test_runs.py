@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtWidgets import QLabel, QPlainTextEdit, QSlider, QToolButton, QTreeWidget
+from bluesky.preprocessors import run_decorator
+from qtpy.QtWidgets import QLabel, QMessageBox, QPlainTextEdit, QSlider, QToolButton, QTreeWidget
 
 from freewheel.core import PlanCall
 from freewheel.plans import live_view
@@ -274,6 +276,40 @@ def test_the_name_of_a_stream_is_no_folder(tmp_path: Path) -> None:
     written = write_tables(tmp_path / "run.csv", tables)
     assert [path.name for path in written] == ["run.csv", "run-.._b_c.csv"]
     assert {path.name for path in tmp_path.iterdir()} == {"run.csv", "run-.._b_c.csv"}
+
+
+def test_streams_of_names_that_no_file_can_have_do_not_replace_each_other(tmp_path: Path) -> None:
+    tables = [Columns(name, ["time [s]"], np.zeros((1, 1))) for name in ("a", "b c", "b/c")]
+    written = write_tables(tmp_path / "run.csv", tables)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written}
+    assert len(set(written)) == 3
+
+
+@pytest.mark.parametrize("answer", ["replace", "keep"])
+def test_files_of_further_streams_are_not_replaced_without_being_asked(
+    desk: Desk, scope: Any, tmp_path: Path, answer: str
+) -> None:
+    @run_decorator()
+    def two_streams() -> Any:
+        yield from bps.trigger_and_read([scope.temperature])
+        yield from bps.trigger_and_read([scope.lamp], "lamps")
+
+    desk.panel.choose(desk.run(two_streams()))
+    for name in ("run.csv", "run-lamps.csv"):
+        (tmp_path / name).write_text("precious")
+    desk.panel.save_csv(tmp_path / "run.csv")
+    desk.soon(lambda: desk.panel.findChild(QMessageBox, "replace"))
+    question = desk.panel.findChild(QMessageBox, "replace")
+    assert question.text() == "Replace 1 more file?"
+    assert "run-lamps.csv" in question.informativeText()
+    assert {path.read_text() for path in tmp_path.glob("*.csv")} == {"precious"}
+    buttons = QMessageBox.StandardButton
+    question.button(buttons.Yes if answer == "replace" else buttons.Cancel).click()
+    desk.done()
+    said = "saved: " if answer == "replace" else "not saved: "
+    desk.soon(lambda: desk.panel.message.startswith(said))
+    left = [path for path in tmp_path.glob("*.csv") if path.read_text() == "precious"]
+    assert len(left) == (0 if answer == "replace" else 2)
 
 
 def test_what_is_left_of_a_damaged_recording_is_shown(desk: Desk, scope: Any, soon: Any) -> None:

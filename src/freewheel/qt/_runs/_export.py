@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QMenu
 
+from freewheel.core._wording import count_text
 from freewheel.qt._look._files import ask_where_to_save, write_image
-from freewheel.qt._runs._files import Columns, columns_of, why_no_tiff, write_tables, write_tiff
+from freewheel.qt._look._questions import ask
+from freewheel.qt._runs._files import (
+    Columns,
+    TakenError,
+    columns_of,
+    why_no_tiff,
+    write_tables,
+    write_tiff,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
     from freewheel.qt._runs._book import KnownRun
 
 __all__ = ["RunExport"]
+
+_Write: TypeAlias = "Callable[..., list[Path]]"
 
 
 class RunExport(QObject):
@@ -59,6 +70,7 @@ class RunExport(QObject):
         # Weakly: it would keep its own parent alive in a circle.
         self._run = weakref.WeakMethod(chosen)
         self._image, self._worker = image, worker
+        self._replacing: _Write | None = None  # what is written if somebody says that it may be
 
     def _chosen(self) -> KnownRun | None:
         chosen = self._run()
@@ -80,7 +92,29 @@ class RunExport(QObject):
         if (run := self._chosen()) is not None:
             # A run that goes on grows on this thread while it is written on another one.
             now = None if run.scalars is None else columns_of(run.scalars)
-            self._worker.ask(partial(_write_tables, path, run, now), self._written)
+            write = partial(_write_tables, path, run, now)
+            self._worker.ask(partial(_try_to, write), self._tables_tried)
+
+    def _tables_tried(
+        self, found: tuple[_Write, list[Path] | TakenError] | None, error: Any
+    ) -> None:
+        write, files = found or (None, None)
+        if not isinstance(files, TakenError):
+            self._written(files, error)
+            return
+        # Nobody has named these: the question of the file's dialog was about the first alone.
+        self._replacing = write
+        text = f"Replace {count_text(len(files.files), 'more file')}?"
+        details = "\n".join(f"{file} is there already." for file in files.files)
+        ask(self.parent(), "replace", text, details, "Replace", self._replace, otherwise=self._keep)
+
+    def _replace(self) -> None:
+        write, self._replacing = self._replacing, None
+        if write is not None:
+            self._worker.ask(partial(write, replace=True), self._written)
+
+    def _keep(self) -> None:
+        self.said.emit("not saved: the files that are there are as they were")
 
     def save_tiff(self, path: Path, key: str | None = None) -> None:
         """Write its pictures into an OME-TIFF, with the pixels' size."""
@@ -119,21 +153,31 @@ class RunExport(QObject):
         self._ask("PNG (*.png)", "png", self.save_png)
 
 
-def _write_tables(path: Path, run: KnownRun, now: list[Columns] | None) -> list[Path]:
+def _try_to(write: _Write) -> tuple[_Write, list[Path] | TakenError]:
+    """Write, and return what wrote, too: it may have to once more, when somebody was asked."""
+    try:
+        return write, write(replace=False)
+    except TakenError as taken:
+        return write, taken
+
+
+def _write_tables(
+    path: Path, run: KnownRun, now: list[Columns] | None, *, replace: bool
+) -> list[Path]:
     """Write what the window has of a run, or its recording, whichever has more events.
 
     A window that is behind knows less of a run than its recording, whose last events may be on
     their way in turn.
     """
     if not run.place and now is not None:
-        return write_tables(path, now)
+        return write_tables(path, now, replace=replace)
     try:
         recorded = columns_of(run.read_recorded_scalars())
     except Exception:  # the disk or the server is away
         if not now:
             raise
         recorded = []
-    return write_tables(path, max((recorded, now or []), key=_count))
+    return write_tables(path, max((recorded, now or []), key=_count), replace=replace)
 
 
 def _count(tables: Sequence[Columns]) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from freewheel.qt._plot._tables import Run
 
-__all__ = ["Columns", "columns_of", "why_no_tiff", "write_tables", "write_tiff"]
+__all__ = ["Columns", "TakenError", "columns_of", "why_no_tiff", "write_tables", "write_tiff"]
 
 #: What OME-TIFF has no type for.
 _OTHER_TYPES: Final = {
@@ -67,15 +67,43 @@ def why_no_tiff() -> str:
     return "" if find_spec("tifffile") else "needs tifffile: pip install tifffile"
 
 
-def write_tables(path: Path, tables: Sequence[Columns]) -> list[Path]:
+class TakenError(FileExistsError):
+    """Files are there already that nobody has named: they are not replaced without being asked."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        super().__init__(files)
+        self.files = files
+
+    def __str__(self) -> str:
+        return f"{', '.join(map(str, self.files))} {'are' if len(self.files) > 1 else 'is'} there"
+
+
+def write_tables(path: Path, tables: Sequence[Columns], *, replace: bool = True) -> list[Path]:
     """Write the scalars of a run, each stream into a file of its own; return which files.
 
     The first stream is written to ``path``, another one beside it with its name.
+
+    Parameters
+    ----------
+    path
+        The file of the first stream, which is replaced.
+    tables
+        The streams.
+    replace
+        Whether those of the others are replaced, too.
+
+    Raises
+    ------
+    TakenError
+        If they are not to be, and one is there; nothing is written then.
+    ValueError
+        If there is nothing to write.
     """
+    files = _files_of(path, tables)
+    if taken := [] if replace else [file for file in files[1:] if file.exists()]:
+        raise TakenError(taken)
     written: list[Path] = []
-    for number, table in enumerate(tables):
-        name = re.sub(r"[^\w.-]+", "_", table.stream) or str(number)
-        file = path.with_stem(f"{path.stem}-{name}") if written else path
+    for file, table in zip(files, tables, strict=True):
         with whole_file(file) as part, part.open("w", newline="", encoding="utf-8") as out:
             lines = csv.writer(out)
             lines.writerow(table.heads)
@@ -85,6 +113,16 @@ def write_tables(path: Path, tables: Sequence[Columns]) -> list[Path]:
         msg = "this run has no scalars that could be written into a table"
         raise ValueError(msg)
     return written
+
+
+def _files_of(path: Path, tables: Sequence[Columns]) -> list[Path]:
+    files = [path] if tables else []
+    for number, table in enumerate(tables[1:], start=1):
+        name = re.sub(r"[^\w.-]+", "_", table.stream) or str(number)
+        file = path.with_stem(f"{path.stem}-{name}")
+        # Two names may differ in what no name of a file has.
+        files.append(path.with_stem(f"{file.stem}-{number}") if file in files else file)
+    return files
 
 
 def write_tiff(
