@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from qtpy.QtCore import QObject, QSettings, Qt
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QDockWidget
 
 import freewheel.plans
@@ -54,12 +55,13 @@ def test_plan_and_values_are_as_they_were(opened: Any) -> None:
 @pytest.mark.parametrize("damage", ["garbage", ["a", "b"], 7, "[NaN, Infinity]", "[5, 5]"])
 def test_a_window_opens_whatever_is_in_its_file(opened: Any, kept: Any, damage: Any) -> None:
     settings = kept()
-    for name in ("geometry", "docks", "theme", "levels", "plan", "forms", "presets"):
+    for name in ("geometry", "docks", "theme", "levels", "plot", "plan", "forms", "presets"):
         settings.setValue(name, damage)
     for name in ("axes", "steps", "positions", "calibration"):
         settings.setValue(f"stage/{name}", damage)
     window = opened(settings=settings)
     assert window.image.levels is None
+    assert not window.plot.together
     assert window.chooser.form is not None
 
 
@@ -88,6 +90,20 @@ def test_levels_that_were_set_by_hand_are_kept(opened: Any, kept: Any) -> None:
     assert again.image.levels == (20.0, 300.5)
     again.image.levels = None
     assert again.image.levels is None
+
+
+def test_the_axes_of_the_plot_are_as_they_were(opened: Any) -> None:
+    window = opened()
+    actions = {action.text(): action for action in window.findChildren(QAction)}
+    actions["Logarithmic, where all is above 0"].trigger()
+    actions["All on one axis"].trigger()
+    assert (window.plot.together, window.plot.logarithmic) == (True, True)
+    window.plot.set_axes(together=False)
+    window.close()
+    again = opened()
+    assert (again.plot.together, again.plot.logarithmic) == (False, True)
+    actions = {action.text(): action for action in again.findChildren(QAction)}
+    assert actions["Logarithmic, where all is above 0"].isChecked()
 
 
 def test_docks_can_be_put_back(opened: Any) -> None:

@@ -121,23 +121,29 @@ class Conflicts:
         ResourceConflictError
             If another task has the device, or somebody who has it waits for this very task.
         """
-        task = life.task
-        while True:
-            change = self._next_change()
-            users = [claim.user for claim in self._claims.conflicts(task, device)]
-            if (mover := self._claims.mover(task, device)) is not None:
-                users.append(mover)
-            if not users:
-                return
-            for user in users:
-                if self._roster.life_of(user) is not None or self._waited_for.get(life) is user:
-                    raise ResourceConflictError(device, user, task)
-            self._wanting[life] = device, change
-            life.waits(f"{quoted_name(device)}, which {quoted_name(users[0])} holds")
-            try:
-                await change
-            finally:
-                self._wanting.pop(life, None)
+        task, said = life.task, ""
+        try:
+            while True:
+                change = self._next_change()
+                users = [claim.user for claim in self._claims.conflicts(task, device)]
+                if (mover := self._claims.mover(task, device)) is not None:
+                    users.append(mover)
+                if not users:
+                    return
+                for user in users:
+                    if self._roster.life_of(user) is not None or self._waited_for.get(life) is user:
+                        raise ResourceConflictError(device, user, task)
+                words = f"{quoted_name(device)}, which {quoted_name(users[0])} holds"
+                if words != said:  # it looks again at every move of the plan that it waits for
+                    said = words
+                    life.waits(words)
+                self._wanting[life] = device, change
+                try:
+                    await change
+                finally:
+                    self._wanting.pop(life, None)
+        finally:
+            if said:
                 life.waits("")
 
     @contextmanager

@@ -99,7 +99,8 @@ class Feed:
     What is put arrives in order. Of documents with large arrays only the newest of each stream
     waits, so that a flood of frames holds one frame in memory and wakes the window once. Of those
     before it what else they carry arrives, without the arrays: a scan with a camera is to be
-    plotted point by point.
+    plotted point by point. In a window that is behind for longer than a turn one more waits, which
+    keeps its place: the newest one, always at the end, might never come to the front.
 
     Parameters
     ----------
@@ -118,6 +119,7 @@ class Feed:
         self._items: deque[list[Any]] = deque()
         self._frames: dict[tuple[str, ...], list[Any]] = {}  # by stream, the item that waits
         self._last: dict[str, list[Any]] = {}  # by descriptor, of these the one that came last
+        self._due: dict[tuple[str, ...], list[Any]] = {}  # by stream, what no newer one replaces
         self._rung = False
         self.dropped = 0
 
@@ -183,9 +185,7 @@ class Feed:
                     return
                 item = self._items.popleft()
                 if len(item) == 3:
-                    self._frames.pop(item[2], None)
-                    if self._last.get(item[2][0]) is item:
-                        del self._last[item[2][0]]
+                    self._taken(item, item[2])
                 kind, arguments = item[0], item[1]
             if arguments is None:  # a frame that a newer one has taken the place of
                 continue
@@ -195,8 +195,23 @@ class Feed:
                 # As a slot that raises is told of. What waits here and in other feeds still comes.
                 sys.excepthook(*sys.exc_info())
             if time.monotonic() > end:
+                self._keep_places()
                 self._bell.ring(self)  # `_rung` stays: this is the one wake-up under way
                 return
+
+    def _taken(self, item: list[Any], stream: tuple[str, ...]) -> None:
+        """Note that a frame, or what is left of it, waits no more; with the lock."""
+        for waiting in (self._frames, self._due):
+            if waiting.get(stream) is item:
+                del waiting[stream]
+        if self._last.get(stream[0]) is item:
+            del self._last[stream[0]]
+
+    def _keep_places(self) -> None:
+        """Have a frame of each stream be delivered in its turn, whatever comes after it."""
+        with self._lock:
+            for stream in [each for each in self._frames if each not in self._due]:
+                self._due[stream] = self._frames.pop(stream)
 
     def close(self) -> None:
         """Deliver nothing more; from any thread."""
@@ -205,6 +220,7 @@ class Feed:
             self._items.clear()
             self._frames.clear()
             self._last.clear()
+            self._due.clear()
 
 
 class _Method:

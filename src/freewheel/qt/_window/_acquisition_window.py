@@ -112,8 +112,9 @@ class AcquisitionWindow(QMainWindow):
     patience
         How long a clean-up may take before the window that waits for it offers to halt [s].
     settings
-        Where the window keeps its docks, its theme, the picture's levels, the plan that is chosen,
-        and what is filled in in forms, from one time to the next; nowhere if it is `None`.
+        Where the window keeps its docks, its theme, the picture's levels, how the plot's axes are,
+        the plan that is chosen, and what is filled in in forms, from one time to the next; nowhere
+        if it is `None`.
     microscope
         What `freewheel.micromanager.devices` makes: with it there is a dock in which sequences of
         useq are filled in; see `MDAEditor`.
