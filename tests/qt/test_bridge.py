@@ -173,6 +173,33 @@ def test_of_a_flood_of_frames_the_newest_alone_waits(qapp: Any, soon: Any) -> No
     assert scalars == list(range(1000))
 
 
+def test_a_window_that_is_always_behind_gets_frames_all_the_same(
+    qapp: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._link._feed._TURN", -1.0)  # one document in a turn
+    frame = np.zeros((200, 200), np.uint16)
+    got: list[dict[str, Any]] = []
+    numbers = iter(range(40))
+
+    def put() -> None:
+        if (number := next(numbers, None)) is not None:
+            data = {"image": frame, "x": float(number)}
+            feed.put_document("event", {"descriptor": "d", "seq_num": number, "data": data})
+
+    def receive(kind: str, arguments: Any) -> None:
+        got.append(arguments[1])
+        put()  # as fast as the window takes them, so that there are always two more
+
+    feed = Feed(receive)
+    for _ in range(3):
+        put()
+    soon(lambda: len(got) == 40)
+    assert [doc["seq_num"] for doc in got] == list(range(40))
+    with_frame = [doc["seq_num"] for doc in got if "image" in doc["data"]]
+    assert len(with_frame) > 10
+    assert with_frame[-1] == 39
+
+
 def test_numbers_that_come_with_frames_are_not_lost(bridge: Any, qtbot: Any, soon: Any) -> None:
     plot = LivePlot(bridge, "x")
     qtbot.addWidget(plot)

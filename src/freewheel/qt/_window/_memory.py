@@ -7,7 +7,7 @@ import enum
 import json
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QByteArray, QObject
 
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from freewheel.qt._image._live_image import LiveImage
     from freewheel.qt._plans._form import PlanForm
     from freewheel.qt._plans._list import PlanChooser
+    from freewheel.qt._plot._live_plot import LivePlot
 
 __all__ = ["WindowMemory"]
 
+#: What is kept of a plot: how its axes are.
+_AXES: Final = ("together", "logarithmic")
+
 
 class WindowMemory(QObject):
-    """Keeps a window's docks, its theme, the levels, the chosen plan, and the forms' values.
+    """Keeps a window's docks, theme, levels, axes of the plot, chosen plan, and forms' values.
 
     Values are filled in when the form of their plan is shown for the first time, and once more
     when there are devices that were not connected before, where nobody has edited them.
@@ -41,6 +45,8 @@ class WindowMemory(QObject):
         Where things are kept.
     image
         The picture whose levels are kept.
+    plot
+        The plot of which is kept how its axes are.
     """
 
     def __init__(
@@ -49,11 +55,12 @@ class WindowMemory(QObject):
         chooser: PlanChooser,
         settings: QSettings,
         image: LiveImage | None = None,
+        plot: LivePlot | None = None,
     ) -> None:
         super().__init__(window)
         self.setObjectName("memory")
         self._window, self._chooser, self._settings = window, chooser, settings
-        self._image = image
+        self._image, self._plot = image, plot
         self._plan: str = str(settings.value("plan", "") or "")
         self._values: dict[str, dict[str, Any]] = _read(settings.value("forms", ""))
         # By plan, what was in the form when it was filled in: what is edited since stays.
@@ -76,6 +83,11 @@ class WindowMemory(QObject):
                 low, high = map(float, json.loads(str(self._settings.value("levels", ""))))
                 if -math.inf < low < high < math.inf:
                     self._image.levels = low, high
+        if self._plot is not None:
+            with suppress(TypeError, ValueError, LookupError):
+                kept = json.loads(str(self._settings.value("plot", "")))
+                together, logarithmic = (kept[name] is True for name in _AXES)
+                self._plot.set_axes(together=together, logarithmic=logarithmic)
 
     def save(self) -> None:
         """Keep how it looks, and what is filled in."""
@@ -85,6 +97,9 @@ class WindowMemory(QObject):
             self._settings.setValue("theme", str(theme))
         if self._image is not None:
             self._settings.setValue("levels", json.dumps(self._image.levels))
+        if self._plot is not None:
+            axes = {name: getattr(self._plot, name) for name in _AXES}
+            self._settings.setValue("plot", json.dumps(axes))
         form = self._chooser.form
         if form is not None and not self._plan:
             self._settings.setValue("plan", form.spec.name)
