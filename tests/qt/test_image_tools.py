@@ -476,6 +476,7 @@ def test_what_is_around_a_picture_follows_the_theme(shown: Shown) -> None:
         ([], None),
         ({"x": 0.5}, None),
         (-1, None),
+        pytest.param(10**400, None, id="too large"),
     ],
 )
 def test_whatever_is_told_of_a_pixel_s_size_the_picture_is_shown(

@@ -441,3 +441,31 @@ def test_a_window_that_is_behind_loses_frames_and_no_numbers(
     soon(lambda: plotted.plot.points.shape == (2, 30))
     assert plotted.plot.points[0].tolist() == list(range(30))
     assert pictures == [30]
+
+
+_UNLIKELY = [10**400, None, "det", 3, 1j, [], {}, [1, 2], [None], [[]], np.array([1, 2]), object()]
+
+
+@pytest.mark.parametrize("where", ["hints", "dimensions", "dimension", "fields", "extents", "key"])
+def test_whatever_is_hinted_at_the_numbers_are_shown(bridge: Any, qtbot: Any, where: str) -> None:
+    plotted = Plotted(bridge, qtbot)
+    for number, hint in enumerate(_UNLIKELY):
+        told = {"dimensions": hint, "dimension": [hint], "fields": [[hint, "primary"]]}
+        more: dict[str, Any] = {"hints": hint} if where == "hints" else {}
+        if where == "extents":
+            more = {"extents": [hint, [0, hint]], "shape": [hint, 3]}
+        gridding = "rectilinear" if where == "extents" else ""
+        hinted = hint if where == "key" else ["det"]
+        plotted.start(f"{number}", told.get(where), hinted, gridding=gridding, more=more, det="V")
+        plotted.event(f"{number}", det=1.0)
+        plotted.event(f"{number}", det=2.0)
+        assert plotted.plot.points.shape == (2, 2)
+
+
+def test_a_number_that_is_too_large_is_told_of(bridge: Any, qtbot: Any) -> None:
+    plotted = Plotted(bridge, qtbot)
+    plotted.start("a", hinted=["det"], det="V", other="V")
+    plotted.event("a", det=1.0, other=10**400)
+    assert plotted.plot.points.shape == (2, 1)
+    plotted.event("a", det=10**400, other=1.0)
+    assert "too large a number" in plotted.text("message")

@@ -66,7 +66,7 @@ def _number_in(value: Any) -> float | None:
     """
     try:
         number = float(np.ravel(np.asarray(value, object))[0])
-    except (IndexError, TypeError, ValueError):
+    except (IndexError, TypeError, ValueError, OverflowError):
         return None
     return number if number > 0 and math.isfinite(number) else None
 
@@ -85,7 +85,7 @@ def affine_in(
         if setting.endswith("pixel_affine") and size is not None and size[1] == _UM:
             try:
                 xx, xy, _, yx, yy, _ = (float(number) for number in np.ravel(value))
-            except (TypeError, ValueError):  # as of a size: it is no reason not to show a picture
+            except (TypeError, ValueError, OverflowError):  # as of a size
                 return None
             told = abs(xx * yy - xy * yx) ** 0.5
             return (xx, xy, yx, yy) if abs(told - size[0]) <= _NEAR * size[0] else None
@@ -101,8 +101,8 @@ def saturation_in(descriptor: Mapping[str, Any], key: str, dtype: np.dtype[Any])
                 return float(2 ** int(bits) - 1)
     limits = descriptor.get("data_keys", {}).get(key, {}).get("limits") or {}
     for kind in ("control", "display"):
-        if (high := (limits.get(kind) or {}).get("high")) is not None:
-            return float(high)
+        if (high := _number_in((limits.get(kind) or {}).get("high"))) is not None:
+            return high
     if dtype.kind in "ui" and dtype.itemsize <= 2:
         return float(np.iinfo(dtype).max)
     return None

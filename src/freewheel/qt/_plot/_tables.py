@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from freewheel.qt._plot._hints import dimensions_of, hinted_fields, is_even_grid
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -94,7 +96,7 @@ class Table:
         column[0] = doc["time"] - self.run.start
         try:
             column[1:] = [data[key] for key in self.columns]
-        except (KeyError, TypeError, ValueError):  # one of them is missing, or is no number
+        except (KeyError, TypeError, ValueError, OverflowError):  # one is missing, or no number
             column[1:] = [_number_or_nan(key, data) for key in self.columns]
         if doc.get("seq_num") == 1:
             self.first = column.copy()
@@ -154,9 +156,8 @@ class Run:
     def __init__(self, start: Mapping[str, Any]) -> None:
         self.start = float(start["time"])
         self.scan_id = start.get("scan_id")
-        hints = start.get("hints") or {}
-        self._dimensions = hints.get("dimensions") or ()
-        self.grid = _grid_of(start, hints)
+        self._dimensions = dimensions_of(start)
+        self.grid = _grid_of(start)
         self.open = True
         self.tables: list[Table] = []
         #: Whether it is shown with other keys if it does not have those that were chosen.
@@ -167,8 +168,7 @@ class Run:
     def dimensions(self, stream: str) -> list[list[str]]:
         """Return the fields of each of a stream's dimensions: the fastest one first."""
         found: list[list[str]] = []
-        for dimension in reversed(self._dimensions):
-            fields, name = dimension if len(dimension) == 2 else (dimension[0], "primary")
+        for fields, name in reversed(self._dimensions):
             if name == stream:
                 found.append([field for field in fields if field != TIME])
         return [fields for fields in found if fields]
@@ -180,8 +180,7 @@ class Run:
     def add_stream(self, descriptor: dict[str, Any], wanted: Iterable[str]) -> Table:
         """Add a stream; it gets columns for its scalars, and for what is wanted of it."""
         keys = descriptor["data_keys"]
-        hints = descriptor.get("hints", {}).values()
-        hinted = {name for hint in hints for name in hint.get("fields", ())}
+        hinted = hinted_fields(descriptor)
         scalars = {
             name: str(keys[name].get("units") or "")
             for name in sorted(keys, key=lambda name: name not in hinted)
@@ -251,16 +250,16 @@ class Run:
         return table.points(ys[0] if y is None else y, x)
 
 
-def _grid_of(start: Mapping[str, Any], hints: Mapping[str, Any]) -> tuple[Axis, ...]:
+def _grid_of(start: Mapping[str, Any]) -> tuple[Axis, ...]:
     """Return the axes of an even grid, as bluesky's plans tell of it: the fastest is the first."""
-    if hints.get("gridding") != "rectilinear":
+    if not is_even_grid(start):
         return ()
     try:
         axes = [
             Axis(float(begin), float(end), int(num))
             for (begin, end), num in zip(start["extents"], start["shape"], strict=True)
         ]
-    except (KeyError, TypeError, ValueError):  # of a plan that tells of it otherwise
+    except (KeyError, TypeError, ValueError, OverflowError):  # of a plan that tells of it otherwise
         return ()
     return tuple(reversed(axes)) if all(a.num > 0 and a.step for a in axes) else ()
 
@@ -286,6 +285,9 @@ def _number(key: str, value: Any) -> float:
         raise ValueError(msg)
     try:
         return float(value)
+    except OverflowError:
+        msg = f"{key} is too large a number to be plotted"
+        raise ValueError(msg) from None
     except (TypeError, ValueError):
         msg = f"{key} is {value!r}, which is no number"
         raise ValueError(msg) from None

@@ -80,7 +80,7 @@ class SnapView(QWidget):
         return str(self._label.text())
 
     def _receive(self, name: str, doc: dict[str, Any]) -> None:
-        if name == "start" and doc.get("purpose") == PURPOSE:
+        if name == "start" and str(doc.get("purpose")) == PURPOSE:  # an array is no answer to ==
             self._runs.add(doc["uid"])
         elif name == "descriptor":
             if doc["run_start"] in self._runs or doc.get("name") == _STREAM:
