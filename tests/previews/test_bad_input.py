@@ -1,5 +1,7 @@
 """Plans that are hard to foresee: the preview says what it does not know, and always ends."""
 
+# ruff: noqa: N803
+
 from __future__ import annotations
 
 import asyncio
@@ -19,15 +21,24 @@ import bluesky.utils
 import numpy as np
 import pytest
 from bluesky.utils import FailedStatus, Msg, Plan
-from ophyd_async.core import Array1D, StandardReadable, StrictEnum, soft_signal_rw
+from ophyd_async.core import (
+    Array1D,
+    AsyncStatus,
+    SignalRW,
+    SoftSignalBackend,
+    StandardReadable,
+    StrictEnum,
+    soft_signal_rw,
+)
 from ophyd_async.epics.motor import Motor
 from ophyd_async.sim import SimMotor, SimPointDetector
 
 from doubles import Mover
 from freewheel import Action, PlanCall, RunEngine, preview
 from freewheel.plan_stubs import background, checkpoint, read_while_waiting, wait_for_action
+from freewheel.plan_stubs._answer import answer_of
 from freewheel.plans import live_view
-from freewheel.previews import Preview, Previewer
+from freewheel.previews import Preview, Previewer, _look
 from freewheel.previews._disks import with_disks
 from freewheel.sim import Axis, Microscope, SimCamera, microscope
 
@@ -508,6 +519,96 @@ def test_a_device_that_is_not_connected() -> None:
     foreseen = preview(bps.mv, Motor("TEST:M1", name="motor"), 3)
     assert foreseen.is_wrong
     assert "motor is not connected" in texts(foreseen)
+
+
+class Far(SoftSignalBackend[float]):
+    """A signal of a server elsewhere, which tells subscribers nothing."""
+
+    def source(self, name: str, read: bool) -> str:
+        return f"far://{name}"
+
+    def set_callback(self, callback: Any) -> None: ...
+
+
+class Slow(StandardReadable):
+    """A device elsewhere that is asked for more than it answers."""
+
+    def __init__(self) -> None:
+        self.exposure = SignalRW(Far(float, 0.5), name="exposure")
+        self.answers = asyncio.Event()
+        super().__init__(name="slow")
+
+    async def describe(self) -> dict[str, Any]:
+        await self.answers.wait()
+        return {"slow": {"source": "far://slow", "dtype": "number", "shape": []}}
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None: ...
+
+    @AsyncStatus.wrap
+    async def set(self, value: float) -> None: ...
+
+    async def check_value(self, value: float) -> None: ...
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_look, "_PATIENCE", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_device_that_is_late_may_be_there_in_the_run(RE: RunEngine) -> None:
+    foreseen = RE.preview(bp.count, [Slow()], 3)
+    assert texts(foreseen) == "slow does not answer"
+    assert not foreseen.is_wrong
+    assert foreseen.events == {"primary": 3}
+
+
+def test_a_check_that_is_late_may_be_passed_in_the_run(
+    RE: RunEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, asked = Slow(), []
+    RE.loop.call_soon_threadsafe(slow.answers.set)
+    ask = _look.Looker.ask
+
+    def ask_in_time(looker: _look.Looker, device: Any, question: Any) -> Any:
+        asked.append(question)
+        if len(asked) > 1:  # not what it is
+            raise TimeoutError
+        return ask(looker, device, question)
+
+    monkeypatch.setattr(_look.Looker, "ask", ask_in_time)
+    foreseen = RE.preview(bp.list_scan, [], slow, [1, 2, 3])
+    assert texts(foreseen) == "slow does not answer"
+    assert not foreseen.is_wrong
+    assert foreseen.events == {"primary": 3}
+    assert len(asked) == 2  # and not with each place
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_a_plan_asks_of_a_device_that_is_late_is_a_guess(RE: RunEngine) -> None:
+    slow = Slow()
+
+    def plan() -> Iterator[Msg]:
+        yield from answer_of(slow.answers.wait, looks_at=slow)
+
+    foreseen = RE.preview(plan)
+    assert texts(foreseen) == "slow does not answer"
+    assert not foreseen.is_wrong
+
+
+def test_a_signal_whose_subscribers_are_told_nothing_is_asked_itself(RE: RunEngine) -> None:
+    slow = Slow()
+
+    async def subscribe() -> None:
+        await slow.exposure.connect()
+        slow.exposure.subscribe_reading(lambda _: None)
+        slow.answers.set()
+
+    asyncio.run_coroutine_threadsafe(subscribe(), RE.loop).result(60)
+    foreseen = RE.preview(bp.count, [slow], 3)
+    assert not foreseen.problems
+    assert foreseen.duration > 1.5
 
 
 def test_a_motor_without_a_velocity_jumps_and_one_without_limits_goes_anywhere() -> None:

@@ -1,5 +1,6 @@
 """What the window says of the plan in its form, before it runs."""
 
+import asyncio
 import gc
 import threading
 from typing import Any
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QPushButton, Q
 import freewheel.plans
 from freewheel.core import PlanCall
 from freewheel.forms import find_plans
+from freewheel.previews import _look
 from freewheel.qt import AcquisitionWindow, PreviewPane, demo_plans
 
 
@@ -83,6 +85,35 @@ def test_a_plan_whose_device_comes_back_can_be_run_then(engine: Any, qtbot: Any,
     assert not enabled(window)
     device.is_away = False  # and nobody touches the form
     soon(lambda: enabled(window))
+
+
+class Late(StandardReadable):
+    """A device that answers when it likes."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        super().__init__(name="late")
+
+    async def describe(self) -> Any:
+        await self.may_answer.wait()
+        return await super().describe()
+
+
+def test_a_device_that_is_late_keeps_nobody_from_running_its_plan(
+    engine: Any, qtbot: Any, soon: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(_look, "_PATIENCE", 0.001)
+    device = Late()
+    window = AcquisitionWindow(engine, {"late": device}, find_plans([demo_plans], {"late": device}))
+    qtbot.addWidget(window, before_close_func=lambda w: (w.preview.end(), w.bridge.close()))
+    window.preview._away.setInterval(1)
+    window.chooser.choose("count").set_values({"detectors": ["late"]})
+    soon(lambda: "may fail: late does not answer" in window.preview.text)
+    assert enabled(window)
+    monkeypatch.setattr(_look, "_PATIENCE", 60)
+    device.may_answer.set()  # and nobody touches the form
+    soon(lambda: "may fail" not in window.preview.text)
+    assert "needs late" in window.preview.text
 
 
 def test_no_plan_ends_the_previews_of_those_after_it(window: Any, soon: Any) -> None:

@@ -6,14 +6,15 @@ import asyncio
 import inspect
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._devices import device_children, device_name
 
-from ._look import data_keys, is_local, place, value
+from ._look import data_keys, is_local, place, uncached_value, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from ._look import Looker
 
@@ -77,6 +78,10 @@ class Facts:
         Where it writes files, if it says so.
     obstacle : str
         Why it cannot be used at all: it is not connected. Empty if it can.
+    is_late : bool
+        Whether the obstacle is no more than that it has not answered in time, and what it says
+        here is what it had said until then: on a busy machine, or to a plan that waits longer, it
+        may answer yet.
     """
 
     keys: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +91,12 @@ class Facts:
     position: Any = UNKNOWN
     folder: str = ""
     obstacle: str = ""
+    is_late: bool = False
+
+    def be_late(self, device: Any) -> None:
+        """Note that the device has not answered in time."""
+        if not self.obstacle:
+            self.obstacle, self.is_late = f"{device_name(device)}{AWAY[1]}", True
 
 
 def facts_of(device: Any, looker: Looker) -> Facts:
@@ -102,7 +113,7 @@ def facts_of(device: Any, looker: Looker) -> Facts:
         try:
             looker.ask(device, questions.ask)
         except TimeoutError:
-            facts.obstacle = f"{device_name(device)}{AWAY[1]}"
+            facts.be_late(device)
         except Exception as error:
             questions.note(error)
     return facts
@@ -181,13 +192,13 @@ class _Questions:
 
     async def ask(self) -> None:
         """Ask everything; at once where each answer has a long way."""
-        questions = [self._ask_keys(), self._ask_position()]
-        questions += [self._ask_part(name, part) for name, part in self._signals.items()]
+        questions: list[Callable[[], Awaitable[None]]] = [self._ask_keys, self._ask_position]
+        questions += [partial(self._ask_part, name, part) for name, part in self._signals.items()]
         if not self._is_local:
-            await asyncio.gather(*questions)
+            await asyncio.gather(*(question() for question in questions))
             return
         for question in questions:
-            await question
+            await question()
 
     async def _ask_keys(self) -> None:
         describe = self._describe
@@ -217,7 +228,7 @@ class _Questions:
             self.note(error)
 
     async def _value(self, signal: Any) -> Any:
-        return await (value(signal) if self._is_local else signal.get_value())
+        return await (value(signal) if self._is_local else uncached_value(signal))
 
     async def _ask_part(self, name: str, part: Any) -> None:
         try:

@@ -15,6 +15,7 @@ from ._look import carried_on
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._facts import Facts
     from ._look import Looker
     from ._seen import Seen
 
@@ -110,7 +111,7 @@ def _own_check_of(model: Seen, looker: Looker) -> Callable[[Any], None] | None:
     if check is None:
         return None
     if inspect.iscoroutinefunction(check):
-        return _Awaited(model.device, check, looker)
+        return _Awaited(model.device, model.facts, check, looker)
     return lambda value: check(value)
 
 
@@ -134,14 +135,19 @@ class _Awaited:
     ----------
     device : object
         The device.
+    facts : Facts
+        What it said; here it is noted if it does not answer.
     check : coroutine function
         Its check.
     looker : Looker
         Who asks it at first, and always if it does wait for something.
     """
 
-    def __init__(self, device: Any, check: Callable[[Any], Any], looker: Looker) -> None:
+    def __init__(
+        self, device: Any, facts: Facts, check: Callable[[Any], Any], looker: Looker
+    ) -> None:
         self._device = device
+        self._facts = facts
         self._check = check
         self._looker = looker
         self._never_waits: bool | None = None
@@ -159,7 +165,13 @@ class _Awaited:
         with suppress(TypeError):  # not hashable: it is asked each time
             if value in self._taken:
                 return
-        at_once, _ = self._looker.ask(self._device, lambda: carried_on(self._check(value)))
+        if self._facts.is_late:  # it would be waited for anew with each value
+            return
+        try:
+            at_once, _ = self._looker.ask(self._device, lambda: carried_on(self._check(value)))
+        except TimeoutError:
+            self._facts.be_late(self._device)
+            return
         with suppress(TypeError):
             self._taken.add(value)
         if self._never_waits is None:

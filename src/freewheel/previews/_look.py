@@ -16,7 +16,7 @@ from freewheel.core._devices import described_with, device_children
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-__all__ = ["Looker", "carried_on", "data_keys", "is_local", "place", "value"]
+__all__ = ["Looker", "carried_on", "data_keys", "is_local", "place", "uncached_value", "value"]
 
 #: For how long a device is waited for that does not answer [s].
 _PATIENCE: Final = 1.0
@@ -99,6 +99,18 @@ def is_local(device: Any) -> bool:
 async def value(signal: Any) -> Any:
     """Return the value of a signal that lives in this process."""
     return await _bare(signal.get_value, "SignalR", "get_value")()
+
+
+async def uncached_value(signal: Any) -> Any:
+    """Return the value of a signal from where it is.
+
+    ophyd-async has a signal with subscribers answer with what these were told last. Where the
+    server tells nothing by itself, as that of a Tango attribute without events, it waits for that.
+    """
+    base = getattr(sys.modules.get("ophyd_async.core"), "SignalR", None)
+    if base is not None and _is_stock(signal.get_value, base, "get_value"):
+        return await signal.get_value(cached=False)
+    return await signal.get_value()
 
 
 async def place(device: Any) -> Any:

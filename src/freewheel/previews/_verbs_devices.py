@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ._facts import UNKNOWN
+from freewheel.core._devices import device_name
+
+from ._facts import AWAY, UNKNOWN
 from ._flights import Prepared, default_period, prepared
 
 if TYPE_CHECKING:
@@ -85,11 +87,24 @@ class DeviceVerbs:
         if not callable(getattr(device, ability, None)):
             raise self._refusal(f"{model.name} has no {ability}()", model)
         if model.facts.obstacle:
-            raise self._refusal(model.facts.obstacle, model)
+            self.doubt(model)
         self._conflicts(model)
         course.ready[key] = course.holds[id(device)] = model
         course.account.need(model, anew=anew)
         return model
+
+    def doubt(self, model: Model) -> None:
+        """Go on with a device that has not answered in time, which is told; with no other one.
+
+        Raises
+        ------
+        RuntimeError
+            If it is known that it cannot be used.
+        """
+        facts = model.facts
+        if not facts.is_late:
+            raise self._refusal(facts.obstacle, model)
+        self._course.account.problem(facts.obstacle, model.name, is_guess=True)
 
     def _refusal(self, text: str, model: Model) -> Exception:
         self._course.account.problem(text, model.name)
@@ -129,6 +144,8 @@ class DeviceVerbs:
             if model.fails_later:
                 return course.begin(msg.kwargs.get("group"), 0.0, error)
             raise
+        if model.facts.obstacle:  # since it was asked whether it takes the value
+            self.doubt(model)
         if begin is UNKNOWN and "velocity" in model.facts.values:
             course.account.guess(f"where {model.name} stands before it is moved")
         self.told_of_move(model, seconds or 0.0)
@@ -239,8 +256,19 @@ class DeviceVerbs:
             self._course.holds.pop(id(device), None)
 
     def look(self, device: Any, question: Any) -> None:
-        """Ask a device what the plan wants to know of it."""
-        self._devices.looker.ask(device, question)
+        """Ask a device what the plan wants to know of it.
+
+        Raises
+        ------
+        RuntimeError
+            If it has not answered in time: nobody knows how the plan goes on.
+        """
+        try:
+            self._devices.looker.ask(device, question)
+        except TimeoutError as error:
+            text = f"{device_name(device)}{AWAY[1]}"
+            self._course.account.problem(text, device_name(device), is_guess=True)
+            raise RuntimeError(text) from error
 
     def adopt_clock(self, msg: Msg) -> None:
         """Give a clock that the plan has shown the time of the preview."""

@@ -140,8 +140,7 @@ class RunVerbs:
         """Read a device, into the event that is open."""
         model = self._devices.get(msg.obj)
         if model.facts.obstacle:
-            self._account.problem(model.facts.obstacle, model.name)
-            raise RuntimeError(model.facts.obstacle)
+            self._uses.doubt(model)
         run = self._runs.get(msg.run)
         if run is not None and run.stream is not None:
             size = model.num_bytes

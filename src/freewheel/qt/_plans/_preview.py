@@ -129,6 +129,8 @@ class PreviewPane(QWidget):
             return
         if isinstance(foreseen, BaseException):
             self._show(f"no preview: {foreseen!r}")
+            if isinstance(foreseen, TimeoutError):  # of an engine elsewhere
+                self._away.start()
             return
         self._show("\n".join(foreseen.lines[:_LINES]), str(foreseen), wrong=foreseen.is_wrong)
         if any(problem.text.endswith(AWAY) for problem in foreseen.problems):
