@@ -218,9 +218,42 @@ def test_numbers_that_come_with_frames_are_not_lost(bridge: Any, qtbot: Any, soo
         event = {"descriptor": "d", "seq_num": number, "time": 1.0 * number, "data": data}
         tell("event", {**event, "timestamps": times, "filled": {}})
     soon(lambda: len(told) == 11)
-    assert [doc["seq_num"] for doc in told if "image" in doc["data"]] == [11]
-    assert [*told[0]["timestamps"]] == ["x"]
+    assert [doc["seq_num"] for doc in told if "image" in doc["data"]] == [1, 11]
+    assert [*told[1]["timestamps"]] == ["x"]
     soon(lambda: plot.points.shape[-1] == 11 or plot.points.shape[0] == 11)
+
+
+def test_a_window_that_falls_behind_more_and_more_has_pictures(qapp: Any, soon: Any) -> None:
+    got: list[int] = []
+
+    def receive(_: str, arguments: tuple[Any, ...]) -> None:
+        if "image" in arguments[1]["data"]:
+            got.append(arguments[1]["seq_num"])
+        for _ in range(2):  # meanwhile two more come
+            if (number := next(numbers, None)) is not None:
+                tell(number)
+
+    def tell(number: int) -> None:
+        data = {"x": float(number), "image": np.zeros((200, 200), np.uint16)}
+        feed.put_document("event", {"descriptor": "d", "seq_num": number, "data": data})
+
+    feed, numbers = Feed(receive), iter(range(1000))
+    tell(next(numbers))
+    soon(lambda: got and got[-1] == 999)
+    assert sorted(got) == got
+    assert len(got) > 5
+
+
+def test_of_how_things_are_the_last_that_waits_is_told(qapp: Any, soon: Any) -> None:
+    got: list[Any] = []
+    feed = Feed(lambda kind, arguments: got.append((kind, *arguments)))
+    for number in range(1000):
+        feed.put_latest("claims", number)
+        feed.put("state", number)
+    soon(lambda: len(got) > 1000)
+    assert [value for kind, value in got if kind == "claims"] == [999]
+    feed.put_latest("claims", 1000)
+    soon(lambda: got[-1] == ("claims", 1000))
 
 
 def test_what_one_receiver_raises_costs_neither_it_nor_others_the_rest(

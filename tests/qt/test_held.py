@@ -7,7 +7,8 @@ import pytest
 from bluesky.utils import Msg
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton
 
-from freewheel.qt import AcquisitionWindow
+from freewheel.qt import AcquisitionWindow, EngineBridge
+from freewheel.qt._link._holders import holder_at_work
 
 
 @pytest.fixture(name="window")
@@ -48,6 +49,18 @@ def test_a_stop_that_holds_the_queue_is_told_of_and_released(
     release(window).click()
     soon(waiting.done)
     soon(lambda: not line(window).isVisible())
+
+
+def test_who_holds_a_device_is_told_without_a_picture_of_the_engine(
+    window: Any, engine: Any, scope: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All rows ask at each change of claims: with a picture for each there is time for nothing else.
+    taken: list[Any] = []
+    snapshot = EngineBridge.snapshot
+    monkeypatch.setattr(EngineBridge, "snapshot", lambda me: (taken.append(me), snapshot(me))[1])
+    with engine.claims.hold(scope.focus, holder="somebody"):
+        assert holder_at_work(window.bridge, scope.focus) == "somebody"
+    assert taken == []
 
 
 def test_a_queue_that_is_held_beside_a_plan_that_goes_on(

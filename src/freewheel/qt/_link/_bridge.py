@@ -370,9 +370,9 @@ class _Links:
             (events.plan_started, lambda future: feed.put("started", future)),
             (events.plan_ended, lambda future: feed.put("ended", future)),
             (events.actions_changed, lambda names: feed.put("actions", names)),
-            (events.claims_changed, lambda claims: feed.put("claims", dict(claims))),
+            (events.claims_changed, lambda claims: feed.put_latest("claims", dict(claims))),
             (events.background_changed, lambda task: feed.put("background", task)),
-            (events.progress_changed, lambda scopes: feed.put("progress", scopes)),
+            (events.progress_changed, lambda scopes: feed.put_latest("progress", scopes)),
             (events.queue_changed, lambda waiting: feed.put("queue", waiting)),
             (events.interlocks_changed, lambda pictures: feed.put("interlocks", pictures)),
         ]

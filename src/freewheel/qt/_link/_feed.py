@@ -99,8 +99,8 @@ class Feed:
     What is put arrives in order. Of documents with large arrays only the newest of each stream
     waits, so that a flood of frames holds one frame in memory and wakes the window once. Of those
     before it what else they carry arrives, without the arrays: a scan with a camera is to be
-    plotted point by point. In a window that is behind for longer than a turn one more waits, which
-    keeps its place: the newest one, always at the end, might never come to the front.
+    plotted point by point. A window that cannot keep up with these shows pictures all the same:
+    beside the newest frame, the first that waits keeps its own until it is there.
 
     Parameters
     ----------
@@ -119,13 +119,23 @@ class Feed:
         self._items: deque[list[Any]] = deque()
         self._frames: dict[tuple[str, ...], list[Any]] = {}  # by stream, the item that waits
         self._last: dict[str, list[Any]] = {}  # by descriptor, of these the one that came last
-        self._due: dict[tuple[str, ...], list[Any]] = {}  # by stream, what no newer one replaces
+        self._firsts: dict[tuple[str, ...], list[Any]] = {}  # by stream, the one that is next
+        self._latest: dict[str, list[Any]] = {}  # by kind, of what only the last counts
         self._rung = False
         self.dropped = 0
 
     def put(self, kind: str, *arguments: Any) -> None:
         """Add something; from any thread, never waiting for the window."""
         self._add([kind, arguments])
+
+    def put_latest(self, kind: str, *arguments: Any) -> None:
+        """Add a picture of how things are, in the place of an older one that waits."""
+        with self._lock:
+            waiting = self._latest.get(kind)
+            if waiting is not None:
+                waiting[1] = arguments
+                return
+        self._add([kind, arguments], latest=True)
 
     def put_document(self, name: str, doc: Mapping[str, Any]) -> None:
         """Add a document; from any thread, never waiting for the window."""
@@ -142,22 +152,29 @@ class Feed:
         """Put a frame in the place of the one that waits, if that can be; with the lock.
 
         It cannot where the older one has scalars, which stay there, and where a frame with others
-        of the same run has come after it: frames are to arrive in order.
+        of the same run has come after it: frames are to arrive in order. One with scalars that is
+        the first to wait keeps its picture: the newest stands behind all that waits, so that a
+        window that is more and more behind would never come to one.
         """
-        waiting = self._frames.pop(stream, None)
+        waiting = self._frames.get(stream)
         if waiting is None:
             return False
         slim = _without_frames(waiting[1][1])
         is_last = self._last.get(stream[0]) is waiting
         if (slim is None and is_last) or len(self._items) >= _LIMIT:
             waiting[1] = newer
-            self._frames[stream] = waiting
             return True
-        waiting[1:] = [None if slim is None else (newer[0], slim)]
+        if self._firsts.setdefault(stream, waiting) is not waiting:
+            waiting[1:] = [None if slim is None else (newer[0], slim)]
         return False
 
     def _add(
-        self, item: list[Any], *, droppable: bool = False, stream: tuple[str, ...] = ()
+        self,
+        item: list[Any],
+        *,
+        droppable: bool = False,
+        stream: tuple[str, ...] = (),
+        latest: bool = False,
     ) -> None:
         with self._lock:
             if self._receive is None:
@@ -170,6 +187,8 @@ class Feed:
             self._items.append(item)
             if stream:
                 self._frames[stream] = self._last[stream[0]] = item
+            if latest:
+                self._latest[item[0]] = item
             ring, self._rung = not self._rung, True
         if ring:
             self._bell.ring(self)
@@ -184,8 +203,7 @@ class Feed:
                     self._rung = False
                     return
                 item = self._items.popleft()
-                if len(item) == 3:
-                    self._taken(item, item[2])
+                self._forget(item)
                 kind, arguments = item[0], item[1]
             if arguments is None:  # a frame that a newer one has taken the place of
                 continue
@@ -195,32 +213,29 @@ class Feed:
                 # As a slot that raises is told of. What waits here and in other feeds still comes.
                 sys.excepthook(*sys.exc_info())
             if time.monotonic() > end:
-                self._keep_places()
                 self._bell.ring(self)  # `_rung` stays: this is the one wake-up under way
                 return
 
-    def _taken(self, item: list[Any], stream: tuple[str, ...]) -> None:
-        """Note that a frame, or what is left of it, waits no more; with the lock."""
-        for waiting in (self._frames, self._due):
-            if waiting.get(stream) is item:
-                del waiting[stream]
+    def _forget(self, item: list[Any]) -> None:
+        """Have nothing newer take the place of an item any more; with the lock."""
+        if self._latest.get(item[0]) is item:
+            del self._latest[item[0]]
+        if len(item) < 3:
+            return
+        stream = item[2]
+        for known in (self._frames, self._firsts):
+            if known.get(stream) is item:
+                del known[stream]
         if self._last.get(stream[0]) is item:
             del self._last[stream[0]]
-
-    def _keep_places(self) -> None:
-        """Have a frame of each stream be delivered in its turn, whatever comes after it."""
-        with self._lock:
-            for stream in [each for each in self._frames if each not in self._due]:
-                self._due[stream] = self._frames.pop(stream)
 
     def close(self) -> None:
         """Deliver nothing more; from any thread."""
         with self._lock:
             self._receive = None
             self._items.clear()
-            self._frames.clear()
-            self._last.clear()
-            self._due.clear()
+            for known in (self._frames, self._last, self._firsts, self._latest):
+                known.clear()
 
 
 class _Method:

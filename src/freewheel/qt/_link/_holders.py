@@ -18,9 +18,13 @@ def holder_at_work(bridge: EngineBridge, device: Any) -> str | None:
 
     A plan or a task that is paused lends its devices to hands.
     """
-    holder = bridge.engine.claims.get(device)
+    engine = bridge.engine
+    holder = engine.claims.get(device)
     if holder is None:
         return None
+    tasks = engine.background.running
+    if engine.state != "paused" and not any(task.status.name == "PAUSED" for task in tasks):
+        return str(holder)  # all widgets ask at each change of claims, and a picture takes long
     picture = bridge.snapshot()
     resting = {task.name for task in picture.background if task.status.name == "PAUSED"}
     if picture.state == "paused" and picture.plan_name is not None:

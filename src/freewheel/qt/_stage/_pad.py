@@ -358,7 +358,8 @@ class StagePad(QWidget):
     # -- showing ------------------------------------------------------------------------------
 
     def _show(self) -> None:
-        held = [f"held by {axis.holder}" for axis in self._axes.values() if axis.holder]
+        holders = (axis.holder for axis in self._axes.values())
+        held = [f"held by {holder}" for holder in holders if holder]
         why = held[0] if held else "" if self._axes else "choose the axes first"
         self._jog.allow(not why, why)
         self._says.setText(held[0] if held else self._problem[0])

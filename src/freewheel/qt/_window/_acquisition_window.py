@@ -162,7 +162,7 @@ class AcquisitionWindow(QMainWindow):
         self.chooser.chosen.connect(self._plan_chosen)
         self._plan_chosen(None)
         if settings is not None:
-            WindowMemory(self, self.chooser, settings, self.image).restore()
+            WindowMemory(self, self.chooser, settings, self.image, self.plot).restore()
             bridge.planStarted.connect(self._remember)  # a program may end in many ways
         self._offers.begin()
         self.log.failed.connect(self._show_failure)
