@@ -15,7 +15,7 @@ from ophyd_async.sim import SimMotor
 
 from freewheel import RunEngine, preview
 from freewheel.plans import live_view
-from freewheel.previews import Previewer, Times
+from freewheel.previews import Move, Previewer, Times
 from freewheel.sim import Axis, Microscope, SimCamera, microscope
 from freewheel.sim._making import MakingTime
 
@@ -340,6 +340,11 @@ class TestPictures:
         ax = preview(bp.scan, [scope.temperature], scope.focus, 0, 3, 4).plot()
         assert list(ax.lines[0].get_ydata()) == [0, 1, 2, 3]
         assert ax.get_ylabel() == "focus [um]"
+
+    def test_all_places_are_told_that_are_no_numbers(self) -> None:
+        # A stage that is moved whole, back and forth; a list is where it stood.
+        move = Move(None, None, ([0.0, 0.0], *((0.0, 0.0),) * 9, (200.0, 0.0)))
+        assert str(move) == "(0.0, 0.0), (200.0, 0.0)"
 
     def test_a_plan_that_moves_nothing_has_an_empty_picture(self, scope: Microscope) -> None:
         pytest.importorskip("matplotlib")

@@ -82,7 +82,8 @@ class Move:
 
     def __str__(self) -> str:
         if self.lowest is None or self.highest is None:
-            return ", ".join(dict.fromkeys(map(str, self.path[:6])))
+            places = (tuple(each) if isinstance(each, list) else each for each in self.path)
+            return ", ".join(list(dict.fromkeys(map(str, places)))[:6])
         if self.lowest == self.highest:
             return f"{self.lowest:.6g} {self.unit}".strip()
         return f"{self.lowest:.6g} … {self.highest:.6g} {self.unit}".strip()
