@@ -24,7 +24,7 @@ from freewheel.testing import IocProcess, free_port, local_epics
 local_epics()
 
 from picture_tools import TARGET, save, settle, wait, wait_until
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLineEdit
 
 from freewheel.qt import AcquisitionWindow, connect_devices, demo_plans, use_theme
 from freewheel.terminal import follow_progress
@@ -53,12 +53,16 @@ def picture(name, own, plan, values, extra=()):
         window.show()
         wait_until(lambda: not window.is_connecting)
         window.chooser.choose(plan).set_values(values)
+        for edit in window.findChildren(QLineEdit):
+            if Path(edit.text()).is_absolute():  # the picture is to show no folder of this machine
+                edit.setText(Path(edit.text()).name)
         window.controls.run()
         if name.startswith("micro"):
             wait_until(lambda: window.image.frame is not None)
         else:
             window.tabs.setCurrentWidget(window.plot)
         wait(4)
+        wait_until(lambda: window.preview.text)
         save(window.grab(), TARGET / name)
         settle(window.bridge)
         window.close()
@@ -72,7 +76,7 @@ def of_micro_manager():
     core.setExposure(10)
     scope = devices(core)
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)  # the picture is to show no folder of this machine
+        os.chdir(folder)
         file = Path("sequence.yaml")
         file.write_text(SEQUENCE)
         picture(
