@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any
 
 from ophyd_async.core import AsyncStatus
-from qtpy.QtCore import QPointF, QRect, QSettings, QSize, QTimer
+from qtpy.QtCore import QAbstractAnimation, QPointF, QRect, QSettings, QSize, QTimer
 from qtpy.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -77,7 +77,14 @@ class Screen:
         part = self.part(*names, window=window)
         if part is None or not (part.isEnabled() or grey) or part.visibleRegion().isEmpty():
             return None
+        if not self._rests(window):
+            return None
         return self._on_screen(part, part.visibleRegion().boundingRect())
+
+    def _rests(self, window: int = 0) -> bool:
+        """Tell whether no dock is on its way: what is in it is elsewhere when somebody clicks."""
+        on_their_way = self._windows[window].findChildren(QAbstractAnimation)
+        return all(each.state() != QAbstractAnimation.State.Running for each in on_their_way)
 
     def text(self, *names: str) -> str:
         """Return what is written on a part."""
@@ -91,7 +98,7 @@ class Screen:
 
     def tab(self, text: str) -> list[int] | None:
         """Return where the tab of a dock, or of the middle, is."""
-        for bar in self._windows[0].findChildren(QTabBar):
+        for bar in self._windows[0].findChildren(QTabBar) if self._rests() else ():
             for index in range(bar.count() if bar.isVisible() else 0):
                 if bar.tabText(index).partition(" (")[0] == text:
                     return self._on_screen(bar, bar.tabRect(index))
@@ -100,12 +107,14 @@ class Screen:
     def row(self, name: str, number: int) -> list[int] | None:
         """Return where a row of a list, or of a table, is."""
         rows = self.part(name)
-        if rows is None or rows.model().rowCount() <= number:
+        if rows is None or rows.model().rowCount() <= number or not self._rests():
             return None
         return self._on_screen(rows.viewport(), rows.visualRect(rows.model().index(number, 0)))
 
-    def title(self, name: str) -> list[int]:
+    def title(self, name: str) -> list[int] | None:
         """Return where a dock is taken hold of."""
+        if not self._rests():
+            return None
         dock = self._windows[0].findChild(QDockWidget, name)
         return self._on_screen(dock, QRect(0, 0, dock.width() // 2, 20))
 
