@@ -226,12 +226,22 @@ def test_damaged_runs_take_no_others_from_the_list(desk: Desk, scope: Any, tmp_p
     change(three, stop, num_events={"primary": "many"})
     desk.panel.open(str(desk.folder))
     desk.done()
-    assert desk.panel.message.startswith(f"3 runs in {desk.folder}; 1 damaged")
+    assert desk.panel.message == f"3 runs in {desk.folder}; 1 file could not be read"
     tree = desk.panel.findChild(QTreeWidget, "runs")
     opened = tree.topLevelItem(1)
-    began = [opened.child(row).text(0) for row in range(opened.childCount())]
-    assert len(began) == 3
-    assert began.count("?") == 1
+    said = [opened.child(row).text(0) for row in range(opened.childCount())]
+    assert len(said) == 4
+    assert said.count("?") == 1
+    assert said[-1] == "1 file could not be read"
+    assert one.name in opened.child(3).toolTip(0)
+    tree.setCurrentItem(opened.child(3))
+    assert one.name in desk.panel.findChild(QPlainTextEdit, "metadata").toPlainText()
+    assert desk.button("replot").toolTip() == "no run is chosen"
+    one.unlink()
+    desk.panel.open(str(desk.folder))
+    desk.done()
+    assert desk.panel.message == f"3 runs in {desk.folder}"
+    assert opened.childCount() == 3
 
 
 def test_a_short_run_is_where_it_was_recorded_though_the_window_is_told_late(desk: Desk) -> None:

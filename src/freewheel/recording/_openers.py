@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._run import RecordedRun
 
-__all__ = ["read_runs"]
+__all__ = ["read_folder", "read_runs"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def read_runs(path: str | os.PathLike[str], **options: Any) -> list[RecordedRun]
         raise TypeError(message)
     path = Path(path)
     if path.is_dir():
-        return _read_directory(path)
+        return read_folder(path)[0]
     if not path.exists():
         message = "there is no such file or directory"
         raise RecordingNotFoundError(message, file=path)
@@ -64,7 +64,8 @@ def read_runs(path: str | os.PathLike[str], **options: Any) -> list[RecordedRun]
     return [FileRun(path)]
 
 
-def _read_directory(folder: Path) -> list[RecordedRun]:
+def read_folder(folder: Path) -> tuple[list[RecordedRun], list[RecordingError]]:
+    """Open a recording's directory; return its runs, and why others could not be read."""
     check_version(folder)
     files = sorted(folder.glob("*.jsonl"))
     if not files and not (folder / MANIFEST).exists():
@@ -82,4 +83,4 @@ def _read_directory(folder: Path) -> list[RecordedRun]:
             logger.warning("Skipped: %s", error)
     if failures and not runs and not (folder / MANIFEST).exists():
         raise failures[0]
-    return sorted(runs, key=lambda run: run.start["time"])
+    return sorted(runs, key=lambda run: run.start["time"]), failures

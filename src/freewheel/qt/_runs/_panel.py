@@ -34,7 +34,8 @@ from freewheel.qt._runs._book import KnownRun, RunBook, events_of
 from freewheel.qt._runs._export import RunExport
 from freewheel.qt._runs._recording import why_no_tiled
 from freewheel.qt._runs._replayer import Replayer
-from freewheel.recording import read_runs
+from freewheel.recording import RecordingError, read_runs
+from freewheel.recording._openers import read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,9 @@ _SPEEDS: Final = {"1 x": 1.0, "2 x": 2.0, "10 x": 10.0, "0.1 x": 0.1, "at once":
 _TODAY: Final = "Since the window was opened"
 #: So many characters of a run's metadata are shown.
 _LONGEST: Final = 20_000
+#: So many files that could not be read are told of in a tool tip.
+_SHOWN: Final = 20
+_PROBLEMS: Final = Qt.ItemDataRole.UserRole  # why they could not be read
 
 
 class RunsPanel(QWidget):
@@ -98,6 +102,7 @@ class RunsPanel(QWidget):
         self._book = RunBook(bridge, self, where)
         self._items: dict[tuple[str, str], QTreeWidgetItem] = {}  # by place and uid
         self._known: dict[tuple[str, str], KnownRun] = {}
+        self._problems: dict[str, QTreeWidgetItem] = {}  # what could not be read, by place
         self._worker = Worker(self, every=True)
         self._export = RunExport(self, self._chosen, image, self._worker)
         self._replayer = Replayer(self)
@@ -252,7 +257,9 @@ class RunsPanel(QWidget):
 
     def _look(self, *_: Any) -> None:
         run = self._chosen()
-        text = "" if run is None else _metadata(run)
+        item = self._tree.currentItem()
+        problems = "" if item is None else str(item.data(0, _PROBLEMS) or "")
+        text = problems if run is None else _metadata(run)
         if text != self._details.toPlainText():  # else it would scroll back while it is read
             self._details.setPlainText(text)
         none = "" if run is not None else "no run is chosen"
@@ -276,16 +283,28 @@ class RunsPanel(QWidget):
         self._message.setText(f"{place} is being read …")
         self._worker.ask(partial(_known_runs, place), self._opened)
 
-    def _opened(self, found: tuple[str, list[KnownRun], int] | None, error: Any) -> None:
+    def _opened(self, found: tuple[str, list[KnownRun], list[str]] | None, error: Any) -> None:
         if found is None:
             self._message.setText(str(error))
             return
-        place, runs, damaged = found
-        more = f"; {count_text(damaged, 'damaged file')} left out, see the log" if damaged else ""
+        place, runs, problems = found
+        more = f"; {_unread(problems)}" if problems else ""
         self._message.setText(f"{count_text(len(runs), 'run')} in {place}{more}")
         for run in runs:
             self._show_run(place, run)
+        self._show_problems(place, problems)
         self._look()
+
+    def _show_problems(self, place: str, problems: list[str]) -> None:
+        """Say below the runs of a place which files could not be read, and why."""
+        if (old := self._problems.pop(place, None)) is not None:
+            self._groups[place].removeChild(old)
+        if problems:
+            item = self._problems[place] = QTreeWidgetItem([_unread(problems)])
+            self._group(place, place).addChild(item)
+            item.setFirstColumnSpanned(True)
+            item.setData(0, _PROBLEMS, "\n\n".join(problems))
+            item.setToolTip(0, "\n".join(problems[:_SHOWN]))
 
     def _ask_folder(self) -> None:
         ask_folder(self, "Open a recording", Path.home(), lambda path: self.open(str(path)))
@@ -428,11 +447,19 @@ def _pictures_of(run: KnownRun) -> tuple[KnownRun, dict[str, Frames], Exception 
         return run, {}, error
 
 
-def _known_runs(place: str) -> tuple[str, list[KnownRun], int]:
-    found = []
-    for run in read_runs(place):
+def _unread(problems: list[str]) -> str:
+    return f"{count_text(len(problems), 'file')} could not be read"
+
+
+def _known_runs(place: str) -> tuple[str, list[KnownRun], list[str]]:
+    """Return the runs of a place, and why others cannot be read."""
+    found, problems = [], list[RecordingError]()
+    if Path(place).is_dir():
+        runs, problems = read_folder(Path(place))
+    else:
+        runs = read_runs(place)
+    for run in runs:
         known = KnownRun(run.start, run.stop, recorded=run)
         known.events = events_of(run.stop)
         found.append(known)
-    files = 0 if "://" in place else len(list(Path(place).glob("*.jsonl")))
-    return place, found, max(0, files - len(found))
+    return place, found, [str(problem) for problem in problems]
