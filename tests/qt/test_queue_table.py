@@ -4,14 +4,26 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from qtpy.QtCore import QMimeData, QPointF, Qt
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QTreeWidget
+from qtpy.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QListWidget,
+    QPushButton,
+    QTreeWidget,
+)
 
 from freewheel.core import PlanCall
 from freewheel.forms import create_plan_spec, values_of_call
-from freewheel.qt import QueueTable, demo_plans
+from freewheel.plan_stubs import claim
+from freewheel.qt import EngineControls, QueueTable, demo_plans
+from freewheel.qt._link._holders import holder_at_work
 from freewheel.qt._plans._form import PlanForm
+from freewheel.qt._tasks._kept_rows import KeptRows
 from freewheel.qt._tasks._stop_all import StopAllButton
 
 
@@ -77,6 +89,92 @@ def test_how_many_more_wait_is_said_and_keys_remove(
     qtbot.keyClick(rows(table), Qt.Key.Key_Delete)
     soon(lambda: shown(table) == ["1", "2"])
     assert "more" not in table.findChild(QLabel, "queue:held").text()
+
+
+class Rows:
+    """A widget's rows, and how many of them were made."""
+
+    def __init__(self) -> None:
+        self.shown: list[Any] = []
+        self.made = 0
+        self.kept: KeptRows[Any] = KeptRows(self.shown.pop, self._insert)
+
+    def _insert(self, row: int, thing: Any) -> None:
+        self.shown.insert(row, thing)
+        self.made += 1
+
+
+@given(first=st.lists(st.integers(), unique=True), then=st.permutations(range(10)), cut=st.data())
+def test_rows_are_those_of_what_is_shown(first: list[int], then: list[int], cut: Any) -> None:
+    rows, things = Rows(), {}
+    for numbers in (first, then, then[: cut.draw(st.integers(0, 10))]):
+        wanted = [things.setdefault(number, object()) for number in numbers]
+        rows.kept.show(wanted)
+        assert rows.shown == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        (lambda many: many[1:], 0),
+        (lambda many: many[:50] + many[51:], 0),
+        (lambda many: [many[70], *many[:70], *many[71:]], 1),
+        (lambda many: [*many[1:71], many[0], *many[71:]], 1),
+        (lambda many: [*many, object()], 1),
+        (lambda many: many, 0),
+    ],
+)
+def test_one_plan_that_comes_or_goes_leaves_the_rows_of_the_others(change: Any, made: int) -> None:
+    rows, many = Rows(), [object() for _ in range(100)]
+    rows.kept.show(many)
+    after = change(many)
+    rows.kept.show(after)
+    assert (rows.shown, rows.made) == (after, 100 + made)
+
+
+def test_a_change_of_a_long_queue_lays_out_one_row(
+    bridge: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    bridge.engine.queue.hold("lunch")
+    futures = fill(bridge, 300)
+    table, controls = QueueTable(bridge, scope), EngineControls(bridge)
+    for widget in (table, controls):
+        qtbot.addWidget(widget)
+    made: list[str] = []
+    tree, lines = rows(table), controls.findChild(QListWidget, "queue")
+    for name, view in (("tree", tree), ("list", lines)):
+        view.model().rowsInserted.connect(
+            lambda _, first, last, name=name: made.extend([name] * (last + 1 - first))
+        )
+    futures[2].cancel()
+    soon(lambda: shown(table)[2] == "3")
+    assert sorted(made) == ["list", "tree"]  # those that come up from below
+    bridge.engine.queue.move(futures[10], 0)
+    soon(lambda: shown(table)[0] == "10")
+    assert sorted(made[2:]) == ["list", "tree"]
+    assert len(shown(table)) == 200
+    assert "and 269 more" in lines.item(30).text()
+
+
+def test_who_holds_an_axis_is_known_without_a_picture_of_the_queue(
+    bridge: Any, scope: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = PlanCall(mv_and_wait, (scope.stage.x, 3.0))
+    future = bridge.run(moved)
+    soon(lambda: scope.stage.x in bridge.engine.claims)
+    taken: list[None] = []
+    snapshot = bridge.engine.snapshot
+    monkeypatch.setattr(type(bridge.engine), "snapshot", lambda _: taken.append(None) or snapshot())
+    assert holder_at_work(bridge, scope.stage.x) == "mv_and_wait"
+    assert taken == []
+    bridge.stop()
+    soon(future.done)
+
+
+def mv_and_wait(motor: Any, place: float) -> Any:
+    yield from claim(motor)
+    yield from bps.mv(motor, place)
+    yield from bps.sleep(60)
 
 
 def test_stop_all_has_its_keys_while_a_plan_is_edited(

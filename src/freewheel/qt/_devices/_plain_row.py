@@ -109,8 +109,7 @@ class PlainRow(DeviceRow):
 
 
 def _is_at_rest(bridge: EngineBridge) -> bool:
-    now = bridge.snapshot()
-    return str(now.state) == "idle" and not now.background
+    return bridge.engine.state == "idle" and not bridge.engine.background.running
 
 
 def _text(value: Any) -> str:

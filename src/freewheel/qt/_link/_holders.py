@@ -22,24 +22,21 @@ def holder_at_work(bridge: EngineBridge, device: Any) -> str | None:
     holder = engine.claims.get(device)
     if holder is None:
         return None
-    tasks = engine.background.running
-    if engine.state != "paused" and not any(task.status.name == "PAUSED" for task in tasks):
-        return str(holder)  # all widgets ask at each change of claims, and a picture takes long
-    picture = bridge.snapshot()
-    resting = {task.name for task in picture.background if task.status.name == "PAUSED"}
-    if picture.state == "paused" and picture.plan_name is not None:
-        resting.add(picture.plan_name)
+    # No whole picture, which has all plans that wait: this is asked with each reading of an axis.
+    resting = {task.name for task in engine.background.running if task.status.name == "PAUSED"}
+    if engine.state == "paused" and (current := engine.current) is not None:
+        resting.add(current.plan_name)
     return None if holder in resting else str(holder)
 
 
 def pause_of(bridge: EngineBridge, holder: str) -> Callable[[], object] | None:
     """Return what pauses the plan or the task of a name; `None` if it may not be paused."""
-    picture = bridge.snapshot()
-    current = bridge.engine.current
-    if holder == picture.plan_name and current is not None:
-        may = picture.state == "running" and bridge.may_pause(current)
+    engine = bridge.engine
+    current = engine.current
+    if current is not None and holder == current.plan_name:
+        may = engine.state == "running" and bridge.may_pause(current)
         return bridge.pause if may else None
-    for task in picture.background:
+    for task in engine.background.running:
         if task.name == holder and bridge.may_pause(task):
             return partial(bridge.pause_task, task)
     return None

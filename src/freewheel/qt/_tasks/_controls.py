@@ -27,6 +27,7 @@ from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._anyway import run_anyway
 from freewheel.qt._tasks._held import HeldLine, PeriodicLine
+from freewheel.qt._tasks._kept_rows import KeptRows
 from freewheel.qt._tasks._state_label import StateLabel
 from freewheel.qt._tasks._stop_all import StopAllButton
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from freewheel.background import BackgroundTask, OnConflict
-    from freewheel.core import EngineSnapshot, PlanFutureView
+    from freewheel.core import EngineSnapshot, PlanCall, PlanFutureView
     from freewheel.qt._link._bridge import EngineBridge
 
 __all__ = ["EngineControls"]
@@ -118,7 +119,6 @@ class EngineControls(QWidget):
         self._doubt = ""  # why it may fail
         self._may_pause = True
         self._state = bridge.snapshot().state
-        self._shown: tuple[Any, ...] = ()  # what the list of waiting plans shows
         self._build(stop_all)
         self._clock = QTimer(self)
         self._clock.setInterval(_CLOCK_MS)
@@ -255,6 +255,7 @@ class EngineControls(QWidget):
     def _build_waiting(self) -> None:
         self._queue = QListWidget()
         self._queue.setObjectName("queue")
+        self._lines: KeptRows[PlanFutureView] = KeptRows(self._queue.takeItem, self._insert_line)
         self._queue.setMaximumHeight(90)
         self._queue.setToolTip(
             "Plans that wait, in their order; its button, or Delete, removes one"
@@ -341,7 +342,8 @@ class EngineControls(QWidget):
             self._bridge.cancel_task(task)
 
     def _tasks(self) -> list[BackgroundTask]:
-        return [task for task in self._bridge.snapshot().background if not task.status.ended]
+        running = self._bridge.engine.background.running
+        return [task for task in running if not task.status.ended]
 
     def _tasks_changed(self, *_: Any) -> None:
         self._enable()
@@ -373,19 +375,24 @@ class EngineControls(QWidget):
         self._hold.setVisible(bool(waiting) and self._bridge.engine.queue.held is None)
         # Each has a row of its own, of which thousands would take minutes.
         first, more = waiting[:_ROWS], len(waiting) - _ROWS
-        shown = (*((future, future.plan_name, future.call) for future in first), more)
-        if shown == self._shown:
-            return
-        self._shown = shown
-        self._queue.clear()
-        for future in first:
-            item = QListWidgetItem()
-            line = _QueueLine(future, self._remove)
-            item.setSizeHint(line.sizeHint())
-            self._queue.addItem(item)
-            self._queue.setItemWidget(item, line)
-        if more > 0:
+        self._lines.show(first)
+        for row in range(len(first)):
+            line = self._queue.itemWidget(self._queue.item(row))
+            if isinstance(line, _QueueLine):
+                line.show_call()
+        rest = self._queue.item(len(first))
+        if more <= 0:
+            self._queue.takeItem(len(first))  # if there is one
+        elif rest is None:
             self._queue.addItem(f"and {more} more")
+        else:
+            rest.setText(f"and {more} more")
+
+    def _insert_line(self, row: int, future: PlanFutureView) -> None:
+        item, line = QListWidgetItem(), _QueueLine(future, self._remove)
+        item.setSizeHint(line.sizeHint())
+        self._queue.insertItem(row, item)
+        self._queue.setItemWidget(item, line)
 
     def _remove_chosen(self) -> None:
         line = self._queue.itemWidget(self._queue.currentItem())
@@ -425,9 +432,8 @@ class _QueueLine(QWidget):
         self.future = future
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
-        call = future.call
-        arguments = "" if call is None else f"({call.arguments})"
-        label = QLabel(f"{future.plan_name}{arguments}")
+        self._call: PlanCall | None = None
+        self._label = label = QLabel(future.plan_name)
         label.setTextFormat(Qt.TextFormat.PlainText)
         label.setToolTip(label.text())
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -441,6 +447,13 @@ class _QueueLine(QWidget):
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.clicked.connect(slot(remove, future))
         layout.addWidget(button)
+
+    def show_call(self) -> None:
+        """Show what it is called with, if that is something else than before."""
+        if (call := self.future.call) is not None and call is not self._call:
+            self._call = call
+            self._label.setText(f"{self.future.plan_name}({call.arguments})")
+            self._label.setToolTip(self._label.text())
 
     def show_start(self, text: str) -> None:
         """Say when it will start, in few words: "in about 8 s", "not known"."""

@@ -23,11 +23,12 @@ from freewheel.qt._link._with_line import only_with_line
 from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._slots import slot
 from freewheel.qt._plans._call_dialog import edit_call
+from freewheel.qt._tasks._kept_rows import KeptRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from freewheel.core import PlanFutureView, WaitingPlan
+    from freewheel.core import PlanCall, PlanFutureView, WaitingPlan
     from freewheel.qt._link._bridge import EngineBridge
 
 __all__ = ["QueueTable"]
@@ -89,6 +90,7 @@ class QueueTable(QWidget):
         super().__init__(parent)
         self._bridge, self._devices = bridge, dict(devices or {})
         self._waiting: tuple[PlanFutureView, ...] = ()
+        self._calls: dict[PlanFutureView, Any] = {}  # what the row of each shows
         self._more = 0  # that are not shown
         self._rows = _Rows()
         self._rows.setObjectName("waiting")
@@ -97,6 +99,9 @@ class QueueTable(QWidget):
         header = self._rows.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self._kept: KeptRows[PlanFutureView] = KeptRows(
+            self._rows.takeTopLevelItem, self._insert_row
+        )
         self._rows.dropped.connect(self.move_row)
         self._rows.itemDoubleClicked.connect(slot(self.edit))
         self._rows.currentItemChanged.connect(self._enable)
@@ -196,23 +201,29 @@ class QueueTable(QWidget):
     def _look(self, *_: object) -> None:
         chosen, waiting = self.chosen, self._bridge.engine.queued
         self._waiting, self._more = waiting[:_ROWS], max(0, len(waiting) - _ROWS)
-        self._rows.clear()
-        for future in self._waiting:
-            call = future.call
-            item = QTreeWidgetItem([future.plan_name, "" if call is None else call.arguments])
-            flags = item.flags() & ~Qt.ItemFlag.ItemIsDropEnabled  # between rows, not into one
-            item.setFlags(flags)
-            item.setToolTip(0, _MADE if call is None else _EDITABLE)
-            item.setToolTip(1, item.text(1))
-            self._rows.addTopLevelItem(item)
+        self._kept.show(self._waiting)
+        calls = {future: future.call for future in self._waiting}
+        for row, (future, call) in enumerate(calls.items()):
+            item = self._rows.topLevelItem(row)
+            if item is not None and self._calls.get(future, self) is not call:
+                _show_call(item, future.plan_name, call)
             if future is chosen:
                 self._rows.setCurrentItem(item)
+        if chosen not in calls:
+            self._rows.setCurrentItem(None)
+        self._calls = calls
         if self._waiting:
             self._clock.start()
         else:
             self._clock.stop()
         self._show_times()
         self._enable()
+
+    def _insert_row(self, row: int, future: PlanFutureView) -> None:
+        item = QTreeWidgetItem()
+        item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsDropEnabled)  # between rows, not into one
+        self._calls.pop(future, None)  # of a row that was elsewhere
+        self._rows.insertTopLevelItem(row, item)
 
     def _show_times(self, *_: object) -> None:
         picture = self._bridge.snapshot()
@@ -234,6 +245,14 @@ class QueueTable(QWidget):
         self._buttons["down"].setEnabled(chosen is not None and row < len(self._waiting) - 1)
         self._buttons["remove"].setEnabled(chosen is not None)
         self._buttons["edit"].setEnabled(chosen is not None and chosen.call is not None)
+
+
+def _show_call(item: QTreeWidgetItem, name: str, call: PlanCall | None) -> None:
+    """Show what a plan is called with, which takes longer than all else of a row."""
+    item.setText(0, name)
+    item.setText(1, "" if call is None else call.arguments)
+    item.setToolTip(0, _MADE if call is None else _EDITABLE)
+    item.setToolTip(1, item.text(1))
 
 
 def _finite(plan: WaitingPlan) -> float | None:

@@ -73,7 +73,7 @@ class LiveSwitch(QObject):
     @property
     def tasks(self) -> list[BackgroundTask]:
         """The live views under way."""
-        tasks = self._bridge.snapshot().background
+        tasks = self._bridge.engine.background.running
         return [t for t in tasks if t.name.startswith(_NAME) and not t.status.ended]
 
     @property
