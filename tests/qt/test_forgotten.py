@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from superqt import QSearchableComboBox
 
 import freewheel.plans
 from freewheel.forms import find_plans
@@ -109,6 +110,20 @@ def test_a_whole_window_is_freed_when_it_is_deleted(
     gc.collect()
     left = ref()
     assert left is None or not isalive(left)
+
+
+def test_what_completes_names_goes_with_its_box(bridge: Any, qapp: Any) -> None:
+    plot = LivePlot(bridge)
+    boxes = plot.findChildren(QSearchableComboBox)
+    gone: list[str] = []
+    for box in boxes:
+        name = box.objectName()
+        box.completer_object.destroyed.connect(lambda *_, name=name: gone.append(name))
+        box.completer_object.popup()  # which is a window of its own
+    del box, boxes
+    plot.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert sorted(gone) == ["x", "y"]
 
 
 @pytest.mark.servers

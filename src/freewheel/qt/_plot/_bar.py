@@ -71,6 +71,7 @@ class PlotBar(QWidget):
 
     def _box(self, name: str, tip: str) -> QComboBox:
         box = QSearchableComboBox()
+        box.completer_object.setParent(box)  # else it stays when Qt deletes the window
         box.setObjectName(name)
         box.setToolTip(tip)
         box.setAccessibleName(tip.partition(";")[0])
