@@ -246,13 +246,20 @@ def test_full_disk_fails_the_plan(engine, parts, tmp_path):
     assert all(value.any() for event in events for value in event["data"].values())
 
 
-def test_a_recording_that_is_deleted_while_it_is_written_is_told_of(tmp_path):
-    *pairs, stop = images()
-    with Recorder(tmp_path / "recorded") as recorder:
-        recorder.take_batch(pairs)
-        shutil.rmtree(tmp_path / "recorded")
+@pytest.mark.parametrize("arrays_alone", [False, True])
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_recording_that_is_deleted_while_it_is_written_is_told_of(tmp_path, arrays_alone, left):
+    pairs = list(images())
+    folder = tmp_path / "recorded"
+    with Recorder(folder) as recorder:
+        recorder.take_batch(pairs[:-left])
+        shutil.rmtree(folder / pairs[0][1]["uid"] if arrays_alone else folder)
         with pytest.raises(RecordingError, match=r"deleted meanwhile. This run is not recorded"):
-            recorder.take_batch([stop])
+            recorder.take_batch([pairs[-left]])
+        recorder.take_batch(pairs[len(pairs) - left + 1 :])  # told once
+    if arrays_alone:
+        (run,) = read_runs(folder)
+        assert not run.complete
 
 
 def test_disk_that_cannot_be_written(tmp_path):

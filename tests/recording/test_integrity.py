@@ -533,6 +533,26 @@ def test_one_odd_event_among_those_with_arrays_is_as_if_it_came_alone(
         equal_documents(back, alone)
 
 
+@pytest.mark.parametrize("in_pages", [False, True])
+@pytest.mark.parametrize("without_timestamp", [False, True])
+def test_an_event_from_which_the_array_was_taken_is_read_as_it_was(
+    tmp_path, equal_documents, without_timestamp, in_pages
+):
+    """Another subscriber may take large arrays out of the events, which all of them share."""
+    pairs = list(documents(8))
+    event = pairs[5][1]
+    event["data"].pop("camera")
+    if without_timestamp:
+        event["timestamps"].pop("camera")
+    if in_pages:
+        pairs[5] = "event_page", event_model.pack_event_page(event)
+    with Recorder(tmp_path) as recorder:
+        recorder.take_batch(pairs)
+    (run,) = read_runs(tmp_path)
+    assert run.verify() == ()
+    equal_documents(list(run.documents()), pairs)
+
+
 @pytest.mark.parametrize("dtype", ["f8", ">f8", "?"])
 def test_an_array_without_dimensions_stays_one_where_frames_were_promised(tmp_path, dtype):
     pairs = list(documents(3))

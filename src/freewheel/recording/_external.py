@@ -137,6 +137,13 @@ class ArrayDivider:
             del data[key], timestamps[key]
             if key in filled:
                 notes.append([["filled", key], "value", plain(filled.pop(key), [])])
+        for key in sorted(self._external[descriptor] - doc["data"].keys()):
+            # As when another subscriber has taken it out. Its place is kept, for what is not there
+            # when the run is read is an array that was lost.
+            for part in (data, timestamps):
+                if key not in part:
+                    part[key] = [None] * len(doc["seq_num"]) if name == "event_page" else None
+                    notes.append([["data" if part is data else "timestamps", key], ABSENT, None])
         changed = {**doc, "data": data, "timestamps": timestamps}
         if filled or "filled" in doc:
             changed["filled"] = filled

@@ -214,6 +214,10 @@ class RunWriter:
         RecordingError
             When that is not possible. What fits is there, in whole lines.
         """
+        if self._is_deleted and not self._failed:  # told of now, and not at the end of a long run
+            self._failed = True
+            self._block.clear()  # what is left of it must not look whole
+            raise self._error("event", _deleted())
         failures: list[OSError] = []
         # In this order: a document comes after all that it refers to.
         for step in (self._flush_arrays, self._notes.flush, self._flush_documents):
@@ -224,6 +228,11 @@ class RunWriter:
         if failures and not self._failed:
             self._failed = True
             raise self._error("event", failures[0]) from failures[0]
+
+    @property
+    def _is_deleted(self) -> bool:
+        # Beside the notes are the arrays, which are large: it is them that people remove.
+        return self._documents.is_deleted or self._notes.is_deleted
 
     def _flush_arrays(self) -> None:
         try:
@@ -283,8 +292,8 @@ class RunWriter:
         """
         try:
             self._divider.close(durable=self._durable)
-            if self._documents.is_deleted:
-                raise OSError(errno.ENOENT, "its file was deleted meanwhile")
+            if self._is_deleted:
+                raise _deleted()
             if whole and not self._failed:
                 self._notes.write(encoded({"end": self._summary()}) + b"\n")
                 self._notes.flush()
@@ -311,12 +320,16 @@ class RunWriter:
 
     def _error(self, name: str, error: OSError) -> RecordingError:
         kept = "What was recorded before is intact and readable; the rest of this run"
-        if self._documents.is_deleted:
+        if self._is_deleted:
             kept = "This run"
         message = (
             f"cannot record a document ({name}): {error.strerror or error}. {kept} is not recorded"
         )
         return RecordingError(message, file=self.path, run=self.uid)
+
+
+def _deleted() -> OSError:
+    return OSError(errno.ENOENT, "its file was deleted meanwhile")
 
 
 class _Reserve:
