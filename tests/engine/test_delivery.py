@@ -408,6 +408,7 @@ def test_the_plan_lets_a_subscriber_come_when_many_documents_wait(
         lambda name, doc: lags.append(doc["seq_num"] - max(phases.begun, default=0)), "event"
     )
     RE.subscribe(phases, delivery="queued")
+    RE(events(1)).result(T)  # its thread has rested for the first time
     RE(events(500)).result(T)
     assert max(lags[-100:]) == many + 1  # it would not have woken by itself
     assert phases.finished == [0, 0, *range(1, 501), 0]
