@@ -10,6 +10,7 @@ import pytest
 from ophyd_async.core import SignalR, SoftSignalBackend
 from qtpy.QtWidgets import QLabel, QPushButton
 
+from freewheel.core._server_watch import ServerWatch
 from freewheel.plan_stubs import claim
 from freewheel.qt import DevicePanel, MotorRow, ReadingRow, SettingRow
 from freewheel.qt._link._feed import Feed
@@ -359,3 +360,14 @@ def test_limits_of_ophyd_that_are_equal_are_none() -> None:
     assert limits_in({"lower_ctrl_limit": 0, "upper_ctrl_limit": 0}) == Limits()
     assert str(limits_in({"lower_ctrl_limit": -1, "upper_ctrl_limit": 2})) == "from -1 to 2"
     assert str(Limits(high=3)) == "to 3"
+
+
+def test_a_server_that_goes_before_it_was_first_asked_is_lost_if_it_has_told_something() -> None:
+    told: list[bool] = []
+    watch = ServerWatch(object(), told.append)
+    watch._hears(False)
+    assert told == []  # it has to be there first
+    watch.was_there()
+    watch._hears(False)
+    watch._hears(True)
+    assert told == [False, True]

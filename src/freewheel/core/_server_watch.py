@@ -88,6 +88,11 @@ class ServerWatch:
     async def _hears_pva(self, value: Any) -> None:
         self._hears(not isinstance(value, Exception))
 
+    def was_there(self) -> None:
+        """Take note that the signal has told something: its server can be lost from now on."""
+        if self._connected is None:
+            self._connected = True
+
     def _hears(self, connected: bool) -> None:
         if self._connected is None and not connected:
             return  # not yet: it has to be there first, to be lost

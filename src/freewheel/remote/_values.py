@@ -51,6 +51,7 @@ class _Watch:
             reading = {"value": news["value"], "timestamp": news.get("timestamp", 0.0)}
             readings = {device_name(self.device): reading}
         if readings is not None:
+            self._server.was_there()
             self.reading = {key: _with_severity(reading) for key, reading in readings.items()}
             self._tell()
 

@@ -147,6 +147,7 @@ class SignalWatch:
     def changed(self, readings: Mapping[str, Any] | None = None, *_: Any, **news: Any) -> None:
         """Take what a signal reads."""
         if readings is not None:
+            self._server.was_there()
             reading = next(iter(readings.values()))
             self._told.set()
             self._feed.put("reading", reading["value"])
