@@ -195,16 +195,52 @@ def test_stop_all_has_its_keys_while_a_plan_is_edited(
     soon(lambda: stopped)
 
 
+def drop_below(tree: QTreeWidget) -> QDropEvent:
+    below = QPointF(10, tree.viewport().height() - 3)  # below all of them
+    buttons, no_keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    return QDropEvent(below, Qt.DropAction.MoveAction, QMimeData(), buttons, no_keys)
+
+
 def test_plans_are_moved_by_dragging(table: QueueTable, bridge: Any, soon: Any) -> None:
     fill(bridge)
     soon(lambda: len(shown(table)) == 3)
     table.choose(0)
     tree = rows(table)
-    below = QPointF(10, tree.viewport().height() - 3)  # below all of them
-    buttons, no_keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    drop = QDropEvent(below, Qt.DropAction.MoveAction, QMimeData(), buttons, no_keys)
-    tree.dropEvent(drop)
+    tree.dropEvent(drop_below(tree))
     soon(lambda: shown(table) == ["1", "2", "0"])
+
+
+def test_rows_stay_when_the_queue_changes_elsewhere(
+    table: QueueTable, bridge: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = fill(bridge)
+    soon(lambda: len(shown(table)) == 3)
+    table.choose(1)
+    tree = rows(table)
+    pressed = tree.topLevelItem(1)
+    bridge.run(PlanCall(bps.sleep, (3,)))
+    soon(lambda: shown(table) == ["0", "1", "2", "3"])
+    bridge.move_waiting(third, 0)
+    soon(lambda: shown(table) == ["2", "0", "1", "3"])
+    bridge.remove_waiting(first)
+    soon(lambda: shown(table) == ["2", "1", "3"])
+    # The row that somebody may just have taken hold of is the same.
+    assert tree.currentItem() is pressed
+    bridge.edit_waiting(second, PlanCall(bps.sleep, (7,)))
+    soon(lambda: shown(table) == ["2", "7", "3"])
+    # One that is gone when it is let go moves no other one.
+    moved: list[Any] = []
+    tree.dropped.connect(lambda begin, _: moved.append(begin))
+
+    def go_while_dragged(*_: Any) -> None:
+        bridge.remove_waiting(second)
+        soon(lambda: shown(table) == ["2", "3"])
+        tree.dropEvent(drop_below(tree))
+
+    monkeypatch.setattr(QTreeWidget, "startDrag", go_while_dragged)
+    tree.startDrag(Qt.DropAction.MoveAction)
+    assert moved == [-1]
+    assert table.chosen is None
 
 
 def test_a_plan_that_waits_is_edited_in_its_form(

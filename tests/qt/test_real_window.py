@@ -375,6 +375,38 @@ def test_plans_that_wait_are_moved_edited_held_and_released(opened: Opener) -> N
     person.see("engine.state == 'running' and not engine.queued")
 
 
+def row_at(number: int, above: int = 0) -> str:
+    """Return an expression for a place on a row of the queue, so many pixels above its middle."""
+    return f"[row('waiting', {number})[0], row('waiting', {number})[1] - {above}]"
+
+
+def test_plans_that_wait_are_dragged_to_another_place(opened: Opener) -> None:
+    person = opened()
+    queue_three(person)
+    one, two, three = person.know(ORDER)
+    person.see("row('waiting', 2)")
+    person.drag(row_at(2), row_at(0, above=6))
+    person.see(f"{ORDER} == {[three, one, two]!r}")
+    person.drag(row_at(0), row_at(1, above=-6))
+    person.see(f"{ORDER} == {[one, three, two]!r}")
+    person.drag(row_at(0), row_at(2, above=-9))  # where no row is any more
+    person.see(f"{ORDER} == {[three, two, one]!r}")
+    assert person.know("part('waiting').topLevelItemCount()") == 3
+    # One that is let go where it was stays, and one that is taken out meanwhile moves no other.
+    person.drag(row_at(1), row_at(1, above=6))
+    person.see("row('waiting', 2)")
+    assert person.know(ORDER) == [three, two, one]
+    person.take(row_at(0), row_at(2))
+    person.see("engine.queued[0].cancel() and len(engine.queued) == 2")
+    person.see("part('waiting').topLevelItemCount() == 2")
+    person.do("mouseup", 1)
+    person.see("row('waiting', 1)")
+    assert person.know(ORDER) == [two, one]
+    person.click_at("row('waiting', 1)")  # it is a mouse as before
+    person.keys("alt+Up")
+    person.see(f"{ORDER} == {[one, two]!r}")
+
+
 def menu(person: Person, keys: str, entry: str) -> None:
     """Open a menu by its letter, and choose an entry by its first letters."""
     person.keys(keys)

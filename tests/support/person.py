@@ -123,13 +123,17 @@ class Person:
         self.do("mousemove", x, y, "click", "--repeat", 3, 5 if down else 4)
 
     def drag(self, begin: str, end: str) -> None:
-        """Drag from one place to another, as a hand does: not in one leap."""
+        """Drag from one place to another, and let go."""
+        self.take(begin, end)
+        self.do("mouseup", 1)
+
+    def take(self, begin: str, end: str) -> None:
+        """Take something from one place to another, as a hand does: not in one leap."""
         (x, y), (to_x, to_y) = self.see(begin), self.see(end)
         self.do("mousemove", x, y, "mousedown", 1)
         for part in range(1, 11):
             self.do("mousemove", x + (to_x - x) * part // 10, y + (to_y - y) * part // 10)
             self.see("1")  # it has seen that
-        self.do("mouseup", 1)
 
     def answer(self, question: str, text: str) -> None:
         """Press the button of a question."""

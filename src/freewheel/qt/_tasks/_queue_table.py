@@ -52,12 +52,22 @@ class _Rows(QTreeWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
+        self._dragged: QTreeWidgetItem | None = None
+
+    def startDrag(self, actions: Any) -> None:  # noqa: N802 - Qt's spelling
+        """Remember what is dragged: if it goes meanwhile, another row becomes the current one."""
+        self._dragged = self.currentItem()
+        try:
+            super().startDrag(actions)  # until it is let go
+        finally:
+            self._dragged = None
 
     def dropEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
         """Tell from where to where a row was dragged."""
         target = self.indexAt(event.position().toPoint())
         below = self.dropIndicatorPosition() == QAbstractItemView.DropIndicatorPosition.BelowItem
-        begin = self.currentIndex().row()
+        dragged = self._dragged or self.currentItem()
+        begin = -1 if dragged is None else self.indexOfTopLevelItem(dragged)
         end = target.row() + below if target.isValid() else self.topLevelItemCount()
         # Else the row would be taken away here, too.
         event.setDropAction(Qt.DropAction.IgnoreAction)
