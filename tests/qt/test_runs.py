@@ -101,7 +101,7 @@ def test_runs_are_listed_with_their_metadata(desk: Desk, scope: Any) -> None:
     ("end", "why"),
     [
         (lambda bridge, task: bridge.cancel_task(task), "stopped in the window"),
-        (lambda bridge, task: bridge.stop_all(), "the Stop all button"),
+        (lambda bridge, task: bridge.stop_all(), "stopped: the Stop all button"),
     ],
     ids=["live", "stop all"],
 )
@@ -116,7 +116,7 @@ def test_what_a_person_has_ended_looks_like_no_failure(
     soon(lambda: seen[-1][0] == "stop")
     assert desk.rows()[0][:2] == ["live_view", "stopped"]
     tree = desk.panel.findChild(QTreeWidget, "runs")
-    assert tree.topLevelItem(0).child(0).toolTip(2) == f"stopped: {why}"
+    assert tree.topLevelItem(0).child(0).toolTip(2) == why
     assert seen[-1][1]["exit_status"] == "abort"  # the document says what bluesky's say
     soon(lambda: task.status.ended)
 

@@ -253,7 +253,9 @@ class RunsPanel(QWidget):
             item.setText(column, text)
             item.setToolTip(column, text)
         if run.reason:
-            item.setToolTip(_COLUMNS.index("Ended"), f"{run.status}: {run.reason}")
+            said = run.reason.startswith(run.status)  # "stopped in the window"
+            tip = run.reason if said else f"{run.status}: {run.reason}"
+            item.setToolTip(_COLUMNS.index("Ended"), tip)
 
     def _look(self, *_: Any) -> None:
         run = self._chosen()
