@@ -126,7 +126,7 @@ def test_values_are_kept_when_a_plan_is_run(opened: Any, kept: Any, soon: Any) -
 
 
 def test_a_device_that_comes_late_is_filled_in_and_what_is_edited_stays(
-    opened: Any, scope: Any
+    opened: Any, scope: Any, soon: Any
 ) -> None:
     window = opened()
     window.chooser.choose("live_view").set_values({"detectors": ["camera"], "rate": 7.5})
@@ -134,7 +134,7 @@ def test_a_device_that_comes_late_is_filled_in_and_what_is_edited_stays(
     late: Future[Any] = Future()
     again = opened({"camera": late, "stage": scope.stage})
     late.set_result(scope.camera)
-    again._offers._feed.deliver()
+    soon(lambda: not again.is_connecting)
     form = again.chooser.form
     assert form.spec.name == "live_view"
     assert form.values()["detectors"] == ["camera"]

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ophyd_async.core import StandardReadable, soft_signal_rw
-from qtpy.QtWidgets import QComboBox, QPushButton
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton
 
 from freewheel.cli import main
 from freewheel.forms import find_plans
@@ -137,6 +139,84 @@ def test_plans_come_back_to_a_file_that_was_empty_or_gone(
     soon(lambda: len(window.chooser.entries) == 2)
 
 
+class Gate:
+    """What files that are imported wait at."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def wait(self) -> None:
+        self.reached.set()
+        assert self.opened.wait(60)
+
+
+def loading() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "freewheel-plans"]
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    made = Gate()
+    monkeypatch.setitem(sys.modules, "gate", made)  # type: ignore[arg-type]
+    yield made
+    made.opened.set()
+
+
+def test_a_file_that_takes_long_to_be_imported_holds_up_no_window(
+    engine: Any, qtbot: Any, soon: Any, tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._plans._loading._TOLD_MS", 10)
+    file = tmp_path / "mine.py"
+    file.write_text("def waits(): yield\n")
+    window = AcquisitionWindow(engine, {}, lambda known: find_plans([file], known))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    said = window.chooser.findChild(QLabel, "plans:loading")
+    assert not said.isVisibleTo(window)
+
+    def names() -> list[str]:
+        return [entry.name for entry in window.chooser.entries]
+
+    # One that never ends: those that were there are on offer, and another try has others.
+    monkeypatch.setattr("freewheel.qt._plans._loading._LONG", 0)
+    file.write_text("import gate\ngate.wait()\ndef late(): yield\n")
+    soon(gate.reached.is_set)
+    soon(lambda: said.isVisibleTo(window))
+    assert re.fullmatch(r"mine\.py is still being imported \(\d+ s\) …", said.text())
+    assert f"{file} is still being imported" in window.log.text
+    assert names() == ["waits"]
+    file.write_text("def mended(): yield\n")
+    soon(lambda: names() == ["mended"])
+    assert not said.isVisibleTo(window)
+    # What it has in the end is that of a file that is there no more.
+    given_up = loading()
+    assert given_up
+    gate.opened.set()
+    for thread in given_up:
+        thread.join(60)
+    file.write_text("def again(): yield\n")
+    soon(lambda: names() == ["again"])
+
+
+def test_a_window_opens_and_closes_while_a_file_is_imported(
+    engine: Any, qtbot: Any, soon: Any, tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freewheel.qt._plans._loading._FIRST", 0)
+    monkeypatch.setattr("freewheel.qt._plans._loading._LONG", 0)
+    monkeypatch.setattr("freewheel.qt._plans._loading._TOLD_MS", 10)
+    file = tmp_path / "mine.py"
+    file.write_text("import gate\ngate.wait()\n")
+    window = AcquisitionWindow(engine, {}, lambda known: find_plans([file], known))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    soon(lambda: "is still being imported" in window.log.text)
+    file.write_text("def mended(): yield\n")  # though it was never loaded it is looked after
+    soon(lambda: [entry.name for entry in window.chooser.entries] == ["mended"])
+    file.write_text("import gate\ngate.wait()\n")
+    soon(lambda: window.chooser.findChild(QLabel, "plans:loading").isVisibleTo(window))
+    assert window.close()
+    assert loading()
+    assert all(thread.daemon for thread in loading())  # so that the process ends
+
+
 def test_a_file_that_is_saved_twice_in_a_second_is_read_twice(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     for default in (1, 2):
@@ -148,7 +228,7 @@ def test_a_file_that_is_saved_twice_in_a_second_is_read_twice(tmp_path: Path) ->
 def test_a_device_that_never_answers_is_given_up(engine: Any, qtbot: Any, soon: Any) -> None:
     window = open_window(engine, {"late": Answering()}, qtbot, timeout=0.1)
     soon(lambda: "did not connect within 0.1 s" in window.devices.rows["late"].text())
-    assert [entry.name for entry in window.chooser.entries] == ["live_view"]
+    soon(lambda: [entry.name for entry in window.chooser.entries] == ["live_view"])
 
 
 def test_a_window_closed_while_devices_are_connected(engine: Any, qtbot: Any) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import threading
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
 
     from freewheel.forms._spec import PlanSpec
 
-__all__ = ["PlanEntry", "check_source", "find_plans", "import_file", "is_module_name"]
+__all__ = [
+    "PlanEntry",
+    "being_imported",
+    "check_source",
+    "find_plans",
+    "import_file",
+    "is_module_name",
+]
+
+# What each thread imports at this moment; each writes its own entry alone.
+_under_way: dict[int, str] = {}
 
 
 @dataclass(frozen=True)
@@ -134,13 +145,21 @@ def _from_file(path: Path, devices: Mapping[str, Any]) -> Iterator[PlanEntry]:
 def _load(
     name: str, source: str, load: Callable[[], ModuleType], devices: Mapping[str, Any]
 ) -> Iterator[PlanEntry]:
+    _under_way[threading.get_ident()] = source
     try:
         module = load()
     except (Exception, SystemExit) as error:
         reason = f"could not be loaded: {type(error).__name__}: {error}"
         yield PlanEntry(name, source, None, reason, traceback.format_exc())
         return
+    finally:
+        _under_way.pop(threading.get_ident(), None)
     yield from _from_module(module, source, devices)
+
+
+def being_imported(thread: threading.Thread) -> str | None:
+    """Return the file or module that `find_plans` imports on a thread now; ``None`` for none."""
+    return None if thread.ident is None else _under_way.get(thread.ident)
 
 
 def import_file(path: Path) -> ModuleType:
@@ -178,7 +197,8 @@ def import_file(path: Path) -> ModuleType:
         # the same length, for the first one.
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except BaseException:
-        del sys.modules[name]
+        if sys.modules.get(name) is module:  # and not that of a later try, on another thread
+            del sys.modules[name]
         raise
     finally:
         sys.path.remove(str(path.parent))

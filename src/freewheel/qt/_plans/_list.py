@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from freewheel.qt._look._inputs import wheel_needs_focus
+from freewheel.qt._look._readback import ShortLabel
 from freewheel.qt._look._scrolled import scrolled
 from freewheel.qt._plans._form import PlanForm
 
@@ -76,6 +77,10 @@ class PlanChooser(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._list)
+        self._said = ShortLabel()
+        self._said.setObjectName("plans:loading")
+        self._said.hide()
+        layout.addWidget(self._said)
         layout.addWidget(self._stack, 1)
         self._list.currentIndexChanged.connect(self._choose)
         self.set_plans(entries, devices)
@@ -128,6 +133,11 @@ class PlanChooser(QWidget):
     def set_placeholder(self, text: str) -> None:
         """Say something where the plan's name would be while there are none."""
         self._list.setPlaceholderText(text)
+
+    def say(self, text: str) -> None:
+        """Say something below the list, such as that other plans are being loaded; or nothing."""
+        self._said.setText(text)
+        self._said.setVisible(bool(text))
 
     def _add_entry(self, entry: PlanEntry) -> None:
         self._list.addItem(entry.name if entry.available else f"{entry.name}  (unavailable)")

@@ -106,7 +106,7 @@ class AcquisitionWindow(QMainWindow):
     plans
         The plans, as `freewheel.forms.find_plans` returns them; or a function that returns them,
         called with the devices that are connected, and again when a file that they come from
-        changes.
+        changes; on a thread of its own, for files may take long to be imported.
     parent
         The widget's parent.
     patience
@@ -301,8 +301,8 @@ class AcquisitionWindow(QMainWindow):
 
     @property
     def is_connecting(self) -> bool:
-        """Whether a device is being connected: more plans may be offered then."""
-        return self._offers.is_connecting
+        """Whether devices are being connected, or plans loaded: more may be offered then."""
+        return self._offers.is_connecting or self._offers.is_loading
 
     # -- plans --------------------------------------------------------------------------------
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import CancelledError, Future
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from qtpy.QtCore import QObject, QTimer
 
-from freewheel.forms import connect_again
+from freewheel.forms import PlanEntry, connect_again
 from freewheel.qt._link._feed import Feed
 from freewheel.qt._plans._files import PlanFiles
+from freewheel.qt._plans._loading import PlanLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from freewheel.forms import PlanEntry
     from freewheel.qt._devices._panel import DevicePanel
     from freewheel.qt._plans._list import PlanChooser
     from freewheel.qt._window._errors import ErrorList
@@ -41,7 +42,8 @@ class Offers(QObject):
     devices
         The devices by name, or an exception, or a future of them.
     plans
-        The plans, or a function that returns them, called with the devices that are connected.
+        The plans, or a function that returns them, called with the devices that are connected, on
+        a thread of its own.
     panel, chooser, log, errors
         Where devices and plans are shown, and what is said of them.
     users
@@ -64,7 +66,12 @@ class Offers(QObject):
         self._panel, self._chooser, self._log, self._errors = panel, chooser, log, errors
         self._users = users
         self._known = dict(devices)
-        self._plans = plans
+        self._plans: Sequence[PlanEntry] = () if callable(plans) else plans
+        self._loader = PlanLoader(plans, self) if callable(plans) else None
+        if self._loader is not None:
+            self._loader.loaded.connect(self._loaded)
+            self._loader.said.connect(chooser.say)
+            self._loader.took_long.connect(self._take_long)
         self._connections: dict[str, Future[Any]] = {}  # of each, the last one
         self._files = PlanFiles(self)
         self._files.changed.connect(self._files_changed)
@@ -84,6 +91,8 @@ class Offers(QObject):
     def end(self) -> None:
         """Wait for no device any more; for a window that is closed."""
         self._feed.close()
+        if self._loader is not None:
+            self._loader.end()
 
     def _await(self, name: str, future: Future[Any]) -> None:
         self._connections[name] = future
@@ -121,6 +130,11 @@ class Offers(QObject):
         """Whether a device is being connected: more plans may be offered then."""
         return any(isinstance(device, Future) for device in self._known.values())
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether plans are being loaded."""
+        return self._loader is not None and self._loader.is_loading
+
     def _offer(self) -> None:
         """Offer the plans for whose devices nobody has to wait."""
         self._soon.stop()
@@ -130,18 +144,31 @@ class Offers(QObject):
         }
         words = "the devices are being connected …" if waiting else "no plans"
         self._chooser.set_placeholder(words)
-        try:
-            plans = self._plans(usable) if callable(self._plans) else self._plans
-        except Exception as error:  # a file that is gone, say: those that are there go on
-            self._errors.add("the plans could not be loaded", error)
-            return
-        if waiting:
-            plans = [plan for plan in plans if _has_its_devices(plan)]
-        self._chooser.set_plans(plans, usable)
         for user in self._users:
             user.set_devices(usable)
-        if callable(self._plans):
-            self._files.watch(plans)
+        if self._loader is not None:
+            self._loader.load(usable)
+        else:
+            self._show(self._plans, usable)
+
+    def _loaded(self, plans: Any, usable: Mapping[str, Any]) -> None:
+        """Offer what was loaded; if that failed, those that are there go on."""
+        if isinstance(plans, BaseException):  # a file that is gone, say
+            self._errors.add("the plans could not be loaded", plans)
+            return
+        self._show(plans, usable)
+        self._files.watch(plans)
+
+    def _show(self, plans: Sequence[PlanEntry], usable: Mapping[str, Any]) -> None:
+        if self.is_connecting:
+            plans = [plan for plan in plans if _has_its_devices(plan)]
+        self._chooser.set_plans(plans, usable)
+
+    def _take_long(self, source: str) -> None:
+        """Say of what takes long, and look whether somebody mends it."""
+        text = f"{source} is still being imported; the plans on offer are those of before"
+        self._log.note(text)
+        self._files.watch([PlanEntry(Path(source).stem, source)])
 
     def _files_changed(self, names: str) -> None:
         self._log.note(f"the plans are loaded again: {names}")
