@@ -325,19 +325,39 @@ def test_stop_all_ends_the_live_view(person: Person, engine: Any) -> None:
     person.see(lambda: not person.button("live").isChecked())
 
 
+@pytest.mark.parametrize("who", ["person", "program"])
 def test_a_live_view_that_is_made_anew_stays_off_after_stop_all(
-    person: Person, engine: Any
+    person: Person, engine: Any, who: str
 ) -> None:
     begun: list[str] = []
     engine.subscribe(lambda _, doc: begun.append(doc["uid"]), "start")
     person.press("live")
     person.see(lambda: person.events)
     person.bar._switch.between(lambda: None)  # as recording does when it begins, or ends
-    person.press("stop_all")
+    if who == "person":
+        person.press("stop_all")
+    else:
+        engine.stop_all().result(60)
     person.see(lambda: person.bar._switch._mine is None)
     person.see(lambda: not engine.background.running and engine.state == "idle")
     assert not person.button("live").isChecked()
     assert len(begun) == 1
+
+
+def test_a_live_view_that_has_begun_anew_before_a_stop_of_all_was_heard_of_ends(
+    person: Person, engine: Any
+) -> None:
+    person.press("live")
+    person.see(lambda: person.events)
+    # The program stops all when the old one has ended, and the new one has not begun.
+    person.bar._switch.between(lambda: engine.stop_all().result(60))
+    person.see(lambda: person.bar._switch._by_itself)
+    person.see(lambda: not engine.background.running and person.bar._switch._mine is None)
+    assert not person.button("live").isChecked()
+    person.press("live")  # a person does
+    person.see(lambda: person.bar._switch.is_running)
+    person.bar.stop_live()
+    person.see(lambda: not person.button("live").isChecked())
 
 
 # -- an engine elsewhere ----------------------------------------------------------------------

@@ -146,8 +146,10 @@ def test_stop_all_is_never_refused(view: Any) -> None:
     assert view.engine.stop_all().result(T) is None
     future = view.engine(view.call("waits"))
     on_offer(view.engine, "go")
+    told = heard(view.engine.events.all_stopped, lambda why: why.endswith("fire"))
     view.engine.stop_all("fire").result(T)
     assert future.outcome.result(T).exit_status == "abort"
+    assert told.wait(T)
 
 
 def test_the_queue_is_ordered_held_and_cleared(view: Any) -> None:

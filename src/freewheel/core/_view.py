@@ -43,6 +43,7 @@ PICTURE_SIGNALS: Final = (
     "claims_changed",
     "background_changed",
     "progress_changed",
+    "all_stopped",
 )
 
 T_co = TypeVar("T_co", covariant=True)
@@ -188,6 +189,11 @@ class EventsView(Protocol):
     @property
     def interlocks_changed(self) -> SignalInstance:
         """A tuple of `InterlockPicture`: how the interlocks stand, and who waits for them."""
+        ...
+
+    @property
+    def all_stopped(self) -> SignalInstance:
+        """Why everything is stopped, as `stop_all` was told: nothing is to begin by itself."""
         ...
 
 

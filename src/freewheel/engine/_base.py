@@ -120,7 +120,9 @@ class EngineBase(BlueskyEngine):
             core, self._foreground, self._services, self._between, self.by_hand, documents, hold
         )
         hold.release_with(self, documents.deliveries)
-        self._stop_everything = StopAll(core, self._foreground, self.by_hand)
+        self._stop_everything = StopAll(
+            core, self._foreground, self.by_hand, partial(teller.tell, self.events.all_stopped)
+        )
         self._services.adopt_marked()
         hold.wait_until_it_runs()
 

@@ -49,6 +49,8 @@ class EngineEvents:
         The calls that wait; told when they change, and when the queue is held or released.
     interlocks_changed : Signal(tuple of InterlockPicture)
         How the interlocks stand; told when one trips or lets go, and when somebody waits.
+    all_stopped : Signal(str)
+        `stop_all` was called, and why: what would begin by itself is to be given up.
     """
 
     state_changed = Signal(str, str)
@@ -60,6 +62,7 @@ class EngineEvents:
     progress_changed = Signal(tuple)
     queue_changed = Signal(tuple)
     interlocks_changed = Signal(tuple)
+    all_stopped = Signal(str)
 
 
 def emit_safely(signal: SignalInstance, *args: Any) -> None:

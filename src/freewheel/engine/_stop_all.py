@@ -17,7 +17,7 @@ from freewheel.core._errors import text_of
 from ._device_stop import DeviceStop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ._bluesky import EngineCore
     from ._by_hand import ByHand
@@ -61,9 +61,18 @@ class StopAll:
     ----------
     core, foreground, by_hand
         The parts of the engine.
+    told
+        Called with the reason each time, for those that would begin something by themselves.
     """
 
-    def __init__(self, core: EngineCore, foreground: Foreground, by_hand: ByHand) -> None:
+    def __init__(
+        self,
+        core: EngineCore,
+        foreground: Foreground,
+        by_hand: ByHand,
+        told: Callable[[str], object],
+    ) -> None:
+        self._told = told
         self._core = core
         self._foreground = foreground
         self._by_hand = by_hand
@@ -78,6 +87,7 @@ class StopAll:
         why = f"everything was stopped{f': {reason}' if reason else ''}"
         # Before any plan hears of it. Two at once that count as one do as well.
         self._core.household.stops_of_all += 1
+        self._told(reason)
         stops = self._stops()
         _log.warning(
             "Stop all%s: %d device(s) are stopped, and everything that runs is aborted.",

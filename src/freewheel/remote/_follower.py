@@ -208,6 +208,8 @@ class Follower:
             self._emit(events.plan_started if kind == "started" else events.plan_ended, future)
         elif kind == "task":
             self._emit(events.background_changed, mirror.task(what[0]))
+        elif kind == "all_stopped":
+            self._emit(events.all_stopped, *what)
         elif kind == "lease":
             _log.warning("A lease has ended: %s.", what[1])
         elif kind in _LOOKS:

@@ -195,8 +195,8 @@ class Hub:
             return [*ended, ["task", record]]
         if kind == "state_changed":
             return [["state", str(what[0]), str(what[1])]]
-        if kind == "lease":
-            return [["lease", *what]]
+        if kind in ("lease", "all_stopped"):
+            return [[kind, *what]]
         return [[kind]]
 
     def end_lease(self, session: Session, lease: Lease, why: str) -> None:
@@ -291,4 +291,6 @@ def _slot(put: Callable[..., None], name: str) -> Callable[..., None]:
         return lambda thing: put(name, thing)
     if name == "state_changed":
         return lambda new, old: put(name, new, old)
+    if name == "all_stopped":
+        return lambda reason: put(name, reason)
     return lambda *_: put(name)

@@ -80,7 +80,8 @@ class EngineBridge(QObject):
         What a person has asked for through the bridge: a pause, a stop, a move by hand. It is in
         Python's log too (``freewheel.qt``).
     allStopped : Signal()
-        Stop all was pressed: what waits for an answer, or for its turn, is not to be done any more.
+        Stop all was pressed, or a program or somebody elsewhere has stopped everything: what waits
+        for an answer, or for its turn, is not to be done any more. It may come twice for one.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
     requestFailed : Signal(str, object, str)
@@ -375,6 +376,7 @@ class _Links:
             (events.progress_changed, lambda scopes: feed.put_latest("progress", scopes)),
             (events.queue_changed, lambda waiting: feed.put("queue", waiting)),
             (events.interlocks_changed, lambda pictures: feed.put("interlocks", pictures)),
+            (events.all_stopped, lambda _: feed.put("stopped")),
         ]
         if (line := getattr(events, "connection_changed", None)) is not None:
             self._slots.append((line, lambda up, how: feed.put("line", up, how)))
@@ -416,6 +418,7 @@ _SIGNALS: Mapping[str, Callable[[EngineBridge], Any]] = {
     "progress": lambda bridge: bridge.progressChanged,
     "queue": lambda bridge: bridge.queueChanged,
     "interlocks": lambda bridge: bridge.interlocksChanged,
+    "stopped": lambda bridge: bridge.allStopped,
     "failed": lambda bridge: bridge.requestFailed,
 }
 

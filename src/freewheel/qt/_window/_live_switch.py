@@ -67,6 +67,7 @@ class LiveSwitch(QObject):
         self._asked: tuple[Sequence[Any], float] = ((), 0.0)
         self._then: list[Callable[[], object]] = []  # to be done when the live view has ended
         self._again = False
+        self._by_itself = False  # whether the one that runs was made anew, and by nobody's hand
         bridge.backgroundChanged.connect(self._look)
         bridge.allStopped.connect(self._stay_off)
 
@@ -89,6 +90,7 @@ class LiveSwitch(QObject):
     def start(self, cameras: Sequence[Any], rate: float) -> None:
         """Begin a live view; one of other cameras that was begun here ends before it."""
         self._asked = cameras, rate
+        self._by_itself = False
         if self._mine is not None and not self._mine.status.ended:
             self._make_anew()
             return
@@ -124,8 +126,13 @@ class LiveSwitch(QObject):
         self._make_anew()
 
     def _stay_off(self) -> None:
-        """Have one that is being made anew end for good: everything was stopped."""
+        """Have one that is being made anew end for good: everything was stopped.
+
+        One that has begun anew before this was heard of ends too.
+        """
         self._again = False
+        if self._by_itself and self._mine is not None and not self._mine.status.ended:
+            self._bridge.cancel_task(self._mine)
 
     def _make_anew(self) -> None:
         self._again = True
@@ -141,4 +148,5 @@ class LiveSwitch(QObject):
             again, self._again = self._again, False
             if again:
                 self.start(*self._asked)
+                self._by_itself = True
         self.changed.emit()
