@@ -124,7 +124,8 @@ def test_a_picture_alone_replaces_none_that_comes_with_numbers(qapp: Any, soon: 
         feed.put_document("event", doc)
     soon(lambda: got)
     assert [(doc["seq_num"], *doc["data"]) for doc in got] == [
-        (1, "x"),
+        (1, "image", "x"),  # the first of each kind keeps its picture
+        (3, "image"),
         (4, "image", "x"),
         (5, "image"),
     ]
