@@ -175,6 +175,40 @@ def test_a_missing_value_is_marked_when_its_field_was_left(
     assert form.fields["detectors"].problem
 
 
+def test_a_list_of_choices_that_pops_up_is_no_leaving(scope: Any, qtbot: Any, soon: Any) -> None:
+    form = PlanForm(create_plan_spec(demo_plans.scan, scope), scope)
+    qtbot.addWidget(form)
+    form.show()
+    form.activateWindow()
+    motor = form.fields["motor"]
+    motor.editor.setFocus()
+    soon(motor.editor.hasFocus)
+    motor.editor.showPopup()
+    soon(lambda: QApplication.activePopupWidget() is not None)
+    soon(lambda: QApplication.focusWidget() is motor.editor.view())
+    assert motor.problem == ""
+    motor.editor.hidePopup()
+    soon(motor.editor.hasFocus)
+    form.fields["num"].editor.setFocus()
+    soon(lambda: motor.problem == "is required")
+
+
+def test_why_nothing_is_run_stands_beside_a_task_too(
+    engine: Any, scope: Any, qtbot: Any, soon: Any
+) -> None:
+    window = AcquisitionWindow(engine, dict(scope), find_plans([demo_plans.scan], scope))
+    qtbot.addWidget(window, before_close_func=lambda w: w.bridge.close())
+    said = window.controls.findChild(QLabel, "elapsed")
+    window.chooser.form.set_values({"detectors": ["camera"]})
+    task = window.bridge.launch(bps.sleep(100))
+    soon(lambda: window.bridge.snapshot().background and window.controls.buttons["stop"].isEnabled())
+    assert said.text() == "Motor is required"
+    window.chooser.form.set_values({"motor": "stage.x"})
+    soon(lambda: said.text() == "in the background")
+    window.bridge.cancel_task(task)
+    soon(lambda: said.text() == "")
+
+
 def test_run_is_off_for_an_invalid_form_and_says_why(
     engine: Any, scope: Any, qtbot: Any, soon: Any
 ) -> None:

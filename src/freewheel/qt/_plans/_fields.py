@@ -112,6 +112,8 @@ class Field(QWidget):
         if (
             event.type() == QEvent.Type.FocusOut
             and event.reason() != Qt.FocusReason.PopupFocusReason
+            # A list of choices takes the keyboard once more, for another reason.
+            and QApplication.activePopupWidget() is None
             and not self._has_keyboard()  # in another cell, say
         ):
             self.was_left = True

@@ -357,10 +357,10 @@ class EngineControls(QWidget):
                 text += f"   {left}"
             if snapshot.parked:
                 text += f"   ({', '.join(reversed(snapshot.parked))} parked)"
-        elif snapshot.background:
-            text = "in the background"
-        else:
+        else:  # why nothing can be run goes before where something runs, which the state has
             text = self._refusal.partition("\n")[0]
+            if snapshot.background and not text:
+                text = "in the background"
         self._time_label.setText(text)
         self._show_queue()
         self._show_starts(snapshot)
