@@ -201,7 +201,9 @@ def test_why_nothing_is_run_stands_beside_a_task_too(
     said = window.controls.findChild(QLabel, "elapsed")
     window.chooser.form.set_values({"detectors": ["camera"]})
     task = window.bridge.launch(bps.sleep(100))
-    soon(lambda: window.bridge.snapshot().background and window.controls.buttons["stop"].isEnabled())
+    soon(
+        lambda: window.bridge.snapshot().background and window.controls.buttons["stop"].isEnabled()
+    )
     assert said.text() == "Motor is required"
     window.chooser.form.set_values({"motor": "stage.x"})
     soon(lambda: said.text() == "in the background")

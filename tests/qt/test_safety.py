@@ -385,5 +385,18 @@ def test_a_second_window_closes_and_leaves_the_first_its_live_view(windows: Any,
     assert not task.status.ended
     assert not first.close()  # the last one asks
     assert question(first, "close").defaultButton().text() == "Go on"
+    assert question(first, "close").text() == "live_view is still under way."
     task.cancel()
     soon(lambda: not first.isVisible())  # nothing is left to ask about
+
+
+def test_of_several_plans_it_is_said_that_they_are_under_way(windows: Any, soon: Any) -> None:
+    first, second = windows
+    tasks = [first.bridge.launch(bps.sleep(60), name=name) for name in ("live_view", "log")]
+    second.close()
+    soon(lambda: len(first.bridge.snapshot().background) == 2)
+    assert not first.close()
+    assert question(first, "close").text() == "live_view, log are still under way."
+    for task in tasks:
+        task.cancel()
+    soon(lambda: not first.isVisible())

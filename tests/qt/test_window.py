@@ -13,7 +13,7 @@ import freewheel.plans
 from freewheel.background import BackgroundWarning
 from freewheel.core import Action, Status, continuous
 from freewheel.forms import find_plans
-from freewheel.plan_stubs import wait_for_actions
+from freewheel.plan_stubs import claim, wait_for_actions
 from freewheel.qt import AcquisitionWindow, demo_plans
 
 
@@ -121,6 +121,27 @@ def test_the_window_says_to_whom_the_live_view_gives_way(
     window.actions.buttons["go_on"].click()
     soon(lambda: "running" in status.text() and pause.isEnabled())
     soon(lambda: window.claims.item(0, 1).text() == "live_view")
+
+
+def test_what_a_task_waits_for_has_a_line_of_its_own(window: Any, scope: Any, soon: Any) -> None:
+    go_on = Action(name="go_on")
+
+    def has_the_camera() -> Any:
+        yield from claim(scope.camera)
+        yield from wait_for_actions(go_on.event_map, timeout=None)
+
+    window.bridge.run(has_the_camera())
+    soon(lambda: "go_on" in window.actions.buttons)
+    choose_live(window)
+    window.controls.run()
+    soon(lambda: "live_view" in window.progress.task_names)
+    row = row_of(window, "live_view")
+    status, waits = row.findChild(QLabel, "status"), row.findChild(QLabel, "waitsFor")
+    soon(lambda: waits.text() == "waits for 'camera', which 'has_the_camera' holds")
+    assert status.text() == "running"
+    assert not waits.isHidden()
+    window.actions.buttons["go_on"].click()
+    soon(waits.isHidden)
 
 
 def test_a_continuous_plan_can_be_run_in_the_foreground(window: Any, soon: Any) -> None:

@@ -164,7 +164,7 @@ class _TaskRow(QWidget):
         self._label.setObjectName("status")
         self._label.setTextFormat(Qt.TextFormat.PlainText)
         self._label.setStyleSheet("font-weight: bold;")
-        self._label.setWordWrap(True)  # what a task waits for takes more than a line
+        self._label.setWordWrap(True)  # to whom a task gives way takes more than a line
         self._label.setMinimumWidth(_STATUS)  # however long a name is that it says
         self._pause = QPushButton(icon("pause"), "Pause")
         self._pause.setObjectName("pause")
@@ -175,6 +175,10 @@ class _TaskRow(QWidget):
         cancel.setObjectName("cancel")
         cancel.setToolTip("End the task, with its clean-up")
         cancel.clicked.connect(slot(bridge.cancel_task, task))
+        self._waits = QLabel()  # a line of its own: beside the buttons it would be a word wide
+        self._waits.setObjectName("waitsFor")
+        self._waits.setTextFormat(Qt.TextFormat.PlainText)
+        self._waits.setWordWrap(True)
         self.bars = _Bars()
         line = QHBoxLayout()
         line.addWidget(name, 1)
@@ -185,6 +189,7 @@ class _TaskRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(line)
+        layout.addWidget(self._waits)
         layout.addWidget(self.bars)
         self.update_status()
 
@@ -204,9 +209,12 @@ class _TaskRow(QWidget):
     def update_status(self) -> None:
         """Show what the task is doing now."""
         taker = self._gives_way_to if self._paused else None
-        status = self._task.standing if taker is None else f"gives way to {taker}"
+        status = self._task.status.value if taker is None else f"gives way to {taker}"
+        waits_for = "" if taker is not None else self._task.waits_for
         self._label.setText(status)
         self._label.setToolTip(status)
+        self._waits.setText(f"waits for {waits_for}")
+        self._waits.setVisible(bool(waits_for))
         resume = self._paused and taker is None
         self._pause.setText("Resume" if resume else "Pause")
         self._pause.setIcon(icon("run" if resume else "pause"))

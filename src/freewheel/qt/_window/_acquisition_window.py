@@ -399,8 +399,9 @@ class AcquisitionWindow(QMainWindow):
 
     def _ask(self) -> None:
         running = self.bridge.snapshot()
-        names = [running.plan_name or "", *running.queue, *(t.name for t in running.background)]
-        text = f"{names_text([*filter(None, names)])} is still under way."
+        first = [running.plan_name] if running.plan_name else []
+        names = [*first, *running.queue, *(task.name for task in running.background)]
+        text = f"{names_text(names)} {'is' if len(names) == 1 else 'are'} still under way."
         details = "Stop, clean up, and close the window? It closes by itself when all has ended."
         ask(self, "close", text, details, "Stop and close", self.stop_and_close, no="Go on")
 
