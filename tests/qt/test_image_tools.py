@@ -422,6 +422,15 @@ def test_channels_are_chosen_by_camera_and_stream(shown: Shown, qtbot: Any) -> N
     np.testing.assert_array_equal(shown.image.frame, RAMP + 7)
 
 
+def test_nothing_moves_when_there_are_channels_to_choose(shown: Shown) -> None:
+    tools = shown.image.tools
+    width, places = tools.minimumSizeHint().width(), [b.pos() for b in tools.buttons.values()]
+    shown.start("left", "right")
+    shown.soon(tools.findChild(QComboBox, "channel").isVisible)
+    assert tools.minimumSizeHint().width() == width
+    assert [button.pos() for button in tools.buttons.values()] == places
+
+
 def test_two_cameras_are_seen_side_by_side(bridge: Any, qtbot: Any, soon: Any) -> None:
     area = ImageArea(bridge)
     qtbot.addWidget(area)

@@ -90,7 +90,7 @@ def test_a_person_chooses_what_is_saved(made: Any, qtbot: Any) -> None:
     assert not save.isEnabled()
     dialog.findChild(QLineEdit).setText("bright")
     rows = dialog.findChild(QListWidget)
-    (lamp,) = rows.findItems("lamp = ", Qt.MatchFlag.MatchStartsWith)
+    (lamp,) = rows.findItems("lamp = 100", Qt.MatchFlag.MatchExactly)  # as rows show it
     lamp.setCheckState(Qt.CheckState.Checked)
     save.click()
     assert presets.presets == {"bright": {"lamp": presets.readings["lamp"]}}

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QListWidgetItem,
 )
 
+from freewheel.qt._link._bridge import value_text
 from freewheel.qt._look._questions import keep_stop_all
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def choose_settings(
     rows = QListWidget()
     rows.setAccessibleName("Settings to save")
     for row, value in readings.items():
-        item = QListWidgetItem(f"{row} = {value}")
+        item = QListWidgetItem(f"{row} = {value_text(value)}")
         item.setData(_ROW, row)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked if row in ticked else Qt.CheckState.Unchecked)

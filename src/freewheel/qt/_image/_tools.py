@@ -78,6 +78,14 @@ class ImageTools(QWidget):
         self._channels.setAccessibleName("Channel")
         self._channels.setToolTip("Which camera or channel is shown; automatic: whichever comes")
         self._channels.setMaximumWidth(170)
+        self._channels.setMinimumContentsLength(9)
+        self._channels.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        # Its place is kept: a channel more, as at the first snap, must not move what is around.
+        policy = self._channels.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._channels.setSizePolicy(policy)
         self._channels.activated.connect(self._channel_chosen)
         wheel_needs_focus(self._channels)
         self._row.addWidget(self._channels)
