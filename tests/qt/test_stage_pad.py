@@ -7,8 +7,8 @@ import bluesky.plan_stubs as bps
 import numpy as np
 import pytest
 from bluesky.protocols import Movable
-from qtpy.QtCore import QPointF, QSettings, Qt
-from qtpy.QtWidgets import QLabel, QListWidget, QMessageBox, QPushButton
+from qtpy.QtCore import QEvent, QPointF, QSettings, Qt
+from qtpy.QtWidgets import QApplication, QLabel, QListWidget, QMessageBox, QPushButton
 
 from freewheel.core import mark_dangerous
 from freewheel.plan_stubs import claim
@@ -293,6 +293,22 @@ def test_a_double_click_on_the_map_goes_there(pad: Any, soon: Any) -> None:
     soon(lambda: at(pad, x=6, y=-2))
     for place in ((0.0, 0.0), (6.0, -2.0), (-40.0, 33.0)):
         assert pad.map.on_stage(pad.map.on_screen(*place)) == pytest.approx(place)
+
+
+def test_the_map_names_the_place_that_a_double_click_would_go_to(
+    pad: Any, qtbot: Any, soon: Any
+) -> None:
+    area = pad.map
+    area.resize(300, 200)
+    assert area.pointed == ""
+    point = area.on_screen(30.0, -20.0).toPoint()
+    qtbot.mouseMove(area, point)
+    soon(lambda: area.pointed)
+    x, y = (float(each) for each in area.pointed.split(", "))
+    assert (x, y) == pytest.approx(area.on_stage(QPointF(point)), abs=1.0)
+    assert "." not in area.pointed  # a pixel is more than a unit here
+    QApplication.sendEvent(area, QEvent(QEvent.Type.Leave))
+    assert area.pointed == ""
 
 
 def test_devices_that_come_later_are_offered_and_choices_stay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
@@ -36,7 +37,7 @@ class StageMap(QWidget):
     """A map of the stage: its limits, the saved positions, fields to be imaged, where it is now.
 
     With the keyboard the arrow keys step, Page Up and Page Down the focus, and Shift makes ten
-    steps of one. A double click goes there.
+    steps of one. A double click goes there; which place that is stands in the corner before.
 
     Attributes
     ----------
@@ -55,6 +56,8 @@ class StageMap(QWidget):
         self._limits = (Limits(), Limits())
         self._positions: Mapping[str, tuple[float, float]] = {}
         self._fields: Sequence[tuple[float, float, float, float]] = ()
+        self._pointed: QPointF | None = None
+        self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Map of the stage: arrow keys, Page Up and Page Down move it")
@@ -133,6 +136,15 @@ class StageMap(QWidget):
             middle.y() - (point.y() - here.y()) / scale,
         )
 
+    @property
+    def pointed(self) -> str:
+        """The place that a double click would go to now, to a pixel; empty without the mouse."""
+        if self._pointed is None:
+            return ""
+        digits = max(0, math.ceil(math.log10(self._scale()[0])))
+        x, y = (round(each, digits) + 0.0 for each in self.on_stage(self._pointed))  # no -0
+        return f"{x:.{digits}f}, {y:.{digits}f}"
+
     def paintEvent(self, _: Any) -> None:  # noqa: N802 - Qt's spelling
         """Draw the map."""
         painter, palette = QPainter(self), self.palette()
@@ -154,6 +166,9 @@ class StageMap(QWidget):
                 painter.drawText(point + QPointF(_DOT, -_DOT), name)
         if self._place is not None:
             self._draw_cross(painter, self.on_screen(*self._place))
+        painter.setPen(text)
+        corner = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+        painter.drawText(self.rect().adjusted(4, 0, 0, -2), corner, self.pointed)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(palette.highlight().color(), 2))
@@ -181,6 +196,16 @@ class StageMap(QWidget):
             return
         large = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         self.stepped.emit(*(each * (_LARGE if large else 1) for each in step))
+
+    def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
+        """Say which place is pointed at: without limits, nothing else tells how far that is."""
+        self._pointed = event.position()
+        self.update()
+
+    def leaveEvent(self, _: Any) -> None:  # noqa: N802 - Qt's spelling
+        """Say no more what is pointed at."""
+        self._pointed = None
+        self.update()
 
     def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802 - Qt's spelling
         """Go there."""
