@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QListWidget, QPushButton
 
 from freewheel.qt import AcquisitionWindow, MDAEditor, StagePad
+from freewheel.qt._plans._rows_table import RowsTable
 from small_disk import largest_file
 
 useq = pytest.importorskip("useq")
@@ -38,6 +39,21 @@ SIMPLE = {
     "stage_positions": [{"x": 1.0, "y": 2.0, "z": 3.0, "name": "a"}, {"x": 5.0, "y": 6.0}],
     "axis_order": "ptgzc",
 }
+
+
+def test_a_row_that_is_added_has_a_channel_that_none_has(
+    bridge: Any, microscope: Any, qtbot: Any
+) -> None:
+    editor = MDAEditor(bridge, microscope)
+    qtbot.addWidget(editor)
+    table = editor.findChild(RowsTable)
+    for _ in range(2):
+        table.add_row()
+    channels = [row[0] for row in table.value()]
+    assert len(set(channels)) == 3
+    table.set_value([["Channel: FITC", None, None]])
+    table.add_row()
+    assert table.value()[1][0] != "Channel: FITC"
 
 
 EDGES = {"top": 9.0, "left": 0.0, "bottom": 0.0, "right": 9.0}

@@ -97,7 +97,7 @@ class RowsTable(QWidget):
         self.valueChanged.emit()
 
     def add_row(self) -> None:
-        """Add a row without values."""
+        """Add a row without values; of choices that begin with one, with one that no row has."""
         number = len(self._cells)
         self._table.insertRow(number)
         cells = [self._make(column, self.valueChanged.emit) for column in self._columns]
@@ -108,8 +108,18 @@ class RowsTable(QWidget):
             widget.setObjectName(f"{column.name}:{number + 1}")
             wheel_needs_focus(widget)
             self._table.setCellWidget(number, place, widget)
+        self._choose_unused(number)
         self._fit()
         self.valueChanged.emit()
+
+    def _choose_unused(self, number: int) -> None:
+        _, read, write, _ = self._cells[number][0]
+        used = [row[0][1]() for row in self._cells[:number]]
+        if (begins_with := read()) is None or begins_with not in used:
+            return
+        free = [each for each in self._columns[0].choices or () if each not in used]
+        if free:
+            write(free[0])
 
     def remove_row(self) -> None:
         """Remove the row of the input that was used last, or the last row; one stays."""
