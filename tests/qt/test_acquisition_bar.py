@@ -161,9 +161,11 @@ def test_a_camera_that_a_plan_holds_takes_no_snap(person: Person, engine: Any) -
 
 
 def test_what_is_recorded_is_whole_and_what_comes_before_and_after_is_not(
-    person: Person, engine: Any, tmp_path: Path
+    person: Person, bridge: Any, engine: Any, tmp_path: Path
 ) -> None:
     runs: list[str] = []
+    asked: list[str] = []
+    bridge.requestMade.connect(asked.append)
     engine.subscribe(lambda _, doc: runs.append(doc["uid"]), "start")
     person.press("live")
     person.see(lambda: person.events)
@@ -179,10 +181,24 @@ def test_what_is_recorded_is_whole_and_what_comes_before_and_after_is_not(
     person.see(lambda: len(runs) == 3)
     person.end_live()
     assert not person.button("record").isChecked()
+    assert [each for each in asked if "record" in each] == [
+        f"record to {tmp_path / 'runs'}",
+        "record no more",
+    ]
+    assert asked[0].startswith("record to")  # for that the live view begins anew
     person.see(lambda: [run.complete for run in read_runs(tmp_path / "runs")] == [True])
     (run,) = read_runs(tmp_path / "runs")
     assert run.uid == runs[1]
     assert run.verify() == ()
+
+
+def test_the_key_of_a_server_is_not_in_the_log(person: Person, bridge: Any) -> None:
+    asked: list[str] = []
+    bridge.requestMade.connect(asked.append)
+    person.bar.destination = "tiled://127.0.0.1:1?api_key=secret"
+    person.bar.start_recording()
+    assert asked == ["record to tiled://127.0.0.1:1"]
+    person.bar.stop_recording()
 
 
 def test_a_plan_under_way_is_recorded_to_its_end(

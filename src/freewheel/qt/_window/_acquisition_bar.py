@@ -270,11 +270,15 @@ class AcquisitionBar(QToolBar):
 
     def start_recording(self) -> None:
         """Record the runs that begin from now on."""
+        # Before what it has the live view do, which nobody has asked for in so many words.
+        place = self.destination.partition("?")[0]  # without the key of a server
+        self._bridge.requestMade.emit(f"record to {place}")
         self.recording.start(self._destination)
         self._look()
 
     def stop_recording(self) -> None:
         """Record no more runs; what has begun is recorded to its end."""
+        self._bridge.requestMade.emit("record no more")
         self.recording.stop()
         self._look()
 
