@@ -16,6 +16,7 @@ from ophyd_async.core import StandardReadable, soft_signal_rw
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton
 
 from freewheel.cli import main
+from freewheel.cli._gui import _entries
 from freewheel.forms import find_plans
 from freewheel.plans import live_view
 from freewheel.qt import AcquisitionWindow, connect_devices
@@ -318,6 +319,18 @@ def test_the_command_takes_a_module(tmp_path: Path) -> None:
     assert {"detector.exposure", "theta"} <= set(rows)
     assert "camera.exposure" not in rows
     assert {"live_view", "scan"} <= set(plans)
+
+
+@pytest.mark.parametrize("places", [True, False])
+def test_scans_of_ones_own_motors_have_no_places_filled_in(places: bool, scope: Any) -> None:
+    entries = {entry.name: entry for entry in _entries([], dict(scope), places=places)}
+    for name, of_places in (("scan", 2), ("grid_scan", 4)):
+        spec = entries[name].spec
+        assert spec is not None
+        asked = [each.name for each in spec.parameters if each.required]
+        found = [each for each in asked if each.endswith(("start", "stop"))]
+        assert len(found) == (0 if places else of_places)
+        assert "num" not in asked
 
 
 def test_the_command_takes_a_file_and_its_engine_beside_the_microscope(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import replace
 from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,7 +101,11 @@ def gui(
         window = AcquisitionWindow(
             lab.engine,
             {**simulated, **connect_devices(lab.engine, {**own, **lab.devices}, timeout)},
-            partial(_entries, [*(plans or ()), *([] if scope is None else [sequence_plan(scope)])]),
+            partial(
+                _entries,
+                [*(plans or ()), *([] if scope is None else [sequence_plan(scope)])],
+                places=not (own or lab.devices),
+            ),
             microscope=scope,
             settings=None if screenshot else settings_of(devices or micromanager or "simulated"),
         )
@@ -146,7 +152,9 @@ def _simulated(shape: int) -> dict[str, Any]:
     return dict(microscope(shape=(shape, shape)))
 
 
-def _entries(plans: Sequence[Any], devices: Mapping[str, Any]) -> list[PlanEntry]:
+def _entries(
+    plans: Sequence[Any], devices: Mapping[str, Any], *, places: bool = True
+) -> list[PlanEntry]:
     import freewheel.plans
     from freewheel.forms import find_plans
     from freewheel.qt import demo_plans
@@ -157,7 +165,25 @@ def _entries(plans: Sequence[Any], devices: Mapping[str, Any]) -> list[PlanEntry
     own = find_plans(plans, offered)
     named = {entry.name for entry in own}  # which go before those for a first try
     shown = [each for each in find_plans([demo_plans], offered) if each.name not in named]
+    if not places:
+        shown = [_without_places(entry) for entry in shown]
     return [*find_plans([freewheel.plans], offered), *shown, *own]
+
+
+def _without_places(entry: PlanEntry) -> PlanEntry:
+    """Return a plan that fills in no places: those are of the simulated stage.
+
+    A motor of somebody's laboratory must not go there because nobody has written another place.
+    """
+    if entry.spec is None:
+        return entry
+    parameters = [
+        replace(each, default=inspect.Parameter.empty)
+        if each.name.rpartition("_")[2] in ("start", "stop")
+        else each
+        for each in entry.spec.parameters
+    ]
+    return replace(entry, spec=replace(entry.spec, parameters=parameters))
 
 
 def _check(plans: Sequence[str]) -> None:
