@@ -385,3 +385,27 @@ def test_a_folder_that_is_not_there_is_an_error() -> None:
 def test_all_that_is_exported_exists() -> None:
     for name in freewheel.forms.__all__:
         assert hasattr(freewheel.forms, name)
+
+
+def test_devices_are_looked_through_once_for_all_plans_that_ask_for_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[Any] = []
+    matches = freewheel.forms._build.matches_device
+
+    def look(device: Any, proto: Any) -> bool:
+        looked_at.append(device)
+        return matches(device, proto)
+
+    def one(motor: Movable[float]) -> MsgGenerator[None]:
+        yield from ()
+
+    def other(motors: Sequence[Movable[float]], also: Movable[float]) -> MsgGenerator[None]:
+        yield from ()
+
+    monkeypatch.setattr(freewheel.forms._build, "matches_device", look)
+    devices = {name: SimMotor(name=name) for name in ("x", "y")}
+    found = [entry.spec for entry in find_plans([one, other], devices)]
+    choices = [parameter.choices for spec in found if spec for parameter in spec.parameters]
+    assert [list(each or ()) for each in choices] == [["x", "y"]] * 3
+    assert sum(device in devices.values() for device in looked_at) == 2

@@ -10,6 +10,7 @@ import inspect
 import sys
 from dataclasses import replace
 from inspect import Parameter
+from itertools import accumulate
 from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,7 +29,7 @@ from freewheel.forms._errors import UnresolvableAnnotationError
 from freewheel.forms._rows import Rows, needed_beside, rows_of
 from freewheel.forms._spec import FieldType, ParamDescription, ParamKind, PlanSpec
 
-__all__ = ["create_plan_spec", "device_choices", "is_plan_function"]
+__all__ = ["OfferedDevices", "create_plan_spec", "device_choices", "is_plan_function"]
 
 # Most special first: a datetime is a date, a bool is an int.
 _PLAIN: tuple[tuple[type, FieldType], ...] = (
@@ -84,7 +85,7 @@ def create_plan_spec(
     hints = evaluate(function)
     docstring = inspect.getdoc(function) or ""
     texts = parameter_docs(docstring)
-    available = dict(devices or {})
+    available = {} if devices is None else devices
     parameters = []
     for parameter in _parameters_of(plan):
         annotation = hints.get(parameter.name, parameter.annotation)
@@ -167,7 +168,7 @@ def _refuse_repeated_actions(spec: PlanSpec) -> None:
 
 
 def _describe(
-    plan: str, parameter: Parameter, annotation: Any, devices: dict[str, Any]
+    plan: str, parameter: Parameter, annotation: Any, devices: cabc.Mapping[str, Any]
 ) -> ParamDescription:
     """Describe one parameter, or refuse it."""
     name, kind, default = parameter.name, ParamKind(parameter.kind), parameter.default
@@ -193,7 +194,7 @@ def _describe(
 
 
 def _describe_rows(
-    plan: str, parameter: Parameter, rows: Rows, devices: dict[str, Any]
+    plan: str, parameter: Parameter, rows: Rows, devices: cabc.Mapping[str, Any]
 ) -> ParamDescription:
     """Describe ``*args`` of which it is known that they come in groups."""
     columns = []
@@ -251,7 +252,7 @@ def _is_plan_type(annotation: Any) -> bool:
 
 
 def _fill(
-    described: ParamDescription, annotation: Any, devices: dict[str, Any]
+    described: ParamDescription, annotation: Any, devices: cabc.Mapping[str, Any]
 ) -> ParamDescription:
     """Return the description with what the annotation says; still HIDDEN if it says nothing."""
     annotation, metadata = unwrap(annotation)
@@ -271,7 +272,7 @@ def _fill(
 
 
 def _pick(
-    described: ParamDescription, members: list[Any], devices: dict[str, Any]
+    described: ParamDescription, members: list[Any], devices: cabc.Mapping[str, Any]
 ) -> ParamDescription:
     """Of a union, take what can be shown and fits the default; a device beats a plain value."""
     if described.kind is ParamKind.VAR_POSITIONAL:
@@ -297,7 +298,7 @@ def _plain_type(field: FieldType) -> type | None:
 
 
 def _fill_single(
-    described: ParamDescription, annotation: Any, devices: dict[str, Any]
+    described: ParamDescription, annotation: Any, devices: cabc.Mapping[str, Any]
 ) -> ParamDescription:
     if get_origin(annotation) is Literal:
         return replace(
@@ -331,7 +332,7 @@ def _fill_sequence(
     item: Any,
     length: int | None,
     *,
-    devices: dict[str, Any],
+    devices: cabc.Mapping[str, Any],
 ) -> ParamDescription:
     inner = ParamDescription(described.name, described.kind, item, annotated=item)
     inner = _fill(inner, item, devices)
@@ -397,10 +398,25 @@ def device_choices(devices: cabc.Mapping[str, Any], proto: Any) -> list[str]:
         themselves, such as an XY stage, both are offered where something movable is asked for.
         Signals are offered where a signal class is asked for alone.
     """
-    names: list[str] = []
-    for name, device in devices.items():
-        names += _matching(name, device, proto)
-    return names
+    found = devices.found if isinstance(devices, OfferedDevices) else {}
+    if id(proto) not in found:  # not all that may stand in an annotation can be hashed
+        names = [
+            each for name, device in devices.items() for each in _matching(name, device, proto)
+        ]
+        found[id(proto)] = proto, names
+    return [*found[id(proto)][1]]
+
+
+class OfferedDevices(dict[str, Any]):
+    """Devices that do not change, and which of them are what a type or protocol asks for.
+
+    Many plans ask for the same, and hundreds of devices take long to be looked through.
+    """
+
+    def __init__(self, devices: cabc.Mapping[str, Any]) -> None:
+        super().__init__(devices)
+        # By the id of what is asked for, which is kept so that it stays that one's.
+        self.found: dict[int, tuple[Any, list[str]]] = {}
 
 
 def _matching(name: str, device: Any, proto: Any) -> list[str]:
@@ -421,7 +437,12 @@ def _asks_to_move(proto: Any) -> bool:
 
 def _without_whole(names: cabc.Sequence[Any]) -> list[Any]:
     """Return names without those of devices of which axes are among them."""
-    return [name for name in names if not any(str(n).startswith(f"{name}.") for n in names)]
+    wholes = {whole for name in names for whole in accumulate(str(name).split(".")[:-1], _dotted)}
+    return [name for name in names if str(name) not in wholes]
+
+
+def _dotted(whole: str, part: str) -> str:
+    return f"{whole}.{part}"
 
 
 def _signal_classes() -> tuple[type, ...]:

@@ -13,7 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from freewheel.forms._build import create_plan_spec, is_plan_function, plan_name
+from freewheel.forms._build import (
+    OfferedDevices,
+    create_plan_spec,
+    is_plan_function,
+    plan_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -91,7 +96,7 @@ def find_plans(
     FileNotFoundError
         For a path that does not exist.
     """
-    available = dict(devices or {})
+    available = OfferedDevices(devices or {})
     entries: list[PlanEntry] = []
     for source in sources:
         if isinstance(source, ModuleType):
