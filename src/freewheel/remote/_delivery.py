@@ -62,7 +62,7 @@ class _Subscriber:
         self.mode = mode
         self._func = func
         self._name = name
-        self._newest = Newest(delivery, func)
+        self._newest = Newest(delivery.put, func)
         self._put = delivery.put
 
     def take(self, name: str, doc: Any) -> None:
@@ -120,7 +120,7 @@ class Subscriptions:
         self._frames: Newest | None = None
         #: What was asked of frames, to be asked again; replaced as a whole, by any thread.
         self.frame_wish: dict[str, Any] | None = None
-        self.values = WatchedValues(delivery)
+        self.values = WatchedValues(delivery.put)
 
     def add(
         self, func: Callable[[str, Any], Any], name: Any, delivery: str, runs: str | None
@@ -181,7 +181,7 @@ class Subscriptions:
     def show_frames(self, func: Callable[[RemoteFrame], object] | None) -> None:
         """Have frames handed to a function, or to none any more."""
         with self._lock:
-            self._frames = None if func is None else Newest(self._delivery, func)
+            self._frames = None if func is None else Newest(self._delivery.put, func)
 
     def take_frame(self, frame: Frame) -> None:
         """Hand a frame on; on the line's thread."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._delivery import Delivery
-
 __all__ = ["Newest"]
 
 
@@ -18,14 +16,16 @@ class Newest:
 
     Parameters
     ----------
-    delivery : Delivery
-        Where it is called.
+    soon : callable
+        Has something called on that thread, after all that was put before: `Delivery.put`.
     call : callable
         The function.
     """
 
-    def __init__(self, delivery: Delivery, call: Callable[..., object]) -> None:
-        self._delivery = delivery
+    def __init__(
+        self, soon: Callable[[Callable[[], object]], object], call: Callable[..., object]
+    ) -> None:
+        self._soon = soon
         self._call = call
         self._lock = threading.Lock()  # guards what waits
         self._waiting: dict[str, tuple[Any, ...]] = {}
@@ -36,7 +36,7 @@ class Newest:
             new = key not in self._waiting
             self._waiting[key] = what
         if new:
-            self._delivery.put(lambda: self._hand_over(key))
+            self._soon(lambda: self._hand_over(key))
 
     def _hand_over(self, key: str) -> None:
         with self._lock:

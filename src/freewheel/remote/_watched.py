@@ -11,7 +11,6 @@ from ._newest import Newest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._delivery import Delivery
     from ._protocol import Value
 
 __all__ = ["ServerTold", "WatchedValues"]
@@ -26,13 +25,13 @@ class WatchedValues:
 
     Parameters
     ----------
-    delivery : Delivery
-        Where functions are called.
+    soon : callable
+        Has something called on the thread of the delivery: `Delivery.put`.
     """
 
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self._newest = Newest(delivery, self._hand_over)
+    def __init__(self, soon: Callable[[Callable[[], object]], object]) -> None:
+        self._soon = soon
+        self._newest = Newest(soon, self._hand_over)
         self._lock = threading.Lock()  # guards what follows; no function is called with it held
         self._watchers: dict[str, list[Callable[..., object]]] = {}
         self._tellers: dict[str, list[ServerTold]] = {}
@@ -57,7 +56,7 @@ class WatchedValues:
                 known.append(func)
                 if name in self._last:  # another one has it already
                     reading = self._last[name][0].reading
-                    self._delivery.put(partial(func, reading))
+                    self._soon(partial(func, reading))
             elif func in known:
                 known.remove(func)
             after = bool(known)
@@ -70,7 +69,7 @@ class WatchedValues:
         made = ServerTold(self, name, told)
         with self._lock:
             self._tellers.setdefault(name, []).append(made)
-        self._delivery.put(partial(self._look, name))
+        self._soon(partial(self._look, name))
         return made
 
     def leave_server(self, told: ServerTold) -> None:
@@ -101,7 +100,7 @@ class WatchedValues:
             self._session += not resumed
             names = list(self._tellers)
         for name in names:
-            self._delivery.put(partial(self._look, name))
+            self._soon(partial(self._look, name))
 
     # -- on the thread of the delivery --------------------------------------------------------
 
