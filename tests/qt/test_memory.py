@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from qtpy.QtCore import QObject, QSettings, Qt
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtWidgets import QDockWidget, QTabBar
 
 import freewheel.plans
 from freewheel.forms import find_plans
@@ -76,6 +76,14 @@ def test_docks_are_where_they_were_put(opened: Any) -> None:
     assert again.dockWidgetArea(docks["Claims"]) == Qt.DockWidgetArea.LeftDockWidgetArea
     assert docks["Log"].isHidden()
     assert not docks["Queue"].isHidden()
+
+
+def test_no_tabs_are_left_where_no_docks_are(opened: Any) -> None:
+    window = opened()
+    bars = [bar for bar in window.findChildren(QTabBar) if bar.parent() is window]
+    tabs = [bar.tabText(tab) for bar in bars if bar.isVisible() for tab in range(bar.count())]
+    assert sorted(tabs) == sorted(set(tabs))
+    assert {"Devices", "Stage", "Claims", "Presets", "Log", "Errors", "Queue", "Runs"} == set(tabs)
 
 
 def test_levels_that_were_set_by_hand_are_kept(opened: Any, kept: Any) -> None:

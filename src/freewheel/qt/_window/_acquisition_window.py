@@ -248,12 +248,17 @@ class AcquisitionWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
+        # Qt 6.11 lays docks out as they are put behind each other, and leaves tabs of that behind.
+        layout = self.layout()
+        assert layout is not None
+        layout.setEnabled(False)
         self.tabifyDockWidget(docks["Devices"], docks["Stage"])
         if "Sequence" in docks:
             self.tabifyDockWidget(docks["Stage"], docks["Sequence"])
         self.tabifyDockWidget(docks["Claims"], docks["Presets"])
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
         self.tabifyDockWidget(docks["Errors"], docks["Queue"])
+        layout.setEnabled(True)
         # Beside the others, before they are behind each other, there would be no room for it.
         self._dock("Runs", self.runs, Qt.DockWidgetArea.BottomDockWidgetArea, docks["Queue"])
         self.runs.shown.connect(self._raise_tab)
