@@ -159,6 +159,23 @@ def test_a_region_reaches_over_no_edge(shown: Shown) -> None:
         shown.image.roi = (0, 0, 0, 5)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_nowhere_is_refused_and_changes_nothing(shown: Shown, number: float) -> None:
+    image = shown.image
+    image.roi, image.profile_line = (1, 1, 2, 2), ((0, 0), (3, 3))
+    with pytest.raises(ValueError, match="a region is left, top, width and height"):
+        image.roi = (number, 1, 2, 2)
+    with pytest.raises(ValueError, match="a line goes from one point to another"):
+        image.profile_line = ((number, 0), (3, 3))
+    with pytest.raises(ValueError, match="gamma is a number above 0"):
+        image.set_curve(gamma=number)
+    with pytest.raises(ValueError, match="a pixel wide"):
+        image.roi = (0, 0, 0, 2)
+    shown.show(RAMP)
+    assert image.roi == (1, 1, 2, 2)
+    assert image.profile_line == ((0, 0), (3, 3))
+
+
 def test_a_region_is_filled_into_a_form(bridge: Any, scope: Any, qtbot: Any, shown: Shown) -> None:
     def crop(roi: tuple[int, int, int, int] = (0, 0, 1, 1)) -> Any:
         yield from ()

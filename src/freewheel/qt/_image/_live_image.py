@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -278,7 +279,15 @@ class LiveImage(QWidget):
             Exponent of the curve.
         logarithmic : bool, default: False
             Whether the logarithm is shown, of three decades.
+
+        Raises
+        ------
+        ValueError
+            If gamma is not above 0.
         """
+        if not 0 < gamma < math.inf:
+            msg = f"gamma is a number above 0, not {gamma}"
+            raise ValueError(msg)
         self._graphics.set_curve(Curve(gamma, logarithmic))
 
     # -- receiving ----------------------------------------------------------------------------

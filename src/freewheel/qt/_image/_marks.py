@@ -74,16 +74,21 @@ class ImageMarks(QObject):
         return left, top, right - left, max(top + 1, bottom) - top
 
     def set_region(self, region: Region | None) -> None:
-        """Show a region, or none; what was measured in another one is forgotten."""
+        """Show a region, or none; what was measured in another one is forgotten.
+
+        Raises
+        ------
+        ValueError
+            If it is no region; the one before is still shown.
+        """
+        if region is not None:
+            _check_region(region)
         self._forget()
         if self._roi is not None:
             self._view.removeItem(self._roi)
             self._roi = None
         if region is not None:
             left, top, width, height = region
-            if width < 1 or height < 1:
-                msg = f"a region is a pixel wide and high at least, not {width} x {height}"
-                raise ValueError(msg)
             self._roi = pg.RectROI((left, top), (width, height), pen=pg.mkPen(_REGION, width=2))
             self._roi.setZValue(10)
             self._roi.addScaleHandle((0, 0), (1, 1))
@@ -101,7 +106,16 @@ class ImageMarks(QObject):
         self._worker.forget()
 
     def set_line(self, line: tuple[tuple[float, float], tuple[float, float]] | None) -> None:
-        """Show a line between two points, each x and y, or none."""
+        """Show a line between two points, each x and y, or none.
+
+        Raises
+        ------
+        ValueError
+            If one of them is nowhere, as with a NaN; the line before is still shown.
+        """
+        if line is not None and not np.isfinite(line).all():
+            msg = f"a line goes from one point to another, not from {line[0]} to {line[1]}"
+            raise ValueError(msg)
         if self._line is not None:
             self._view.removeItem(self._line)
             self._line = None
@@ -185,3 +199,13 @@ class ImageMarks(QObject):
         """
         history: npt.NDArray[Any] = self._rows[:, : self._count]
         return history
+
+
+def _check_region(region: Region) -> None:
+    if not np.isfinite(region).all():  # as of a fit that found nothing
+        msg = f"a region is left, top, width and height in pixels, not {region}"
+        raise ValueError(msg)
+    _, _, width, height = region
+    if width < 1 or height < 1:
+        msg = f"a region is a pixel wide and high at least, not {width} x {height}"
+        raise ValueError(msg)
