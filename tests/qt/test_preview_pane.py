@@ -91,11 +91,11 @@ class Late(StandardReadable):
     """A device that answers when it likes."""
 
     def __init__(self) -> None:
-        self.may_answer = asyncio.Event()
+        self.may_answer = threading.Event()  # it is asked on several loops
         super().__init__(name="late")
 
     async def describe(self) -> Any:
-        await self.may_answer.wait()
+        await asyncio.to_thread(self.may_answer.wait)
         return await super().describe()
 
 
