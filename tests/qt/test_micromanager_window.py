@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bluesky.plans import count
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QLabel, QPushButton
 
 from freewheel.cli._micromanager import sequence_plan
 from freewheel.forms import find_plans
@@ -133,7 +134,10 @@ def test_a_property_takes_a_text(window: Any, core: CMMCorePlus, soon: Any) -> N
 
 
 def test_long_names_push_no_button_out_of_the_panel(window: Any, soon: Any) -> None:
-    window.resize(1400, 860)  # as it wants to be, where the screen of the tests is smaller
+    # As it wants to be, where the screen of the tests is smaller, for which its docks were squeezed.
+    window.resize(1400, 860)
+    docks = [window.findChild(QDockWidget, name) for name in ("Plan", "Devices")]
+    window.resizeDocks(docks, [390, 420], Qt.Orientation.Horizontal)
     soon(lambda: "camera.properties.ReadNoise_electrons" in window.devices.rows)
     soon(lambda: window.devices.width() <= window.devices.parentWidget().width())
 
