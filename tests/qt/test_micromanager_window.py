@@ -134,7 +134,7 @@ def test_a_property_takes_a_text(window: Any, core: CMMCorePlus, soon: Any) -> N
 
 
 def test_long_names_push_no_button_out_of_the_panel(window: Any, soon: Any) -> None:
-    # As it wants to be, where the screen of the tests is smaller, for which its docks were squeezed.
+    # As it wants to be: the screen of the tests is smaller, and its docks were squeezed for that.
     window.resize(1400, 860)
     docks = [window.findChild(QDockWidget, name) for name in ("Plan", "Devices")]
     window.resizeDocks(docks, [390, 420], Qt.Orientation.Horizontal)
