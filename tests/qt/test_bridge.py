@@ -244,18 +244,6 @@ def test_a_window_that_falls_behind_more_and_more_has_pictures(qapp: Any, soon: 
     assert len(got) > 5
 
 
-def test_of_how_things_are_the_last_that_waits_is_told(qapp: Any, soon: Any) -> None:
-    got: list[Any] = []
-    feed = Feed(lambda kind, arguments: got.append((kind, *arguments)))
-    for number in range(1000):
-        feed.put_latest("claims", number)
-        feed.put("state", number)
-    soon(lambda: len(got) > 1000)
-    assert [value for kind, value in got if kind == "claims"] == [999]
-    feed.put_latest("claims", 1000)
-    soon(lambda: got[-1] == ("claims", 1000))
-
-
 def test_what_one_receiver_raises_costs_neither_it_nor_others_the_rest(
     qapp: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -657,7 +657,7 @@ def test_a_motor_is_moved_by_hand_with_the_claim(
     row = MotorRow(bridge, scope.focus)
     qtbot.addWidget(row)
     claims: list[Any] = []
-    bridge.engine.events.claims_changed.connect(lambda news: claims.append(dict(news)))
+    bridge.claimsChanged.connect(claims.append)
     target = row.findChild(object, "target").lineEdit()
     target.selectAll()
     qtbot.keyClicks(target, "2.5")

@@ -120,22 +120,12 @@ class Feed:
         self._frames: dict[tuple[str, ...], list[Any]] = {}  # by stream, the item that waits
         self._last: dict[str, list[Any]] = {}  # by descriptor, of these the one that came last
         self._firsts: dict[tuple[str, ...], list[Any]] = {}  # by stream, the one that is next
-        self._latest: dict[str, list[Any]] = {}  # by kind, of what only the last counts
         self._rung = False
         self.dropped = 0
 
     def put(self, kind: str, *arguments: Any) -> None:
         """Add something; from any thread, never waiting for the window."""
         self._add([kind, arguments])
-
-    def put_latest(self, kind: str, *arguments: Any) -> None:
-        """Add a picture of how things are, in the place of an older one that waits."""
-        with self._lock:
-            waiting = self._latest.get(kind)
-            if waiting is not None:
-                waiting[1] = arguments
-                return
-        self._add([kind, arguments], latest=True)
 
     def put_document(self, name: str, doc: Mapping[str, Any]) -> None:
         """Add a document; from any thread, never waiting for the window."""
@@ -169,12 +159,7 @@ class Feed:
         return False
 
     def _add(
-        self,
-        item: list[Any],
-        *,
-        droppable: bool = False,
-        stream: tuple[str, ...] = (),
-        latest: bool = False,
+        self, item: list[Any], *, droppable: bool = False, stream: tuple[str, ...] = ()
     ) -> None:
         with self._lock:
             if self._receive is None:
@@ -187,8 +172,6 @@ class Feed:
             self._items.append(item)
             if stream:
                 self._frames[stream] = self._last[stream[0]] = item
-            if latest:
-                self._latest[item[0]] = item
             ring, self._rung = not self._rung, True
         if ring:
             self._bell.ring(self)
@@ -218,8 +201,6 @@ class Feed:
 
     def _forget(self, item: list[Any]) -> None:
         """Have nothing newer take the place of an item any more; with the lock."""
-        if self._latest.get(item[0]) is item:
-            del self._latest[item[0]]
         if len(item) < 3:
             return
         stream = item[2]
@@ -234,7 +215,7 @@ class Feed:
         with self._lock:
             self._receive = None
             self._items.clear()
-            for known in (self._frames, self._last, self._firsts, self._latest):
+            for known in (self._frames, self._last, self._firsts):
                 known.clear()
 
 
