@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPointF
+from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QComboBox, QInputDialog, QLabel, QPushButton, QSlider
 
@@ -133,7 +133,8 @@ def test_a_region_is_measured_in_the_whole_frame(shown: Shown, qtbot: Any) -> No
     assert found.mean == pytest.approx(part.mean())
     assert found.deviation == pytest.approx(part.std())
     assert (found.minimum, found.maximum, found.total) == (part.min(), part.max(), part.sum())
-    shown.soon(lambda: "30 x 40 at (10, 20): mean" in shown.text("statistics"))
+    shown.soon(lambda: shown.text("statistics").startswith("mean"))
+    assert shown.text("region") == "30 x 40 at (10, 20)"
     for step in range(3):
         shown.show(RAMP + step)
         shown.soon(
@@ -149,6 +150,20 @@ def test_a_region_is_measured_in_the_whole_frame(shown: Shown, qtbot: Any) -> No
     assert not shown.image.history.size
     shown.press("region")
     assert shown.image.roi is None
+
+
+def test_statistics_can_be_read_whole_in_a_window_of_common_size(shown: Shown) -> None:
+    shown.image.resize(600, 600)  # as in the middle of one of 1400 pixels
+    frame = np.full((1024, 1024), 132, np.uint16)
+    frame[310, 310:320] = 2188
+    shown.start("camera")
+    shown.show(frame)
+    shown.image.roi = (300, 300, 200, 150)
+    shown.soon(lambda: shown.text("statistics").startswith("mean"))
+    words = shown.image.findChild(QLabel, "statistics")
+    assert words.text().endswith("132 to 2188, sum 3.98e+06")
+    shown.soon(lambda: words.fontMetrics().horizontalAdvance(words.text()) <= words.width())
+    assert words.elide == Qt.TextElideMode.ElideRight  # where it is narrower the mean stays
 
 
 def test_a_region_reaches_over_no_edge(shown: Shown) -> None:

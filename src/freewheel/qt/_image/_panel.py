@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from freewheel.qt._look._inputs import wheel_needs_focus
@@ -51,8 +51,10 @@ class ImagePanel(QWidget):
         self._drawn = 0.0
         self._turn = 0  # of the plots, which are drawn one after the other
         self._unit = ""  # that the line's axis has
-        self._words = ShortLabel()
+        self._where, self._words = ShortLabel(), ShortLabel()
+        self._where.setObjectName("region")
         self._words.setObjectName("statistics")
+        self._words.elide = Qt.TextElideMode.ElideRight  # the mean comes first
         self._row = QComboBox()
         self._row.setObjectName("statistic")
         self._row.setAccessibleName("Statistic plotted against time")
@@ -64,8 +66,12 @@ class ImagePanel(QWidget):
         use.setToolTip("Fill the region into the plan's form, where that asks for one")
         use.clicked.connect(self._use)
         self._use_button = use
+        words = QVBoxLayout()  # two lines are no higher than what can be pressed beside them
+        words.setSpacing(0)
+        words.addWidget(self._where)
+        words.addWidget(self._words)
         line = QHBoxLayout()
-        line.addWidget(self._words, 1)
+        line.addLayout(words, 1)
         line.addWidget(self._row)
         line.addWidget(use)
         self._trend, self._profile = _OneCurve(_TREND), _OneCurve(_PROFILE)
@@ -88,7 +94,7 @@ class ImagePanel(QWidget):
     @property
     def text(self) -> str:
         """The statistics in words."""
-        return str(self._words.text())
+        return ": ".join(filter(None, (self._where.text(), self._words.text())))
 
     def set_pixel_size(self, size: tuple[float, str] | None) -> None:
         """Take the size of a pixel and its unit, for the line; without, it is in pixels."""
@@ -102,6 +108,7 @@ class ImagePanel(QWidget):
         for part in (self._row, self._use_button):
             part.setVisible(region is not None)
         if region is None:
+            self._where.setText("")
             self._words.setText("")
 
     def _use(self, *_: Any) -> None:
@@ -126,8 +133,8 @@ class ImagePanel(QWidget):
         found, region = self._newest, self._marks.region
         if found is not None and region is not None and found.region is not None:
             left, top, width, height = region
-            where = f"{width} x {height} at ({left}, {top})"
-            self._words.setText(f"{where}: {_text(found.region)}")
+            self._where.setText(f"{width} x {height} at ({left}, {top})")
+            self._words.setText(_text(found.region))
             history = self._marks.history
             if history.shape[1]:
                 row = history[_ROWS[self._row.currentText()]]

@@ -19,7 +19,14 @@ class ShortLabel(QLabel):
     """A line that is shortened where there is no room for it; the tooltip has all of it.
 
     A long name, or a long value, is not to push what can be pressed out of the panel.
+
+    Attributes
+    ----------
+    elide
+        Where it is shortened.
     """
+
+    elide = Qt.TextElideMode.ElideMiddle
 
     def minimumSizeHint(self) -> Any:  # noqa: N802 - Qt's spelling
         """Take a few letters' room at least."""
@@ -33,8 +40,7 @@ class ShortLabel(QLabel):
     def paintEvent(self, _: Any) -> None:  # noqa: N802 - Qt's spelling
         """Draw what fits."""
         room = self.contentsRect()
-        middle = Qt.TextElideMode.ElideMiddle
-        text = self.fontMetrics().elidedText(self.text(), middle, room.width())
+        text = self.fontMetrics().elidedText(self.text(), self.elide, room.width())
         QPainter(self).drawText(room, int(self.alignment()), text)
 
 
