@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from qtpy.compat import isalive
-from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, Qt
 from superqt import QSearchableComboBox
 
 import freewheel.plans
@@ -124,6 +125,33 @@ def test_what_completes_names_goes_with_its_box(bridge: Any, qapp: Any) -> None:
     plot.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     assert sorted(gone) == ["x", "y"]
+
+
+def objects_of_qt() -> Counter[str]:
+    """Return how many objects of Qt's there are that Python knows of, by their types."""
+    known = (each for each in gc.get_objects() if issubclass(type(each), QObject))
+    return Counter(type(each).__name__ for each in known if isalive(each))
+
+
+def test_windows_that_are_gone_leave_no_object(
+    engine: Any, scope: Any, qapp: Any, soon: Any
+) -> None:
+    plans = find_plans([freewheel.plans, demo_plans], scope)
+
+    def open_and_close() -> None:
+        window = AcquisitionWindow(engine, dict(scope), plans)
+        window.show()
+        window.close()
+        window.deleteLater()
+        del window
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+    open_and_close()  # what is made once stays
+    soon(lambda: gc.collect() == 0)
+    before = objects_of_qt()
+    for _ in range(2):
+        open_and_close()
+    soon(lambda: gc.collect() >= 0 and objects_of_qt() - before == Counter())
 
 
 @pytest.mark.servers
