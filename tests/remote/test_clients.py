@@ -20,7 +20,7 @@ from freewheel.cli import main
 from freewheel.cli._serve import _FirstToken
 from freewheel.plan_stubs import background
 from freewheel.plans import live_view
-from freewheel.remote import EngineServer, Role, TokenFile, connect
+from freewheel.remote import EngineServer, Role, ServerRestartedError, TokenFile, connect
 
 
 @pytest.fixture
@@ -368,6 +368,46 @@ def test_without_a_line_nothing_can_be_pressed_in_the_window(
     qtbot.waitUntil(lambda: enabled() == before, timeout=T * 1000)
     window.actions.buttons["go"].click()
     qtbot.waitUntil(lambda: "go" not in remote.pending_actions, timeout=T * 1000)
+
+
+def test_live_begins_with_one_click_after_a_restart_of_the_server(
+    qtbot: Any, tokens: TokenFile, devices: Any
+) -> None:
+    pytest.importorskip("qtpy")
+    from qtpy.QtWidgets import QAbstractButton
+
+    plans, refused = [live_view], []
+    options = {"plans": plans, "devices": devices, "tokens": tokens, "port": 0}
+    with RunEngine() as first, EngineServer(first, **options) as server:
+        cable = Cable(server.port)
+        anna = connect(cable.url, tokens.add("anna", "operator"))
+        window = window_on(anna, qtbot)
+        window.bridge.requestRefused.connect(lambda what, error: refused.append(str(error)))
+        live = window.bar.findChild(QAbstractButton, "live")
+        live.click()
+        qtbot.waitUntil(lambda: window.image.frame is not None, timeout=T * 1000)
+        (gone,) = anna.background.running
+        cable.cut()
+    with RunEngine() as second, EngineServer(second, **options) as server:
+        cable.lead_to(server.port)
+        cable.mend()
+        qtbot.waitUntil(lambda: live.isEnabled() and not live.isChecked(), timeout=T * 1000)
+        assert isinstance(gone.exception(T), ServerRestartedError)
+        assert gone.status == "failed"
+        live.click()
+        qtbot.waitUntil(lambda: len(second.background.running) == 1, timeout=T * 1000)
+        qtbot.waitUntil(live.isChecked, timeout=T * 1000)
+        (new,) = anna.background.running
+        assert new is not gone  # though the servers call them alike
+        assert new.key == gone.key
+        assert not new.done
+        live.click()
+        qtbot.waitUntil(lambda: not live.isChecked(), timeout=T * 1000)
+        assert new.future.exception(T) is None or new.status == "cancelled"
+        assert refused == []
+        window.bridge.close()
+        anna.close()
+        cable.close()
 
 
 def test_a_role_that_may_not_is_told_so_at_the_prompt_in_a_line(join: Any) -> None:

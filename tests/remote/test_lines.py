@@ -268,6 +268,7 @@ def test_a_new_server_is_told_of_and_what_was_waited_for_ends(
             future.result(T)
         with pytest.raises(ServerRestartedError):
             future.outcome.result(T)
+        assert future.status == "failed"
         assert remote.state == "idle"
         until(remote, "queue_changed", lambda: remote.queue.held is None)
         remote(remote.plans.measure([remote.devices.camera])).result(T)

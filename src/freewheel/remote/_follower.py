@@ -14,6 +14,7 @@ from freewheel.engine._events import EngineEvents, emit_safely
 
 from ._devices import AskOfDevices
 from ._errors import ConnectionLostError, ServerRestartedError
+from ._futures import RemoteTask
 from ._protocol import Document, Frame, Value
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ class Follower:
         self._subscriptions.values.line_changed(up=True, resumed=welcome.resumed)
         if not welcome.resumed:
             before = None if first else self._mirror["state"]
+            gone = self._mirror.begin_anew() if restarted else []
             self._mirror.apply(welcome.picture)
+            for each in gone:
+                self._delivery.put(partial(self._lose_for_good, each))
             if not first:
                 self._begin_anew(str(before), restarted=restarted, why=welcome.why)
         how = "restarted" if restarted else "resumed" if welcome.resumed else "connected"
@@ -109,18 +113,22 @@ class Follower:
             self._call_quietly("watch", device=device)
         if self._subscriptions.frame_wish is not None:
             self._call_quietly("frames", **self._subscriptions.frame_wish)
-        self._look_after_futures(restarted)
+        self._look_after_futures()
         now = str(self._mirror["state"])
         if now != before:
             self._emit(self._events.state_changed, now, before)
         for event in _LOOKS:
             self._happened([event])
 
-    def _look_after_futures(self, restarted: bool) -> None:
+    def _lose_for_good(self, gone: Any) -> None:
+        """Fail what a server that is no more has not ended."""
+        error = ServerRestartedError("How it ended is not known: the server is a new one.")
+        getattr(gone, "future", gone).settle(error=error)
+        if isinstance(gone, RemoteTask):
+            emit_safely(self._events.background_changed, gone)
+
+    def _look_after_futures(self) -> None:
         keys = self._mirror.open_keys()
-        if restarted:
-            self.lose(dict.fromkeys(keys, "the server is a new one"), ServerRestartedError)
-            return
 
         def answer(found: Mapping[str, Any]) -> None:
             lost = {}

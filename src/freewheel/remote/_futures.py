@@ -12,6 +12,7 @@ from bluesky.run_engine import RunEngineResult
 from freewheel.background import TaskStatus
 from freewheel.core import EngineFuture, PlanStatus, duration_text, status_text
 
+from ._errors import ConnectionLostError
 from ._faults import error_of
 from ._protocol import Fault
 
@@ -39,6 +40,11 @@ def end(future: EngineFuture[Any], record: Mapping[str, Any]) -> None:
         future.settle(error=error_of(_fault(record["fault"])))
     else:
         future.settle(value_of(record))
+
+
+def _is_lost(future: EngineFuture[Any]) -> bool:
+    """Tell whether nobody knows how it has ended, for its server is no more."""
+    return future.done() and isinstance(future.peek(), ConnectionLostError)
 
 
 def value_of(record: Mapping[str, Any]) -> Any:
@@ -137,7 +143,8 @@ class RemotePlanFuture(_Remote):
         """Where the plan is between its call and its end, as far as is known here."""
         if self.cancelled():
             return PlanStatus.CANCELLED
-        return self._told[0]
+        told = self._told[0]
+        return told if told.ended or not _is_lost(self) else PlanStatus.FAILED
 
     @property
     def failure(self) -> BaseException | None:
@@ -204,7 +211,8 @@ class RemoteTask:
     @property
     def status(self) -> TaskStatus:
         """Where it is in its life, as far as is known here."""
-        return TaskStatus(self._told["status"])
+        told = TaskStatus(self._told["status"])
+        return told if told.ended or not _is_lost(self.future) else TaskStatus.FAILED
 
     @property
     def waits_for(self) -> str:

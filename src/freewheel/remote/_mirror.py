@@ -193,6 +193,17 @@ class Mirror:
         if found is not None:
             getattr(found, "future", found).settle(error=error)
 
+    def begin_anew(self) -> list[Any]:
+        """Forget what stood for the keys of a server that is no more; return what had not ended.
+
+        The next one gives the same keys to other plans and tasks.
+        """
+        with self._lock:
+            lost = list(self._open.values())
+            for known in (self._open, self._plans, self._outcomes, self._tasks, self._endings):
+                known.clear()
+        return lost
+
     def open_keys(self) -> list[str]:
         """Return the keys of all that has not ended."""
         with self._lock:
