@@ -56,6 +56,24 @@ def test_where_several_would_do_none_is_chosen(bridge: Any, scope: Any, qtbot: A
     assert not pad.findChild(QPushButton, "jog:left").isEnabled()
 
 
+def test_one_axis_has_one_role(
+    pad: Any, bridge: Any, scope: Any, qtbot: Any, settings: QSettings
+) -> None:
+    pad._roles["y"].set_value("stage.x")
+    assert pad._roles["y"].value() == "stage.y"
+    assert pad.message == "stage.x is the axis of x: choose another one there first"
+    pad._roles["x"].set_value("none")
+    pad._roles["y"].set_value("stage.x")
+    assert pad._roles["y"].value() == "stage.x"
+    pad._roles["x"].set_value("stage.y")  # so they are exchanged
+    assert [pad._axes[role].name for role in ("x", "y", "focus")] == ["stage.y", "stage.x", "focus"]
+    # Nor under another name, or as settings had it.
+    settings.setValue("stage/axes", '{"x": "one.x", "y": "two.x"}')
+    both = StagePad(bridge, {"one": scope.stage, "two": scope.stage}, settings=settings)
+    qtbot.addWidget(both)
+    assert [both._roles[role].value() for role in ("x", "y")] == ["one.x", "none"]
+
+
 def test_arrows_and_arrow_keys_step(pad: Any, qtbot: Any, soon: Any) -> None:
     pad._jog.set_sizes({"xy": 0.1, "focus": 0.5})
     pad.findChild(QPushButton, "jog:right").click()

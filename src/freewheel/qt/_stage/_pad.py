@@ -7,7 +7,7 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from freewheel.qt._link._limits import Limits
@@ -150,7 +150,8 @@ class StagePad(QWidget):
         box.setToolTip(f"What moves {role}")
         wheel_needs_focus(box)
         kept = self._chosen.get(role, "")
-        box.set_value(kept if kept in (_NONE, *self._devices) else self._suggested(role))
+        name = kept if kept in (_NONE, *self._devices) else self._suggested(role)
+        box.set_value(_NONE if self._role_of(name, besides=role) else name)  # as settings may say
         box.currentIndexChanged.connect(slot(self._axis_chosen, role))
         if old is None:
             self._form.addRow(role.capitalize(), box)
@@ -165,7 +166,21 @@ class StagePad(QWidget):
         fitting = [n for n in self._devices if n.split(".")[-1].lower() in _ROLES[role]]
         return fitting[0] if len(fitting) == 1 else _NONE
 
+    def _role_of(self, name: str, besides: str) -> str | None:
+        """Return which other role an axis has already, under whichever name."""
+        device = self._devices.get(name)
+        if device is None:
+            return None
+        others = ((role, axis) for role, axis in self._axes.items() if role != besides)
+        return next((role for role, axis in others if axis.device is device), None)
+
     def _axis_chosen(self, role: str) -> None:
+        box, old = self._roles[role], self._axes.get(role)
+        if (other := self._role_of(name := box.value(), besides=role)) is not None:
+            with QSignalBlocker(box):
+                box.set_value(_NONE if old is None else old.name)
+            self._say(f"{name} is the axis of {other}: choose another one there first")
+            return
         self._chosen[role] = self._roles[role].value() or _NONE
         withdraw(self, "danger")  # it was about the axis that was
         self._take_axis(role)
