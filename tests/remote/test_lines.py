@@ -31,6 +31,7 @@ from freewheel.remote import (
     _door,
     connect,
 )
+from freewheel.remote._delivery import Delivery, Subscriptions
 from freewheel.remote._protocol import (
     VERSION,
     Answer,
@@ -41,6 +42,7 @@ from freewheel.remote._protocol import (
     News,
     Welcome,
 )
+from freewheel.remote._session import Session
 from freewheel.remote._wire import from_server, to_server
 from freewheel.sim import microscope
 
@@ -427,7 +429,75 @@ def test_the_newest_events_have_no_number_and_all_else_has_one(
     assert numbers == sorted(set(numbers))
 
 
-def large(number: int) -> Any:
+def test_of_pictures_that_wait_the_numbers_stay_on_the_server() -> None:
+    session = Session(None, 1_000)  # type: ignore[arg-type]
+    session.put_newest(1, b"picture 1", "stream", b"one")
+    session.put(2, b"other")
+    for number, text in ((3, b"three"), (4, b"four"), (5, b"five")):
+        session.put_newest(number, b"picture %d" % number, "stream", text)
+    # The first has its picture, too: the last may be far away.
+    waiting = [b"picture 1", b"other", b"three", b"four", b"picture 5"]
+    assert session.backlog == len(b"".join(waiting))
+    assert [session.next() for _ in range(6)] == [*waiting, None]
+    # Of what a client has not seen when its line is lost the newest has its picture.
+    session.rewind(0)
+    waiting[0] = b"one"
+    assert session.backlog == len(b"".join(waiting))
+    assert [session.next() for _ in range(6)] == [*waiting, None]
+    session.seen(5)
+    assert session.backlog == 0
+    # Without numbers there is one, as ever.
+    for number in (6, 7):
+        session.put_newest(number, b"picture", "stream")
+    assert [session.next(), session.next()] == [b"picture", None]
+
+
+def test_of_pictures_that_wait_the_numbers_stay_at_a_client() -> None:
+    delivery, gate, got = Delivery(), threading.Event(), []
+    subscriptions = Subscriptions(delivery, lambda _: None)
+    subscriptions.add(lambda name, doc: got.append(doc["data"]), "event", "display", None)
+    picture = np.zeros((100, 100))
+    delivery.put(gate.wait)
+    delivery.start()
+    for number, data in enumerate(({"mean": 1, "camera": picture}, {"mean": 2}), 1):
+        for stream in ("a", "b"):
+            doc = {"descriptor": stream, "seq_num": number, "data": data}
+            subscriptions.take(Document(number, "event", doc))
+    for number in (3, 4):
+        doc = {"descriptor": "a", "seq_num": number, "data": {"mean": number, "camera": picture}}
+        subscriptions.take(Document(number, "event", doc))
+    gate.set()
+    delivery.close()
+    assert [each["mean"] for each in got] == [1, 1, 2, 2, 3, 4]
+    # Of each stream the first and the last have it.
+    assert ["camera" in each for each in got] == [True, True, False, False, False, True]
+
+
+def test_no_number_is_lost_with_a_picture_that_is_left_out(
+    engine: RunEngine, server: EngineServer, tokens: TokenFile
+) -> None:
+    with opened(server) as line:
+        line.send(to_server(Hello(VERSION, tokens.add("anna"))))
+        line.send(to_server(Call(1, "subscribe", {"delivery": "display"})))
+        while not isinstance(from_server(line.recv(T, decode=False)), Answer):
+            pass
+        engine(large(200, mean=True)).result(T)  # more than fits into a line that is not read
+        numbers, events = [], []
+        while True:
+            message = from_server(line.recv(T, decode=False))
+            if isinstance(message, News | Document):
+                numbers.append(message.number)
+            if isinstance(message, Document) and message.name == "event":
+                events.append(message.doc)
+            if isinstance(message, Document) and message.name == "stop":
+                break
+    assert [doc["seq_num"] for doc in events] == list(range(1, 201))
+    assert all("mean" in doc["data"] for doc in events)
+    assert "camera" in events[-1]["data"]
+    assert numbers == sorted(set(numbers))
+
+
+def large(number: int, mean: bool = False) -> Any:
     """A plan whose documents are large."""
 
     class Camera:
@@ -435,10 +505,13 @@ def large(number: int) -> Any:
         parent = None
 
         def read(self) -> Any:
-            return {"camera": {"value": np.zeros((100, 100)), "timestamp": 0.0}}
+            picture = {"camera": {"value": np.zeros((100, 100)), "timestamp": 0.0}}
+            return {**picture, "mean": {"value": 1.0, "timestamp": 0.0}} if mean else picture
 
         def describe(self) -> Any:
-            return {"camera": {"source": "", "dtype": "array", "shape": [100, 100]}}
+            key = {"source": "", "dtype": "array", "shape": [100, 100]}
+            more = {"mean": {"source": "", "dtype": "number", "shape": []}} if mean else {}
+            return {"camera": key, **more}
 
         def read_configuration(self) -> Any:
             return {}

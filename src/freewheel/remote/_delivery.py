@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from freewheel.core._pictures import without_pictures
 from freewheel.engine._one_run import OneRun, takes_one_run
 
 from ._frames import is_replaceable
@@ -64,14 +65,40 @@ class _Subscriber:
         self._name = name
         self._newest = Newest(delivery.put, func)
         self._put = delivery.put
+        self._lock = threading.Lock()  # guards the next, and what is in its lists
+        self._pictures: dict[str, list[Any]] = {}  # by stream, the event with others that waits
+        self._firsts: dict[str, list[Any]] = {}  # and the one of these that is next
 
     def take(self, name: str, doc: Any) -> None:
         if self._name not in ("all", name):
             return
-        if is_replaceable(self.mode, name, doc):
-            self._newest.put(doc["descriptor"], name, doc)
-        else:
+        if not is_replaceable(self.mode, name, doc):
             self._put(lambda: self._func(name, doc))
+        elif self.mode == "display" and (rest := without_pictures(doc)) is not None:
+            self._put_picture(name, doc, rest)
+        else:
+            self._newest.put(doc["descriptor"], name, doc)
+
+    def _put_picture(self, name: str, doc: Any, rest: Any) -> None:
+        """Hand an event with a picture on; of the one that waits, all else stays.
+
+        The first that waits stays whole, for who is more and more behind never comes to the last.
+        """
+        stream, waiting = doc["descriptor"], [doc, rest]
+        with self._lock:
+            older = self._pictures.get(stream)
+            if older is not None and self._firsts.setdefault(stream, older) is not older:
+                older[0] = older[1]
+            self._pictures[stream] = waiting
+        self._put(lambda: self._hand_over(name, stream, waiting))
+
+    def _hand_over(self, name: str, stream: str, waiting: list[Any]) -> None:
+        with self._lock:
+            for known in (self._pictures, self._firsts):
+                if known.get(stream) is waiting:
+                    del known[stream]
+            doc = waiting[0]
+        self._func(name, doc)
 
 
 class RemoteFrame(NamedTuple):

@@ -281,9 +281,9 @@ class RemoteEngine:
             The kind of documents.
         delivery : {"queued", "display", "latest"}
             ``queued``: in order and without loss, also over a line that was lost for a while.
-            ``display``: so, but of events with pictures that pile up only the newest of each
-            stream. ``latest``: of all events that pile up only those. ``inline`` is ``queued``:
-            no function here holds up a plan there.
+            ``display``: so, but of pictures that pile up only the newest of each stream; what else
+            is in their events comes without them. ``latest``: of all events that pile up only the
+            newest of each stream. ``inline`` is ``queued``: no function here holds up a plan there.
         runs : {"one", "all"}, optional
             With ``"one"`` it is served one run at a time.
 

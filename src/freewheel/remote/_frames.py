@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from freewheel.core._pictures import has_picture
+
 from ._protocol import Frame
 from ._wire import to_client
 
@@ -21,21 +23,20 @@ __all__ = ["FrameKeeper", "is_replaceable"]
 _log = logging.getLogger("freewheel")
 
 
-#: An array of this size or more makes an event a picture [bytes].
-_PICTURE: Final = 16_384
 #: The kinds of numpy's types that pixels can have.
 _NUMBERS: Final = "biufc"
 
 
 def is_replaceable(mode: str | None, name: str, doc: Mapping[str, Any]) -> bool:
-    """Tell whether a document may be left out for a newer one of its stream."""
+    """Tell whether a document may be left out for a newer one of its stream.
+
+    For ``display`` its pictures may, and what else it carries stays.
+    """
     if name not in ("event", "event_page"):
         return False
     if mode == "latest":
         return True
-    return mode == "display" and any(
-        getattr(value, "nbytes", 0) >= _PICTURE for value in doc["data"].values()
-    )
+    return mode == "display" and has_picture(doc)
 
 
 class FrameKeeper:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.core._crossings import call_soon
 from freewheel.core._devices import device_name
+from freewheel.core._pictures import without_pictures
 from freewheel.core._view import PICTURE_SIGNALS
 
 from ._frames import FrameKeeper, is_replaceable
@@ -235,17 +236,24 @@ class Hub:
             return
         self.number += 1
         self.documents += 1
-        made: dict[bool, bytes] = {}  # for most, all clients want the same
+        made: dict[tuple[bool, bool], bytes] = {}  # for most, all clients want the same
+        slim = b""
         for session in wanted:
             newest = is_replaceable(session.documents, name, doc)
-            if newest not in made:
+            # Of a display's pictures the numbers that come with them stay.
+            rest = without_pictures(doc) if newest and session.documents == "display" else None
+            if rest is not None and not slim:
+                slim = to_client(Document(self.number, name, rest))
+            kind = newest, rest is None
+            if kind not in made:
                 # Without a number: it may take the place of one that others stand behind.
-                number = 0 if newest else self.number
-                made[newest] = to_client(Document(number, name, doc, newest))
+                number = 0 if newest and rest is None else self.number
+                made[kind] = to_client(Document(number, name, doc, newest))
             if newest:
-                fits = session.put_newest(self.number, made[newest], doc["descriptor"])
+                kept = b"" if rest is None else slim
+                fits = session.put_newest(self.number, made[kind], doc["descriptor"], kept)
             else:
-                fits = session.put(self.number, made[newest])
+                fits = session.put(self.number, made[kind])
             if not fits:
                 self._too_slow(session)
 

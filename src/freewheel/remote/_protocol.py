@@ -211,13 +211,14 @@ class Document(msgspec.Struct, tag="document"):
     Attributes
     ----------
     number : int
-        Its place among the numbered messages; 0 for those that may be left out.
+        Its place among the numbered messages; 0 for those that may be left out as a whole.
     name : str
         Its kind.
     doc : dict
         The document.
     latest : bool
-        Whether it is one of those that may be left out.
+        Whether it is one of those that may be left out. Of events with pictures for a display the
+        pictures alone may: all else of them comes, with their number.
     """
 
     number: int

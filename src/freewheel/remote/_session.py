@@ -24,12 +24,13 @@ _ANSWERS: Final = 500
 class Item:
     """A message that waits to be sent, or to be told that it was seen."""
 
-    __slots__ = ("data", "number", "stream")
+    __slots__ = ("data", "number", "slim", "stream")
 
-    def __init__(self, number: int, data: bytes, stream: str = "") -> None:
+    def __init__(self, number: int, data: bytes, stream: str = "", slim: bytes = b"") -> None:
         self.number = number
         self.data = data
         self.stream = stream  # of an event that a newer one may replace
+        self.slim = slim  # what stays of it then
 
 
 class Lease:
@@ -93,6 +94,7 @@ class Session:
         self._waiting: deque[Item] = deque()
         self._kept: deque[Item] = deque()  # sent, and not yet seen as far as is known
         self._newest: dict[str, Item] = {}  # by stream, what waits and may be replaced
+        self._firsts: dict[str, Item] = {}  # by stream, of those with numbers the next to be sent
         self._last: dict[str, Item] = {}  # by stream, which of these was sent last
         self._bytes = 0
 
@@ -105,19 +107,31 @@ class Session:
         self.ready.set()
         return self._bytes <= self.limit
 
-    def put_newest(self, number: int, data: bytes, stream: str) -> bool:
-        """Have a message sent in place of an older one of its stream, if that still waits."""
+    def put_newest(self, number: int, data: bytes, stream: str, slim: bytes = b"") -> bool:
+        """Have a message sent in place of an older one of its stream, if that still waits.
+
+        What is slim of the older one stays in its place, and the newer one comes last. The first
+        that waits stays whole, for one on a slow line would never come to the last.
+        """
         waiting = self._newest.get(stream)
-        if waiting is None:
-            item = Item(number, data, stream)
-            self._newest[stream] = item
-            self._waiting.append(item)
-        else:
+        if waiting is not None and not waiting.slim and not slim:
             self._bytes -= len(waiting.data)
             waiting.data = data
+        else:
+            if waiting is not None:
+                if self._firsts.setdefault(stream, waiting) is not waiting:
+                    self._make_slim(waiting)
+                    waiting.stream = ""
+            item = Item(number, data, stream, slim)
+            self._newest[stream] = item
+            self._waiting.append(item)
         self._bytes += len(data)
         self.ready.set()
         return self._bytes <= self.limit
+
+    def _make_slim(self, item: Item) -> None:
+        self._bytes += len(item.slim) - len(item.data)
+        item.data = item.slim
 
     def put_answer(self, data: bytes) -> bool:
         """Have an answer sent, after what was told before it: who asks sees what he has done."""
@@ -133,10 +147,12 @@ class Session:
             return None
         item = self._waiting.popleft()
         if item.stream:
-            self._newest.pop(item.stream, None)
+            if self._newest.get(item.stream) is item:
+                del self._newest[item.stream]
+            if self._firsts.get(item.stream) is item:
+                del self._firsts[item.stream]
             if (older := self._last.get(item.stream)) is not None:
-                self._bytes -= len(older.data)
-                older.data = b""  # nobody needs it again
+                self._make_slim(older)  # nobody needs more of it again
             self._last[item.stream] = item
         self._kept.append(item)
         return item.data

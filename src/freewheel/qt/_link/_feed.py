@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
+from freewheel.core._pictures import has_picture, without_pictures
 from freewheel.qt._link._collector import Collector
 from freewheel.qt._link._exit import delete_windows_at_exit
 
@@ -25,8 +26,6 @@ _log = logging.getLogger("freewheel.qt")
 
 # How long one wake-up may hold the window's thread before input and painting get their turn [s].
 _TURN = 0.004
-# An array of this size or more makes a document a frame, of which the newest alone counts [bytes].
-_FRAME = 16_384
 # Documents of scalars that may wait for a window that does not come round to them.
 _LIMIT = 100_000
 
@@ -149,7 +148,7 @@ class Feed:
         waiting = self._frames.get(stream)
         if waiting is None:
             return False
-        slim = _without_frames(waiting[1][1])
+        slim = without_pictures(waiting[1][1])
         is_last = self._last.get(stream[0]) is waiting
         if (slim is None and is_last) or len(self._items) >= _LIMIT:
             waiting[1] = newer
@@ -235,23 +234,8 @@ class _Method:
             feed.close()
 
 
-def _without_frames(doc: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return an event with its scalars alone; `None` if it has none."""
-    kept = {key for key, value in doc["data"].items() if getattr(value, "nbytes", 0) < _FRAME}
-    if not kept:
-        return None
-    slim = {
-        part: {key: value for key, value in doc.get(part, {}).items() if key in kept}
-        for part in ("data", "timestamps", "filled")
-    }
-    return {**doc, **slim}
-
-
 def _stream_of_frames(name: str, doc: Mapping[str, Any]) -> tuple[str, ...] | None:
     if name != "event":
         return None
-    for value in doc["data"].values():
-        if getattr(value, "nbytes", 0) >= _FRAME:
-            # With its keys: a picture alone must not replace one that comes with numbers.
-            return doc["descriptor"], *doc["data"]
-    return None
+    # With its keys: a picture alone must not replace one that comes with numbers.
+    return (doc["descriptor"], *doc["data"]) if has_picture(doc) else None
