@@ -43,6 +43,7 @@ from freewheel.qt._tasks._progress import ProgressPanel
 from freewheel.qt._tasks._queue_table import QueueTable
 from freewheel.qt._tasks._under_way import place_for
 from freewheel.qt._window._acquisition_bar import AcquisitionBar
+from freewheel.qt._window._dock_tabs import hide_old_tabs, restore_docks
 from freewheel.qt._window._errors import ErrorList
 from freewheel.qt._window._log import PlanLog
 from freewheel.qt._window._memory import WindowMemory
@@ -248,19 +249,15 @@ class AcquisitionWindow(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
-        # Qt 6.11 lays docks out as they are put behind each other, and leaves tabs of that behind.
-        layout = self.layout()
-        assert layout is not None
-        layout.setEnabled(False)
         self.tabifyDockWidget(docks["Devices"], docks["Stage"])
         if "Sequence" in docks:
             self.tabifyDockWidget(docks["Stage"], docks["Sequence"])
         self.tabifyDockWidget(docks["Claims"], docks["Presets"])
         self.tabifyDockWidget(docks["Log"], docks["Errors"])
         self.tabifyDockWidget(docks["Errors"], docks["Queue"])
-        layout.setEnabled(True)
         # Beside the others, before they are behind each other, there would be no room for it.
         self._dock("Runs", self.runs, Qt.DockWidgetArea.BottomDockWidgetArea, docks["Queue"])
+        hide_old_tabs(self)
         self.runs.shown.connect(self._raise_tab)
         for name in ("Log", "Devices", "Claims"):
             docks[name].raise_()
@@ -272,7 +269,7 @@ class AcquisitionWindow(QMainWindow):
         title = QSize(0, self.style().pixelMetric(QStyle.PixelMetric.PM_TitleBarHeight))
         self.resize(_SIZE.boundedTo(self.screen().availableSize() - title))
         self.statusBar()
-        build_menus(self, self.controls, partial(self.restoreState, self.saveState()))
+        build_menus(self, self.controls, partial(restore_docks, self, self.saveState()))
 
     def _raise_tab(self, part: QWidget) -> None:
         self.tabs.setCurrentWidget(self.plot if part is self.plot else self.images)

@@ -13,6 +13,7 @@ from qtpy.QtCore import QByteArray, QObject
 
 from freewheel.qt._look._inputs import choice_text
 from freewheel.qt._look._theme import Theme, theme_in_use, use_theme
+from freewheel.qt._window._dock_tabs import restore_docks
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QSettings
@@ -73,7 +74,7 @@ class WindowMemory(QObject):
         if isinstance(geometry := self._settings.value("geometry"), QByteArray):
             self._window.restoreGeometry(geometry)
         if isinstance(state := self._settings.value("docks"), QByteArray):
-            self._window.restoreState(state)
+            restore_docks(self._window, state)
         with suppress(ValueError):
             if theme := self._settings.value("theme", ""):
                 use_theme(Theme(str(theme)))
