@@ -8,6 +8,8 @@ from typing import Any
 import bluesky.plans as bp
 import numpy as np
 import pytest
+from ophyd_async.core import soft_signal_rw
+from ophyd_async.plan_stubs import ensure_connected
 from qtpy.QtWidgets import QFileDialog, QLabel, QToolButton
 
 from freewheel.qt import LivePlot, use_theme
@@ -103,6 +105,20 @@ def test_dimensions_of_another_stream_are_not_this_one_s(plotted: Plotted) -> No
     plotted.start("a", [[["motor"], "dark"]], motor="mm", signal="V")
     plotted.event("a", motor=5.0, signal=1.0)
     assert plotted.plot.shown_keys == (("motor",), None)
+
+
+def test_a_motor_that_hints_at_nothing_is_what_a_scan_is_plotted_against(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    x, y, detector = (soft_signal_rw(float, name=name) for name in ("x", "y", "detector"))
+    bridge.run(ensure_connected(x, y, detector))
+    plot = LivePlot(bridge)
+    qtbot.addWidget(plot)
+    bridge.run(bp.scan([detector], x, -1, 1, 5))
+    soon(lambda: plot.shown_keys == (("detector",), "x") and plot.points.shape == (2, 5))
+    bridge.run(bp.grid_scan([detector], y, 0, 1, 2, x, 0, 2, 3))
+    soon(lambda: plot._newest().slower == ["y"])
+    assert plot.shown_keys == (("detector",), "x")
 
 
 def test_each_of_what_is_hinted_at_has_an_axis_of_its_own(plotted: Plotted, soon: Any) -> None:

@@ -23,9 +23,12 @@ def hinted_fields(descriptor: Mapping[str, Any]) -> set[str]:
 def dimensions_of(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
     """Return the fields, and the stream, of each of a run's dimensions: the slowest one first.
 
-    None if one of them is written otherwise than bluesky's plans do.
+    None if one of them is written otherwise than bluesky's plans do. Where none are told, because a
+    motor hints at nothing, as a bare signal does, they are the motors by their names.
     """
     told = _hints_of(start).get("dimensions")
+    if told is None:
+        return _of_motors(start)
     found = []
     for dimension in told if isinstance(told, (list, tuple)) else ():
         if not isinstance(dimension, (list, tuple)) or not dimension:
@@ -33,6 +36,13 @@ def dimensions_of(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
         fields, name = dimension if len(dimension) == 2 else (dimension[0], "primary")
         found.append((_texts_in(fields), name if isinstance(name, str) else "primary"))
     return found
+
+
+def _of_motors(start: Mapping[str, Any]) -> list[tuple[list[str], str]]:
+    names, shape = _texts_in(start.get("motors")), start.get("shape")
+    if isinstance(shape, (list, tuple)) and len(shape) == len(names):  # of a grid
+        return [([name], "primary") for name in names]
+    return [(names, "primary")] if names else []  # which are moved together
 
 
 def is_even_grid(start: Mapping[str, Any]) -> bool:
