@@ -41,6 +41,7 @@ from freewheel.qt import (
 )
 from freewheel.qt._image._frames import UnshowableFrameError, prepare
 from freewheel.qt._look._rates import RateMeter
+from freewheel.qt._look._readback import ShortLabel
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -149,6 +150,7 @@ def test_plans_that_wait_show_their_arguments_and_are_held(
     soon(hold.isVisible)
     labels = partial(controls.findChild(QListWidget).findChildren, QLabel)
     assert [label.text() for label in labels()] == ["sleep(60)", "not known"]
+    assert isinstance(labels()[0], ShortLabel)  # which is not cut off, but shortened
     bridge.engine.preview(bps.sleep, 60)  # somebody has asked: now it is
     soon(lambda: labels()[1].text().startswith("in about 5"))
     soon(lambda: controls.findChild(QLabel, "elapsed").text().endswith(" s left"))

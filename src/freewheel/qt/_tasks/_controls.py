@@ -433,9 +433,9 @@ class _QueueLine(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
         self._call: PlanCall | None = None
-        self._label = label = QLabel(future.plan_name)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setToolTip(label.text())
+        self._label = label = ShortLabel()  # in the middle: numbers, which differ, are at the end
+        label.setObjectName("call")
+        label.setText(future.plan_name)
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout.addWidget(label, 1)
         self._start = QLabel()
@@ -453,7 +453,6 @@ class _QueueLine(QWidget):
         if (call := self.future.call) is not None and call is not self._call:
             self._call = call
             self._label.setText(f"{self.future.plan_name}({call.arguments})")
-            self._label.setToolTip(self._label.text())
 
     def show_start(self, text: str) -> None:
         """Say when it will start, in few words: "in about 8 s", "not known"."""
