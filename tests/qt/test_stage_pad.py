@@ -119,11 +119,15 @@ def test_positions_have_names_and_are_kept(
     assert list(first.positions) == ["a cell", "Position 1"]
     first.go({"stage.x": 0.0})
     soon(lambda: at(first, x=0))
-    again = StagePad(bridge, dict(scope), settings=settings)
+    again = StagePad(bridge, {}, settings=settings)
     qtbot.addWidget(again)
     again.show()
+    again.set_devices(dict(scope))  # as in the window, where they come later
     soon(lambda: len(again.place) == 3)
     assert list(again.positions) == ["a cell", "Position 1"]
+    again.go({"stage.x": -50.0})
+    soon(lambda: at(again, x=-50))
+    assert again.map.extent.right() == 3.0 + 100  # both positions are on the map
     assert again.go_to("a cell")
     soon(lambda: at(again, x=3, focus=1))
     listed = again.findChild(QListWidget, "positions")

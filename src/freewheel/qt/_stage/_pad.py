@@ -140,6 +140,7 @@ class StagePad(QWidget):
         self._devices = offered
         for role in _ROLES:
             self._offer(role)
+        self._show_positions()  # also those that were kept, of which none knew the axes yet
         self._show()
 
     def _offer(self, role: str) -> None:
@@ -399,6 +400,11 @@ class StagePad(QWidget):
             self._click.axes_changed()
 
     def _positions_changed(self) -> None:
+        self._show_positions()
+        self._keep()
+        self.positionsChanged.emit()
+
+    def _show_positions(self) -> None:
         x, y = (self._roles[role].value() if role in self._roles else None for role in ("x", "y"))
         self.map.show_positions(
             {
@@ -407,8 +413,6 @@ class StagePad(QWidget):
                 if x in place and y in place
             }
         )
-        self._keep()
-        self.positionsChanged.emit()
 
     # -- keeping ------------------------------------------------------------------------------
 
