@@ -51,6 +51,15 @@ def test_a_stop_that_holds_the_queue_is_told_of_and_released(
     soon(lambda: not line(window).isVisible())
 
 
+def test_run_is_called_queue_while_the_queue_is_held(window: Any, engine: Any, soon: Any) -> None:
+    run = window.controls.buttons["run"]
+    assert run.text() == "Run"
+    engine.queue.hold("lunch")
+    soon(lambda: run.text() == "Queue")
+    engine.queue.release()
+    soon(lambda: run.text() == "Run")
+
+
 def test_who_holds_a_device_is_told_without_a_picture_of_the_engine(
     window: Any, engine: Any, scope: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -323,7 +323,8 @@ class EngineControls(QWidget):
             self._show_refusal()
             return
         run.setEnabled(self._factory is not None and "run" in possible)
-        run.setText("Run" if self._state == "idle" else "Queue")
+        starts = self._state == "idle" and self._bridge.engine.queue.held is None
+        run.setText("Run" if starts else "Queue")
         run.setToolTip(_TEXTS["run"][1])
         self._show_refusal()
 
@@ -366,6 +367,7 @@ class EngineControls(QWidget):
         self._show_starts(snapshot)
 
     def _queue_changed(self, _: object) -> None:
+        self._enable()  # what is run while the queue is held waits in it
         self._show_time()
 
     def _show_queue(self) -> None:
