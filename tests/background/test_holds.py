@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from bluesky.plan_stubs import abs_set, close_run, mv, open_run, stage, trigger, unstage, wait
 from bluesky.plans import scan
+from bluesky.preprocessors import stage_wrapper
 from bluesky.run_engine import RunEngineInterrupted, TransitionError
 from bluesky.suspenders import SuspendBoolHigh
 from bluesky.utils import Msg
@@ -152,6 +153,29 @@ def test_a_task_says_which_device_it_waits_for(engine: RunEngine, log: Log) -> N
     task.result(WAIT)
     assert told.count("running, waits for 'm', which 'plan' holds") == 1
     assert task.standing == "completed"
+
+
+def test_a_task_that_has_only_waited_for_a_device_ends_at_once(engine: RunEngine, log: Log) -> None:
+    camera, motor = Device("camera"), Device("m", by_hand=True)
+
+    def plan() -> Any:
+        yield from claim(camera)
+        yield from abs_set(motor, 1, group="A")
+        log.add("moving")
+        yield from wait("A")
+
+    future = engine(plan())
+    log.wait_for("moving")
+    view = stage_wrapper(touching(Device("n")), [camera])
+    task = engine.background.launch(view, name="t", on_conflict="pause")
+    until(engine, lambda: task.waits_for)
+    task.cancel()
+    until(engine, lambda: task.status.ended)
+    assert task.status is TaskStatus.CANCELLED
+    assert not future.done()
+    assert camera.did == []  # nor is it unstaged under the plan that has it
+    on_loop(engine, motor.stop)
+    future.result(WAIT)
 
 
 class SlowToStop(Device):

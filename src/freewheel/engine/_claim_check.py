@@ -234,8 +234,15 @@ class TaskClaims:
         for device in needed_by(msg):
             if msg.command in ("unstage", "stop") and self._is_away(self._task, device):
                 return False
+            if msg.command == "unstage" and self._was_never_staged(device):
+                return False
             await self._take(device, msg.command == _BEGINS)
         return True
+
+    def _was_never_staged(self, device: Any) -> bool:
+        """Tell whether the task cleans up what it has only waited for, and not got."""
+        life = self._tasks.background.roster.life_of(self._task)
+        return life is not None and life.ending and device not in self._core.devices.staged
 
     async def _take(self, device: Any, anew: bool) -> None:
         background, task = self._tasks.background, self._task
