@@ -4,6 +4,7 @@ import enum
 import logging
 from collections.abc import Sequence
 from contextvars import Context
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,7 @@ from freewheel.qt import (
     ClaimGuard,
     ClaimsView,
     DevicePanel,
+    EngineBridge,
     EngineControls,
     LiveImage,
     LivePlot,
@@ -603,6 +605,22 @@ def counts_and_waits() -> Any:
     yield from bps.create()
     yield from bps.save()
     yield from bps.sleep(60)
+
+
+def test_a_bar_of_a_whole_plan_tells_the_time_that_stands_beside_the_state(
+    bridge: Any, qtbot: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = ProgressPanel(bridge)
+    qtbot.addWidget(panel)
+    told = replace(bridge.snapshot(), plan_name="scan", time_left=30.0)
+    monkeypatch.setattr(EngineBridge, "snapshot", lambda _: told)
+    scope = Progress("scan", fraction=0.25, elapsed=20.0, remaining=60.0)
+    part = replace(scope, name="a part")
+    bridge.progressChanged.emit((scope, part))
+    assert [bar.text() for bar in panel.bars] == [
+        "scan  25 %  30 s left",
+        "a part  25 %  1 min 0 s left",
+    ]
 
 
 def test_tasks_can_be_paused_and_stopped(bridge: Any, qtbot: Any, soon: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -85,10 +87,20 @@ class ProgressPanel(QWidget):
         for scope in scopes:
             mine = of_rows.get(scope.owner) if scope.background else None
             (foreground if mine is None else mine).append(scope)
-        self._scopes.show_scopes(foreground)
+        self._scopes.show_scopes([self._as_foreseen(scope) for scope in foreground])
         for name, row in rows.items():
             row.bars.show_scopes(of_rows[name], name)
         self._say_nothing()
+
+    def _as_foreseen(self, scope: Progress) -> Progress:
+        """Return a scope with the time that is left of the plan, if it is that of all of it.
+
+        It is what stands beside the state: two times that differ would be one too many.
+        """
+        plan = self._bridge.snapshot()
+        if plan.time_left is None or math.isinf(plan.time_left) or scope.name != plan.plan_name:
+            return scope
+        return replace(scope, remaining=plan.time_left)
 
     def _show_task(self, task: BackgroundTask) -> None:
         row = self._tasks.get(task)
