@@ -1,6 +1,7 @@
 """The tool bar: live view, snaps and recording with one click."""
 
 import importlib.util
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,34 @@ def test_stop_all_ends_the_live_view(person: Person, engine: Any) -> None:
     person.press("stop_all")
     person.see(lambda: not engine.background.running and engine.state == "idle")
     person.see(lambda: not person.button("live").isChecked())
+
+
+@pytest.mark.parametrize("off", ["live", "stop_all"])
+@pytest.mark.parametrize("then", ["record", "camera", "rate"])
+def test_a_live_view_that_was_switched_off_stays_off_whatever_is_asked_for_next(
+    person: Person, engine: Any, off: str, then: str
+) -> None:
+    if then == "record":
+        person.press("record")
+        person.see(lambda: person.bar.recording.is_on)
+    person.press("live")
+    person.see(lambda: person.events)
+    (task,) = engine.background.running
+    go_on = threading.Event()
+    engine.loop.call_soon_threadsafe(go_on.wait, 30)  # as a device that blocks: it hears of it late
+    try:
+        person.press(off)
+        if then == "record":
+            person.press("record")
+        elif then == "camera":
+            person.bar.choose_cameras(["file_camera"])
+        else:
+            person.bar._set_rate(5.0)
+    finally:
+        go_on.set()
+    person.see(lambda: task.status.ended and not person.button("live").isChecked())
+    person.see(lambda: not person.bar.recording.is_on)
+    assert not engine.background.running
 
 
 @pytest.mark.parametrize("who", ["person", "program"])

@@ -68,6 +68,7 @@ class LiveSwitch(QObject):
         self._then: list[Callable[[], object]] = []  # to be done when the live view has ended
         self._again = False
         self._by_itself = False  # whether the one that runs was made anew, and by nobody's hand
+        self._is_wanted = False  # nobody has switched it off; it may have yet to hear of that
         bridge.backgroundChanged.connect(self._look)
         bridge.allStopped.connect(self._stay_off)
 
@@ -91,6 +92,7 @@ class LiveSwitch(QObject):
         """Begin a live view; one of other cameras that was begun here ends before it."""
         self._asked = cameras, rate
         self._by_itself = False
+        self._is_wanted = True
         if self._mine is not None and not self._mine.status.ended:
             self._make_anew()
             return
@@ -104,12 +106,12 @@ class LiveSwitch(QObject):
 
     def renew(self, cameras: Sequence[Any], rate: float) -> None:
         """Have the live view that was begun here go on otherwise, in a run of its own."""
-        if self._mine is not None and str(self._mine.status) == "running":
+        if self._is_on:
             self.start(cameras, rate)
 
     def stop(self) -> None:
         """End all live views, with their clean-up."""
-        self._again = False
+        self._stay_off()
         for task in self.tasks:
             self._bridge.cancel_task(task)
 
@@ -117,20 +119,26 @@ class LiveSwitch(QObject):
         """Do something while the live view that was begun here is at rest.
 
         It is ended for that, so that its run is complete, and goes on with another run. One that
-        gives way to a plan is left alone.
+        gives way to a plan is left alone, and so is one that was switched off.
         """
-        if self._mine is None or str(self._mine.status) != "running":
+        if not self._is_on:
             act()
             return
         self._then.append(act)
         self._make_anew()
 
+    @property
+    def _is_on(self) -> bool:
+        """Whether the one that was begun here takes frames, and is to."""
+        mine = self._mine
+        return self._is_wanted and mine is not None and str(mine.status) == "running"
+
     def _stay_off(self) -> None:
-        """Have one that is being made anew end for good: everything was stopped.
+        """Have one that is being made anew end for good: it, or everything, was stopped.
 
         One that has begun anew before this was heard of ends too.
         """
-        self._again = False
+        self._again = self._is_wanted = False
         if self._by_itself and self._mine is not None and not self._mine.status.ended:
             self._bridge.cancel_task(self._mine)
 
