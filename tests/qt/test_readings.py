@@ -99,7 +99,7 @@ def test_a_plain_device_has_what_it_reads_and_what_plans_read(
     gauge.values["low"] = 2.0
     done = bridge.run(bp.count([gauge])).outcome
     soon(lambda: done.done() and shown(row).text() == "2")
-    assert not row._streams  # of a run that is over
+    soon(lambda: not row._streams)  # of a run that is over
     gauge.error = "no answer"
     row.findChild(QPushButton, "read").click()
     soon(lambda: row.problem == "OSError: no answer")
