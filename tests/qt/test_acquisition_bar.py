@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QAbstractButton, QFileDialog, QInputDialog, QLabel, Q
 from freewheel.qt import AcquisitionBar, EngineBridge
 from freewheel.qt._runs._recording import why_no_tiled
 from freewheel.recording import read_runs
+from freewheel.sim import Slow, inject
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -144,6 +145,32 @@ def test_a_snap_at_the_begin_of_a_live_view_is_taken_by_it(person: Person, bridg
     assert person.refused == []
 
 
+def test_a_live_view_waits_for_the_snap_that_is_under_way(
+    person: Person, engine: Any, scope: Any
+) -> None:
+    with inject(scope.camera, Slow("trigger", seconds=0.2, times=1)):
+        person.press("snap")
+        person.press("live")
+        person.see(lambda: person.button("live").isChecked())
+    assert {task.name: task.status.value for task in engine.background.tasks()} == {
+        "snap": "completed",
+        "live_view": "running",
+    }
+    person.end_live()
+
+
+def test_a_live_view_that_waits_for_a_snap_does_not_begin_after_stop_all(
+    person: Person, engine: Any, scope: Any
+) -> None:
+    with inject(scope.camera, Slow("trigger", seconds=0.2, times=1)):
+        person.press("snap")
+        person.press("live")
+        person.press("stop_all")
+        person.see(lambda: not engine.background.running and engine.state == "idle")
+        person.see(lambda: not person.bar._snapper._under_way)
+    assert [task.name for task in engine.background.tasks()] == ["snap"]
+
+
 def test_snaps_that_wait_are_not_taken_after_stop_all(person: Person, bridge: Any) -> None:
     for _ in range(12):
         person.press("snap")
@@ -199,7 +226,10 @@ def test_the_key_of_a_server_is_not_in_the_log(person: Person, bridge: Any) -> N
     person.bar.destination = "tiled://127.0.0.1:1?api_key=secret"
     person.bar.start_recording()
     assert asked == ["record to tiled://127.0.0.1:1"]
+    recording = person.bar.recording
+    person.see(lambda: recording.is_on)
     person.bar.stop_recording()
+    person.see(lambda: not recording.is_on and not recording.is_ending)
 
 
 def test_a_plan_under_way_is_recorded_to_its_end(

@@ -229,13 +229,18 @@ class AcquisitionBar(QToolBar):
             self.stop_live()
 
     def start_live(self) -> None:
-        """Begin the live view of the cameras that are chosen."""
+        """Begin the live view of the cameras that are chosen, after a snap that is under way."""
+        if not self._switch.tasks:
+            self._snapper.after(self._begin_live)  # which would be refused the camera
+        self._look()
+
+    def _begin_live(self) -> None:
         if not self._switch.tasks:
             self._switch.start(self._chosen_devices(), self.rate)
-        self._look()
 
     def stop_live(self) -> None:
         """End the live view, with its clean-up."""
+        self._snapper.after(None)
         self._switch.stop()
         self._look()
 

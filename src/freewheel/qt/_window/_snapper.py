@@ -61,6 +61,7 @@ class Snapper(QObject):
         self._latch: SRLatch | None = None  # of a live view's snaps
         self._under_way: BackgroundTask | None = None  # the snap that was taken here
         self._wanted = 0  # how many more were clicked for
+        self._then: Callable[[], object] | None = None  # to be done when the camera is free
         bridge.actionsChanged.connect(self._actions_changed)
         bridge.backgroundChanged.connect(self._take_next)
         bridge.allStopped.connect(self._forget)
@@ -79,32 +80,43 @@ class Snapper(QObject):
         self._wanted += 1
         self._take_next()
 
+    def after(self, act: Callable[[], object] | None) -> None:
+        """Do something when the snap that is under way is taken, or at once; or nothing any more.
+
+        What was to be done before is not.
+        """
+        self._then = act
+        self._take_next()
+
     def _take_next(self, *_: Any) -> None:
         mine = self._under_way
         if mine is not None and mine.status.ended:
             self._under_way = None
             if mine.status.name != "COMPLETED":
-                self._forget()  # the next ones would fail, too
+                self._wanted = 0  # the next ones would fail, too
+        if self._under_way is None and self._then is not None:
+            then, self._then = self._then, None
+            then()
         if self._under_way is not None or not self._wanted:
             return
         if self._switch.is_running or self._switch.is_beginning:
             if self._latch is not None:
-                self._forget()
+                self._wanted = 0
                 self._latch.set()
             return  # else it offers one in a moment
         self._wanted -= 1
         try:
             call = PlanCall(plan_of(self._bridge.engine, *_SNAPS), (list(self._cameras()),))
         except Exception as error:  # an engine elsewhere does not offer it
-            self._forget()
+            self._wanted = 0
             self._bridge.requestRefused.emit("snap", error)
             return
         self._under_way = self._bridge.launch(call, on_conflict="pause", purpose=PURPOSE)
         if self._under_way is None:
-            self._forget()
+            self._wanted = 0
 
     def _forget(self) -> None:
-        self._wanted = 0
+        self._wanted, self._then = 0, None
 
     def _actions_changed(self, *_: Any) -> None:
         # Kept: between two of its waits a live view offers nothing, and takes it all the same.
