@@ -10,9 +10,12 @@ import logging
 import subprocess
 import sys
 import textwrap
+import threading
 from typing import Any
 
+import bluesky.plans as bp
 import pytest
+from ophyd.sim import SynAxis
 
 from doubles import quick
 
@@ -125,3 +128,28 @@ def test_emitting_with_pyside_loaded_loses_no_reference_to_none() -> None:
         check=True,
     )
     assert int(answer.stdout) > -100
+
+
+def test_claims_are_told_when_they_are_different(RE: Any) -> None:
+    motor, told = SynAxis(name="motor"), []
+    RE.events.claims_changed.connect(lambda claims: told.append(dict(claims)))
+    RE(bp.scan([], motor, 0, 1, 50)).result(T)  # a status for each move
+    assert {} in told
+    assert len(told) < 10
+    assert all(one != next_one for one, next_one in itertools.pairwise(told))
+
+
+def test_who_listens_later_is_told_of_claims_as_they_were_before(RE: Any) -> None:
+    motor, first, later = SynAxis(name="motor"), threading.Event(), threading.Event()
+
+    def listen(heard: threading.Event) -> Any:
+        return RE.events.claims_changed.connect(lambda claims: heard.set() if claims else None)
+
+    hold = RE.claims.hold(motor, holder="somebody")
+    slot = listen(first)
+    with hold:
+        assert first.wait(T)
+        RE.events.claims_changed.disconnect(slot)
+    listen(later)  # of nothing being held nobody was told
+    with RE.claims.hold(motor, holder="somebody"):
+        assert later.wait(T)

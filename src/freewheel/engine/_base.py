@@ -136,7 +136,8 @@ class EngineBase(BlueskyEngine):
     def _add_background(self, teller: Teller) -> None:
         core, household = self._core, self._core.household
         claims = ClaimsLedger()
-        claims.when_changed(lambda: teller.tell_latest(self.events.claims_changed, claims.by_name))
+        changed, told = self.events.claims_changed, teller.told
+        claims.when_changed(lambda: teller.tell_different(changed, claims.by_name))
         self.background = household.background = Background(
             core.loop,
             core.thread,
@@ -155,14 +156,14 @@ class EngineBase(BlueskyEngine):
         self._foreground.check = self._check_ready
         tasks = core.tasks = OwnedTasks(core)
         core.parts.append(tasks)
-        changed = self.events.claims_changed
-
         conflicts = self.background.conflicts
 
         def use_changed() -> None:
             conflicts.changed()
             if len(changed):  # asked for each status: often nobody listens
-                teller.tell_latest(changed, claims.by_name)
+                teller.tell_different(changed, claims.by_name)
+            elif told:
+                told.clear()  # who listens next was told nothing
 
         core.claim_check = ForegroundClaims(core, self.background, tasks, use_changed)
         core.registry.make_all()

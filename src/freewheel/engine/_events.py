@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, final
 
 from psygnal import Signal, SignalInstance
 
@@ -65,6 +66,9 @@ class EngineEvents:
     all_stopped = Signal(str)
 
 
+_NOTHING: Final = object()
+
+
 def emit_safely(signal: SignalInstance, *args: Any) -> None:
     """Emit a signal; log what a slot raises."""
     if not len(signal):
@@ -93,6 +97,8 @@ class Teller:
         self._ident = ident
         # The signals that are about to be emitted: added to by any thread, taken on the loop.
         self._pending: set[str] = set()
+        #: What those who listen were told last, by signal; of the loop, and emptied by any thread.
+        self.told: dict[str, object] = {}
 
     def tell(self, signal: SignalInstance, *args: Any) -> None:
         """Emit ``signal`` with ``args``; from any thread."""
@@ -110,6 +116,22 @@ class Teller:
         self._pending.add(signal.name)
         call_soon(self._loop, self._look, signal, look)
 
+    def tell_different(self, signal: SignalInstance, look: Callable[[], object]) -> None:
+        """Do as `tell_latest`, if that is something else than what was told last."""
+        if len(signal):
+            self.tell_latest(signal, partial(self._different, signal.name, look))
+        else:
+            self.told.pop(signal.name, None)  # who listens next was told nothing
+
+    def _different(self, name: str, look: Callable[[], object]) -> object:
+        now = look()
+        if self.told.get(name, _NOTHING) == now:
+            return _NOTHING
+        self.told[name] = now
+        return now
+
     def _look(self, signal: SignalInstance, look: Callable[[], object]) -> None:
         self._pending.discard(signal.name)
-        emit_safely(signal, look())
+        news = look()
+        if news is not _NOTHING:
+            emit_safely(signal, news)
