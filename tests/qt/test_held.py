@@ -42,7 +42,7 @@ def test_a_stop_that_holds_the_queue_is_told_of_and_released(
     engine.stop()
     soon(line(window).isVisible)
     assert text(window) == (
-        "The queue is held: a stop was requested. Nothing new starts. 1 plan waits for Release."
+        "The queue is held: a stop was requested. No plan of it starts. 1 plan waits for Release."
     )
     assert running.exception(10) is not None
     assert release(window).isVisible()
@@ -78,7 +78,7 @@ def test_a_queue_that_is_held_beside_a_plan_that_goes_on(
     engine(bps.sleep(60))
     engine.queue.hold("lunch")
     soon(line(window).isVisible)
-    assert text(window) == "The queue is held: lunch. Nothing new starts."
+    assert text(window) == "The queue is held: lunch. No plan of it starts."
     waiting = [engine([Msg("null")]), engine([Msg("null")])]
     soon(lambda: "2 plans wait" in text(window))
     engine.queue.clear()

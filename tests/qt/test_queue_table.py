@@ -270,6 +270,10 @@ def test_a_plan_that_waits_is_edited_in_its_form(
 
 
 def test_it_is_held_released_and_put_back(table: QueueTable, bridge: Any, soon: Any) -> None:
+    refused: list[str] = []
+    bridge.requestRefused.connect(lambda what, error: refused.append(f"{what}: {error}"))
+    press(table, "putBack")
+    soon(lambda: refused == ["put back what was cancelled: no plan was cancelled while it waited"])
     fill(bridge, 2)
     soon(lambda: len(shown(table)) == 2)
     bridge.engine.queue.clear()

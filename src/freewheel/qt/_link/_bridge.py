@@ -282,7 +282,9 @@ class EngineBridge(QObject):
 
     def put_back(self, *_: Any) -> None:
         """Queue again what a stop, a failure or a clearing has cancelled last."""
-        self._ask("put back what was cancelled", self._engine.queue.put_back)
+        what = "put back what was cancelled"
+        if self._ask(what, self._engine.queue.put_back) == ():
+            self.requestRefused.emit(what, LookupError("no plan was cancelled while it waited"))
 
     def trigger_action(self, name: str) -> None:
         """Set the latch of an action on offer."""

@@ -108,4 +108,4 @@ class PeriodicLine(QLabel):
 def _why_held(picture: EngineSnapshot) -> str:
     count = len(picture.queue)
     waiting = f" {count} plan{' waits' if count == 1 else 's wait'} for Release." if count else ""
-    return f"The queue is held: {picture.queue_held}. Nothing new starts.{waiting}"
+    return f"The queue is held: {picture.queue_held}. No plan of it starts.{waiting}"
