@@ -124,7 +124,8 @@ class Periodic:
         elif future is not None and not future.status.ended:
             waits = f"is {future.status}"
         else:
-            waits, due = "", max(0.0, self._due - self._owner.loop.time())
+            left = self._due - self._owner.loop.time()
+            waits, due = "", min(max(0.0, left), self.seconds)  # rounded, a sum may be more
         return shown._replace(runs=self.runs, due_in=due, waits_for=waits)
 
     # -- on the loop's thread -----------------------------------------------------------------
