@@ -124,5 +124,5 @@ def test_an_exposure_that_the_plan_sets(RE: RunEngine, detector: Detector) -> No
 def test_an_ioc_that_is_gone_is_told(RE: RunEngine, motor: Motor, motor_ioc: IocProcess) -> None:
     motor_ioc.kill()
     foreseen = RE.preview(bps.mv, motor, 1)
-    assert foreseen.is_wrong
-    assert "motor" in foreseen.problems[0].text
+    (problem,) = foreseen.problems  # which says that it may: an IOC can come back
+    assert problem.text == "motor does not answer"
