@@ -324,3 +324,20 @@ def test_the_binding_loses_no_reference_to_none(qapp: Any) -> None:
     for _ in range(1000):
         holder.setObjectName("a")
     assert sys.getrefcount(None) > before - 500
+
+
+def test_a_stop_of_everything_is_told_of_once_and_at_once(
+    bridge: Any, engine: Any, soon: Any
+) -> None:
+    told: list[str] = []
+    bridge.allStopped.connect(lambda: told.append("stopped"))
+    bridge.queueChanged.connect(lambda _: told.append("queue"))
+    future = bridge.stop_all()
+    assert told == ["stopped"]
+    future.result(60)
+    bridge.hold_queue()  # which the engine tells of later
+    soon(lambda: "queue" in told)
+    assert told.count("stopped") == 1
+    engine.queue.release()
+    engine.stop_all().result(60)  # a program's
+    soon(lambda: told.count("stopped") == 2)

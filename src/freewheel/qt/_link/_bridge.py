@@ -113,6 +113,7 @@ class EngineBridge(QObject):
         check_window_thread("an EngineBridge")
         super().__init__(parent)
         self._engine = engine
+        self._own_stops = 0  # of everything, asked for here: the engine has yet to tell of them
         self._unpausable: weakref.WeakSet[Any] = weakref.WeakSet()  # plan futures and tasks
         # Through a weak reference: the feed must not keep the bridge, nor the bridge need the feed.
         me = weakref.ref(self)
@@ -256,8 +257,18 @@ class EngineBridge(QObject):
         future: Future[Any] | None = self._ask(
             "stop all", self._engine.stop_all, "the Stop all button"
         )
+        self._own_stops += future is not None
         self.allStopped.emit()
         return future
+
+    def was_own_stop(self) -> bool:
+        """Tell whether a stop that the engine tells of was asked for, and told of, here.
+
+        What a person has begun since is not meant: a window may be behind.
+        """
+        own = self._own_stops > 0
+        self._own_stops -= own
+        return own
 
     def hold_queue(self, *_: Any) -> None:
         """Let nothing new start, until the queue is released; what runs goes on."""
@@ -433,7 +444,7 @@ def _emit(
         feed.close()
     elif not isalive(target):  # Qt's half of it is deleted, with its parent
         target.close()
-    else:
+    elif kind != "stopped" or not target.was_own_stop():
         _SIGNALS[kind](target).emit(*arguments)
 
 
