@@ -17,6 +17,7 @@ __all__ = [
     "RecordingError",
     "RecordingNotFoundError",
     "TiledConnectionError",
+    "raise_first",
 ]
 
 
@@ -85,3 +86,12 @@ class NotRecordedError(RecordingError, LookupError):
 
 class TiledConnectionError(RecordingError, ConnectionError):
     """A Tiled server could not be reached, or went away."""
+
+
+def raise_first(failures: list[BaseException]) -> None:
+    """Raise the first of some failures, if there is one, and forget all of them."""
+    try:
+        if failures:
+            raise failures[0]
+    finally:
+        failures.clear()  # else they and their tracebacks keep each other, and the documents

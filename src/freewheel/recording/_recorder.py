@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
-from ._errors import RecordingError
+from ._errors import RecordingError, raise_first
 from ._external import ArrayDivider
 from ._format import check_version, write_manifest
 from ._run_writer import NAMED_BY_DESCRIPTOR, RunWriter
@@ -163,11 +163,7 @@ class Recorder:
 
     def _finish_batch(self, failures: list[BaseException]) -> None:
         self._all_of(self._flushes(), failures)
-        try:
-            if failures:
-                raise failures[0]
-        finally:
-            failures.clear()  # else they and their tracebacks keep each other, and the documents
+        raise_first(failures)
 
     def _all_of(self, steps: Iterable[Callable[[], None]], failures: list[BaseException]) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from freewheel.core._pictures import without_pictures
+from freewheel.core._pictures import WaitingPictures, without_pictures
 from freewheel.engine._one_run import OneRun, takes_one_run
 
 from ._frames import is_replaceable
@@ -66,8 +66,7 @@ class _Subscriber:
         self._newest = Newest(delivery.put, func)
         self._put = delivery.put
         self._lock = threading.Lock()  # guards the next, and what is in its lists
-        self._pictures: dict[str, list[Any]] = {}  # by stream, the event with others that waits
-        self._firsts: dict[str, list[Any]] = {}  # and the one of these that is next
+        self._pictures: WaitingPictures[list[Any]] = WaitingPictures()  # that come with others
 
     def take(self, name: str, doc: Any) -> None:
         if self._name not in ("all", name):
@@ -80,23 +79,17 @@ class _Subscriber:
             self._newest.put(doc["descriptor"], name, doc)
 
     def _put_picture(self, name: str, doc: Any, rest: Any) -> None:
-        """Hand an event with a picture on; of the one that waits, all else stays.
-
-        The first that waits stays whole, for who is more and more behind never comes to the last.
-        """
+        """Hand an event with a picture on; of one that loses its own for it, all else stays."""
         stream, waiting = doc["descriptor"], [doc, rest]
         with self._lock:
-            older = self._pictures.get(stream)
-            if older is not None and self._firsts.setdefault(stream, older) is not older:
+            if (older := self._pictures.overtake(stream)) is not None:
                 older[0] = older[1]
-            self._pictures[stream] = waiting
+            self._pictures.put(stream, waiting)
         self._put(lambda: self._hand_over(name, stream, waiting))
 
     def _hand_over(self, name: str, stream: str, waiting: list[Any]) -> None:
         with self._lock:
-            for known in (self._pictures, self._firsts):
-                if known.get(stream) is waiting:
-                    del known[stream]
+            self._pictures.taken(stream, waiting)
             doc = waiting[0]
         self._func(name, doc)
 

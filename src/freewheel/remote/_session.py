@@ -9,6 +9,8 @@ import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Final
 
+from freewheel.core._pictures import WaitingPictures
+
 if TYPE_CHECKING:
     from freewheel.background import HandHold
 
@@ -93,8 +95,7 @@ class Session:
         self.sent_frames = 0
         self._waiting: deque[Item] = deque()
         self._kept: deque[Item] = deque()  # sent, and not yet seen as far as is known
-        self._newest: dict[str, Item] = {}  # by stream, what waits and may be replaced
-        self._firsts: dict[str, Item] = {}  # by stream, of those with numbers the next to be sent
+        self._newest: WaitingPictures[Item] = WaitingPictures()  # what may be replaced
         self._last: dict[str, Item] = {}  # by stream, which of these was sent last
         self._bytes = 0
 
@@ -110,20 +111,18 @@ class Session:
     def put_newest(self, number: int, data: bytes, stream: str, slim: bytes = b"") -> bool:
         """Have a message sent in place of an older one of its stream, if that still waits.
 
-        What is slim of the older one stays in its place, and the newer one comes last. The first
-        that waits stays whole, for one on a slow line would never come to the last.
+        What is slim of the older one stays in its place, and the newer one comes last.
         """
-        waiting = self._newest.get(stream)
+        waiting = self._newest.newest(stream)
         if waiting is not None and not waiting.slim and not slim:
             self._bytes -= len(waiting.data)
             waiting.data = data
         else:
-            if waiting is not None:
-                if self._firsts.setdefault(stream, waiting) is not waiting:
-                    self._make_slim(waiting)
-                    waiting.stream = ""
+            if (older := self._newest.overtake(stream)) is not None:
+                self._make_slim(older)
+                older.stream = ""
             item = Item(number, data, stream, slim)
-            self._newest[stream] = item
+            self._newest.put(stream, item)
             self._waiting.append(item)
         self._bytes += len(data)
         self.ready.set()
@@ -147,10 +146,7 @@ class Session:
             return None
         item = self._waiting.popleft()
         if item.stream:
-            if self._newest.get(item.stream) is item:
-                del self._newest[item.stream]
-            if self._firsts.get(item.stream) is item:
-                del self._firsts[item.stream]
+            self._newest.taken(item.stream, item)
             if (older := self._last.get(item.stream)) is not None:
                 self._make_slim(older)  # nobody needs more of it again
             self._last[item.stream] = item

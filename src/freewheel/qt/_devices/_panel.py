@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from freewheel.core._devices import device_parts
-from freewheel.core._errors import text_of
+from freewheel.core._errors import typed_text_of
 from freewheel.qt._devices._kinds import can_edit, can_show, has_axes, is_plain, is_signal
 from freewheel.qt._devices._motor_row import MotorRow
 from freewheel.qt._devices._plain_row import PlainRow
@@ -96,7 +96,7 @@ class DevicePanel(QWidget):
 
     def _fill(self, layout: QVBoxLayout, name: str, device: Any) -> None:
         if isinstance(device, BaseException):
-            label = QLabel(f"not connected\n{type(device).__name__}: {text_of(device)}")
+            label = QLabel(f"not connected\n{typed_text_of(device)}")
             tint(label, Tone.ERROR)
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -9,7 +9,7 @@ from bluesky.utils import maybe_await
 
 from freewheel.qt._devices._editor import small_button
 from freewheel.qt._devices._row import DeviceRow
-from freewheel.qt._look._inputs import choice_text
+from freewheel.qt._look._readback import reading_text
 from freewheel.qt._look._slots import slot
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _is_at_rest(bridge: EngineBridge) -> bool:
 def _text(value: Any) -> str:
     if np.ndim(value):
         return " \N{MULTIPLICATION SIGN} ".join(map(str, np.shape(value)))
-    return f"{value:.4g}" if isinstance(value, float) else choice_text(value)
+    return reading_text(value)
 
 
 async def _read(device: Any, feed: Feed) -> None:

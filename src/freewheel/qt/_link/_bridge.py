@@ -81,7 +81,7 @@ class EngineBridge(QObject):
         Python's log too (``freewheel.qt``).
     allStopped : Signal()
         Stop all was pressed, or a program or somebody elsewhere has stopped everything: what waits
-        for an answer, or for its turn, is not to be done any more. It may come twice for one.
+        for an answer, or for its turn, is not to be done any more.
     requestRefused : Signal(str, object)
         What was asked for, and the exception that says why it can't be.
     requestFailed : Signal(str, object, str)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
-from freewheel.core._pictures import has_picture, without_pictures
+from freewheel.core._pictures import WaitingPictures, has_picture, without_pictures
 from freewheel.qt._link._collector import Collector
 from freewheel.qt._link._exit import delete_windows_at_exit
 
@@ -116,9 +116,8 @@ class Feed:
         # The lock guards all that follows: engine threads put, the window's thread takes.
         self._lock = threading.Lock()
         self._items: deque[list[Any]] = deque()
-        self._frames: dict[tuple[str, ...], list[Any]] = {}  # by stream, the item that waits
+        self._frames: WaitingPictures[list[Any]] = WaitingPictures()
         self._last: dict[str, list[Any]] = {}  # by descriptor, of these the one that came last
-        self._firsts: dict[tuple[str, ...], list[Any]] = {}  # by stream, the one that is next
         self._rung = False
         self.dropped = 0
 
@@ -141,11 +140,9 @@ class Feed:
         """Put a frame in the place of the one that waits, if that can be; with the lock.
 
         It cannot where the older one has scalars, which stay there, and where a frame with others
-        of the same run has come after it: frames are to arrive in order. One with scalars that is
-        the first to wait keeps its picture: the newest stands behind all that waits, so that a
-        window that is more and more behind would never come to one.
+        of the same run has come after it: frames are to arrive in order.
         """
-        waiting = self._frames.get(stream)
+        waiting = self._frames.newest(stream)
         if waiting is None:
             return False
         slim = without_pictures(waiting[1][1])
@@ -153,7 +150,7 @@ class Feed:
         if (slim is None and is_last) or len(self._items) >= _LIMIT:
             waiting[1] = newer
             return True
-        if self._firsts.setdefault(stream, waiting) is not waiting:
+        if self._frames.overtake(stream) is not None:
             waiting[1:] = [None if slim is None else (newer[0], slim)]
         return False
 
@@ -170,7 +167,8 @@ class Feed:
                 return
             self._items.append(item)
             if stream:
-                self._frames[stream] = self._last[stream[0]] = item
+                self._frames.put(stream, item)
+                self._last[stream[0]] = item
             ring, self._rung = not self._rung, True
         if ring:
             self._bell.ring(self)
@@ -203,9 +201,7 @@ class Feed:
         if len(item) < 3:
             return
         stream = item[2]
-        for known in (self._frames, self._firsts):
-            if known.get(stream) is item:
-                del known[stream]
+        self._frames.taken(stream, item)
         if self._last.get(stream[0]) is item:
             del self._last[stream[0]]
 
@@ -214,8 +210,8 @@ class Feed:
         with self._lock:
             self._receive = None
             self._items.clear()
-            for known in (self._frames, self._last, self._firsts):
-                known.clear()
+            self._frames.clear()
+            self._last.clear()
 
 
 class _Method:

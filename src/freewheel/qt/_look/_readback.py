@@ -12,7 +12,12 @@ from freewheel.qt._link._signal_watch import Standing
 from freewheel.qt._look._inputs import choice_text
 from freewheel.qt._look._tones import Tone, tint
 
-__all__ = ["Readback", "ShortLabel"]
+__all__ = ["Readback", "ShortLabel", "reading_text"]
+
+
+def reading_text(value: Any) -> str:
+    """Return what was read as rows of devices write it."""
+    return f"{value:.4g}" if isinstance(value, float) else choice_text(value)
 
 
 class ShortLabel(QLabel):
@@ -65,7 +70,7 @@ class Readback(ShortLabel):
 
     def show_value(self, value: Any) -> None:
         """Show what was read."""
-        self._value = f"{value:.4g}" if isinstance(value, float) else choice_text(value)
+        self._value = reading_text(value)
         self._show()
 
     def show_standing(self, standing: Standing) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from freewheel.recording import Recorder, RecordingError
+from freewheel.recording._errors import raise_first
 from freewheel.recording._owners import RunOwners
 
 if TYPE_CHECKING:
@@ -119,8 +120,4 @@ def _finish(finishes: Sequence[Callable[[], None]], failures: list[BaseException
             finish()
         except Exception as error:
             failures.append(error)
-    try:
-        if failures:
-            raise failures[0]
-    finally:
-        failures.clear()  # else they and their tracebacks keep each other, and the documents
+    raise_first(failures)
