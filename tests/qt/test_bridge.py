@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 import weakref
+from concurrent.futures import Future
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -341,3 +342,18 @@ def test_a_stop_of_everything_is_told_of_once_and_at_once(
     engine.queue.release()
     engine.stop_all().result(60)  # a program's
     soon(lambda: told.count("stopped") == 2)
+
+
+def test_a_stop_that_did_not_come_to_the_engine_hides_no_other_one(
+    bridge: Any, engine: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    bridge.allStopped.connect(lambda: told.append("stopped"))
+    lost: Future[Any] = Future()
+    lost.set_exception(ConnectionError("there is no line"))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(type(engine), "stop_all", lambda *_: lost)
+        bridge.stop_all()
+    assert told == ["stopped"]
+    engine.stop_all().result(60)  # a program's
+    soon(lambda: told == ["stopped", "stopped"])

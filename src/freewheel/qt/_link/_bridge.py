@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import weakref
+from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,8 @@ class EngineBridge(QObject):
         check_window_thread("an EngineBridge")
         super().__init__(parent)
         self._engine = engine
-        self._own_stops = 0  # of everything, asked for here: the engine has yet to tell of them
+        # Stops of everything that were asked for here, of which the engine has yet to tell.
+        self._own_stops: deque[Future[Any]] = deque()
         self._unpausable: weakref.WeakSet[Any] = weakref.WeakSet()  # plan futures and tasks
         # Through a weak reference: the feed must not keep the bridge, nor the bridge need the feed.
         me = weakref.ref(self)
@@ -257,7 +259,8 @@ class EngineBridge(QObject):
         future: Future[Any] | None = self._ask(
             "stop all", self._engine.stop_all, "the Stop all button"
         )
-        self._own_stops += future is not None
+        if future is not None:
+            self._own_stops.append(future)
         self.allStopped.emit()
         return future
 
@@ -266,9 +269,12 @@ class EngineBridge(QObject):
 
         What a person has begun since is not meant: a window may be behind.
         """
-        own = self._own_stops > 0
-        self._own_stops -= own
-        return own
+        while self._own_stops:
+            stop = self._own_stops.popleft()
+            if not (stop.done() and (stop.cancelled() or stop.exception())):
+                return True
+            # It may never have come to the engine, as without a line: it hides no other one.
+        return False
 
     def hold_queue(self, *_: Any) -> None:
         """Let nothing new start, until the queue is released; what runs goes on."""
