@@ -75,12 +75,18 @@ class Away(StandardReadable):
         return await super().describe()
 
 
-def test_a_plan_whose_device_comes_back_can_be_run_then(engine: Any, qtbot: Any, soon: Any) -> None:
-    device = Away()
-    window = AcquisitionWindow(engine, {"away": device}, find_plans([demo_plans], {"away": device}))
+def window_that_counts(device: Any, engine: Any, qtbot: Any) -> Any:
+    devices = {device.name: device}
+    window = AcquisitionWindow(engine, devices, find_plans([demo_plans], devices))
     qtbot.addWidget(window, before_close_func=lambda w: (w.preview.end(), w.bridge.close()))
     window.preview._away.setInterval(1)
-    window.chooser.choose("count").set_values({"detectors": ["away"]})
+    window.chooser.choose("count").set_values({"detectors": [device.name]})
+    return window
+
+
+def test_a_plan_whose_device_comes_back_can_be_run_then(engine: Any, qtbot: Any, soon: Any) -> None:
+    device = Away()
+    window = window_that_counts(device, engine, qtbot)
     soon(lambda: "away is not connected" in window.preview.text)
     assert not enabled(window)
     device.is_away = False  # and nobody touches the form
@@ -104,10 +110,7 @@ def test_a_device_that_is_late_keeps_nobody_from_running_its_plan(
 ) -> None:
     monkeypatch.setattr(_look, "_PATIENCE", 0.001)
     device = Late()
-    window = AcquisitionWindow(engine, {"late": device}, find_plans([demo_plans], {"late": device}))
-    qtbot.addWidget(window, before_close_func=lambda w: (w.preview.end(), w.bridge.close()))
-    window.preview._away.setInterval(1)
-    window.chooser.choose("count").set_values({"detectors": ["late"]})
+    window = window_that_counts(device, engine, qtbot)
     soon(lambda: "may fail: late does not answer" in window.preview.text)
     assert enabled(window)
     monkeypatch.setattr(_look, "_PATIENCE", 60)

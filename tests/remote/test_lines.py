@@ -406,14 +406,18 @@ def test_a_client_that_reads_nothing_is_dropped_and_told(
             line.socket.shutdown(socket.SHUT_RDWR)
 
 
+def subscribe(line: Any, tokens: TokenFile, delivery: str) -> None:
+    line.send(to_server(Hello(VERSION, tokens.add("anna"))))
+    line.send(to_server(Call(1, "subscribe", {"delivery": delivery})))
+    while not isinstance(from_server(line.recv(T, decode=False)), Answer):
+        pass
+
+
 def test_the_newest_events_have_no_number_and_all_else_has_one(
     engine: RunEngine, server: EngineServer, tokens: TokenFile
 ) -> None:
     with opened(server) as line:
-        line.send(to_server(Hello(VERSION, tokens.add("anna"))))
-        line.send(to_server(Call(1, "subscribe", {"delivery": "latest"})))
-        while not isinstance(from_server(line.recv(T, decode=False)), Answer):
-            pass
+        subscribe(line, tokens, "latest")
         engine(large(50)).result(T)
         numbers, newest = [], 0
         while True:
@@ -477,10 +481,7 @@ def test_no_number_is_lost_with_a_picture_that_is_left_out(
     engine: RunEngine, server: EngineServer, tokens: TokenFile
 ) -> None:
     with opened(server) as line:
-        line.send(to_server(Hello(VERSION, tokens.add("anna"))))
-        line.send(to_server(Call(1, "subscribe", {"delivery": "display"})))
-        while not isinstance(from_server(line.recv(T, decode=False)), Answer):
-            pass
+        subscribe(line, tokens, "display")
         engine(large(200, mean=True)).result(T)  # more than fits into a line that is not read
         numbers, events = [], []
         while True:
