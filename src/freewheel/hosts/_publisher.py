@@ -31,9 +31,10 @@ _TAKEN: Final = (
 class StatePublisher:
     """Publishes an engine's snapshots over 0MQ, after each change, from a thread of its own.
 
-    Who subscribes gets the last value at once. A message has two parts: the topic ``fw.state`` and
-    the snapshot as JSON. Changes that follow each other quickly are told together; the last one is
-    always told. Neither the engine nor a plan ever waits for it, or for who listens.
+    Who subscribes gets the engine's state of that moment at once. A message has two parts: the
+    topic ``fw.state`` and the snapshot as JSON. Changes that follow each other quickly are told
+    together; the last one is always told. Neither the engine nor a plan ever waits for it, or for
+    who listens.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class StatePublisher:
     address : str
         Where to publish, such as ``"tcp://127.0.0.1:60640"``. With port ``*`` a free one is taken.
     rate : float
-        How often a second it publishes, at most.
+        How often a second it publishes, at most, but for who has just subscribed.
 
     Attributes
     ----------
@@ -115,8 +116,11 @@ class StatePublisher:
                     due = True
                 if self._closing:
                     return
-                if self._socket in ready and self._is_new_listener() and last:
-                    self._send(last)
+                if self._socket in ready and self._is_new_listener():
+                    if due:
+                        next_at = 0.0  # what was sent last is known to be old
+                    else:
+                        self._send(last)
                 if due and time.monotonic() >= next_at:
                     last, due = self._picture() or last, False
                     next_at = time.monotonic() + self._shortest
