@@ -44,16 +44,46 @@ def test_what_is_no_event_counts_nothing(doc: dict[str, Any]) -> None:
     assert data_size(doc) == 0
 
 
-def test_streams_of_numbers_are_those_whose_descriptors_say_so_until_an_event_says_otherwise() -> (
-    None
-):
+def descriptor(uid: str, run: str, *dtypes: str) -> dict[str, Any]:
+    keys = {f"key {number}": {"dtype": dtype} for number, dtype in enumerate(dtypes)}
+    return {"uid": uid, "run_start": run, "data_keys": keys}
+
+
+def event(uid: str, value: Any = 1.0) -> dict[str, Any]:
+    return {"descriptor": uid, "data": {"x": value}}
+
+
+def test_streams_are_of_numbers_if_their_descriptors_say_so() -> None:
     streams = StreamsOfNumbers()
-    for uid, dtypes in (("a", ("number", "integer")), ("b", ("boolean",)), ("c", ("array",))):
-        keys = {f"key {number}": {"dtype": dtype} for number, dtype in enumerate(dtypes)}
-        assert streams.size_of("descriptor", {"uid": uid, "data_keys": keys}) == 0
-    assert streams.known == {"a", "b"}
-    assert streams.size_of("event", {"descriptor": "a", "data": {"x": 1.0}}) == 0
-    assert streams.size_of("event", {"descriptor": "b", "data": {"x": np.zeros(5)}}) == 40
-    assert streams.known == {"a"}
-    assert streams.size_of("stop", {}) == 0
-    assert not streams.known
+    assert streams.size_of("descriptor", descriptor("a", "run", "number", "integer")) == 0
+    assert streams.size_of("descriptor", descriptor("b", "run", "boolean")) == 0
+    assert streams.size_of("event", event("a")) == 0
+    assert not streams.others
+    assert streams.size_of("descriptor", descriptor("c", "other", "number", "array")) == 0
+    assert streams.others == {"other"}
+    streams.size_of("stop", {"run_start": "run"})
+    assert streams.others == {"other"}
+    streams.size_of("stop", {"run_start": "other"})
+    assert not streams.others
+
+
+def test_an_event_says_more_than_its_descriptor() -> None:
+    streams = StreamsOfNumbers()
+    streams.size_of("descriptor", descriptor("a", "run", "number"))
+    assert streams.size_of("event", event("a", np.zeros(5))) == 40
+    assert streams.others == {"run"}
+    streams.size_of("stop", {"run_start": "run"})
+    assert not streams.others
+
+
+def test_a_stream_whose_descriptor_did_not_come_may_be_of_anything() -> None:
+    streams = StreamsOfNumbers()
+    streams.size_of("descriptor", descriptor("a", "run", "number"))
+    streams.size_of("event", event("of before"))
+    assert streams.others
+    streams.size_of("event", event("a"))
+    assert streams.others
+    streams.size_of("stop", {"run_start": "the one before"})
+    assert not streams.others
+    streams.size_of("event", event("a"))
+    assert not streams.others

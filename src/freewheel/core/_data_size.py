@@ -41,27 +41,42 @@ def _size_of(value: Any) -> int:
 
 @final
 class StreamsOfNumbers:
-    """The streams of the runs under way whose events are numbers alone, as their descriptors say.
+    """Which streams have events that are numbers alone, as their descriptors say.
 
     Attributes
     ----------
-    known : set of str
-        The uids of their descriptors.
+    others : set
+        The uids of the runs under way that have streams which are not, or may not be.
     """
 
-    __slots__ = ("known",)
+    __slots__ = ("_known", "others")
 
     def __init__(self) -> None:
-        self.known: set[str] = set()
+        self._known: dict[Any, Any] = {}  # by the uid of the descriptor, that of the run
+        self.others: set[Any] = set()  # with None for runs whose descriptors did not come here
 
     def size_of(self, name: str, doc: Any) -> int:
         """Return the `data_size` of a document, and learn from it which streams these are."""
         if name == "descriptor":
-            if all(key.get("dtype") in _OF_NUMBERS for key in doc.get("data_keys", {}).values()):
-                self.known.add(doc.get("uid"))
+            self._learn(doc)
         elif name == "stop":
-            self.known.clear()  # those of other runs are measured from now on
+            self._forget(doc.get("run_start"))
+        elif name == "event" and doc.get("descriptor") not in self._known:
+            self.others.add(None)
         size = data_size(doc)
-        if size and name == "event":
-            self.known.discard(doc.get("descriptor", ""))  # its descriptor does not tell all
+        if size and name == "event":  # its descriptor does not tell all
+            self.others.add(self._known.pop(doc.get("descriptor"), None))
         return size
+
+    def _learn(self, descriptor: Any) -> None:
+        run = descriptor.get("run_start")
+        keys = descriptor.get("data_keys", {}).values()
+        if all(key.get("dtype") in _OF_NUMBERS for key in keys):
+            self._known[descriptor.get("uid")] = run
+        else:
+            self.others.add(run)
+
+    def _forget(self, run: Any) -> None:
+        """Forget a run that has ended; and those that are unknown, of which it may be one."""
+        self._known = {uid: of for uid, of in self._known.items() if of != run}
+        self.others -= {run, None}

@@ -45,7 +45,7 @@ REST: Final = 0.01
 LONG_REST: Final = 0.05
 MANY: Final = 2_000
 EARLIER: Final = 0.8
-#: Of the events that are numbers alone, by their descriptor, one in so many that wait is measured.
+#: While all streams are of numbers alone, by their descriptors, one event in so many is looked at.
 LOOKED_AT: Final = 32
 #: So much at most is handed over at once to a subscriber that takes batches.
 BATCH_DOCUMENTS: Final = 1_000
@@ -119,12 +119,12 @@ class Delivery:
         self._items: deque[_Item] = deque()
         self._bytes_put = 0  # written by the engine's thread
         # Written by the subscriber's thread, read by the engine's: what it took and delivered, how
-        # many documents are a reason to let it come, how many are one to look whether there is
-        # anything to do (less if it dozes), since when it is at work, and whether it is likely to
-        # come back soon.
+        # many documents are a reason to let it come, whether the next one is, since when it is at
+        # work, and whether it is likely to come back soon.
         self._bytes_taken = 0
         self._bytes_delivered = 0
-        self._many = self._notice = MAX_DOCUMENTS
+        self._many = MAX_DOCUMENTS
+        self._calls = False
         self._came = math.inf
         self._is_quick = True
         self._rest = REST  # of the subscriber's thread alone: for how long it rests next
@@ -136,7 +136,7 @@ class Delivery:
         # thread has rested: the first document of a burst, a mark, the end.
         self._condition = threading.Condition(threading.Lock())
         self._dozing = False  # the thread waits for a document, and is to be woken by the first
-        self._hurry = False  # it may not rest: somebody waits for what is in the line
+        self._marks = 0  # in the line: somebody waits until what is before them is delivered
         self._closed = False
         self._awaiting: list[Callable[[], None]] = []  # each tells the engine to go on
         self._failure: BaseException | None = None  # the first since `take_failure`
@@ -150,32 +150,42 @@ class Delivery:
 
     def _make_put(self) -> Callable[[str, Any], None]:
         """Return `put`: a function, since bluesky calls those of an object at twice the cost."""
-        items, streams = self._items, self._streams
-        append, of_numbers = items.append, streams.known
+        append = self._items.append
+        unseen = 0  # of the engine's thread: so many of the next events need no look
 
         def put(name: str, doc: Any) -> None:
             # What runs once in a turn of the engine's loop runs three times as slowly as in a loop
             # of its own: so there is next to nothing to run for the events that come by the
-            # thousand. One of them in LOOKED_AT that wait is looked at all the same.
-            if name == "event" and doc.get("descriptor") in of_numbers and len(items) % LOOKED_AT:
+            # thousand.
+            nonlocal unseen
+            if unseen and name == "event":
+                unseen -= 1
                 append(doc)
             else:
-                size = streams.size_of(name, doc)
-                self._bytes_put += size
-                append((name, doc, size))
-                if size and self._bytes_put - self._bytes_taken > BATCH_BYTES:
-                    self._piled.up = True
-            if len(items) > self._notice:
+                unseen = self._look_at(name, doc)
+            if self._calls:
                 self._attend()
 
         return put
 
+    def _look_at(self, name: str, doc: Any) -> int:
+        """Put a document with its size; return how many events may follow that nobody looks at."""
+        streams = self._streams
+        size = streams.size_of(name, doc)
+        self._bytes_put += size
+        self._items.append((name, doc, size))
+        if self.has_piled_up():
+            self._piled.up = True
+        if name != "event" or streams.others or len(self._items) + LOOKED_AT > self._many:
+            return 0
+        return LOOKED_AT - 1
+
     def _attend(self) -> None:
-        """Do what there is a reason for when so many documents wait; on the engine's thread."""
-        # The thread says that it dozes before it looks at the line for the last time, and this
+        """Do what the subscriber's thread has called for; on the engine's."""
+        # That thread says that it dozes before it looks at the line for the last time, and this
         # looks after something was put there: so one of them sees the other.
         if self._dozing:
-            self._wake(hurry=False)
+            self._wake()
         self._piled.up = True
 
     def is_behind(self) -> bool:
@@ -242,25 +252,28 @@ class Delivery:
         if not self._items and not self._busy:
             return
         mark: _Item = (None, tell, 0)
+        with self._condition:
+            self._marks += 1
         if count is None:
             self._items.append(mark)
         else:
             self._items.insert(count, mark)
-        self._wake(hurry=True)
+        self._wake()
         await reached.wait()
 
-    def _wake(self, *, hurry: bool) -> None:
-        """Wake the thread; with ``hurry``, let it not rest until the line is empty."""
+    def _wake(self) -> None:
         with self._condition:
-            self._hurry = self._hurry or hurry
             if self._dozing:
                 self._doze(False)
             self._condition.notify()
 
+    def _is_hurried(self) -> bool:
+        """Tell whether the thread may not rest. With the lock held."""
+        return self._closed or bool(self._marks or self._awaiting)
+
     def _doze(self, dozing: bool) -> None:
         """Note whether the thread is to be woken by the first document; with the lock held."""
-        self._dozing = dozing
-        self._notice = -1 if dozing else self._many
+        self._dozing = self._calls = dozing
 
     def take_failure(self) -> BaseException | None:
         """Return the first failure since the last call; from the engine's thread."""
@@ -272,7 +285,7 @@ class Delivery:
     def close(self) -> None:
         """Deliver what waits, then end the thread; from any thread, without waiting."""
         self._closed = True
-        self._wake(hurry=True)
+        self._wake()
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end, after `close`."""
@@ -310,13 +323,11 @@ class Delivery:
         self._came, self._is_quick = math.inf, True
         began, before = time.monotonic(), len(self._items)
         end = began + self._rest
-        while not (self._hurry or self._awaiting) and (remaining := end - time.monotonic()) > 0:
+        while not self._is_hurried() and (remaining := end - time.monotonic()) > 0:
             self._condition.wait(remaining)
         # A rest that was cut short says little.
         pace = (len(self._items) - before) / max(time.monotonic() - began, REST)
-        self._rest, many = _next_rest(self._rest, pace)
-        self._many = self._notice = many
-        self._hurry = self._closed
+        self._rest, self._many = _next_rest(self._rest, pace)
 
     def _let_go_on(self) -> None:
         """Let an engine go on that waits for this thread to come."""
@@ -339,7 +350,7 @@ class Delivery:
             if type(item) is tuple:
                 name, doc, size = item
                 if name is None:
-                    doc()
+                    self._reach(doc)
                     continue
             else:
                 name, doc, size = "event", item, 0
@@ -351,6 +362,12 @@ class Delivery:
             if size:
                 self._bytes_taken += size
                 self._bytes_delivered += size
+
+    def _reach(self, tell: Callable[[], None]) -> None:
+        """Tell who waits for a mark that it is reached."""
+        with self._condition:
+            self._marks -= 1
+        tell()
 
     def _function(self) -> Callable[[str, Any], Any]:
         """Return what is called with each item that is no mark."""
@@ -365,9 +382,10 @@ class Delivery:
             del batch
             self._bytes_delivered += size
             if mark is not None:
-                mark()
-            if not self._hurry and not self.has_piled_up():
-                break
+                self._reach(mark)
+            with self._condition:
+                if not self._marks and not self._closed and not self.has_piled_up():
+                    break
 
     def _deliver_batch(self, batch: list[tuple[str, Any]]) -> None:
         many = self._many
@@ -379,11 +397,11 @@ class Delivery:
             self._is_quick = now - self._came < QUICK
             if settle is not None:
                 # It is back, and wants to be let come for what is left, and for the next batch.
-                self._came, self._many, self._notice = now, -1, -1
+                self._came, self._many, self._calls = now, -1, True
                 settle()
         except BaseException as error:
             self._note(error)
-        self._many = self._notice = many
+        self._many, self._calls = many, False
 
     def _begin(self, batch: list[tuple[str, Any]]) -> Callable[[], Any]:
         """Hand a batch over; return what is to be done for it while the engine goes on."""
@@ -451,7 +469,7 @@ class LatestDelivery(Delivery):
                     return
                 self._items.append((name, key, 0))
             if self._dozing:
-                self._wake(hurry=False)
+                self._wake()
 
         return put
 
@@ -487,7 +505,8 @@ def _next_rest(rest: float, pace: float) -> tuple[float, int]:
     if pace < MANY:
         return REST, MAX_DOCUMENTS  # nobody minds a wake-up
     rest = min(2 * rest, LONG_REST)
-    return rest, min(int(EARLIER * pace * rest), MAX_DOCUMENTS)
+    # More than a batch would wait for a second one, and be out of the processor's caches by then.
+    return rest, min(int(EARLIER * pace * rest), BATCH_DOCUMENTS - 1)
 
 
 def _nothing() -> None:

@@ -33,7 +33,7 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
         # the one that nobody looks into any more.
         self._found: dict[Any, _Called] = {}
 
-    def process(self, sig: Any, *args: Any, **kwargs: Any) -> list[tuple[BaseException, Any]]:
+    def process(self, sig: Any, name: Any, doc: Any) -> list[tuple[BaseException, Any]]:
         # To ask the enum whether it has its own member takes as long as the whole rest.
         if type(sig) is not DocumentNames and sig not in self.allowed_sigs:
             raise ValueError(f"Allowed signals are {self.allowed_sigs}")
@@ -44,7 +44,7 @@ class _FairRegistry(_Registry):  # type: ignore[misc]
             called = found[sig] = self._look_up(sig)
         for call, proxy in called:
             try:
-                call(*args, **kwargs)
+                call(name, doc)
             except ReferenceError:
                 self._remove_proxy(proxy)
             except BaseException as error:
