@@ -294,6 +294,28 @@ def test_what_is_held_is_held_until_the_clean_up_is_over(engine: RunEngine, log:
     assert not engine.claims
 
 
+def test_a_device_is_free_when_what_it_was_told_last_is_done_at_once(engine: RunEngine) -> None:
+    mover, held, free, gate = Mover(), threading.Event(), threading.Event(), Gate(engine)
+    engine.events.claims_changed.connect(
+        lambda claims: held.set() if claims else held.is_set() and free.set()
+    )
+
+    def plan() -> Any:
+        yield Msg("set", mover, 1)
+        yield from gate.plan()
+        mover.set = lambda value: Finished()  # type: ignore[method-assign,assignment,return-value]
+        yield Msg("set", mover, 2)
+        yield from endless()
+
+    future = engine(plan())
+    assert held.wait(WAIT)
+    gate.open()
+    assert free.wait(WAIT)
+    engine.stop()
+    with pytest.raises(RunEngineInterrupted):
+        future.result(WAIT)
+
+
 def test_events_tell_of_implicit_holds(engine: RunEngine, log: Log) -> None:
     motor = Device("m", by_hand=True)
     seen = threading.Event()

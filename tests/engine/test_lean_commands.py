@@ -220,6 +220,29 @@ def test_bluesky_serves_a_tracer(engine: RunEngine, monkeypatch: pytest.MonkeyPa
     assert asked == ["set", "wait", "wait"]
 
 
+def test_a_tracer_that_comes_while_a_plan_runs_is_noticed(
+    engine: RunEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    original = engine._wait
+
+    async def spy(msg: Msg) -> Any:
+        asked.append(msg.command)
+        return await original(msg)
+
+    monkeypatch.setattr(engine, "_wait", spy)
+
+    def plan() -> Any:
+        yield from bps.wait("nothing")
+        assert not asked
+        monkeypatch.setattr(_tracing, "get_tracer_provider", object)
+        for _ in range(_tracing.UNTIL_NEXT_LOOK):
+            yield from bps.wait("nothing")
+
+    run(engine, plan())
+    assert asked == ["wait"]
+
+
 # -- acquire -------------------------------------------------------------------------------------
 
 

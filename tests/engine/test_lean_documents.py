@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import event_model
@@ -116,3 +119,21 @@ def test_a_run_like_the_one_before_is_not_checked_again(RE: Any, checked: list[A
     for _ in range(3):
         RE(count([det])).result(60)
     assert len(checked) == 1
+
+
+def test_events_have_random_uuids_of_version_four(RE: Any):
+    from bluesky.plans import count
+    from ophyd.sim import det
+
+    uids: list[str] = []
+    RE.subscribe(lambda name, doc: uids.append(doc["uid"]), "event")
+    RE(count([det], 500)).result(60)
+    made = [uuid.UUID(uid) for uid in uids]
+    assert [str(each) for each in made] == uids
+    assert {(each.version, each.variant) for each in made} == {(4, uuid.RFC_4122)}
+    # Each of the bits but these six is a zero in some and a one in others.
+    assert functools.reduce(operator.or_, (each.int for each in made)) == (
+        (1 << 128) - 1 & ~(0xB << 76) & ~(0x4 << 60)
+    )
+    assert functools.reduce(operator.and_, (each.int for each in made)) == 0x4 << 76 | 0x8 << 60
+    assert len(set(uids)) == 500

@@ -229,7 +229,8 @@ class BlueskyEngine(_Base):  # type: ignore[misc]
         self._core.statuses.add(obj, status_object, group, action)
 
     def _call_waiting_hook(self, *args: Any, **kwargs: Any) -> None:
-        super()._call_waiting_hook(*args, **kwargs)
+        if self.waiting_hook is not None:
+            super()._call_waiting_hook(*args, **kwargs)
         for observer in self._core.waiting_observers:
             observer(*args)
 

@@ -6,6 +6,7 @@ That the checks left out have nothing to find follows from the schema alone.
 
 from __future__ import annotations
 
+from os import urandom
 from typing import TYPE_CHECKING, Any, Final
 
 from event_model import ComposeDescriptor, ComposeEvent
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["LeanComposeDescriptor", "LeanComposeEvent"]
 
 _MOST_FORMS: Final = 1024
+
+#: What stands for the variant of a random UUID, by a random digit: its two highest bits are 10.
+_VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 #: Digests of the forms of descriptors that were found valid. Any engine's loop adds to it and looks
 #: into it, each in one step.
@@ -115,4 +119,17 @@ class LeanComposeEvent(ComposeEvent):
             and (not filled or filled == self.unfilled)
         ):
             validate = False
+            uid = _new_uid()
         return super().__call__(data, timestamps, seq_num, filled, uid, time, validate)
+
+
+def _new_uid() -> str:
+    """Return the text of a random UUID, in a third of the time that one of `uuid` takes.
+
+    RFC 9562, section 5.4: all of it is random but for four bits of version and two of variant.
+    """
+    digits = urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-"
+        f"{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+    )

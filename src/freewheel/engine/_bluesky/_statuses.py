@@ -150,6 +150,20 @@ class Pending:
         """Have a countdown told of the end; with ``None`` have it told no more."""
         self._countdown = countdown
 
+    def is_over_already(self) -> bool:
+        """Take up the end of a status that came done and well: nobody need be told of it."""
+        status = self.status
+        if getattr(status, "done", False) is not True or status.success is not True:
+            return False
+        if _log.isEnabledFor(logging.DEBUG):  # to which the end of each is told
+            return False
+        self._done = True
+        return True
+
+    def may_use_device(self) -> bool:
+        """Tell whether the device may have been under way or flying until now, in one step."""
+        return not self._done or self.action == "kickoff"
+
     def uses_device(self) -> bool:
         """Tell whether the device is under way, or kicked off and not yet completed."""
         # Not every status that a device returns has `done`, and bluesky takes those too.
@@ -357,7 +371,12 @@ class Statuses:
 
     def track(self, obj: Any, status: Status, action: str) -> Pending:
         """Follow a status that is in no group."""
+        before = self._latest.get(obj)
         pending = self._latest[obj] = Pending(self, status, obj, action)
+        if self.took is None and pending.is_over_already():
+            if before is not None and before.may_use_device():
+                self.use_changed()
+            return pending
         try:
             status.add_callback(pending.finished)
         except AttributeError:
