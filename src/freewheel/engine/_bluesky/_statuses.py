@@ -32,6 +32,8 @@ __all__ = ["Pending", "Statuses"]
 
 #: Statuses that are added between two looks for groups that nobody will wait for.
 PURGE_EVERY: Final = 512
+#: What comes by the thousand, and may be done at once.
+_QUICK: Final = frozenset(("set", "trigger"))
 
 _log = logging.getLogger("bluesky")
 
@@ -153,7 +155,9 @@ class Pending:
     def is_over_already(self) -> bool:
         """Take up the end of a status that came done and well: nobody need be told of it."""
         status = self.status
-        if getattr(status, "done", False) is not True or status.success is not True:
+        if self.action not in _QUICK or getattr(status, "done", False) is not True:
+            return False
+        if status.success is not True:
             return False
         if _log.isEnabledFor(logging.DEBUG):  # to which the end of each is told
             return False
