@@ -8,6 +8,8 @@ import asyncio
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -279,6 +281,30 @@ def test_a_subscriber_is_woken_less_often_while_documents_come_by_the_thousand()
     assert _delivery._next_rest(rest, pace=1_000.0) == (_delivery.REST, _delivery.MAX_DOCUMENTS)
 
 
+def test_no_more_documents_pile_up_than_a_batch_takes() -> None:
+    _, many = _delivery._next_rest(_delivery.LONG_REST, pace=1e6)
+    assert many < _delivery.BATCH_DOCUMENTS
+
+
+def test_who_waits_for_what_takes_several_batches_waits_for_no_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_delivery, "REST", 100 * T)
+    monkeypatch.setattr(_delivery, "BATCH_DOCUMENTS", 7)
+    batches = Batches()
+    delivery = _delivery.QueuedDelivery(
+        batches, weakref.WeakMethod(Fails().failed), _delivery.Piled()
+    )
+    try:
+        for number in range(30):
+            delivery.put("event", {"seq_num": number})
+        asyncio.run(asyncio.wait_for(delivery.drained(), T))
+        assert [len(batch) for batch in batches.taken] == [7, 7, 7, 7, 2]
+    finally:
+        delivery.close()
+        delivery.join(T)
+
+
 class Phases:
     """A subscriber that begins batches, and finishes them when it may."""
 
@@ -471,22 +497,42 @@ def test_a_batch_is_bounded_in_documents_and_in_bytes(monkeypatch: pytest.Monkey
     assert not delivery.is_behind()
 
 
-def test_frames_in_a_stream_that_was_to_be_of_numbers_are_bounded_all_the_same() -> None:
+@contextmanager
+def held_up() -> Iterator[tuple[_delivery.QueuedDelivery, _delivery.Piled]]:
+    """Return a delivery whose subscriber is stuck."""
     hold, piled = threading.Event(), _delivery.Piled()
     delivery = _delivery.QueuedDelivery(
         lambda name, doc: hold.wait(T), weakref.WeakMethod(Fails().failed), piled
     )
-    frame = np.zeros(_delivery.MAX_BYTES // 8, "u1")  # one, however many wait
     try:
-        delivery.put("descriptor", {"uid": "d", "data_keys": {"n": {"dtype": "number"}}})
-        for _ in range(_delivery.LOOKED_AT + 10):
-            delivery.put("event", {"descriptor": "d", "data": {"n": frame}})
-        assert piled.up
-        assert delivery.is_behind()
+        yield delivery, piled
     finally:
         hold.set()
         delivery.close()
         delivery.join(T)
+
+
+FRAME = np.zeros(_delivery.MAX_BYTES // 8, "u1")  # one, however many wait
+
+
+def test_frames_in_a_stream_that_was_to_be_of_numbers_are_bounded_all_the_same() -> None:
+    with held_up() as (delivery, piled):
+        delivery.put("descriptor", {"uid": "d", "data_keys": {"n": {"dtype": "number"}}})
+        for _ in range(_delivery.LOOKED_AT + 10):
+            delivery.put("event", {"descriptor": "d", "data": {"n": FRAME}})
+        assert piled.up
+        assert delivery.is_behind()
+
+
+def test_frames_beside_a_stream_of_numbers_are_measured_each() -> None:
+    with held_up() as (delivery, piled):
+        delivery.put("descriptor", {"uid": "d", "data_keys": {"n": {"dtype": "number"}}})
+        delivery.put("descriptor", {"uid": "e", "data_keys": {"f": {"dtype": "array"}}})
+        for _ in range(10):
+            delivery.put("event", {"descriptor": "d", "data": {"n": 1.0}})
+            delivery.put("event", {"descriptor": "e", "data": {"f": FRAME}})
+        assert piled.up
+        assert delivery.is_behind()
 
 
 class Fails:
