@@ -7,9 +7,10 @@ real one, on MMCore, on an IOC and on a Tango device server; it needs no display
 # ruff: noqa: E402
 
 import os
+import re
 import sys
 import tempfile
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -90,31 +91,23 @@ def of_micro_manager():
 
 
 def of_epics():
-    """A scan over a record of an IOC."""
-    from ophyd_async.core import MovableLogic, StandardMovable, StandardReadable
-    from ophyd_async.core import StandardReadableFormat as Format
+    """The scan of the page on EPICS, with the IOC and the detector of that page."""
     from ophyd_async.epics.core import epics_signal_rw
-    from test_epics import Detector
 
-    class Slide(StandardReadable, StandardMovable[float]):
-        """A record that is where it is told to go when it says so."""
-
-        def __init__(self, pv, name):
-            with self.add_children_as_readables(Format.HINTED_SIGNAL):
-                self.place = epics_signal_rw(float, pv)
-            super().__init__(name=name)
-
-        @cached_property
-        def movable_logic(self):
-            return MovableLogic(readback=self.place, setpoint=self.place)
-
-    with IocProcess(SERVERS / "soft_ioc.py", ready="FW is up"):
-        own = {
-            "x": Slide("pva://FW:X", "x"),
-            "detector": Detector("ca://FW:", "detector"),
-        }
-        values = {"detectors": ["detector"], "motor": "x", "start": -2, "stop": 4, "num": 300}
-        picture("epics.png", own, "scan", values)
+    page = (HERE / "how-to" / "epics.md").read_text()
+    ioc, _, devices, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    namespace = {}
+    exec(devices.split("\nRE = ")[0], namespace)  # the imports and the class
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "my_ioc.py"
+        file.write_text(ioc)
+        with IocProcess(file, ready="LAB is up"):
+            own = {
+                "x": epics_signal_rw(float, "pva://LAB:X", name="x"),
+                "detector": namespace["Detector"]("ca://LAB:", "detector"),
+            }
+            values = {"detectors": ["detector"], "motor": "x", "start": 0, "stop": 2, "num": 300}
+            picture("epics.png", own, "scan", values)
 
 
 def of_tango():

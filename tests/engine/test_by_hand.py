@@ -9,9 +9,11 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import pytest
-from bluesky.utils import Msg
+from bluesky.utils import Msg, RunEngineInterrupted
+from ophyd_async.core import soft_signal_rw
 
-from doubles import Blocked
+from doubles import Blocked, Gate
+from freewheel import ResourceConflictError
 from freewheel.plan_stubs import claim
 
 T = 10
@@ -124,3 +126,61 @@ def test_who_is_told_of_the_pause_may_move_what_the_plan_holds(RE: Any) -> None:
     RE.by_hand.stop(motor).result(T)
     assert moves[0].exception(T) is not None
     RE.stop().result(T)
+
+
+# -- the axis of a scan --------------------------------------------------------------------------
+
+
+def scan_of(gate: Gate, axis: Any) -> Any:
+    """Move an axis as bluesky's scans do, and be between points for as long as the gate says."""
+    yield from bps.open_run({"motors": [axis.name]})
+    yield from bps.mv(axis, 1.0)
+    yield from gate.plan()
+    place = yield from bps.rd(axis)
+    yield from bps.close_run()
+    return place
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_axis_is_not_set_between_two_points_of_its_scan(RE: Any, beside: bool) -> None:
+    axis, gate = soft_signal_rw(float, name="axis"), Gate(RE)
+    asyncio.run_coroutine_threadsafe(axis.connect(), RE.loop).result(T)
+    if beside:
+        scan = RE.background.launch(scan_of(gate, axis), name="scan").future
+    else:
+        scan = RE(scan_of(gate, axis))
+    gate.wait()
+    with pytest.raises(
+        ResourceConflictError, match=r"'manual move' needs 'axis', which 'scan.* holds"
+    ):
+        RE.by_hand.set(axis, 2.0, between=True)
+    gate.open()
+    result = scan.result(T)
+    assert (result if beside else result.plan_result) == 1.0
+    RE.by_hand.set(axis, 2.0, between=True).result(T)
+
+
+def test_the_axis_of_a_scan_that_is_paused_is_lent(RE: Any) -> None:
+    axis, gate = soft_signal_rw(float, name="axis"), Gate(RE)
+    asyncio.run_coroutine_threadsafe(axis.connect(), RE.loop).result(T)
+    scan = RE(scan_of(gate, axis))
+    gate.wait()
+    RE.request_pause().result(T)
+    RE.by_hand.set(axis, 2.0, between=True).result(T)
+    with pytest.raises(RunEngineInterrupted):
+        scan.result(T)
+    gate.open()
+    assert RE.resume().result(T).plan_result == 2.0
+
+
+def test_what_a_scan_does_not_move_is_set_between_two_points(RE: Any) -> None:
+    axis, gate = soft_signal_rw(float, name="axis"), Gate(RE)
+    gain = soft_signal_rw(float, name="gain")
+    for signal in (axis, gain):
+        asyncio.run_coroutine_threadsafe(signal.connect(), RE.loop).result(T)
+    scan = RE(scan_of(gate, axis))
+    gate.wait()
+    gain_set = RE.by_hand.set(gain, 3.0, between=True)
+    gate.open()
+    gain_set.result(T)
+    scan.result(T)

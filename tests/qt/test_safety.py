@@ -325,6 +325,29 @@ def test_pause_and_move_is_the_way_to_a_motor_that_a_plan_holds(
     )
 
 
+def test_a_signal_of_its_own_is_greyed_out_while_a_plan_moves_it(
+    bridge: Any, qtbot: Any, soon: Any
+) -> None:
+    pv = soft_signal_rw(float, name="pv")
+    asyncio.run_coroutine_threadsafe(pv.connect(), bridge.engine.loop).result(10)
+    row = SettingRow(bridge, pv)
+    qtbot.addWidget(row)
+    button = row.findChild(QPushButton, "set")
+    go_on = Action(name="go_on")
+    future = bridge.run(holds(pv, go_on), name="aligns")
+    soon(lambda: not button.isEnabled())
+    assert button.toolTip() == row.problem_with(2.0) == f"held by {future.plan_name}"
+    row.set_value(2.0)
+    row.apply()
+    soon(lambda: "holds" in row.problem)
+    bridge.pause()
+    soon(lambda: button.isEnabled())
+    row.apply()
+    soon(lambda: row.reading == 2.0)
+    bridge.stop()
+    soon(lambda: future.outcome.done())
+
+
 def test_nothing_moves_after_stop_all_that_waited_for_a_pause_or_an_answer(
     bridge: Any, scope: Any, qtbot: Any, soon: Any
 ) -> None:

@@ -115,7 +115,9 @@ class EngineBase(BlueskyEngine):
             household.progress, core, lambda: core.plan_name, background=False
         )
         self._add_background(teller)
-        self.by_hand = ByHand(core, self.background, self._between, self._check_usable)
+        self.by_hand = ByHand(
+            core, self.background, self._between, documents.is_axis, self._check_usable
+        )
         self._life = EngineLife(
             core, self._foreground, self._services, self._between, self.by_hand, documents, hold
         )

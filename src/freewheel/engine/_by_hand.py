@@ -48,6 +48,8 @@ class ByHand:
         Where the claims are.
     between : BetweenMessages
         What makes changes between two messages of a plan.
+    is_axis : callable
+        Tells of the name of a device whether an open run moves it from point to point.
     check : callable
         Refuses an engine that is closed.
     """
@@ -57,11 +59,13 @@ class ByHand:
         core: EngineCore,
         background: Background,
         between: BetweenMessages,
+        is_axis: Callable[[str], bool],
         check: Callable[[], None],
     ) -> None:
         self._core = core
         self._background = background
         self._between = between
+        self._is_axis = is_axis
         self._check = check
         # Written on the loop's thread; copied, in one step, by others.
         self._moving: dict[HandHold, Any] = {}
@@ -95,7 +99,9 @@ class ByHand:
             Where to, in the device's own units.
         between : bool
             Whether to set it between two messages of the plan that holds it, with that plan's
-            consent, as a live view's exposure time; see `RunEngine.between_messages`.
+            consent, as a live view's exposure time; see `RunEngine.between_messages`. Not so
+            what an open run has among its ``motors``: at its next point it would stand elsewhere
+            than its plan has set it.
         holder : str
             The name to show to others.
 
@@ -118,7 +124,7 @@ class ByHand:
         self._check()
         name = _checked_name(device)
         _log.info("%s: %s is set to %r.", holder, name, value)
-        if between:
+        if between and not self._is_axis(name):
             return self._between.put(self._setter(device, value, name, holder))
         hand = HandHold(holder)
         for outer in hands_here():

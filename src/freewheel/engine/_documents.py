@@ -9,6 +9,8 @@ from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
+from event_model import DocumentNames
+
 from freewheel.core._futures import failure_text
 
 from ._delivery import DELIVERIES, Delivery, Piled
@@ -73,6 +75,9 @@ class DocumentStream:
         self._awaited: tuple[Delivery, ...] = ()
         # By token, what writes documents to a folder, and says where. Under the lock.
         self._writers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        # By open run, the names of what is moved in it from point to point. Written on the loop's
+        # thread; copied, in one step, by others.
+        self._axes: dict[Any, frozenset[Any]] = {}
         # Whether the document under way is a task's, and whether those of the foreground are of a
         # plan that has taken another's place; of the loop's thread.
         self._of_task = self._preempted = False
@@ -96,6 +101,8 @@ class DocumentStream:
             return
         if self._foreign:
             self._emit_foreign()
+        if name is not DocumentNames.event:
+            self._note_axes(name, doc)
         self._follower(name, doc)
         self._dispatcher.process(name, doc)
 
@@ -107,11 +114,25 @@ class DocumentStream:
         """Hand a background task's document to the subscribers; on the loop's thread."""
         if self._foreign:
             self._emit_foreign()
+        if name is not DocumentNames.event:
+            self._note_axes(name, doc)
         before, self._of_task = self._of_task, True
         try:
             self._dispatcher.process(name, doc)
         finally:
             self._of_task = before
+
+    def _note_axes(self, name: Any, doc: Any) -> None:
+        if name is DocumentNames.start:
+            motors = doc.get("motors")
+            if motors and isinstance(motors, (list, tuple)):
+                self._axes[doc["uid"]] = frozenset(each for each in motors if isinstance(each, str))
+        elif name is DocumentNames.stop:
+            self._axes.pop(doc["run_start"], None)
+
+    def is_axis(self, name: str) -> bool:
+        """Tell whether an open run says that it moves a device of that name; from any thread."""
+        return any(name in axes for axes in self._axes.copy().values())
 
     def preempt(self, preempted: bool) -> None:
         """Note whether the foreground's plan has taken the place of one that is parked.

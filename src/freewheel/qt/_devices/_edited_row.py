@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from freewheel.qt._link._bridge import EngineBridge
+    from freewheel.qt._link._claims import ClaimGuard
     from freewheel.qt._link._limits import Limits
 
 __all__ = ["EditedRow"]
@@ -35,6 +36,7 @@ class EditedRow(DeviceRow):
     ) -> None:
         super().__init__(bridge, device, name, parent)
         self._sent: Any = None  # what was asked for last
+        self.guard: ClaimGuard | None = None  # greys it out while somebody else has the device
         text, object_name, tip = button
         self._button = small_button(text, object_name, act, tip)
         self._editor = Editor(datatype_of(device), act, self._mark)
@@ -48,6 +50,9 @@ class EditedRow(DeviceRow):
 
     def problem_with(self, value: Any) -> str:
         """Return why the device cannot be set to a value by hand; empty if it can."""
+        holder = None if self.guard is None else self.guard.holder
+        if holder is not None:
+            return f"held by {holder}"
         choice = self._editor.choice_of(value)
         return f"{value} is not on offer" if choice is None else self._editor.problem_of(choice)
 

@@ -80,7 +80,7 @@ class MotorRow(EditedRow):
         self._late.setSingleShot(True)
         self._late.setInterval(_STOP_MS)
         self._late.timeout.connect(self._stop_is_late)
-        self.guard = ClaimGuard(bridge, motor, self._button)
+        self.guard: ClaimGuard = ClaimGuard(bridge, motor, self._button)
         self.guard.changed.connect(self._holder_changed)
         self._holder_changed()
         readback = getattr(motor, "user_readback", None) or getattr(motor, "readback", motor)
@@ -91,11 +91,6 @@ class MotorRow(EditedRow):
     def set_target(self, target: Any) -> None:
         """Fill in where `move` goes."""
         self._editor.fill_in(target)
-
-    def problem_with(self, value: Any) -> str:
-        """Return why the motor cannot be moved somewhere by hand; empty if it can."""
-        holder = self.guard.holder
-        return super().problem_with(value) if holder is None else f"held by {holder}"
 
     def move(self, *_: Any) -> None:
         """Move to the target that is filled in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from freewheel.qt._devices._edited_row import EditedRow
+from freewheel.qt._link._claims import ClaimGuard
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -18,7 +19,8 @@ class SettingRow(EditedRow):
     """A setting of a device, such as an exposure time, changed by hand.
 
     It may be changed while a plan uses the device: the engine changes it between two messages of
-    the plan. Nothing is set before *Apply* or Return; a device that is marked as dangerous asks
+    the plan. A signal that stands by itself, such as a PV that scans move, is a device of its own:
+    while a plan holds it, it is greyed out, with the holder in the tool tip. Nothing is set before *Apply* or Return; a device that is marked as dangerous asks
     then. What is filled in follows what the device reads until somebody edits it.
 
     Parameters
@@ -30,8 +32,6 @@ class SettingRow(EditedRow):
     name
         What to call it; by default its own name.
     """
-
-    _between = True
 
     def __init__(
         self,
@@ -45,6 +45,9 @@ class SettingRow(EditedRow):
         self._editor.widget.setObjectName("value")
         self._editor.widget.setAccessibleName(self._title)
         self._button.setAccessibleName(f"Apply {self._title}")
+        self._between = getattr(signal, "parent", None) is not None
+        if not self._between:
+            self.guard = ClaimGuard(bridge, signal, self._button)
         self._subscribe(signal)
 
     def set_value(self, value: Any) -> None:
