@@ -285,9 +285,9 @@ async def test_a_signal_that_tells_nothing_is_asked_again_and_again() -> None:
     backend.is_away = False
     await feed.gets("standing", Standing.FINE)
     watch.stop()
-    assert watch._turns is not None
+    assert watch._readings._turns is not None
     with pytest.raises(asyncio.CancelledError):
-        await watch._turns
+        await watch._readings._turns
 
 
 async def test_who_reads_a_signal_that_tells_nothing_is_answered_beside_the_window() -> None:

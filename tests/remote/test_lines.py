@@ -6,11 +6,13 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bluesky.plan_stubs import rd
 from bluesky.plans import count
 from bluesky.utils import Msg
 from ophyd_async.core import SignalRW, SoftSignalBackend
@@ -20,6 +22,7 @@ from afar import Cable, T, enter, hear, heard, is_over, some_plans, until
 from freewheel import RunEngine
 from freewheel.core import ResourceConflictError
 from freewheel.core._crossings import call_soon, run_soon
+from freewheel.core._subscription import Subscription
 from freewheel.remote import (
     ConnectionLostError,
     EngineServer,
@@ -29,6 +32,7 @@ from freewheel.remote import (
     ServerRestartedError,
     TokenFile,
     _door,
+    _values,
     connect,
 )
 from freewheel.remote._delivery import Delivery, Subscriptions
@@ -368,6 +372,38 @@ def test_what_the_servers_own_device_has_lost_is_told(engine: RunEngine, tokens:
         call_soon(engine.loop, signal.says, True)
         for each in (told, late):
             each.wait_for(True, 7.0)
+
+
+class Silent(SoftSignalBackend[float]):
+    """Tells subscribers nothing, as a Tango server without events."""
+
+    is_away = False
+
+    def set_callback(self, callback: Any) -> None: ...
+
+    async def get_reading(self) -> Any:
+        if self.is_away:
+            raise ConnectionError("nobody is there")
+        return await super().get_reading()
+
+
+def test_what_tells_nothing_by_itself_is_asked_and_is_in_no_plans_way(
+    engine: RunEngine, tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_values, "Subscription", partial(Subscription, silence=0, period=0.01))
+    signal = SignalRW(backend := Silent(float, 1.0), name="silent")
+    run_soon(engine.loop, signal.connect()).result(T)
+    server = EngineServer(engine, devices={"silent": signal}, tokens=tokens, port=0)
+    with server, connect(server.url, tokens.add("anna")) as remote:
+        told = Told(remote.devices.silent)
+        told.wait_for(True, 1.0)
+        call_soon(engine.loop, backend.set_value, 2.0)
+        told.wait_for(True, 2.0)
+        assert engine(rd(signal)).result(T).plan_result == 2.0  # which waited for ever
+        backend.is_away = True
+        told.wait_for(False, 2.0)
+        backend.is_away = False
+        told.wait_for(True, 2.0)
 
 
 def test_a_server_that_ends_tells_its_clients(server: EngineServer, remote: RemoteEngine) -> None:

@@ -10,6 +10,7 @@ from freewheel.core._crossings import call_soon, run_soon
 from freewheel.core._devices import device_name
 from freewheel.core._server_watch import ServerWatch
 from freewheel.core._severity import severity_of
+from freewheel.core._subscription import Subscription
 
 from ._protocol import Value
 from ._wire import to_client
@@ -43,6 +44,7 @@ class _Watch:
         self.is_lost = False
         self.is_new = False
         self._server = ServerWatch(device, self._server_changed)
+        self._readings = Subscription(device, self.changed, self._server_changed)
         self._ring = ring
 
     def changed(self, readings: Any = None, **news: Any) -> None:
@@ -56,21 +58,22 @@ class _Watch:
             self._tell()
 
     def _server_changed(self, connected: bool) -> None:
-        self.is_lost = not connected
-        self._tell()
+        if self.is_lost is connected:
+            self.is_lost = not connected
+            self._tell()
 
     def _tell(self) -> None:
         self.is_new = True
         self._ring()
 
     async def begin(self) -> None:
-        subscribe = getattr(self.device, "subscribe_reading", None) or self.device.subscribe
-        subscribe(self.changed)
+        self._readings.begin()
         self._server.start()
+        await self._readings.ask()
 
     async def end(self) -> None:
         self._server.stop()
-        self.device.clear_sub(self.changed)
+        self._readings.end()
 
 
 class Values:

@@ -20,8 +20,9 @@ class SettingRow(EditedRow):
 
     It may be changed while a plan uses the device: the engine changes it between two messages of
     the plan. A signal that stands by itself, such as a PV that scans move, is a device of its own:
-    while a plan holds it, it is greyed out, with the holder in the tool tip. Nothing is set before *Apply* or Return; a device that is marked as dangerous asks
-    then. What is filled in follows what the device reads until somebody edits it.
+    while a plan holds it, it is greyed out, with the holder in the tool tip. Nothing is set before
+    *Apply* or Return; a device that is marked as dangerous asks then. What is filled in follows
+    what the device reads until somebody edits it.
 
     Parameters
     ----------

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from freewheel.core._server_watch import ServerWatch
 from freewheel.core._severity import severity_of
+from freewheel.core._subscription import PERIOD, SILENCE, Subscription
 from freewheel.qt._link._asking import asked, first_value
 from freewheel.qt._link._limits import Limits, LimitsWatch, limits_in
 
@@ -19,12 +17,6 @@ if TYPE_CHECKING:
     from freewheel.qt._link._feed import Feed
 
 __all__ = ["SignalWatch", "Standing"]
-
-
-#: A signal that was asked, and tells nothing by itself for so long, is taken for one that never
-#: does [s]; and how often it is asked then [s].
-_SILENCE: Final = 1.0
-_PERIOD: Final = 1.0
 
 
 class Standing(Enum):
@@ -63,31 +55,30 @@ class SignalWatch:
         feed: Feed,
         moved: Any = None,
         *,
-        silence: float = _SILENCE,
-        period: float = _PERIOD,
+        silence: float = SILENCE,
+        period: float = PERIOD,
     ) -> None:
         self._signal, self._feed = signal, feed
-        self._silence, self._period = silence, period
         self._limits = None if moved is None else LimitsWatch(moved, self._limited)
         self._server = ServerWatch(signal, self._server_changed)
         self._standing = self._severity = Standing.FINE
         self._lost = False
-        self._began = self._ended = self._subscribed = False  # of the engine's loop
-        self._told = asyncio.Event()  # it has told something by itself; of the engine's loop
-        self._turns: asyncio.Task[None] | None = None  # asks it; of the engine's loop
-        subscribe = getattr(signal, "subscribe_reading", None) or getattr(signal, "subscribe", None)
-        self._subscribe = subscribe
+        self._began = self._ended = False  # of the engine's loop
+        self._can_tell = hasattr(signal, "subscribe_reading") or hasattr(signal, "subscribe")
+        self._readings = Subscription(
+            signal, self.changed, self._server_changed, silence=silence, period=period
+        )
         # Of ophyd: where it tells of its alarms.
         self._meta = getattr(signal, "SUB_META", None)
 
     async def start(self) -> None:
         """Begin, on the engine's loop."""
-        if self._subscribe is None or self._ended:
+        if not self._can_tell or self._ended:
             return
-        self._began = self._subscribed = True
-        self._subscribe(self.changed)
+        self._began = True
+        self._readings.begin()
         if self._meta is not None:
-            self._subscribe(self.meta_changed, event_type=self._meta)
+            self._signal.subscribe(self.meta_changed, event_type=self._meta)
         self._server.start()
         if self._limits is not None:
             self._limits.start()
@@ -101,32 +92,7 @@ class SignalWatch:
             break
         if self._limits is not None:
             await self._limits.ask()
-        if self._told.is_set() or (value := await _value_by_asking(self._signal)) is None:
-            return
-        if not self._told.is_set() and not self._ended:
-            self._feed.put("reading", value)
-            self._turns = asyncio.get_running_loop().create_task(self._ask_by_turns())
-
-    async def _ask_by_turns(self) -> None:
-        """Ask a signal again and again if it tells nothing by itself, as without Tango's events.
-
-        It has no subscriber then: ophyd-async would answer whoever reads a signal that has one, a
-        plan too, with what that was told last, and so keep him waiting for ever.
-        """
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), self._silence)
-            return
-        self._signal.clear_sub(self.changed)
-        self._subscribed = False
-        while True:
-            try:
-                readings = await self._signal.read(cached=False)
-            except Exception:  # whatever its library raises: it did not answer
-                self._server_changed(False)
-            else:
-                self._lost = False
-                self.changed(readings)
-            await asyncio.sleep(self._period)
+        await self._readings.ask()
 
     def stop(self) -> None:
         """End it, on the engine's loop; one that has not begun yet does not begin then."""
@@ -134,12 +100,9 @@ class SignalWatch:
         if not self._began:
             return
         self._server.stop()
-        if self._turns is not None:
-            self._turns.cancel()
-        if self._subscribed and (clear := getattr(self._signal, "clear_sub", None)) is not None:
-            clear(self.changed)
-            if self._meta is not None:
-                clear(self.meta_changed)
+        self._readings.end()
+        if self._meta is not None:
+            self._signal.clear_sub(self.meta_changed)
         if self._limits is not None:
             self._limits.stop()
 
@@ -149,7 +112,6 @@ class SignalWatch:
         if readings is not None:
             self._server.was_there()
             reading = next(iter(readings.values()))
-            self._told.set()
             self._feed.put("reading", reading["value"])
             self._severity = _standing_of(reading.get("alarm_severity"))
             self._look()
@@ -178,11 +140,3 @@ class SignalWatch:
 
 def _standing_of(severity: Any) -> Standing:
     return _STANDINGS[severity_of(severity)]
-
-
-async def _value_by_asking(signal: Any) -> Any:
-    """Return what a signal of ophyd-async reads that tells nothing: some servers have no events."""
-    ask = getattr(signal, "get_value", None)
-    if not inspect.iscoroutinefunction(ask) or "cached" not in inspect.signature(ask).parameters:
-        return None
-    return await ask(cached=False)
