@@ -408,6 +408,22 @@ def test_call_sites_are_undone_on_leaving() -> None:
     assert Plan.__init__ is original
 
 
+def test_call_sites_are_remembered_from_the_call_on() -> None:
+    original = Plan.__init__
+    remembering = remember_call_sites()
+    try:
+        assert Plan.__init__ is not original  # the call alone is enough, in a program of one's own
+        with remembering:
+            assert Plan.__init__ is not original
+        assert Plan.__init__ is original
+    finally:
+        remembering.__exit__(None, None, None)  # once more is not one too many
+    with remember_call_sites():
+        remembering.__exit__(None, None, None)
+        assert Plan.__init__ is not original
+    assert Plan.__init__ is original
+
+
 def test_plans_run_with_call_sites(engine: RunEngine) -> None:
     with remember_call_sites():
         engine(bps.mv(camera := Mover(), 1))

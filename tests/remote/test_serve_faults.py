@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from bluesky.utils import Plan
 
 from freewheel import RunEngine
 from freewheel.cli import main
@@ -54,3 +56,20 @@ def test_where_nothing_can_be_written_is_told_in_a_line(
     assert ended(*words) == 2
     assert option in capsys.readouterr().err
     assert not TokenFile(tokens)
+
+
+@pytest.mark.parametrize("options", [[], ["--stacks"]])
+def test_a_server_remembers_call_sites(
+    options: list[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    plain = Plan.__init__
+    seen: list[object] = []
+
+    def cannot_start(*_: Any, **__: Any) -> None:
+        seen.append(Plan.__init__)
+        raise typer.Exit(1)
+
+    monkeypatch.setattr("freewheel.cli._serve._server", cannot_start)
+    assert ended("--tokens", str(tmp_path / "tokens.json"), *options) == 1
+    assert [each is plain for each in seen] == [bool(options)]
+    assert Plan.__init__ is plain

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ._lab import ConnectTimeout, Devices, Lab, Startup
+from ._options import Stacks, call_sites
 from ._output import say
 from ._publish import UNSENT, Publish, Unsent
 
@@ -85,6 +86,7 @@ def serve(
     ] = None,
     publish: Publish = None,
     unsent: Unsent = UNSENT,
+    stacks: Stacks = False,
 ) -> None:
     """Serve an engine, its devices and plans: ``freewheel serve --devices lab.py --plans plans/``.
 
@@ -115,6 +117,7 @@ def serve(
         lab.connect(dict(lab.devices), timeout)
         lab.engine.queue.on_interruption = "hold"
         with ExitStack() as stack:
+            stack.enter_context(call_sites(stacks))
             keep = _record(lab, record, stack)
             lab.publish(publish, unsent if keep is None else keep)
             stack.enter_context(signals(ENDING_SIGNALS, ended.put))

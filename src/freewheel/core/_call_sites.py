@@ -18,6 +18,7 @@ from bluesky.utils import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import CodeType
 
 __all__ = ["bare_plans", "remember_call_sites"]
@@ -65,21 +66,47 @@ def _remember_call_site(self: Plan, f: Callable[..., Any], *args: Any, **kwargs:
     self._stack = site
 
 
-@contextmanager
-def remember_call_sites() -> Iterator[None]:
-    """Make bluesky's own plans and stubs cheap to call.
+class _Remembering:
+    """That call sites are remembered, until it is left. Guarded by the module's lock."""
 
-    Within the context bluesky's ``@plan`` remembers the line that made a plan instead of the
-    whole call stack. A plan that nobody iterates warns as ever, and names that line. bluesky's
-    ``count``, unchanged, runs several times as fast on a freewheel engine then.
+    def __init__(self) -> None:
+        self._holds = False
 
-    It holds for the whole process, in every thread; contexts may overlap, and the last one that
-    ends restores bluesky as it was.
+    def __enter__(self) -> None:
+        global _users
+        with _lock:
+            if self._holds:
+                return
+            self._holds = True
+            _users += 1
+            Plan.__init__ = _remember_call_site  # type: ignore[method-assign]
 
-    Yields
-    ------
-    None
-        Nothing.
+    def __exit__(self, *_: object) -> None:
+        global _users
+        with _lock:
+            if not self._holds:
+                return
+            self._holds = False
+            _users -= 1
+            if not _users:
+                Plan.__init__ = _original  # type: ignore[method-assign]
+
+
+def remember_call_sites() -> AbstractContextManager[None]:
+    """Make bluesky's own plans and stubs cheap to call, from now on.
+
+    bluesky's ``@plan`` then remembers the line that made a plan instead of the whole call stack.
+    A plan that nobody iterates warns as ever, and names that line. bluesky's ``count``,
+    unchanged, runs several times as fast on a freewheel engine then.
+
+    It holds for the whole process, in every thread: until what is returned is left as a context,
+    or, where it is not used as one, until the process ends. Such contexts may overlap, and the
+    last one that ends restores bluesky as it was.
+
+    Returns
+    -------
+    context manager
+        It restores bluesky as it was, when it is left.
 
     Examples
     --------
@@ -87,18 +114,9 @@ def remember_call_sites() -> Iterator[None]:
     >>> with remember_call_sites():
     ...     RE(count([camera], 10_000)).result()
     """
-    global _users
-    with _lock:
-        _users += 1
-        if _users == 1:
-            Plan.__init__ = _remember_call_site  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if not _users:
-                Plan.__init__ = _original  # type: ignore[method-assign]
+    remembering = _Remembering()
+    remembering.__enter__()  # a bare call must do what it says
+    return remembering
 
 
 class _Thread(threading.local):

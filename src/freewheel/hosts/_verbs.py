@@ -44,7 +44,7 @@ _lock = threading.RLock()  # guards what is below
 _engine: BlockingRunEngine | None = None
 _frames = FrameKeeper()  # of that engine
 _publishers: dict[str, StatePublisher] = {}  # by the address that was asked for
-_call_sites: AbstractContextManager[None] | None = None  # entered, until the process ends
+_call_sites: AbstractContextManager[None] | None = None  # never left
 _naming = threading.Lock()  # held from the look whether a name is free until a task has it
 
 
@@ -75,7 +75,6 @@ def _make_plans_quick() -> None:
     global _call_sites
     if _call_sites is None and not os.environ.get(STACKS):
         _call_sites = remember_call_sites()
-        _call_sites.__enter__()
 
 
 def in_use() -> BlockingRunEngine:
