@@ -246,18 +246,31 @@ def test_full_disk_fails_the_plan(engine, parts, tmp_path):
     assert all(value.any() for event in events for value in event["data"].values())
 
 
-@pytest.mark.parametrize("arrays_alone", [False, True])
+@pytest.mark.parametrize(
+    ("gone", "named"),
+    [
+        (".", "jsonl"),
+        ("{uid}", "notes"),
+        ("{uid}/primary-camera.h5", "primary-camera.h5"),
+        ("{uid}/notes", "notes"),
+    ],
+)
+@pytest.mark.parametrize("compression", [None, "gzip"])
 @pytest.mark.parametrize("left", [1, 2])
-def test_a_recording_that_is_deleted_while_it_is_written_is_told_of(tmp_path, arrays_alone, left):
+def test_a_recording_that_is_deleted_while_it_is_written_is_told_of(
+    tmp_path, gone, named, compression, left
+):
     pairs = list(images())
     folder = tmp_path / "recorded"
-    with Recorder(folder) as recorder:
+    told = rf"deleted meanwhile. This run is not recorded.*{named}\)$"
+    with Recorder(folder, compression=compression) as recorder:
         recorder.take_batch(pairs[:-left])
-        shutil.rmtree(folder / pairs[0][1]["uid"] if arrays_alone else folder)
-        with pytest.raises(RecordingError, match=r"deleted meanwhile. This run is not recorded"):
+        path = folder / gone.format(uid=pairs[0][1]["uid"])
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with pytest.raises(RecordingError, match=told):
             recorder.take_batch([pairs[-left]])
         recorder.take_batch(pairs[len(pairs) - left + 1 :])  # told once
-    if arrays_alone:
+    if folder.exists():
         (run,) = read_runs(folder)
         assert not run.complete
 

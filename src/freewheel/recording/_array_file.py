@@ -176,6 +176,11 @@ class ArrayFile:
         return index
 
     @property
+    def is_deleted(self) -> bool:
+        """Whether the file is in no folder any more, and so lost when it is closed."""
+        return self._raw.is_deleted
+
+    @property
     def takes_many(self) -> bool:
         """Whether there is `extend`: HDF5 compresses one array after the other."""
         return self._writer is not None
@@ -437,6 +442,10 @@ class _RawFile:
             return os.pwritev(self._fd, parts[:_MOST_PARTS], place)
         os.lseek(self._fd, place, os.SEEK_SET)  # Windows
         return os.write(self._fd, parts[0])
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.close.alive and not os.fstat(self._fd).st_nlink
 
     def lengthen(self, size: int) -> None:
         if os.fstat(self._fd).st_size < size:

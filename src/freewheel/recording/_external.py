@@ -70,6 +70,7 @@ class ArrayDivider:
         self._streams: dict[str, str] = {}  # descriptor uid -> stream name
         self._external: dict[str, frozenset[str]] = {}  # descriptor uid -> keys taken out
         self._files: dict[tuple[Any, ...], tuple[ArrayFile, str]] = {}
+        self._deleted: Path | None = None
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> tuple[Documents, Notes]:
         """Return the documents to write in place of this one, the last of them its own.
@@ -302,6 +303,12 @@ class ArrayDivider:
             for file, uid in self._files.values()
         )
 
+    @property
+    def deleted(self) -> Path | None:
+        """An array file that somebody has deleted meanwhile; also once they are closed."""
+        gone = (file.path for file, _ in self._files.values() if file.is_deleted)
+        return self._deleted or next(gone, None)
+
     def close(self, *, durable: bool = False) -> None:
         """Close the array files.
 
@@ -310,6 +317,7 @@ class ArrayDivider:
         OSError
             When one could not be closed; the others are closed.
         """
+        self._deleted = self.deleted
         failures = []
         for file, _ in self._files.values():
             try:

@@ -214,7 +214,7 @@ class RunWriter:
         RecordingError
             When that is not possible. What fits is there, in whole lines.
         """
-        if self._is_deleted and not self._failed:  # told of now, and not at the end of a long run
+        if self._deleted and not self._failed:  # told of now, and not at the end of a long run
             self._failed = True
             self._block.clear()  # what is left of it must not look whole
             raise self._error("event", _deleted())
@@ -230,9 +230,10 @@ class RunWriter:
             raise self._error("event", failures[0]) from failures[0]
 
     @property
-    def _is_deleted(self) -> bool:
-        # Beside the notes are the arrays, which are large: it is them that people remove.
-        return self._documents.is_deleted or self._notes.is_deleted
+    def _deleted(self) -> Path | None:
+        """A file of the run that somebody has deleted: the arrays are large, and in a folder."""
+        own = (file.path for file in (self._documents, self._notes) if file.is_deleted)
+        return next(own, None) or self._divider.deleted
 
     def _flush_arrays(self) -> None:
         try:
@@ -292,7 +293,7 @@ class RunWriter:
         """
         try:
             self._divider.close(durable=self._durable)
-            if self._is_deleted:
+            if self._deleted:
                 raise _deleted()
             if whole and not self._failed:
                 self._notes.write(encoded({"end": self._summary()}) + b"\n")
@@ -320,12 +321,13 @@ class RunWriter:
 
     def _error(self, name: str, error: OSError) -> RecordingError:
         kept = "What was recorded before is intact and readable; the rest of this run"
-        if self._is_deleted:
+        deleted = self._deleted
+        if deleted:
             kept = "This run"
         message = (
             f"cannot record a document ({name}): {error.strerror or error}. {kept} is not recorded"
         )
-        return RecordingError(message, file=self.path, run=self.uid)
+        return RecordingError(message, file=deleted or self.path, run=self.uid)
 
 
 def _deleted() -> OSError:
@@ -368,7 +370,7 @@ class _AppendOnly:
     """A file to which lines are added: each is in it completely, or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._fd = -1
         self._waiting: list[bytes] = []
         self.size = 0
@@ -379,9 +381,9 @@ class _AppendOnly:
         return self._fd >= 0 and not os.fstat(self._fd).st_nlink
 
     def open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(self._path, flags, 0o666)
+        self._fd = os.open(self.path, flags, 0o666)
 
     def write(self, line: bytes) -> None:
         self._waiting.append(line)
