@@ -221,6 +221,84 @@ def test_damage_in_the_notes_does_not_change_values(tmp_path):
         path.write_bytes(whole)
 
 
+def with_types(tmp_path):
+    """Record a run with types that JSON does not have, and return the file of its notes."""
+    run = event_model.compose_run(metadata={"limits": (0, 1), "raw": b"01", "set": {1, 2}})
+    with Recorder(tmp_path) as recorder:
+        recorder.take_batch([("start", run.start_doc), ("stop", run.compose_stop())])
+    (path,) = tmp_path.glob("*/notes")
+    return path
+
+
+def test_notes_that_were_changed_anywhere_are_noticed(tmp_path):
+    path = with_types(tmp_path)
+    (run,) = read_runs(tmp_path)
+    assert run.verify() == ()
+    expected = list(run.documents())
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        path.write_bytes(damaged)
+        (run,) = read_runs(tmp_path)
+        found = run.verify()
+        try:
+            same = list(run.documents()) == expected
+        except DamagedRecordingError:
+            same = False
+        assert found or same
+        assert run.complete or run.problem in found
+
+
+def test_notes_that_do_not_fit_their_document_are_told_of(tmp_path, caplog):
+    path = with_types(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"limits"', b'"limots"'))
+    (run,) = read_runs(tmp_path)
+    assert run.start["limits"] == [0, 1]
+    assert "the checksum of its notes is another one" in run.problem
+    with pytest.raises(DamagedRecordingError, match="notes on the document in line 1 do not fit"):
+        list(run.documents())
+    assert [name for name, _ in run.documents(skip_damaged=True)] == ["stop"]
+
+
+def test_notes_that_are_gone_are_missed_beside_arrays(recorded):
+    path, _ = recorded
+    (path.with_suffix("") / "notes").unlink()
+    (run,) = read_runs(path)
+    assert not run.complete
+    assert "its notes are gone" in run.problem
+
+
+def test_the_end_of_a_run_says_what_its_notes_consist_of(recorded):
+    path, _ = recorded
+    notes = (path.with_suffix("") / "notes").read_bytes()
+    *before, last = notes.splitlines(keepends=True)
+    said = json.loads(last)["end"]["notes"]
+    assert said["bytes"] == len(b"".join(before))
+    assert said["xxh3_64"] == xxhash.xxh3_64_hexdigest(b"".join(before))
+
+
+def test_recordings_whose_end_does_not_tell_of_notes_are_whole(recorded):
+    path, _ = recorded
+    notes = path.with_suffix("") / "notes"
+    *before, last = notes.read_bytes().splitlines(keepends=True)
+    end = json.loads(last)
+    del end["end"]["notes"]
+    notes.write_bytes(b"".join(before) + json.dumps(end).encode() + b"\n")
+    (run,) = read_runs(path)
+    assert run.verify() == ()
+
+
+def test_an_array_file_that_is_gone_is_told_of_once(recorded, caplog):
+    path, _ = recorded
+    (path.with_suffix("") / "primary-camera.h5").unlink()
+    (run,) = read_runs(path)
+    (problem,) = run.verify()
+    assert "the array of 'camera' is gone" in problem
+    assert numbers(run.documents(skip_damaged=True)) == []
+    assert len([each for each in caplog.messages if "Left out" in each]) == 1
+
+
 def test_files_of_others_are_counted(tmp_path):
     pairs = [(name, doc) for name, doc in documents(5) if name != "event"]
     descriptor = pairs[1][1]

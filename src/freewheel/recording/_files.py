@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from ._encoding import decoded
 from ._errors import (
@@ -16,8 +16,8 @@ from ._errors import (
 )
 from ._fidelity import restore
 from ._filler import Filler
-from ._format import NOTES_FILE
-from ._integrity import find_gap
+from ._format import notes_of
+from ._integrity import find_gap, shown_lines
 from ._notes import CurrentNotes, RunNotes, read_notes
 from ._order import Order
 from ._run import RecordedRun, with_times
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ._fidelity import Notes
     from ._run import Document
 
 __all__ = ["FileRun"]
@@ -58,7 +59,7 @@ class FileRun(RecordedRun):
         except OSError as error:
             message = f"the file cannot be read: {error.strerror or error}"
             raise NotARecordingError(message, file=path) from error
-        notes = read_notes(self._notes_path)
+        notes = read_notes(notes_of(self.path))
         self.start = self._parse_start(first, notes)
         self.uid = self.start["uid"]
         self.torn = not last.endswith(b"\n")
@@ -66,6 +67,7 @@ class FileRun(RecordedRun):
         if last != first:
             self.stop = self._parse_stop(last, notes)
         self._end = notes.end
+        self._damaged_notes = notes.unreadable
 
     def _parse_start(self, line: bytes, notes: RunNotes) -> Document:
         if not line.endswith(b"\n"):
@@ -82,24 +84,23 @@ class FileRun(RecordedRun):
         if not is_start or not isinstance(doc.get("time"), (int, float)):
             message = "this is no recording of a run: its first line is no start document"
             raise NotARecordingError(message, file=self.path)
-        return restore(doc, notes.of_kind("start"))
+        return _restored(line, notes.of_kind("start"))
 
     def _parse_stop(self, line: bytes, notes: RunNotes) -> Document | None:
         try:
-            name, doc = decoded(line)
+            name, _ = decoded(line)
         except (ValueError, TypeError):
             return None
         if name != "stop" or not line.endswith(b"\n"):
             return None
-        return restore(doc, notes.of_kind("stop"))
-
-    @property
-    def _notes_path(self) -> Path:
-        return self.path.with_suffix("") / NOTES_FILE
+        return _restored(line, notes.of_kind("stop"))
 
     @cached_property
     def _gap(self) -> str | None:
-        """What is missing of a run that has its stop document; looked for once."""
+        """What is missing, as far as is known while it is not whole; looked for once."""
+        if self._damaged_notes:
+            lines = shown_lines(self._damaged_notes)
+            return f"of its notes these lines are unreadable: {lines}"
         try:
             return None if self.stop is None else find_gap(self.path, self.stop, self._end)
         except OSError as error:
@@ -126,7 +127,7 @@ class FileRun(RecordedRun):
         self, *, fill: bool = True, skip_damaged: bool = False
     ) -> Iterator[tuple[str, Document]]:
         """Yield the run's documents; see `RecordedRun.documents`."""
-        notes = read_notes(self._notes_path) if fill else None
+        notes = read_notes(notes_of(self.path)) if fill else None
         for _, name, doc in self._sound(notes, skip_damaged=skip_damaged):
             yield name, doc
 
@@ -134,7 +135,7 @@ class FileRun(RecordedRun):
         self, *, lazy: bool = False, skip_damaged: bool = False
     ) -> Iterator[tuple[float, str, Document]]:
         """Yield the run's documents with their times; see `RecordedRun.timed_documents`."""
-        notes = read_notes(self._notes_path)
+        notes = read_notes(notes_of(self.path))
         numbered = self._sound(notes, lazy=lazy, skip_damaged=skip_damaged)
         return with_times(
             (notes.received_at(number, doc), name, doc) for number, name, doc in numbered
@@ -142,20 +143,24 @@ class FileRun(RecordedRun):
 
     def verify(self) -> tuple[str, ...]:
         """Read everything, and tell what is wrong; see `RecordedRun.verify`."""
-        entries = self._entries(read_notes(self._notes_path))
+        entries = self._entries(read_notes(notes_of(self.path)))
         damages = [str(entry) for entry in entries if isinstance(entry, Exception)]
-        return tuple(damages if self.problem is None else [self.problem, *damages])
+        if self.problem is not None:
+            damages.insert(0, self.problem)
+        return tuple(dict.fromkeys(damages))  # that a file is gone each of its arrays says
 
     def _sound(
         self, notes: RunNotes | None, *, skip_damaged: bool, lazy: bool = False
     ) -> Iterator[tuple[int, str, Document]]:
         """Yield the documents; raise what is wrong with the first that is not, or leave it out."""
+        said: set[str] = set()
         for entry in self._entries(notes, lazy=lazy):
             if not isinstance(entry, RecordingError):
                 yield entry
             elif not skip_damaged:
                 raise entry
-            else:
+            elif str(entry) not in said:  # of a file that is gone each array has the same to say
+                said.add(str(entry))
                 logger.warning("Left out: %s", entry)
 
     def _entries(
@@ -182,13 +187,20 @@ class FileRun(RecordedRun):
                         noted = current.on(number, name, doc)
                         if filler.takes(name, doc):
                             continue
-                        doc = restore(filler.fill(name, doc), noted)
+                        doc = self._restore(number, filler.fill(name, doc), noted)
                 except FutureVersionError:
                     raise
                 except RecordingError as error:
                     yield error
                 else:
                     yield number, name, doc
+
+    def _restore(self, number: int, doc: Document, noted: Notes) -> Document:
+        try:
+            return restore(doc, noted)
+        except Exception as error:  # whatever a path or a type that was changed leads to
+            message = f"the notes on the document in line {number + 1} do not fit it"
+            raise DamagedRecordingError(message, file=notes_of(self.path), run=self.uid) from error
 
     def _parse(self, number: int, line: bytes) -> tuple[str, Document]:
         try:
@@ -203,6 +215,15 @@ class FileRun(RecordedRun):
             "skip_damaged=True those behind it can be"
         )
         raise DamagedRecordingError(message, file=self.path, run=self.uid) from reason
+
+
+def _restored(line: bytes, noted: Notes) -> Document:
+    """Return the document of a line; where its notes do not fit it, as JSON has it."""
+    doc: Document = decoded(line)[1]
+    try:
+        return restore(doc, noted)
+    except Exception:
+        return cast("Document", decoded(line)[1])  # `verify` tells of it
 
 
 def _last_line(file: Any) -> bytes:

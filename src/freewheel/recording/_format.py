@@ -22,6 +22,7 @@ __all__ = [
     "check_version",
     "document_id",
     "is_of_recorder",
+    "notes_of",
     "write_manifest",
 ]
 
@@ -89,6 +90,11 @@ def document_id(doc: Mapping[str, Any]) -> str | None:
                 return own
             return next(iter(own), None)
     return None
+
+
+def notes_of(path: Path) -> Path:
+    """Return where the notes on a file of documents are."""
+    return path.with_suffix("") / NOTES_FILE
 
 
 def is_of_recorder(resource: Mapping[str, Any]) -> bool:

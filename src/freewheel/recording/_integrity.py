@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from ._checksums import file_checksum
 from ._encoding import decoded
-from ._format import is_of_recorder
+from ._format import is_of_recorder, notes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ._run import Document
 
-__all__ = ["find_gap"]
+__all__ = ["find_gap", "shown_lines"]
 
 
 def find_gap(path: Path, stop: Document, end: Mapping[str, Any] | None) -> str | None:
@@ -40,16 +40,16 @@ def find_gap(path: Path, stop: Document, end: Mapping[str, Any] | None) -> str |
     OSError
         When the file cannot be read.
     """
-    if end is not None and file_checksum(path, end["bytes"]) == end["xxh3_64"]:
-        return None
+    if end is not None and _is_as_noted(path, end):
+        return _changed_notes(path, end)
     found = _Found(path)
     problems = []
     if found.unreadable:
-        lines = ", ".join(map(str, found.unreadable[:5]))
-        more = " ..." if len(found.unreadable) > 5 else ""
-        problems.append(f"of its lines these are unreadable: {lines}{more}")
+        problems.append(f"of its lines these are unreadable: {shown_lines(found.unreadable)}")
     if end is None:
         problems += _missing(stop.get("num_events"), found.points())
+        if found.version > 1 and not notes_of(path).exists():
+            problems.append("its notes are gone, and with them what JSON cannot say")
     else:
         problems += _missing(end["events"], found.events)
         if not problems and found.lines != end["lines"]:
@@ -57,6 +57,24 @@ def find_gap(path: Path, stop: Document, end: Mapping[str, Any] | None) -> str |
         if not problems:
             problems.append("its checksum is another one: something in it was changed")
     return "; ".join(problems) or None
+
+
+def _is_as_noted(path: Path, end: Mapping[str, Any]) -> bool:
+    size: int = end["bytes"]
+    return path.stat().st_size == size and file_checksum(path, size) == end["xxh3_64"]
+
+
+def _changed_notes(path: Path, end: Mapping[str, Any]) -> str | None:
+    """Tell whether the notes are others; those of the first recorders of version 2 do not say."""
+    noted = end.get("notes")
+    if noted is None or file_checksum(notes_of(path), noted["bytes"]) == noted["xxh3_64"]:
+        return None
+    return "the checksum of its notes is another one: something in them was changed"
+
+
+def shown_lines(numbers: Sequence[int]) -> str:
+    """Return the numbers of lines as a message shows them."""
+    return ", ".join(map(str, numbers[:5])) + (" ..." if len(numbers) > 5 else "")
 
 
 def _missing(expected: Any, found: Mapping[str, int]) -> list[str]:
@@ -80,6 +98,8 @@ class _Found:
         The numbers of those that are no document, from 1.
     events : dict of str to int
         How many events there are, by stream.
+    version : int
+        Of the format, as far as arrays were taken out; else 0.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,6 +109,7 @@ class _Found:
         self._streams: dict[str, str] = {}
         self._numbers: dict[str, set[int]] = {}
         self._own: set[str] = set()  # resources that the recorder added
+        self.version = 0
         with path.open("rb") as file:
             for line in file:
                 self.lines += 1
@@ -114,6 +135,7 @@ class _Found:
                 self._add(descriptor, [event["seq_num"] for event in events])
         elif name == "stream_resource" and is_of_recorder(doc):
             self._own.add(doc["uid"])
+            self.version = doc["parameters"]["recorder"].get("version", 0)
         elif name == "stream_datum" and doc["stream_resource"] not in self._own:
             # A detector that writes files of its own emits no events, perhaps.
             numbers = doc["seq_nums"]

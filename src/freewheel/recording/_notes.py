@@ -34,8 +34,26 @@ class RunNotes:
     changes: list[_Change] = field(default_factory=list)
     received: dict[int | str, float] = field(default_factory=dict)
     """When documents that carry no time came, by id; in version 1 by line."""
-    end: dict[str, Any] | None = None
+    end: Mapping[str, Any] | None = None
     """Of a run that was recorded to its end: what there is in all. Not in version 1."""
+    unreadable: list[int] = field(default_factory=list)
+    """The numbers of lines that are no notes, from 1: what they told of is not as it was."""
+
+    def add(self, entry: Any) -> None:
+        """Take what a line says.
+
+        Raises
+        ------
+        KeyError, TypeError
+            When it says nothing that can be understood.
+        """
+        if "notes" in entry:
+            change = _Change(entry["line"], entry.get("id"), entry["kind"], entry["notes"])
+            self.changes.append(change)
+        if "received" in entry:
+            self.received[entry.get("id") or entry["line"]] = entry["received"]
+        if "end" in entry:
+            self.end = _checked_end(entry["end"])
 
     def of_kind(self, kind: str) -> Notes:
         """Return the last notes on a kind of document."""
@@ -44,6 +62,15 @@ class RunNotes:
     def received_at(self, number: int, doc: Mapping[str, Any]) -> float | None:
         """Return when a document without a time came."""
         return self.received.get(document_id(doc) or number, self.received.get(number))
+
+
+def _checked_end(end: Mapping[str, Any]) -> Mapping[str, Any]:
+    for part in (end, end["notes"]) if "notes" in end else (end,):
+        if not (isinstance(part["bytes"], int) and isinstance(part["xxh3_64"], str)):
+            raise TypeError
+    if not (isinstance(end["lines"], int) and isinstance(end["events"], dict)):
+        raise TypeError
+    return end
 
 
 class CurrentNotes:
@@ -80,24 +107,24 @@ class CurrentNotes:
 def read_notes(path: Path) -> RunNotes:
     """Read a file of notes, as far as it is readable; there need not be any."""
     notes = RunNotes()
-    for entry in _entries(path):
-        if "notes" in entry:
-            change = _Change(entry["line"], entry.get("id"), entry["kind"], entry["notes"])
-            notes.changes.append(change)
-        if "received" in entry:
-            notes.received[entry.get("id") or entry["line"]] = entry["received"]
-        notes.end = entry.get("end", notes.end)
+    for number, entry in enumerate(_entries(path), 1):
+        try:
+            notes.add(entry)
+        except (KeyError, TypeError):
+            notes.unreadable.append(number)
     return notes
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
+def _entries(path: Path) -> Iterator[dict[str, Any] | None]:
+    """Yield what each line says, `None` for one that is damaged."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in file:
+            if not line.endswith(b"\n"):
+                return  # not yet complete
             try:
                 entry = decoded(line)
             except ValueError:
-                continue  # damaged, or not yet complete
-            if line.endswith(b"\n") and isinstance(entry, dict):
-                yield entry
+                entry = None
+            yield entry if isinstance(entry, dict) else None

@@ -60,7 +60,6 @@ class RunWriter:
         self._divider = divider
         self._documents = _AppendOnly(self.path)
         self._notes = _AppendOnly(folder / uid / NOTES_FILE)
-        self._checksum = running_checksum()
         self._block: list[tuple[str, Mapping[str, Any]]] = []  # taken, and no lines yet
         self._lines = 0
         self._events: Counter[str] = Counter()  # by the descriptor's uid
@@ -260,7 +259,7 @@ class RunWriter:
         try:
             self._encode()
         finally:
-            self._checksum.update(self._documents.flush())
+            self._documents.flush()
 
     def _encode(self) -> None:
         """Make lines of what was taken; those before one that cannot be made are kept."""
@@ -296,6 +295,7 @@ class RunWriter:
             if self._deleted:
                 raise _deleted()
             if whole and not self._failed:
+                self._notes.flush()  # the end says what is before it
                 self._notes.write(encoded({"end": self._summary()}) + b"\n")
                 self._notes.flush()
         except OSError as error:
@@ -315,8 +315,12 @@ class RunWriter:
         return {
             "lines": self._lines,
             "bytes": self._documents.size,
-            "xxh3_64": self._checksum.hexdigest(),
+            "xxh3_64": self._documents.checksum.hexdigest(),
             "events": events,
+            "notes": {
+                "bytes": self._notes.size,
+                "xxh3_64": self._notes.checksum.hexdigest(),
+            },
         }
 
     def _error(self, name: str, error: OSError) -> RecordingError:
@@ -374,6 +378,7 @@ class _AppendOnly:
         self._fd = -1
         self._waiting: list[bytes] = []
         self.size = 0
+        self.checksum = running_checksum()  # of what is in it
 
     @property
     def is_deleted(self) -> bool:
@@ -388,10 +393,10 @@ class _AppendOnly:
     def write(self, line: bytes) -> None:
         self._waiting.append(line)
 
-    def flush(self) -> bytes:
-        """Write the lines that wait, and return them as they are in the file."""
+    def flush(self) -> None:
+        """Write the lines that wait."""
         if not self._waiting:
-            return b""
+            return
         if self._fd < 0:
             self.open()
         data = b"".join(self._waiting)
@@ -409,7 +414,7 @@ class _AppendOnly:
             self.size = whole
             raise
         self.size += done
-        return data
+        self.checksum.update(data)
 
     def close(self, *, durable: bool) -> None:
         if self._fd < 0:
