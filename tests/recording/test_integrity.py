@@ -250,6 +250,27 @@ def test_notes_that_were_changed_anywhere_are_noticed(tmp_path):
         assert run.complete or run.problem in found
 
 
+def test_notes_that_were_cut_anywhere_are_noticed(tmp_path):
+    path = with_types(tmp_path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place])
+        (run,) = read_runs(tmp_path)
+        (problem,) = run.verify()
+        assert "the end of its notes is not there" in problem
+
+
+def test_a_changed_name_of_a_field_is_told_of(recorded):
+    path, pairs = recorded
+    whole = path.read_bytes()
+    for field in b'"uid"', b'"descriptor"', b'"timestamps"', b'"stream_resource"', b'"indices"':
+        last = whole.rindex(field, 0, whole.index(b'["stop"'))
+        path.write_bytes(whole[:last] + whole[last:].replace(field, b'"x' + field[2:], 1))
+        (run,) = read_runs(path)
+        assert any("in line " in problem for problem in run.verify())
+        assert len(list(run.documents(skip_damaged=True))) in (len(pairs) - 1, len(pairs))
+
+
 def test_notes_that_do_not_fit_their_document_are_told_of(tmp_path, caplog):
     path = with_types(tmp_path)
     path.write_bytes(path.read_bytes().replace(b'"limits"', b'"limots"'))

@@ -68,6 +68,7 @@ class FileRun(RecordedRun):
             self.stop = self._parse_stop(last, notes)
         self._end = notes.end
         self._damaged_notes = notes.unreadable
+        self._lacks_end = notes.end is None and (notes.version > 1 or notes.is_cut)
 
     def _parse_start(self, line: bytes, notes: RunNotes) -> Document:
         if not line.endswith(b"\n"):
@@ -147,6 +148,11 @@ class FileRun(RecordedRun):
         damages = [str(entry) for entry in entries if isinstance(entry, Exception)]
         if self.problem is not None:
             damages.insert(0, self.problem)
+        elif self._lacks_end:
+            damages.append(
+                "the end of its notes is not there: whether something was changed cannot be told "
+                f"({notes_of(self.path)}, run {self.uid})"
+            )
         return tuple(dict.fromkeys(damages))  # that a file is gone each of its arrays says
 
     def _sound(
@@ -192,6 +198,8 @@ class FileRun(RecordedRun):
                     raise
                 except RecordingError as error:
                     yield error
+                except (LookupError, TypeError, ValueError, AttributeError) as error:
+                    yield self._misfit(number, error)
                 else:
                     yield number, name, doc
 
@@ -201,6 +209,14 @@ class FileRun(RecordedRun):
         except Exception as error:  # whatever a path or a type that was changed leads to
             message = f"the notes on the document in line {number + 1} do not fit it"
             raise DamagedRecordingError(message, file=notes_of(self.path), run=self.uid) from error
+
+    def _misfit(self, number: int, error: Exception) -> DamagedRecordingError:
+        """Make an error of what a document with another key or type leads to."""
+        what = f"lacks {error}" if isinstance(error, KeyError) else f"does not fit: {error}"
+        message = f"the document in line {number + 1} {what}"
+        misfit = DamagedRecordingError(message, file=self.path, run=self.uid)
+        misfit.__cause__ = error
+        return misfit
 
     def _parse(self, number: int, line: bytes) -> tuple[str, Document]:
         try:

@@ -9,7 +9,7 @@ from ._encoding import decoded
 from ._format import document_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ._fidelity import Notes
@@ -36,6 +36,10 @@ class RunNotes:
     """When documents that carry no time came, by id; in version 1 by line."""
     end: Mapping[str, Any] | None = None
     """Of a run that was recorded to its end: what there is in all. Not in version 1."""
+    version: int = 0
+    """Of the format; in version 1 it is not said."""
+    is_cut: bool = False
+    """Whether the last line is not complete, or there is none in the file."""
     unreadable: list[int] = field(default_factory=list)
     """The numbers of lines that are no notes, from 1: what they told of is not as it was."""
 
@@ -44,9 +48,10 @@ class RunNotes:
 
         Raises
         ------
-        KeyError, TypeError
+        AttributeError, KeyError, TypeError
             When it says nothing that can be understood.
         """
+        self.version = entry.get("version", self.version)
         if "notes" in entry:
             change = _Change(entry["line"], entry.get("id"), entry["kind"], entry["notes"])
             self.changes.append(change)
@@ -107,24 +112,15 @@ class CurrentNotes:
 def read_notes(path: Path) -> RunNotes:
     """Read a file of notes, as far as it is readable; there need not be any."""
     notes = RunNotes()
-    for number, entry in enumerate(_entries(path), 1):
-        try:
-            notes.add(entry)
-        except (KeyError, TypeError):
-            notes.unreadable.append(number)
-    return notes
-
-
-def _entries(path: Path) -> Iterator[dict[str, Any] | None]:
-    """Yield what each line says, `None` for one that is damaged."""
     if not path.exists():
-        return
+        return notes
+    line = b""
     with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                return  # not yet complete
-            try:
-                entry = decoded(line)
-            except ValueError:
-                entry = None
-            yield entry if isinstance(entry, dict) else None
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n"):  # else not yet complete, as it seems
+                try:
+                    notes.add(decoded(line))
+                except (ValueError, AttributeError, KeyError, TypeError):
+                    notes.unreadable.append(number)
+    notes.is_cut = not line.endswith(b"\n")
+    return notes
