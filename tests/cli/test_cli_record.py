@@ -29,6 +29,9 @@ def endless(devices):
 def three(devices):
     return bp.count([devices["camera"]], 3)
 
+def by_name(camera, stage, count=2):
+    return bp.scan([camera], stage.x, 0, 1, count)
+
 def unknown(devices):
     return bp.count([devices["spectrometer"]])
 
@@ -91,6 +94,12 @@ def test_a_plan_of_a_file(within: Any, plans: Path) -> None:
     ran = within.run("record", "here", f"{plans}:three", "--shape=16")
     assert ran.returncode == 0
     assert ran.stdout.endswith("count  3 events\n")
+
+
+def test_a_plan_of_a_file_that_names_its_devices(within: Any, plans: Path) -> None:
+    ran = within.run("record", "here", f"{plans}:by_name", "--shape=16")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.endswith("scan  2 events\n")
 
 
 BAD_RECORDS = {

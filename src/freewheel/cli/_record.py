@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,8 +37,8 @@ def record(
     plan: Annotated[
         str,
         typer.Argument(
-            help="count, scan or grid_scan; or FILE.py:FUNCTION, a function that takes the "
-            "devices by name and returns a plan."
+            help="count, scan or grid_scan; or FILE.py:FUNCTION, a function that returns a plan. "
+            "Its parameters are names of devices, or it has one, which is a mapping of all."
         ),
     ] = "count",
     points: Annotated[int, typer.Option(help="How many points, in each direction.", min=1)] = 10,
@@ -115,10 +116,18 @@ def _plan_function(name: str, points: int) -> Callable[[Mapping[str, Any]], Any]
     import bluesky.plans as bp
 
     plans: dict[str, Callable[[Any], Any]] = {
-        "count": lambda d: bp.count([d["camera"]], points),
-        "scan": lambda d: bp.scan([d["camera"]], d["stage"].x, -10, 10, points),
-        "grid_scan": lambda d: bp.grid_scan(
-            [d["camera"]], d["stage"].x, -10, 10, points, d["stage"].y, -10, 10, points
+        "count": lambda devices: bp.count([devices["camera"]], points),
+        "scan": lambda devices: bp.scan([devices["camera"]], devices["stage"].x, -10, 10, points),
+        "grid_scan": lambda devices: bp.grid_scan(
+            [devices["camera"]],
+            devices["stage"].x,
+            -10,
+            10,
+            points,
+            devices["stage"].y,
+            -10,
+            10,
+            points,
         ),
     }
     if name in plans:
@@ -131,14 +140,22 @@ def _plan_function(name: str, points: int) -> Callable[[Mapping[str, Any]], Any]
     return found
 
 
-def _made(make: Callable[[Any], Any], devices: Mapping[str, Any], name: str) -> Any:
+def _made(make: Callable[..., Any], devices: Mapping[str, Any], name: str) -> Any:
     """Call the plan function; its failure is told of as that of a plan."""
     try:
-        return make(devices)
+        named = _named(make, devices)
+        return make(**named) if named else make(devices)
     except Exception as error:
         say(traceback.format_exc().rstrip())
         say(f"freewheel record: {name} made no plan of the devices.")
         raise typer.Exit(1) from error
+
+
+def _named(make: Callable[..., Any], devices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the devices that a function asks for by its parameters; none if it takes all."""
+    parameters = inspect.signature(make).parameters.values()
+    asked = [each.name for each in parameters if each.default is each.empty]
+    return {name: devices[name] for name in asked} if asked and devices.keys() >= set(asked) else {}
 
 
 def _list_runs(output: Path, uids: list[str]) -> None:
