@@ -413,6 +413,7 @@ def test_call_sites_are_remembered_from_the_call_on() -> None:
     remembering = remember_call_sites()
     try:
         assert Plan.__init__ is not original  # the call alone is enough, in a program of one's own
+        assert repr(remembering) == "<call sites are remembered>"
         with remembering:
             assert Plan.__init__ is not original
         assert Plan.__init__ is original

@@ -72,6 +72,10 @@ class _Remembering:
     def __init__(self) -> None:
         self._holds = False
 
+    def __repr__(self) -> str:
+        """Say at a prompt what the call has done."""
+        return f"<call sites {'are' if self._holds else 'were'} remembered>"
+
     def __enter__(self) -> None:
         global _users
         with _lock:
