@@ -597,6 +597,33 @@ def test_no_document_is_ever_left_lying(RE: Any) -> None:
         delivery.join(T)
 
 
+def test_nobody_waits_for_a_subscriber_that_was_unsubscribed_a_moment_ago() -> None:
+    hold = threading.Event()
+    delivery = _delivery.QueuedDelivery(
+        lambda name, doc: hold.wait(T), weakref.WeakMethod(Fails().failed), _delivery.Piled()
+    )
+    delivery.put("start", {})
+
+    class ClosedJustBefore:
+        """The delivery's lock, which somebody who closes it gets first."""
+
+        def __init__(self, condition: threading.Condition) -> None:
+            self._condition = condition
+
+        def __enter__(self) -> Any:
+            delivery._condition = self._condition
+            delivery.close()
+            hold.set()
+            delivery.join(T)
+            return self._condition.__enter__()
+
+        def __exit__(self, *error: Any) -> None:
+            self._condition.__exit__(*error)
+
+    delivery._condition = ClosedJustBefore(delivery._condition)  # type: ignore[assignment]
+    asyncio.run(asyncio.wait_for(delivery.drained(), T))
+
+
 def test_the_plan_waits_for_a_subscriber_that_is_far_behind_and_says_so_once(
     RE: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -249,15 +249,17 @@ class Delivery:
 
         if self._closed or threading.current_thread() is self._thread:
             return
-        if not self._items and not self._busy:
-            return
         mark: _Item = (None, tell, 0)
         with self._condition:
+            # With the lock, for somebody may close it just now: its thread ends when it finds
+            # nothing left, and nobody would come to a mark that was put there afterwards.
+            if not self._items and not self._busy:
+                return
             self._marks += 1
-        if count is None:
-            self._items.append(mark)
-        else:
-            self._items.insert(count, mark)
+            if count is None:
+                self._items.append(mark)
+            else:
+                self._items.insert(count, mark)
         self._wake()
         await reached.wait()
 
