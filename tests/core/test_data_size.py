@@ -87,3 +87,29 @@ def test_a_stream_whose_descriptor_did_not_come_may_be_of_anything() -> None:
     assert not streams.others
     streams.size_of("event", event("a"))
     assert not streams.others
+
+
+def test_the_end_of_one_run_says_nothing_of_another_that_began_before_any_came() -> None:
+    streams = StreamsOfNumbers()
+    for run in ("a", "b"):
+        streams.size_of("start", {"uid": run})
+        streams.size_of("descriptor", descriptor("of it", run, "number"))
+        streams.size_of("event", event("of before", np.zeros(5)))
+        streams.size_of("event", event("of it"))
+        streams.size_of("stop", {"run_start": run})
+        assert streams.others
+    streams.size_of("stop", {"run_start": "the one before"})
+    assert not streams.others
+
+
+def test_what_was_known_of_a_run_is_forgotten_with_it() -> None:
+    streams = StreamsOfNumbers()
+    streams.size_of("start", {"uid": "a"})
+    streams.size_of("descriptor", descriptor("numbers", "a", "number"))
+    streams.size_of("descriptor", descriptor("frames", "a", "array"))
+    for value in (1.0, np.zeros(5), 1.0):
+        streams.size_of("event", event("numbers", value))
+        streams.size_of("event", event("frames", value))
+    assert streams.others == {"a"}
+    streams.size_of("stop", {"run_start": "a"})
+    assert not streams.others

@@ -49,34 +49,39 @@ class StreamsOfNumbers:
         The uids of the runs under way that have streams which are not, or may not be.
     """
 
-    __slots__ = ("_known", "others")
+    __slots__ = ("_begun", "_runs", "others")
 
     def __init__(self) -> None:
-        self._known: dict[Any, Any] = {}  # by the uid of the descriptor, that of the run
+        self._begun: set[Any] = set()  # the uids of the runs under way whose start came here
+        self._runs: dict[Any, Any] = {}  # by the uid of a descriptor, that of its run
         self.others: set[Any] = set()  # with None for runs whose descriptors did not come here
 
     def size_of(self, name: str, doc: Any) -> int:
         """Return the `data_size` of a document, and learn from it which streams these are."""
-        if name == "descriptor":
+        size = data_size(doc)
+        if name == "event":
+            run = self._runs.get(doc.get("descriptor"))
+            if size or run is None:  # its descriptor does not tell all, or is unknown
+                self.others.add(run)
+        elif name == "start":
+            self._begun.add(doc.get("uid"))
+        elif name == "descriptor":
             self._learn(doc)
         elif name == "stop":
             self._forget(doc.get("run_start"))
-        elif name == "event" and doc.get("descriptor") not in self._known:
-            self.others.add(None)
-        size = data_size(doc)
-        if size and name == "event":  # its descriptor does not tell all
-            self.others.add(self._known.pop(doc.get("descriptor"), None))
         return size
 
     def _learn(self, descriptor: Any) -> None:
-        run = descriptor.get("run_start")
+        run = self._runs[descriptor.get("uid")] = descriptor.get("run_start")
         keys = descriptor.get("data_keys", {}).values()
-        if all(key.get("dtype") in _OF_NUMBERS for key in keys):
-            self._known[descriptor.get("uid")] = run
-        else:
+        if any(key.get("dtype") not in _OF_NUMBERS for key in keys):
             self.others.add(run)
 
     def _forget(self, run: Any) -> None:
-        """Forget a run that has ended; and those that are unknown, of which it may be one."""
-        self._known = {uid: of for uid, of in self._known.items() if of != run}
-        self.others -= {run, None}
+        """Forget a run that has ended."""
+        self._runs = {uid: of for uid, of in self._runs.items() if of != run}
+        self.others.discard(run)
+        if run in self._begun:
+            self._begun.remove(run)
+        else:  # it may be one of those that are unknown
+            self.others.discard(None)
