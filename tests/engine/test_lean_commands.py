@@ -15,7 +15,7 @@ from bluesky.run_engine import RunEngineInterrupted, WaitForTimeoutError
 from bluesky.utils import FailedStatus, IllegalMessageSequence, Msg, Plan
 
 import freewheel.plan_stubs as fps
-from doubles import FrameCamera, Mover, run
+from doubles import Finished, FrameCamera, Mover, run
 from freewheel import RunEngine
 from freewheel.engine import remember_call_sites
 from freewheel.engine._bluesky import _statuses, _tracing
@@ -112,6 +112,41 @@ def test_the_group_of_a_status_that_failed_before_the_wait(engine: RunEngine) ->
 
     with pytest.raises(WaitForTimeoutError):
         engine(plan()).result(WAIT)
+
+
+class CannotSay(Finished):
+    """A status that calls back, and cannot be asked whether it is done."""
+
+    def __init__(self, error: Exception) -> None:
+        self._cannot = error
+        super().__init__(done=False)
+
+    @property  # type: ignore[override]
+    def done(self) -> bool:
+        if self._is_done:
+            raise self._cannot
+        return False
+
+    @done.setter
+    def done(self, done: bool) -> None:
+        self._is_done = done
+
+
+@pytest.mark.parametrize("error", [OSError("no line"), AttributeError("done")])
+def test_a_status_need_not_say_whether_it_is_done(engine: RunEngine, error: Exception) -> None:
+    mover = Mover()
+    mover.set = lambda value: status  # type: ignore[method-assign,assignment,return-value]
+    status = CannotSay(error)
+    status.finish()
+    status.add_callback = lambda callback: callback(status)  # type: ignore[method-assign]
+
+    def plan() -> Any:
+        yield from bps.abs_set(mover, 1, group="A")
+        yield from bps.wait("A")
+        assert not engine.claims
+        yield Msg("null")
+
+    assert engine(plan()).result(WAIT).exit_status == "success"
 
 
 def test_statuses_that_end_in_many_threads_are_all_counted(engine: RunEngine) -> None:

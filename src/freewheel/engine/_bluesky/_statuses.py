@@ -155,9 +155,12 @@ class Pending:
     def is_over_already(self) -> bool:
         """Take up the end of a status that came done and well: nobody need be told of it."""
         status = self.status
-        if self.action not in _QUICK or getattr(status, "done", False) is not True:
+        if self.action not in _QUICK:
             return False
-        if status.success is not True:
+        try:
+            if status.done is not True or status.success is not True:
+                return False
+        except Exception:  # of a property, which is somebody's own code, or there is none
             return False
         if _log.isEnabledFor(logging.DEBUG):  # to which the end of each is told
             return False
@@ -170,8 +173,12 @@ class Pending:
 
     def uses_device(self) -> bool:
         """Tell whether the device is under way, or kicked off and not yet completed."""
-        # Not every status that a device returns has `done`, and bluesky takes those too.
-        done = getattr(self.status, "done", self._done)
+        # Not every status that a device returns has `done`, or can be asked for it, and bluesky
+        # takes those too.
+        try:
+            done = self.status.done
+        except Exception:
+            done = self._done
         return not done or (self.action == "kickoff" and self._failure is None)
 
     def done(self) -> bool:
