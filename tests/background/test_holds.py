@@ -192,6 +192,37 @@ class SlowToStop(Device):
         self.did.append(("stop", success))
 
 
+@pytest.mark.parametrize("command", ["stop", "set"])
+def test_a_task_has_a_device_when_the_message_is_over_that_it_was_for(
+    engine: RunEngine, log: Log, command: str
+) -> None:
+    """The plan goes on for long, and does nothing more to any device."""
+    motor = SlowToStop("m", log)
+
+    async def stops(msg: Msg) -> None:
+        await msg.obj.stop()
+
+    if command == "set":  # one's own, that waits
+        engine.register_command("set", stops)
+
+    def plan() -> Any:
+        yield Msg(command, motor)
+        yield from endless()
+
+    def unstaging() -> Any:
+        yield Msg("unstage", motor)
+
+    future = engine(plan())
+    log.wait_for("stopping")
+    task = engine.background.launch(unstaging(), on_conflict="pause")
+    until(engine, lambda: task.waits_for)
+    on_loop(engine, motor.may_stop.set)
+    task.result(WAIT)
+    engine.stop()
+    with pytest.raises(RunEngineInterrupted):
+        future.result(WAIT)
+
+
 @pytest.mark.parametrize("pause", [False, True])
 def test_nobody_moves_what_a_plan_stops_until_it_has_stopped(
     engine: RunEngine, log: Log, pause: bool

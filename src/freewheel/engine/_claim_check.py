@@ -168,6 +168,11 @@ class ForegroundClaims:
             claim = self._ledger.claim_of(self._tasks.holder, device)
             noted[id(device)] = _Free(device) if claim is None else claim
 
+    def passed(self) -> None:
+        """Have those look again who were kept from a device while the message was under way."""
+        self._about = None
+        self._background.conflicts.changed()
+
     def finished(self, msg: Msg) -> None:
         """See for how long the devices of a message that was carried out are held."""
         background, holder = self._background, self._tasks.holder
@@ -262,6 +267,9 @@ class TaskClaims:
     def _own(self) -> tuple[Life, ...]:
         """The tasks of the task's own plan, which give way to it."""
         return self._tasks.supervisor.alive if self._tasks.any_alive else ()
+
+    def passed(self) -> None:
+        """Do nothing, as `finished`."""
 
     def finished(self, _: Msg) -> None:
         """Do nothing: a task holds what it has touched until it ends."""

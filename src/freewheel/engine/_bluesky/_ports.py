@@ -288,6 +288,10 @@ class ClaimCheck(Protocol):
         """
         ...
 
+    def passed(self) -> None:
+        """Hear that a message has been carried out, or has failed, that could at once."""
+        ...
+
     def finished(self, msg: Msg) -> None:
         """Hear that a message has been carried out, or has failed, that way was made for."""
         ...

@@ -60,6 +60,11 @@ class Command(NamedTuple):
     private: bool = False
 
 
+#: Commands that come by the thousand and are carried out in one step, but for somebody's own: no
+#: task looks meanwhile who is about to use a device. (What is acquired is held for a run.)
+_NEVER_WAITS: Final = frozenset(("set", "trigger", "acquire"))
+
+
 class _Checked:
     """A command that may have to make its way to the device first.
 
@@ -67,13 +72,14 @@ class _Checked:
     as much.
     """
 
-    __slots__ = ("_check", "_core", "_handler", "_interlocks")
+    __slots__ = ("_check", "_core", "_handler", "_interlocks", "_may_wait")
 
-    def __init__(self, core: EngineCore, handler: Handler) -> None:
+    def __init__(self, core: EngineCore, handler: Handler, *, may_wait: bool) -> None:
         self._core = core
         self._check = core.claim_check
         self._interlocks = core.household.interlocks
         self._handler = handler
+        self._may_wait = may_wait
 
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]
@@ -82,13 +88,19 @@ class _Checked:
     def __call__(self, msg: Msg) -> Awaitable[Any]:
         interlocks = self._interlocks
         if (interlocks.is_empty or interlocks.allows(msg)) and self._check.passes(msg):
-            return self._handler(msg)
+            return self._pass(msg) if self._may_wait else self._handler(msg)
         return self._make_way(msg)
+
+    async def _pass(self, msg: Msg) -> Any:
+        try:
+            return await self._handler(msg)
+        finally:
+            self._check.passed()
 
     async def _make_way(self, msg: Msg) -> Any:
         await self._until_allowed(msg)  # nobody is to give way to what may not be done
         if self._check.passes(msg):
-            return await self._handler(msg)
+            return await self._pass(msg)
         if not await self._check.make_way(msg):
             return [] if msg.command == "unstage" else None
         try:
@@ -202,7 +214,9 @@ class CommandRegistry(dict[str, Handler]):
         verb = VERBS.get(name)
         if verb is None or not verb.needs:
             return handler
-        return _Checked(self._core, handler)
+        own = name in self._extra or not self._may_replace(name)
+        may_wait = own or name not in _NEVER_WAITS
+        return _Checked(self._core, handler, may_wait=may_wait)
 
     def make_all(self) -> None:
         """Make every command now, for an engine whose registry is looked at as a dict."""
