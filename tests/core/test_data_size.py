@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -25,7 +26,12 @@ from freewheel.core._data_size import StreamsOfNumbers, data_size
         ([[1, 2, 3, 4]] * 50_000, 4_800_000, 8_000_000),
         ([np.zeros(1000), np.zeros(1000)], 16_000, 16_200),  # of a page of events
         (("x" * 1000,) * 50, 50_000, 52_000),
+        (bytearray(1_000_000), 1_000_000, 1_000_000),
+        ({"it": np.zeros(1000), "where": {"x": 1.0, "of": "x" * 1000}}, 9_000, 9_200),
+        ([{"it": np.zeros(1000)}] * 50, 400_000, 404_000),
+        (dict.fromkeys(range(1000), 1.0), 0, 4_000),
         (object(), 0, 0),
+        (Mock(), 0, 0),  # whose size is no number
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -33,10 +39,12 @@ def test_what_takes_memory_is_counted(value: Any, least: int, most: int) -> None
     assert least <= data_size({"data": {"x": 1.0, "it": value}}) <= most
 
 
-def test_a_list_that_holds_itself_ends() -> None:
+def test_what_holds_itself_ends() -> None:
     value: list[Any] = []
     value.append(value)
-    assert data_size({"data": {"it": value}}) < 1000
+    table: dict[str, Any] = {}
+    table.update(it=table, those=[table])
+    assert data_size({"data": {"it": value, "that": table}}) < 1000
 
 
 @pytest.mark.parametrize("doc", [{}, {"data": {}}, {"data": None}, {"data": [1.0]}])

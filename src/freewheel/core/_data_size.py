@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final, final
 
 __all__ = ["StreamsOfNumbers", "data_size"]
 
 _ITEM: Final = 32  # bytes of a number in a list, its place in there included
 _DEEPEST: Final = 6  # lists in lists that are looked into: a list may hold itself
+_TABLES: Final = 2  # likewise dictionaries in dictionaries …
+_ENTRIES: Final = 64  # … and so many entries of each
 _NUMBERS: Final = frozenset({float, int, bool, type(None)})
 _OF_NUMBERS: Final = frozenset({"number", "integer", "boolean"})  # kinds of data keys
 
 
 def data_size(doc: Any) -> int:
-    """Return how many bytes the arrays, texts and lists of an event take, or of a page of events.
+    """Return how many bytes an event's arrays, texts, lists and dictionaries take, or a page's.
 
     The items of a list are taken to be like the first of them. Single numbers, and documents of
     other kinds, count nothing.
@@ -28,15 +31,34 @@ def data_size(doc: Any) -> int:
     return size
 
 
-def _size_of(value: Any) -> int:
+def _size_of(value: Any, tables: int = 0) -> int:
     items = 1
     depth = 0
     while isinstance(value, (list, tuple)) and value and depth < _DEEPEST:
         items *= len(value)
         value = value[0]
         depth += 1
-    size: int = len(value) if isinstance(value, (str, bytes)) else getattr(value, "nbytes", 0)
+    if isinstance(value, (str, bytes, bytearray)):
+        size = len(value)
+    elif isinstance(value, dict):
+        size = _size_of_table(value, tables + 1)
+    else:
+        size = _bytes_of(value)
     return items * (size + _ITEM) if depth else size
+
+
+def _size_of_table(table: dict[Any, Any], tables: int) -> int:
+    if tables > _TABLES:
+        return 0
+    values = tuple(islice(table.values(), _ENTRIES))  # in one step: somebody may still fill it
+    return sum(_ITEM + _size_of(value, tables) for value in values)
+
+
+def _bytes_of(value: Any) -> int:
+    try:
+        return int(value.nbytes)
+    except Exception:  # of somebody's own class, and no reason to fail a plan
+        return 0
 
 
 @final
