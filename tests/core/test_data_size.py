@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from freewheel.core import _data_size
 from freewheel.core._data_size import StreamsOfNumbers, data_size
 
 
@@ -121,3 +122,16 @@ def test_what_was_known_of_a_run_is_forgotten_with_it() -> None:
     assert streams.others == {"a"}
     streams.size_of("stop", {"run_start": "a"})
     assert not streams.others
+
+
+@pytest.mark.parametrize("kind", ["start", "descriptor"])
+def test_who_hears_of_no_stops_keeps_no_runs_for_ever(kind: str) -> None:
+    streams = StreamsOfNumbers()
+    for number in range(2 * _data_size._MOST + 1):
+        run = f"run {number}"
+        doc = descriptor(run, run, "array") if kind == "descriptor" else {"uid": run}
+        streams.size_of(kind, doc)
+    kept = streams._begun, streams._runs, streams.others
+    assert max(map(len, kept)) <= _data_size._MOST
+    streams.size_of("event", event("run 0"))  # of which nothing is known any more
+    assert streams.others

@@ -13,6 +13,7 @@ _TABLES: Final = 2  # likewise dictionaries in dictionaries …
 _ENTRIES: Final = 64  # … and so many entries of each
 _NUMBERS: Final = frozenset({float, int, bool, type(None)})
 _OF_NUMBERS: Final = frozenset({"number", "integer", "boolean"})  # kinds of data keys
+_MOST: Final = 1000  # runs and streams that are kept: who hears of no stops would have them pile up
 
 
 def data_size(doc: Any) -> int:
@@ -86,6 +87,8 @@ class StreamsOfNumbers:
             if size or run is None:  # its descriptor does not tell all, or is unknown
                 self.others.add(run)
         elif name == "start":
+            if len(self._begun) >= _MOST:
+                self._begun.clear()
             self._begun.add(doc.get("uid"))
         elif name == "descriptor":
             self._learn(doc)
@@ -94,6 +97,9 @@ class StreamsOfNumbers:
         return size
 
     def _learn(self, descriptor: Any) -> None:
+        if len(self._runs) >= _MOST:
+            self._runs.clear()  # whose events are unknown then, and looked at
+            self.others.clear()
         run = self._runs[descriptor.get("uid")] = descriptor.get("run_start")
         keys = descriptor.get("data_keys", {}).values()
         if any(key.get("dtype") not in _OF_NUMBERS for key in keys):
