@@ -105,6 +105,38 @@ def test_close_twice_and_a_closed_engine_refuses_everything(RE: Any) -> None:
             call()
 
 
+def test_two_threads_close_an_engine_at_the_same_time(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second asks for nothing on a loop that the first one ends."""
+    closes, both, may_end = threading.Event(), threading.Event(), threading.Event()
+    life, asked = RE._life, []
+
+    class ByHand:
+        async def close(self) -> None:
+            asked.append(self)
+            closes.set()
+            await asyncio.to_thread(may_end.wait, T)
+
+    def begin_close() -> None:
+        if closes.is_set():
+            both.set()
+
+    monkeypatch.setattr(life, "_by_hand", ByHand())
+    monkeypatch.setattr(life.services, "begin_close", begin_close)
+    first, second = (threading.Thread(target=RE.close) for _ in range(2))
+    first.start()
+    assert closes.wait(T)
+    second.start()
+    assert both.wait(T)
+    may_end.set()
+    for thread in (first, second):
+        thread.join(T)
+        assert not thread.is_alive()
+    assert len(asked) == 1
+    assert not RE._th.is_alive()
+
+
 def test_what_is_refused_by_a_closed_engine_is_not_left_unawaited(RE: Any) -> None:
     RE.close()
     with pytest.raises(EngineClosedError):

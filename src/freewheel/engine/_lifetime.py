@@ -184,6 +184,10 @@ class EngineLife:
         self._documents = documents
         self._loop = loop
         self._closed = False  # only ever set, by any thread
+        # Held while the tasks are closed: one of two threads that close the engine would end the
+        # loop meanwhile, and nobody would answer the other one. A signal's handler may close, too.
+        self._tasks_lock = threading.RLock()
+        self._tasks_closed = False  # under that lock
         _remember(self)
 
     @property
@@ -266,9 +270,14 @@ class EngineLife:
 
     def _close_background(self, timeout: float) -> None:
         self.services.begin_close()
+        with self._tasks_lock:
+            # The loop may have been ended by the hand of who gave it.
+            if not self._tasks_closed and self._core.thread.is_alive():
+                self._close_tasks(timeout)
+                self._tasks_closed = True
+
+    def _close_tasks(self, timeout: float) -> None:
         core = self._core
-        if not core.thread.is_alive():
-            return  # the loop has ended, by an earlier call or by the hand of who gave it
         core.call_on_loop(self._between.close)
 
         async def close() -> None:
