@@ -137,6 +137,15 @@ def test_two_threads_close_an_engine_at_the_same_time(
     assert not RE._th.is_alive()
 
 
+def test_a_closed_engine_is_closed_again_by_a_thread_with_the_number_of_its_own(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which has ended: the next thread that begins often gets its number."""
+    RE.close()
+    monkeypatch.setattr(type(RE._core), "on_loop_thread", lambda core: True)
+    RE.close()
+
+
 def test_what_is_refused_by_a_closed_engine_is_not_left_unawaited(RE: Any) -> None:
     RE.close()
     with pytest.raises(EngineClosedError):

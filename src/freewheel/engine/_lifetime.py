@@ -250,7 +250,8 @@ class EngineLife:
         if self.forked:
             self._closed = True
             return
-        if self._core.on_loop_thread():
+        # A thread that has ended leaves its number to another one.
+        if self._core.thread.is_alive() and self._core.on_loop_thread():
             raise RuntimeError(
                 "close() waits for the run engine's thread, so it cannot be called on it. Call it "
                 "from another thread, or RE.abort() here."
