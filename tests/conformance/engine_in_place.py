@@ -6,6 +6,7 @@ The class itself, as users import it, put in the place of bluesky's and nothing 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 import bluesky
 import bluesky.magics
 import bluesky.run_engine
+import pytest
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Coroutine
 
 DESELECTED = Path(__file__).with_name("deselected.txt")
 
@@ -59,7 +61,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = kept
 
 
+def _millisecond() -> Coroutine[None, None, None]:
+    return asyncio.sleep(0.001)
+
+
 if os.environ.get("CONFORMANCE_ENGINE", "freewheel") == "freewheel":
     from freewheel import BlockingRunEngine
+    from freewheel.engine._bluesky import _messages
 
     _install(BlockingRunEngine)
+
+    @pytest.fixture(autouse=True)
+    def _slow_enough_for_a_signal(
+        request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Give each message a millisecond where a thread sends a SIGINT once a plan has begun.
+
+        Some of these plans are fifteen messages and over in 0.03 ms, before that thread is awake:
+        its signal then ends pytest.
+        """
+        if "sigint" in request.node.name:
+            monkeypatch.setattr(_messages, "_turn", _millisecond)

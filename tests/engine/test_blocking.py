@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import os
 import pickle
+import signal
 import threading
 import types
 from typing import TYPE_CHECKING, Any
@@ -318,3 +321,29 @@ def test_a_future_that_is_pickled_says_what_to_do(RE: Any) -> None:
     with pytest.raises(TypeError, match=r"plan 'quick'.*cannot be pickled.*RE\.blocking"):
         pickle.dumps(future)
     future.result(T)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs masks of signals")
+def test_a_signal_that_does_not_wake_the_thread_that_waits_is_heard(bre: Any) -> None:
+    begun, heard = threading.Event(), threading.Event()
+    found: list[bool] = []
+
+    async def listen() -> None:
+        begun.set()
+        found.append(await asyncio.to_thread(heard.wait, T))
+
+    def send() -> None:
+        begun.wait(T)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    sender = threading.Thread(target=send)
+    sender.start()  # before the mask, which it would have, too
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.set())
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        bre([Msg("wait_for", None, [listen])])
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+        signal.signal(signal.SIGUSR1, before)
+        sender.join(T)
+    assert found == [True]

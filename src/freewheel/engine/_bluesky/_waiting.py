@@ -19,6 +19,8 @@ __all__ = ["block_until", "default_managers", "interrupt_thread", "managed", "se
 
 #: Seconds that a plan has to end after Ctrl-C was hit once too often, as in bluesky.
 PANIC_GRACE: Final = 1.0
+#: Who waits for a plan looks so often [s] whether a signal has come.
+_HEAR_EVERY: Final = 0.2
 
 
 def default_managers() -> list[Any]:
@@ -45,9 +47,25 @@ def managed(engine: Any, managers: list[Any]) -> Iterator[None]:
         yield
 
 
+class _Hearing(threading.Event):
+    """An event that is waited for in steps, between which the handlers of signals run.
+
+    Python runs them on the main thread alone, and wakes it from a wait for that: but not on
+    Windows, and nowhere if the signal came just before the wait, or to another thread. Ctrl-C was
+    heard of at the next one then.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is not None:
+            return super().wait(timeout)
+        while not super().wait(_HEAR_EVERY):
+            pass
+        return True
+
+
 def block_until(engine: Any, future: Future[Any]) -> None:
     """Wait in this thread until a future is done, in the way that the engine was given."""
-    done = threading.Event()
+    done = _Hearing()
     future.add_done_callback(lambda _: done.set())
     engine._during_task.block(done)
 
