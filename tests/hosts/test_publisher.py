@@ -40,7 +40,7 @@ def test_who_comes_late_gets_the_last_value(RE: Any, publisher: Any, listen: Any
     assert listen(publisher.address).hear(lambda _: True)["queue_held"] == "lunch"
 
 
-def test_who_comes_late_gets_no_value_that_is_known_to_be_old(RE: Any, listen: Any) -> None:
+def test_who_comes_late_gets_no_value_that_is_old(RE: Any, listen: Any) -> None:
     publisher = StatePublisher(RE, "tcp://127.0.0.1:*", rate=0.01)
     try:
         listen(publisher.address).hear(lambda found: found["queue_held"] is None)

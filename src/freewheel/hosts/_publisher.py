@@ -117,10 +117,7 @@ class StatePublisher:
                 if self._closing:
                     return
                 if self._socket in ready and self._is_new_listener():
-                    if due:
-                        next_at = 0.0  # what was sent last is known to be old
-                    else:
-                        self._send(last)
+                    due, next_at = True, 0.0  # what was sent last may be old: news take a moment
                 if due and time.monotonic() >= next_at:
                     last, due = self._picture() or last, False
                     next_at = time.monotonic() + self._shortest
