@@ -7,9 +7,10 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import numpy as np
 import pytest
-from ophyd_async.core import SignalR, SoftSignalBackend
+from ophyd_async.core import SignalR
 from qtpy.QtWidgets import QLabel, QPushButton
 
+from doubles import Silent
 from freewheel.core._server_watch import ServerWatch
 from freewheel.plan_stubs import claim
 from freewheel.qt import DevicePanel, MotorRow, ReadingRow, SettingRow
@@ -256,19 +257,6 @@ async def test_an_axis_tells_its_limits_to_whoever_sees_no_more_of_it() -> None:
     axis = Axis("focus", limits=(-20.0, float("inf")))
     await axis.connect()
     assert limits_in((await axis.describe())["focus"]) == Limits(-20.0, None)
-
-
-class Silent(SoftSignalBackend[str]):
-    """Tells subscribers nothing, as a Tango server without events."""
-
-    is_away = False
-
-    def set_callback(self, callback: Any) -> None: ...
-
-    async def get_reading(self) -> Any:
-        if self.is_away:
-            raise ConnectionError("nobody is there")
-        return await super().get_reading()
 
 
 async def test_a_signal_that_tells_nothing_is_asked_again_and_again() -> None:

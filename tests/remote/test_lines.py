@@ -19,6 +19,7 @@ from ophyd_async.core import SignalRW, SoftSignalBackend
 from websockets.sync.client import connect as plain_connect
 
 from afar import Cable, T, enter, hear, heard, is_over, some_plans, until
+from doubles import Silent
 from freewheel import RunEngine
 from freewheel.core import ResourceConflictError
 from freewheel.core._crossings import call_soon, run_soon
@@ -372,19 +373,6 @@ def test_what_the_servers_own_device_has_lost_is_told(engine: RunEngine, tokens:
         call_soon(engine.loop, signal.says, True)
         for each in (told, late):
             each.wait_for(True, 7.0)
-
-
-class Silent(SoftSignalBackend[float]):
-    """Tells subscribers nothing, as a Tango server without events."""
-
-    is_away = False
-
-    def set_callback(self, callback: Any) -> None: ...
-
-    async def get_reading(self) -> Any:
-        if self.is_away:
-            raise ConnectionError("nobody is there")
-        return await super().get_reading()
 
 
 def test_what_tells_nothing_by_itself_is_asked_and_is_in_no_plans_way(

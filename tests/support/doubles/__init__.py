@@ -16,6 +16,7 @@ from .latches import OtherLatch
 from .log import Log, at_log
 from .plans import endless, failing, in_a_run, quick, value
 from .scripts import run_script
+from .silent import Silent
 from .statuses import Finished, finished
 from .uses import USES
 
@@ -40,6 +41,7 @@ __all__ = [
     "PlainSensor",
     "Sensor",
     "Shutter",
+    "Silent",
     "SlowCache",
     "SlowlyPaused",
     "SlowlyUnstaged",
