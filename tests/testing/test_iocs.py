@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -119,7 +120,8 @@ def test_it_ends_with_the_process_that_has_started_it(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", port)) as line:
             line.settimeout(20)
             starter.send_signal(signal.SIGKILL)
-            assert line.recv(1) == b""
+            with contextlib.suppress(ConnectionResetError):  # it may not have taken up the line
+                assert line.recv(1) == b""
 
 
 def test_one_that_has_ended_by_itself_is_started_anew(start_ioc, tmp_path: Path) -> None:

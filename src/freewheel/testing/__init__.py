@@ -8,7 +8,8 @@ from ._clock import VirtualClock, VirtualTimeLoop
 from ._documents import DocumentLog, assert_emitted, assert_events, assert_valid
 from ._iocs import IocProcess
 from ._leaks import no_leaks
-from ._local_epics import free_port, local_epics
+from ._local_epics import local_epics
+from ._ports import free_port
 
 __all__ = [
     "DocumentLog",

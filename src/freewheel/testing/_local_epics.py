@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
-import socket
 import threading
 from typing import Final
 
-__all__ = ["free_port", "give_back", "local_epics", "take_ports"]
+from ._ports import ports_to_keep
 
-#: Below those that Linux, Windows and macOS give to outgoing connections.
-_PORTS: Final = range(20_000, 32_768)
+__all__ = ["give_back", "local_epics", "take_ports"]
+
 #: How many IOCs of a process can run at the same time, each on ports of its own. Clients read
 #: once where to look, so all have to be known then.
 _MOST: Final = 8
@@ -20,23 +18,6 @@ _lock = threading.Lock()  # guards what follows, the first two of which are fill
 _environment: dict[str, str] = {}
 _of_servers: list[dict[str, str]] = []
 _taken: set[int] = set()  # which of these
-
-
-def free_port() -> int:
-    """Return a port that nobody has, of TCP and UDP alike.
-
-    Not one of those that systems give to outgoing connections, one of which may have it a moment
-    later, when the server that it is for begins.
-    """
-    while True:
-        port = secrets.choice(_PORTS)  # not `random`, which tests seed
-        try:
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                with socket.socket(type=kind) as each:
-                    each.bind(("127.0.0.1", port))
-        except OSError:
-            continue  # somebody has it
-        return port
 
 
 def local_epics() -> dict[str, str]:
@@ -60,10 +41,7 @@ def local_epics() -> dict[str, str]:
 
 
 def _choose() -> None:
-    chosen: set[int] = set()
-    while len(chosen) < 3 * _MOST + 1:
-        chosen.add(free_port())
-    ports = [str(port) for port in chosen]
+    ports = [str(port) for port in ports_to_keep(3 * _MOST + 1)]
     repeater = ports.pop()
     for ca, pva, search in zip(ports[::3], ports[1::3], ports[2::3], strict=True):
         _of_servers.append(
