@@ -12,6 +12,9 @@ from freewheel import RunEngine
 
 # Hundreds of processes are started; each would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Neither here nor in the processes that tests start is there a display, or a window is in the way.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 @pytest.fixture

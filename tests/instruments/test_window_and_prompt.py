@@ -5,16 +5,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 import bluesky.plan_stubs as bps
+import pytest
 from bluesky.preprocessors import run_decorator
 from ophyd_async.epics.core import epics_signal_rw
 from qtpy.QtWidgets import QLabel

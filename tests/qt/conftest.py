@@ -1,4 +1,4 @@
-"""An offscreen window, an engine and a microscope for each test that asks for them.
+"""A window, an engine and a microscope for each test that asks for them.
 
 ``PYTEST_QT_API=pyside6`` or ``pyqt6`` chooses the binding.
 """
@@ -13,7 +13,6 @@ import pytest
 HAS_QT = all(importlib.util.find_spec(name) for name in ("pytestqt", "qtpy", "pyqtgraph"))
 
 if HAS_QT:
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if "PYTEST_QT_API" in os.environ:
         os.environ["QT_API"] = os.environ["PYTEST_QT_API"]
     os.environ.setdefault("QT_API", "pyside6")
