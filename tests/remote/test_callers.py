@@ -23,8 +23,9 @@ def test_who_asks_for_nothing_is_not_waited_for(
         EngineServer(engine, tokens=tokens, port=0, limits=limits) as server,
         socket.create_connection(("127.0.0.1", server.port), T) as line,
     ):
-        line.sendall(said)
-        assert line.recv(1) == b""
+        with suppress(ConnectionError):  # the server may have been first
+            line.sendall(said)
+            assert line.recv(1) == b""
 
 
 def test_more_connections_than_there_may_be_are_cut_and_clients_go_on(
