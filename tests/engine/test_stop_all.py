@@ -149,6 +149,49 @@ def test_what_a_clean_up_sets_off_is_stopped_again(RE: Any, log: list[str]) -> N
     assert "stop late" in log
 
 
+class Gate:
+    """What a clean-up waits for, and a stop of everything does not stop."""
+
+    name, parent = "gate", None
+
+    def __init__(self) -> None:
+        self.asked, self.status = threading.Event(), Status()
+
+    def set(self, value: Any) -> Any:
+        self.asked.set()
+        return self.status
+
+
+def test_what_a_plan_moves_that_was_begun_since_is_not_stopped_again(
+    RE: Any, log: list[str]
+) -> None:
+    axis, gate, begun = Axis("axis", log), Gate(), threading.Event()
+
+    def task() -> Any:
+        try:
+            begun.set()
+            yield Msg("sleep", None, 600)
+        finally:
+            yield Msg("set", gate, 1, group="gate")
+            yield Msg("wait", None, group="gate")
+
+    future = RE(moving(axis, log))
+    assert axis.set_off.wait(T)
+    RE.background.launch(task(), name="task")
+    assert begun.wait(T)
+    stopped = RE.stop_all()
+    assert gate.asked.wait(T)  # so that the stop of everything is not over
+    future.exception(T)
+    axis.set_off.clear()
+    log.clear()
+    RE(moving(axis, log))
+    assert axis.set_off.wait(T)
+    gate.status.set_finished()
+    stopped.result(T)
+    assert axis.moving
+    assert log == []
+
+
 @pytest.mark.parametrize("part", ["stop", "name", "moving"])
 def test_a_device_that_raises_at_a_look_keeps_no_other(RE: Any, log: list[str], part: str) -> None:
     def gone(_: Any) -> Any:

@@ -85,6 +85,7 @@ class StopAll:
             "the stop of everything", self._core.thread
         )
         why = f"everything was stopped{f': {reason}' if reason else ''}"
+        before = self._foreground.current
         # Before any plan hears of it. Two at once that count as one do as well.
         self._core.household.stops_of_all += 1
         self._told(reason)
@@ -102,7 +103,7 @@ class StopAll:
         ended = self._foreground.end_all(reason or why, why)
         threading.Thread(
             target=self._see_to_the_end,
-            args=(future, stops, ended, reason or why),
+            args=(future, stops, ended, before, reason or why),
             name="freewheel stop all",
             daemon=True,
         ).start()
@@ -162,12 +163,13 @@ class StopAll:
         future: EngineFuture[None],
         stops: list[DeviceStop],
         ended: EngineFuture[Any] | None,
+        before: EngineFuture[Any] | None,
         reason: str,
     ) -> None:
         deadline = time.monotonic() + AT_MOST
         try:
             left = self._wait_for_plans(ended, reason, deadline)
-            left += self._stop_again(stops, deadline)
+            left += self._stop_again(stops, before, deadline)
         except BaseException as error:
             _log.exception("Stop all could not see to its end.")
             future.settle(error=error)
@@ -206,19 +208,33 @@ class StopAll:
                 )
         return left
 
-    def _stop_again(self, first: list[DeviceStop], deadline: float) -> list[str]:
+    def _stop_again(
+        self, first: list[DeviceStop], before: EngineFuture[Any] | None, deadline: float
+    ) -> list[str]:
         """Stop what may still move, now that nobody moves it any more; return what does."""
         hangs = {id(stop.device) for stop in first if not stop.over.is_set()}
+        spared = hangs | self._used_since(before)
         again = [
             stop
             for stop in self._stops()
-            if id(stop.device) not in hangs and _moving(stop.device) is not False
+            if id(stop.device) not in spared and _moving(stop.device) is not False
         ]
         self._begin(again)
         latest = {id(stop.device): stop for stop in (*first, *again)}
-        return [text for stop in latest.values() if (text := self._what_became_of(stop, deadline))]
+        found = (self._what_became_of(stop, before, deadline) for stop in latest.values())
+        return [text for text in found if text]
 
-    def _what_became_of(self, stop: DeviceStop, deadline: float) -> str:
+    def _used_since(self, before: EngineFuture[Any] | None) -> set[int]:
+        """Return the ids of what a plan uses that was begun since: it would take it for arrived."""
+        if self._foreground.current is before:
+            return set()
+        # The claims tell also what it is about to set; the engine what it has set.
+        used = (*self._background.claims, *self._core.devices_in_use())
+        return {id(device) for device in used}
+
+    def _what_became_of(
+        self, stop: DeviceStop, before: EngineFuture[Any] | None, deadline: float
+    ) -> str:
         if not stop.over.wait(_until(deadline)):
             if stop.begun:
                 return f"stop() of {stop.name!r} has not come back"
@@ -231,7 +247,7 @@ class StopAll:
             )
         # A classic device says of itself whether it moves, and tells nobody when it comes to rest.
         look = threading.Event()
-        while _moving(stop.device) is True:
+        while _moving(stop.device) is True and id(stop.device) not in self._used_since(before):
             if _until(deadline) <= 0.01:
                 return f"{stop.name!r} still moves"
             look.wait(LOOK_EVERY)
