@@ -215,8 +215,26 @@ def test_close_on_the_engines_own_thread_does_not_dead_lock(RE: Any) -> None:
 
     RE.loop.call_soon_threadsafe(close)
     assert closed.wait(T)
+    assert "RE.abort() here" in str(errors[0])
     RE.close()
     assert not RE._th.is_alive()
+
+
+def test_close_by_a_subscriber_whom_the_plan_waits_for_is_refused(RE: Any) -> None:
+    said: list[str] = []
+
+    def subscriber(name: str, doc: Any) -> None:
+        if name == "start":
+            with pytest.raises(RuntimeError, match=r"RE\.abort\(\)") as caught:
+                RE.close()
+            said.append(str(caught.value))
+            RE.abort("the subscriber has seen enough")
+
+    RE.subscribe(subscriber, delivery="queued")
+    future = RE(in_a_run([Msg("sleep", None, 600)]))
+    assert isinstance(future.exception(T), RunEngineInterrupted)
+    assert len(said) == 1
+    assert not RE.closed
 
 
 def test_engines_made_and_closed_give_everything_back() -> None:

@@ -164,6 +164,16 @@ def test_the_same_run_twice(tmp_path):
     assert run.complete
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"compression": "zip"}, "gzip, lzf"), ({"inline_limit": -1}, "0 or more, not -1")],
+)
+def test_what_a_recorder_cannot_be_given_leaves_no_folder(tmp_path, wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Recorder(tmp_path / "recording", **wrong)
+    assert not (tmp_path / "recording").exists()
+
+
 def test_subscribed_in_the_middle(tmp_path, caplog):
     recorder = Recorder(tmp_path)
     for pair in list(documents())[1:]:

@@ -520,7 +520,8 @@ class EngineBase(BlueskyEngine):
         Raises
         ------
         RuntimeError
-            On the engine's own thread, which cannot wait for itself.
+            On the engine's own thread, which cannot wait for itself, and in a ``queued``
+            subscriber while a plan runs, whose end waits for it.
         """
         self._life.close(timeout)
 

@@ -247,7 +247,7 @@ class Delivery:
         def tell() -> None:
             call_soon(loop, reached.set)
 
-        if self._closed or threading.current_thread() is self._thread:
+        if self._closed or self.is_caller():
             return
         mark: _Item = (None, tell, 0)
         with self._condition:
@@ -289,9 +289,13 @@ class Delivery:
         self._closed = True
         self._wake()
 
+    def is_caller(self) -> bool:
+        """Tell whether it is the subscriber that calls: it cannot wait for itself."""
+        return threading.current_thread() is self._thread
+
     def join(self, timeout: float) -> None:
         """Wait for the thread's end, after `close`."""
-        if threading.current_thread() is not self._thread:
+        if not self.is_caller():
             self._thread.join(timeout)
 
     # On the subscriber's thread. ----------------------------------------------------------------

@@ -256,6 +256,14 @@ class EngineLife:
                 "close() waits for the run engine's thread, so it cannot be called on it. Call it "
                 "from another thread, or RE.abort() here."
             )
+        if self._foreground.current is not None and any(
+            delivery.is_caller() for delivery in self._documents.awaited()
+        ):
+            raise RuntimeError(
+                "close() waits for the plan's end, and that for this subscriber, so that it cannot "
+                "be called by it while a plan runs. Call it from another thread, or RE.abort() "
+                "here."
+            )
         deadline = time.monotonic() + timeout
         future = self.begin_close("the engine is closed")
         if future is not None and not _wait(future, timeout):

@@ -67,7 +67,7 @@ class Recorder:
     RecordingError
         When the directory cannot be made or written to, or holds something else.
     ValueError
-        When there is no such compression.
+        When there is no such compression, or ``inline_limit`` is negative.
     """
 
     def __init__(
@@ -78,6 +78,8 @@ class Recorder:
         compression: str | Mapping[str, Any] | None = None,
         durable: bool = False,
     ) -> None:
+        if inline_limit < 0:
+            raise ValueError(f"inline_limit is a number of bytes, 0 or more, not {inline_limit!r}")
         self.path = Path(path).absolute()
         self._inline_limit = inline_limit
         if isinstance(compression, str):
