@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from bluesky.utils import Msg, RunEngineInterrupted
 from event_model import DocumentNames
+from ophyd import Signal
 from ophyd.sim import SynSignal
 
 from doubles import at_log
@@ -804,3 +805,42 @@ def test_the_plan_waits_for_a_slow_disk_before_the_memory_is_full(
         disk.set()
     written = [doc["seq_num"] for batch in slow.taken for name, doc in batch if name == "event"]
     assert written == list(range(1, 21))
+
+
+def test_monitors_fail_a_plan_that_sleeps_before_the_memory_is_full(
+    RE: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_delivery, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(_delivery, "BATCH_BYTES", 1_000)
+    monkeypatch.setattr(_delivery, "FULL_BYTES", 100_000)
+    emitted: list[int] = []
+    seen: list[int] = []
+    hold, monitored = threading.Event(), threading.Event()
+
+    def slow(name: str, doc: Any) -> None:
+        assert hold.wait(T)
+        seen.append(doc["seq_num"])
+
+    RE.subscribe(lambda name, doc: emitted.append(doc["seq_num"]), "event")
+    RE.subscribe(lambda name, doc: hold.set(), "stop")  # the plan has ended while it is slow
+    RE.subscribe(lambda name, doc: name == "event" and slow(name, doc), delivery="queued")
+    frames = Signal(name="frames", value=np.zeros(40_000, "u1"))
+
+    def plan() -> Any:
+        yield Msg("open_run")
+        yield Msg("monitor", frames, name="frames")
+        monitored.set()
+        yield Msg("sleep", None, 600)
+
+    try:
+        future = RE(plan())
+        assert monitored.wait(T)
+        for number in range(10):
+            frames.put(np.full(40_000, number, "u1"))
+        with pytest.raises(RuntimeError, match="monitors bring"):
+            future.result(T)
+    finally:
+        hold.set()
+    assert seen == emitted
+    assert len(seen) >= 3
+    assert RE(events(3)).result(T)

@@ -38,6 +38,9 @@ _log = logging.getLogger("freewheel")
 MAX_DOCUMENTS: Final = 10_000
 #: … or by so many bytes of data, see `data_size`.
 MAX_BYTES: Final = 1 << 30
+#: What comes meanwhile from monitors waits for nobody: at so much the plan fails.
+FULL_DOCUMENTS: Final = 4_000_000
+FULL_BYTES: Final = 1 << 32
 #: A subscriber's thread is woken by documents once in so many seconds at most …
 REST: Final = 0.01
 #: … or in so many while more than so many documents a second come: nobody can follow them one by
@@ -90,8 +93,9 @@ class Delivery:
         ``begin_batch``, too, that is called, then what it returns while the engine goes on, and
         then what this returns, if anything.
     failed : weakref.WeakMethod
-        Of the method to call, on the subscriber's thread, with what an awaited subscriber raised.
-        Weak, so that the thread does not keep the engine alive.
+        Of the method to call, on the subscriber's thread, with what an awaited subscriber raised;
+        or on the engine's, with `True`, if the plan is to hear of it now and not at its next
+        message. Weak, so that the thread does not keep the engine alive.
     piled : Piled
         Where it says that documents pile up.
 
@@ -108,7 +112,7 @@ class Delivery:
     def __init__(
         self,
         func: Callable[[str, Any], Any],
-        failed: weakref.WeakMethod[Callable[[BaseException], None]],
+        failed: weakref.WeakMethod[Callable[[BaseException, bool], None]],
         piled: Piled,
     ) -> None:
         self._func = func
@@ -129,8 +133,9 @@ class Delivery:
         self._is_quick = True
         self._rest = REST  # of the subscriber's thread alone: for how long it rests next
         self._busy = False  # written by the subscriber's thread: what it took is not delivered yet
-        # Of the engine's thread: that the subscriber is behind, and what comes without a size.
-        self._told = False
+        # Of the engine's thread: whether it was said in this plan that the subscriber is behind,
+        # and that it is too far behind; and what comes without a size.
+        self._told = self._full = False
         self._streams = StreamsOfNumbers()
         # Guards what follows. Notified when there is something to do that cannot wait until the
         # thread has rested: the first document of a burst, a mark, the end.
@@ -176,9 +181,27 @@ class Delivery:
         self._items.append((name, doc, size))
         if self.has_piled_up():
             self._piled.up = True
+            if not self._full:
+                self._look_whether_full()
         if name != "event" or streams.others or len(self._items) + LOOKED_AT > self._many:
             return 0
         return LOOKED_AT - 1
+
+    def _look_whether_full(self) -> None:
+        """Fail the plan before the memory is full: monitors go on while it waits, or sleeps."""
+        documents, size = len(self._items), self._bytes_waiting
+        if not self.awaited or (documents <= FULL_DOCUMENTS and size <= FULL_BYTES):
+            return
+        self._full = True
+        self._fail(
+            at_once=True,
+            error=RuntimeError(
+                f"The document subscriber {self._func!r} is behind by {documents} documents and "
+                f"{size >> 20} MB of data, more than memory should hold: monitors bring more than "
+                "it, or its disk, can take. What waits is still delivered. Have them bring less, "
+                'or subscribe with delivery="latest" what need not see each document.'
+            ),
+        )
 
     def _attend(self) -> None:
         """Do what the subscriber's thread has called for; on the engine's."""
@@ -279,7 +302,7 @@ class Delivery:
 
     def take_failure(self) -> BaseException | None:
         """Return the first failure since the last call; from the engine's thread."""
-        self._told = False
+        self._told = self._full = False
         with self._condition:
             failure, self._failure = self._failure, None
         return failure
@@ -439,12 +462,16 @@ class Delivery:
 
     def _note(self, error: BaseException) -> None:
         _log.error("The document subscriber %r raised.", self._func, exc_info=error)
+        self._fail(error)
+
+    def _fail(self, error: BaseException, *, at_once: bool = False) -> None:
+        """Keep a failure for the plan, and have it fail; on any thread, or the engine's."""
         with self._condition:
             if self._failure is None:
                 self._failure = error
         failed = self._failed()
         if self.awaited and failed is not None:
-            failed(error)
+            failed(error, at_once)
 
 
 @final

@@ -7,7 +7,7 @@ import threading
 import weakref
 from contextlib import suppress
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
 from event_model import DocumentNames
 
@@ -30,6 +30,12 @@ MAX_LOGGED: Final = 20
 
 _Emit: TypeAlias = "Callable[[Any, Any], object]"
 _Fail: TypeAlias = "Callable[[BaseException], None]"
+
+
+class _FailPlan(Protocol):
+    """Throws an error into the plan that runs: at its next message, or now, from the loop."""
+
+    def __call__(self, error: BaseException, at_once: bool = ...) -> None: ...
 
 
 def _nobody(name: Any, doc: Any) -> None:
@@ -65,7 +71,7 @@ class DocumentStream:
         self._dispatcher: Any = dispatcher
         self._ident = ident
         self._call_on_loop = call_on_loop
-        self._fail: _Fail | None = None  # set once, before the first document
+        self._fail: _FailPlan | None = None  # set once, before the first document
         #: Whether a look is worth while whether a subscriber is behind.
         self.piled = Piled()
         self._lock = threading.Lock()
@@ -88,7 +94,7 @@ class DocumentStream:
         # its first document; called on the loop's thread.
         self._follower: Callable[[Any, Any], object] = _nobody
 
-    def fail_with(self, fail: _Fail) -> None:
+    def fail_with(self, fail: _FailPlan) -> None:
         """Have the failure of a subscriber that nobody waits for just then told to ``fail``."""
         self._fail = fail
 
@@ -257,9 +263,9 @@ class DocumentStream:
         """The subscriptions that have threads of their own, by their tokens."""
         return self._deliveries
 
-    def _delivery_failed(self, error: BaseException) -> None:
+    def _delivery_failed(self, error: BaseException, at_once: bool) -> None:
         if not self.failures_ignored and self._fail is not None:
-            self._fail(error)
+            self._fail(error, at_once)
 
 
 @final

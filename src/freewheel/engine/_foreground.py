@@ -389,11 +389,11 @@ class Foreground:
                     self._parking.ending = self._parking.ending or "it was halted"
                 self._requests.request(Request.HALT)
 
-    def fail(self, error: BaseException) -> None:
-        """Have the plan that runs fail with what a subscriber has raised."""
+    def fail(self, error: BaseException, at_once: bool = False) -> None:
+        """Have the plan that runs fail with what a subscriber has raised; see `fail_plan`."""
         # A look without the lock: a plan that ends just now is failed when its documents settle.
         if self._call is not None:
-            self._core.fail_plan(error)
+            self._core.fail_plan(error, at_once=at_once)
 
     # -- what the core asks and tells, on the loop's thread -----------------------------------
 

@@ -364,11 +364,16 @@ class EngineCore:
         """Have ``tail`` run when the plan has completed; see `PlanStack.put_below`."""
         self.under_way.stack.put_below(tail)
 
-    def fail_plan(self, error: BaseException) -> None:
-        """Throw ``error`` into the plan at its next message; from any thread."""
+    def fail_plan(self, error: BaseException, *, at_once: bool = False) -> None:
+        """Throw ``error`` into the plan at its next message; from any thread.
+
+        ``at_once``, from the loop's thread: now, whatever the plan waits for.
+        """
         plan = self.plan
         if plan is not None:
             plan.fail(error)
+            if at_once:
+                plan.hear_of_failure()
         self.log.error("Failure from outside of plan %r: %r", self.plan_name, error)
 
     async def end_tasks(self) -> None:

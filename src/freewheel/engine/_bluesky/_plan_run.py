@@ -424,6 +424,11 @@ class PlanRun:
             if self.failure is None:
                 self.failure = error
 
+    def hear_of_failure(self) -> None:
+        """Have the plan fail now, and not when its message is done; one that rests does later."""
+        if self._wake is None:
+            self._interrupt()
+
     def fail_status(self, error: BaseException) -> None:
         """Throw a status's failure, which takes the place of what waits to be thrown."""
         with self._core.states.lock:

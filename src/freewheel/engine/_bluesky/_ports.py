@@ -82,6 +82,10 @@ class PlanUnderWay(Protocol):
         """Throw ``error`` into it at its next message; from any thread."""
         ...
 
+    def hear_of_failure(self) -> None:
+        """Have it fail now, and not when its message is done."""
+        ...
+
     def fail_status(self, error: BaseException) -> None:
         """Throw the failure of a status into it."""
         ...
