@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 import threading
+import time
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from ophyd_async.core import AsyncStatus
 
-from flying import Bench, line
+from flying import Bench, line, pause_at_index
 from freewheel import ResourceConflictError, RunEngine
 from freewheel.plans import FlyError, fly_count, fly_grid, fly_scan
 from freewheel.sim import Hang, SimCamera, SimFileCamera, inject
@@ -143,9 +144,15 @@ def test_a_disk_slower_than_the_camera(engine: RunEngine, tmp_path: Path) -> Non
         "slow", shape=(8, 8), exposure=0.001, directory=tmp_path, line=stage.triggers.line, buffer=5
     )
     asyncio.run_coroutine_threadsafe(camera.connect(), engine.loop).result(10)
-    disk = threading.Event()
-    write = camera._acquisition._write
-    camera._acquisition._write = lambda pulses: (disk.wait(30), write(pulses))[1]
+    write, pause = camera._acquisition._write, threading.Event()
+
+    def write_once_frames_are_lost(pulses: Any) -> int:
+        latest = time.monotonic() + 30
+        while not camera._acquisition.taking.shots.lost and time.monotonic() < latest:
+            pause.wait(0.001)
+        return write(pulses)
+
+    camera._acquisition._write = write_once_frames_are_lost
     plan = fly_scan(
         *([camera, stage.recorder], stage.x, 0, 5),
         num=100,
@@ -155,7 +162,6 @@ def test_a_disk_slower_than_the_camera(engine: RunEngine, tmp_path: Path) -> Non
         collect_every=0.02,
     )
     future = engine(plan)
-    threading.Timer(0.3, disk.set).start()
     error = future.outcome.exception(30)
     assert "slow-frames_written" in str(error) or "slow has" in str(error)
     assert asyncio.run(camera.frames_lost.get_value()) > 0
@@ -179,7 +185,6 @@ def test_a_camera_that_delivers_more(bench: Bench) -> None:
 
 def test_a_camera_that_goes_back(bench: Bench) -> None:
     future = bench.engine(bench.scan(patience=1.0))
-    bench.account.wait_for_index(40)
     acquisition = bench.scope.file_camera._acquisition
 
     def go_back() -> None:
@@ -190,7 +195,7 @@ def test_a_camera_that_goes_back(bench: Bench) -> None:
         show, acquisition.show_written = acquisition.show_written, lambda count: None
         show(7)
 
-    bench.engine.loop.call_soon_threadsafe(go_back)
+    bench.account.at_index(40, lambda: bench.engine.loop.call_soon(go_back))
     error = future.outcome.exception(30)
     assert isinstance(error, FlyError)
     assert "file_camera went back from" in str(error)
@@ -209,8 +214,8 @@ def test_a_flyer_that_never_ends(bench: Bench, part: str) -> None:
 
 def test_a_camera_that_falls_silent(bench: Bench) -> None:
     future = bench.engine(bench.scan(patience=0.3))
-    bench.account.wait_for_index(40)
-    bench.engine.loop.call_soon_threadsafe(bench.scope.file_camera._acquisition.taking.shots.stop)
+    acquisition = bench.scope.file_camera._acquisition
+    bench.account.at_index(40, lambda: acquisition.taking.shots.stop())
     error = future.outcome.exception(30)
     assert isinstance(error, FlyError)
     assert re.search(r"file_camera has \d+ of 300 events", str(error))
@@ -261,8 +266,7 @@ def test_a_flyer_that_is_not_staged_is_stopped(
             collect_every=0.02,
         )
     )
-    bench.account.wait_for_index(40)
-    getattr(bench.engine, verb)().result(30)
+    bench.account.at_index(40, getattr(bench.engine, verb))
     assert future.outcome.result(30).interrupted
     assert turntable.stops == 1
     assert "has failed" not in caplog.text
@@ -329,8 +333,7 @@ def test_a_detector_that_does_not_fly(bench: Bench) -> None:
 
 def test_a_detector_that_somebody_used_while_it_was_paused(bench: Bench) -> None:
     future = bench.engine(bench.scan())
-    bench.account.wait_for_index(40)
-    bench.engine.request_pause().result(30)
+    pause_at_index(bench, 40)
     acquisition = bench.scope.file_camera._acquisition
     bench.engine.loop.call_soon_threadsafe(acquisition.show_written, 250)
     bench.engine.resume()

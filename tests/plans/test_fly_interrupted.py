@@ -18,7 +18,7 @@ import pytest
 from bluesky.run_engine import TransitionError
 from bluesky.utils import Msg, RunEngineInterrupted
 
-from flying import FULL, Bench, line, pause, snake
+from flying import FULL, Bench, line, pause, pause_at_index, snake
 from freewheel import RunEngine
 from freewheel.plans import FlyResult, fly_count
 from freewheel.sim import Fail, SimFileCamera, inject
@@ -123,8 +123,7 @@ def test_halted_in_flight(bench: Bench, caplog: pytest.LogCaptureFixture) -> Non
     for _ in range(3):
         bench.fresh()
         future = bench.engine(bench.grid())
-        bench.account.wait_for_index(chance.randrange(1, 200))
-        bench.engine.halt().result(30)
+        bench.account.at_index(chance.randrange(1, 200), bench.engine.halt)
         assert future.outcome.result(30).interrupted
         bench.check(None, snake())
     # What moves has nothing to collect, and is not asked for it.
@@ -172,8 +171,9 @@ def test_failed_at_random_moments(bench: Bench, breaks: Any) -> None:
     for _ in range(FAILURES // 3 + 1):
         bench.fresh()
         future = bench.engine(bench.grid(period=0.01, patience=1.0))
-        bench.account.wait_for_index(chance.randrange(1, 120))
-        bench.engine.loop.call_soon_threadsafe(breaks, bench)
+        bench.account.at_index(
+            chance.randrange(1, 120), partial(bench.engine.loop.call_soon, breaks, bench)
+        )
         assert future.outcome.exception(30) is not None
         assert bench.check(None, snake()) >= 1
         assert bench.account.check_balanced()["exit_status"] == "fail"
@@ -205,7 +205,6 @@ def test_suspended_in_flight(bench: Bench) -> None:
     engine = bench.engine
     future = engine(bench.grid())
     for index in (30, 110):
-        bench.account.wait_for_index(index)
         going_on = threading.Event()
 
         async def until_it_goes_on(event: threading.Event = going_on) -> None:
@@ -213,7 +212,7 @@ def test_suspended_in_flight(bench: Bench) -> None:
 
         waits = threading.Event()
         engine.msg_hook = lambda msg, seen=waits: seen.set() if msg.command == "wait_for" else None
-        engine.request_suspend(until_it_goes_on)
+        bench.account.at_index(index, partial(engine.request_suspend, until_it_goes_on))
         assert waits.wait(30)
         going_on.set()
     result = future.result(60)
@@ -250,11 +249,15 @@ def test_a_pause_in_the_first_and_in_the_last_moment(bench: Bench) -> None:
 
 def test_two_pauses_in_one_frame(bench: Bench) -> None:
     future = bench.engine(bench.scan(30, period=0.05))
-    bench.account.wait_for_index(5)
-    assert pause(bench.engine, False)
+    pause_at_index(bench, 5)
     before = bench.account.covered()
-    bench.engine.resume()
-    assert pause(bench.engine, False)
+    asked = threading.Event()
+    bench.engine.msg_hook = partial(pause_at, bench.engine, "kickoff", 2, [], asked)
+    future_of_second = bench.engine.resume()
+    with pytest.raises(RunEngineInterrupted):
+        future_of_second.result(30)
+    assert asked.is_set()
+    bench.engine.msg_hook = None
     after = bench.account.covered()
     assert after["file_camera"] - before["file_camera"] <= 1
     bench.engine.resume()
@@ -264,8 +267,7 @@ def test_two_pauses_in_one_frame(bench: Bench) -> None:
 
 def test_what_was_taken_is_in_the_documents_while_it_is_paused(bench: Bench) -> None:
     bench.engine(bench.grid())
-    bench.account.wait_for_index(50)
-    assert pause(bench.engine, False)
+    pause_at_index(bench, 50)
     written = bench.scope.file_camera._acquisition.file._count
     assert bench.account.covered()["file_camera"] == written >= 50
     bench.engine.resume().result(60)
@@ -274,8 +276,7 @@ def test_what_was_taken_is_in_the_documents_while_it_is_paused(bench: Bench) -> 
 
 def test_a_stop_while_it_is_paused_closes_the_files(bench: Bench) -> None:
     future = bench.engine(bench.grid())
-    bench.account.wait_for_index(50)
-    assert pause(bench.engine, False)
+    pause_at_index(bench, 50)
     bench.engine.stop().result(30)
     assert future.outcome.result(30).exit_status == "success"
     found = bench.check(None, snake())

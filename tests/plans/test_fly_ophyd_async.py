@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bluesky.utils import RunEngineInterrupted
 from ophyd_async.core import (
     FlyMotorInfo,
     StaticFilenameProvider,
@@ -32,7 +33,7 @@ from ophyd_async.fastcs.panda import (
 )
 from ophyd_async.sim import SimBlobDetector
 
-from flying import Account, pause
+from flying import Account, pause_at_index
 from freewheel import RunEngine
 from freewheel.core import FlyPath
 from freewheel.plans import fly_count, fly_grid, fly_scan
@@ -214,12 +215,11 @@ def test_a_panda_and_an_area_detector(rig: Rig) -> None:
 
 def test_paused_and_resumed_in_small_flights(rig: Rig) -> None:
     future = rig.engine(rig.scan(flight=25))
-    rig.account.wait_for_index(5)
-    if pause(rig.engine):
-        covered = rig.account.covered()
-        assert covered["camera"] == covered["x"]
-        assert covered["x"] in (25, 50)  # whole flights, however late the pause came
-        rig.engine.resume()
+    pause_at_index(rig, 5)
+    covered = rig.account.covered()
+    assert covered["camera"] == covered["x"]
+    assert covered["x"] in (25, 50)  # whole flights, however late the first documents came
+    rig.engine.resume()
     result = future.outcome.result(30).plan_result
     assert result.points == 60
     assert rig.account.covered() == {"camera": 60, "x": 60}
@@ -282,10 +282,11 @@ def test_an_area_detector_on_its_own_clock(engine: RunEngine, tmp_path: Path) ->
     account = Account()
     engine.subscribe(account)
     future = engine(fly_count([device], 60, period=0.004, flight=20, collect_every=0.02))
-    account.wait_for_index(5)
-    if pause(engine):
-        assert account.covered() == {"sim": 20}
-        engine.resume()
+    account.at_index(5, engine.request_pause)
+    with pytest.raises(RunEngineInterrupted):
+        future.result(30)
+    assert account.covered()["sim"] in (20, 40)  # whole flights
+    engine.resume()
     assert future.outcome.result(30).plan_result.points == 60
     assert account.covered() == {"sim": 60}
 
@@ -298,12 +299,13 @@ def test_the_simulated_detector_of_ophyd_async(engine: RunEngine, tmp_path: Path
     account = Account()
     engine.subscribe(account)
     future = engine(fly_count([device], 40, period=0.01, flight=15, collect_every=0.02))
-    if end != "nothing":
-        account.wait_for_index(3)
-    if end == "pause" and pause(engine):
+    if end == "pause":
+        account.at_index(3, engine.request_pause)
+        with pytest.raises(RunEngineInterrupted):
+            future.result(30)
         engine.resume()
     elif end == "stop":
-        engine.stop().result(30)
+        account.at_index(3, engine.stop)
     future.outcome.result(30)
     found = account.covered()
     assert found["blobs"] == found["blobs-sum"]

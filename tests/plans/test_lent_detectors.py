@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ def bench(engine: RunEngine, tmp_path: Path) -> Bench:
 def test_a_plan_of_points_has_all_of_them_in_two_files(bench: Bench) -> None:
     engine, account, camera = bench.engine, bench.account, bench.scope.file_camera
     future = engine(count([camera], 200))
-    account.wait_for_index(10)
-    inside = engine.preempt(count([camera], 3)).result(30)
+    lent: list[Any] = []
+    account.at_index(10, lambda: lent.append(engine.preempt(count([camera], 3))))
+    inside = lent[0].result(30)
     (run,) = future.outcome.result(30).run_start_uids
     assert len(account.joined(run)["file_camera"]) == 200
     assert len(account.joined(inside.run_start_uids[0])["file_camera"]) == 3
@@ -52,8 +54,9 @@ def test_its_detectors_are_lent_to_a_plan_that_steps_in(bench: Bench, both: bool
         else count(detectors, 2)
     )
     future = engine(bench.scan())
-    account.wait_for_index(40)
-    assert engine.preempt(inside).result(30).exit_status == "success"
+    lent: list[Any] = []
+    account.at_index(40, lambda: lent.append(engine.preempt(inside)))
+    assert lent[0].result(30).exit_status == "success"
     result = future.outcome.result(30)
     assert result.plan_result.points == 300
     frames, *others = (len(each) for each in account.joined(result.run_start_uids[0]).values())
@@ -70,12 +73,15 @@ def test_its_detectors_are_lent_to_a_plan_that_steps_in(bench: Bench, both: bool
 
 def test_a_camera_on_its_own_clock_is_lent_several_times(bench: Bench) -> None:
     engine, account, camera = bench.engine, bench.account, bench.scope.file_camera
+    lent: list[Any] = []
+
+    def lend(name: str, doc: Any) -> None:  # each file has indices of its own
+        if name == "stream_datum" and doc["indices"]["stop"] >= 10 and len(lent) < 3:
+            lent.append(engine.preempt(count([camera], 1)))
+
+    engine.subscribe(lend)
     future = engine(fly_count([camera], 300, period=0.004, collect_every=0.02))
-    for _ in range(3):
-        account.wait_for_index(10)
-        assert engine.preempt(count([camera], 1)).result(30).exit_status == "success"
-        with account.condition:
-            account.index = 0
     result = future.outcome.result(30)
+    assert [each.result(30).exit_status for each in lent] == ["success"] * 3
     assert result.plan_result.points == 300
     assert len(account.joined(result.run_start_uids[0])["file_camera"]) == 300

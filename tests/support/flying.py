@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Account:
         self.condition = threading.Condition()
         self.index = 0
         self.stopped = 0
+        self._then: list[tuple[int, Callable[[], Any], threading.Event]] = []
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         with self.condition:
@@ -42,6 +44,21 @@ class Account:
             elif name == "stream_datum":
                 self.index = doc["indices"]["stop"]
             self.condition.notify_all()
+            due = [each for each in self._then if self.index >= each[0]]
+            self._then = [each for each in self._then if self.index < each[0]]
+        for _, call, called in due:
+            call()
+            called.set()
+
+    def at_index(self, index: int, call: Callable[[], Any]) -> None:
+        """Call something on the engine's thread once an index is there; wait until it was called.
+
+        A test on a thread of its own may be late, and find that the flight is over.
+        """
+        called = threading.Event()
+        with self.condition:
+            self._then.append((index, call, called))
+        assert called.wait(30)
 
     def wait_for_index(self, index: int) -> None:
         stops = self.stopped
@@ -178,6 +195,14 @@ def pause(engine: RunEngine, defer: bool = False) -> bool:
     finally:
         engine.events.state_changed.disconnect(changed)
     return engine.state == "paused"
+
+
+def pause_at_index(bench: Any, index: int) -> None:
+    """Pause when a document says that an index is there."""
+    asked: list[Any] = []
+    bench.account.at_index(index, lambda: asked.append(bench.engine.request_pause()))
+    asked[0].result(30)
+    assert bench.engine.state == "paused"
 
 
 def check_places(account: Account, path: list[dict[str, float]], found: int) -> None:
