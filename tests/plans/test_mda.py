@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from concurrent.futures import wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -227,26 +228,32 @@ def test_times_are_kept_and_the_timer_begins_anew(RE: RunEngine, scope, document
     RE(mda(events, scope)).result(WAIT)
     elapsed = documents.data("mda-elapsed")
     assert elapsed[1] >= 0.1
-    assert elapsed[3] - elapsed[2] >= 0.19
+    # The third one's own time is no measure: the timer has begun anew a moment before it is read.
+    assert elapsed[3] - elapsed[1] >= 0.2
     assert documents.data("mda-t") == [0, 1, 2, 3]
 
 
 def test_the_time_of_a_pause_does_not_count(RE: RunEngine, scope, documents: DocumentLog):
     sequence = useq.MDASequence(time_plan={"interval": 0.3, "loops": 3})
-    first = threading.Event()
-    RE.subscribe(lambda name, doc: first.set() if name == "event" else None)
-    future = RE(mda(sequence, scope))
-    assert first.wait(WAIT)
-    RE.request_pause().result(WAIT)
+
+    def pause(name: str, doc: Any) -> None:
+        if name == "event":
+            RE.unsubscribe(token)
+            RE.request_pause()
+
+    token = RE.subscribe(pause)
+    began = time.monotonic()
     with pytest.raises(RunEngineInterrupted):
-        future.result(WAIT)
-    paused = threading.Event()
-    assert not paused.wait(0.7)  # longer than what is left of the sequence
+        RE(mda(sequence, scope)).result(WAIT)
+    paused = time.monotonic()
+    assert not threading.Event().wait(0.7)  # longer than what is left of the sequence
     assert len(documents.events()) == 1
+    away = time.monotonic() - paused
     RE.resume().result(WAIT)
+    ended = time.monotonic()
     # The first may be there twice: a pause before its next checkpoint takes it again.
     assert {event["seq_num"] for event in documents.events()} == {1, 2, 3}
-    assert 0.6 <= documents.data("mda-elapsed")[-1] < 1.2  # not 1.3 and more
+    assert 0.6 <= documents.data("mda-elapsed")[-1] < ended - began - away
 
 
 def test_a_pause_between_any_two_messages_costs_no_frame(RE: RunEngine, scope):
