@@ -120,7 +120,7 @@ def test_what_is_asked_for_ahead_is_not_taken_when_the_camera_is_unstaged(scope,
         camera.image.subscribe_reading(shown.append)
         await asyncio.sleep(0)
         shown.clear()
-        await camera.exposure.set(50)
+        await camera.exposure.set(500)
         first, second = camera.trigger(), camera.trigger(ahead=True)
         await camera.unstage()
         await first

@@ -72,8 +72,8 @@ async def test_the_time_of_a_call_counts_from_its_turn():
     begun, release = threading.Event(), threading.Event()
     first = asyncio.create_task(lane.call(lambda: begun.set() or release.wait(10), lambda: 20))
     await asyncio.to_thread(begun.wait, 10)
-    second = asyncio.create_task(lane.call(lambda: "second", lambda: 0.2))
-    done, _ = await asyncio.wait([second], timeout=1.0)  # five times what it may take itself
+    second = asyncio.create_task(lane.call(lambda: "second", lambda: 1.0))
+    done, _ = await asyncio.wait([second], timeout=1.5)  # longer than it may take itself
     assert not done
     release.set()
     assert await first

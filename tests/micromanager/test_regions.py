@@ -50,6 +50,7 @@ def test_a_sequence_that_counts_its_frames_keeps_its_region(RE: RunEngine, core,
 
     def plan() -> Any:
         yield from bps.open_run()
+        yield from bps.mv(camera.exposure, 25)  # it is not to be complete when the region is set
         yield from bps.prepare(camera, 40, wait=True)
         yield from bps.declare_stream(camera, name="frames", collect=True)
         yield from bps.kickoff(camera, wait=True)

