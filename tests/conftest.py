@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -15,6 +16,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Neither here nor in the processes that tests start is there a display, or a window is in the way.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+with suppress(ImportError):
+    import hypothesis
+
+    # An example that took long says how busy the machine is, not what is wrong with the code.
+    hypothesis.settings.register_profile(
+        "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture
