@@ -163,7 +163,8 @@ def test_a_failure_beside_the_plans_own_is_a_note_and_a_line_in_the_log(
 def test_a_cancelled_task_counts_as_ended_with_none(engine: RunEngine, log: Log) -> None:
     def plan() -> Any:
         task = yield from background(endless(log), name="x")
-        yield from sleep(0.01)
+        while "task begins" not in log.entries:
+            yield from sleep(0.001)
         yield from cancel_background("x")
         assert task.status is TaskStatus.CANCELLED
         results = yield from background_results()
@@ -480,7 +481,8 @@ def test_tasks_of_a_task_belong_to_it(engine: RunEngine, log: Log) -> None:
 
     def plan() -> Any:
         task = yield from background(inner(), name="inner")
-        log.add("started")
+        while "innermost begins" not in log.entries:
+            yield from sleep(0.001)
         yield from sleep(0.02)
         still = task.done
         engine.background.cancel("innermost")

@@ -61,7 +61,8 @@ def test_ending_a_plan_ends_its_tasks_first_with_their_clean_up(
 def test_a_plan_that_fails_ends_its_tasks(engine: RunEngine, log: Log) -> None:
     def plan() -> Any:
         yield from background(endless(log), name="x")
-        yield from sleep(0.005)
+        while "task begins" not in log.entries:
+            yield from sleep(0.001)
         raise ValueError("mine")
 
     future = engine(plan())
@@ -162,16 +163,20 @@ def test_a_pause_while_waiting_for_a_task_does_not_lose_its_result(
 
 
 def test_a_rewind_does_not_start_a_task_again(engine: RunEngine, log: Log) -> None:
+    paused = threading.Event()
+
     def plan() -> Any:
         yield from checkpoint()
         yield from background(endless(log), name="x")
         log.add("started")
-        yield from sleep(0.2)
+        while not paused.is_set():
+            yield from sleep(0.002)
         engine.background.cancel("x")
 
     engine(plan())
     log.wait_for("started")
     engine.request_pause().result(10)
+    paused.set()
     engine.resume().result(10)
     assert log.entries.count("task begins") == 1
 
@@ -307,7 +312,7 @@ def test_groups_of_the_same_name_do_not_meet(engine: RunEngine, log: Log) -> Non
 
 def test_a_rewind_in_one_plan_repeats_nothing_in_another(engine: RunEngine, log: Log) -> None:
     ours, theirs, free = Device("ours"), Device("theirs"), Device("free")
-    gate = threading.Event()
+    gate, paused = threading.Event(), threading.Event()
 
     def detached() -> Any:
         yield from checkpoint()
@@ -328,13 +333,15 @@ def test_a_rewind_in_one_plan_repeats_nothing_in_another(engine: RunEngine, log:
         yield from checkpoint()
         yield from trigger(ours, wait=True)
         log.add("ready")
-        yield from sleep(0.1)
+        while not paused.is_set():
+            yield from sleep(0.002)
         gate.set()
 
     engine(plan())
     log.wait_for("ready")
     log.wait_for("task ready")
     engine.request_pause().result(10)
+    paused.set()
     engine.resume().result(10)
     engine.background["detached"].result(10)
     assert ours.did == ["trigger", "trigger"]  # since its last checkpoint

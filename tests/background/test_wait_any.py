@@ -107,7 +107,7 @@ def test_a_pause_does_not_lose_it(engine: RunEngine, log: Log, when: str) -> Non
 
 
 def test_a_rewind_does_not_ask_again_what_was_answered(engine: RunEngine, log: Log) -> None:
-    latch = SRLatch()
+    latch, paused = SRLatch(), threading.Event()
     latch.set()
 
     def plan() -> Any:
@@ -115,12 +115,14 @@ def test_a_rewind_does_not_ask_again_what_was_answered(engine: RunEngine, log: L
         first = yield from wait_any(latch)
         latch.reset()
         log.add("answered")
-        yield from sleep(0.05)
+        while not paused.is_set():
+            yield from sleep(0.002)
         return first is latch
 
     engine(plan())
     log.wait_for("answered")
     engine.request_pause().result(10)
+    paused.set()
     assert engine.resume().result(10).plan_result is True
 
 
