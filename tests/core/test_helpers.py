@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import sys
 import threading
 import time
@@ -175,7 +176,7 @@ def test_timers_go_off_in_order_and_survive_what_raises(idle_soon, caplog):
         done = False
 
     timers, owner, seen, end = Timers(), Owner(), [], threading.Event()
-    now = time.monotonic() + 0.02
+    now = time.monotonic() + 0.5  # when all of them are there
 
     def broken(_):
         raise SystemExit("in a timer")
@@ -197,12 +198,14 @@ def test_timer_thread_goes_when_idle_and_comes_again(idle_soon):
 
     timers, owner = Timers(), Owner()
     for _ in range(3):
-        before, fired = set(threading.enumerate()), threading.Event()
-        timers.call_at(time.monotonic(), lambda _, fired=fired: fired.set(), lambda: owner)
-        (thread,) = {
-            one for one in set(threading.enumerate()) - before if one.name == "freewheel-timer"
-        }
-        assert fired.wait(LONG)
+        fired: queue.Queue[threading.Thread] = queue.Queue()
+        timers.call_at(
+            time.monotonic(),
+            lambda _, fired=fired: fired.put(threading.current_thread()),
+            lambda: owner,
+        )
+        thread = fired.get(timeout=LONG)
+        assert thread.name == "freewheel-timer"
         thread.join(LONG)
         assert not thread.is_alive()
         assert not timers._running

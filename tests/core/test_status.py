@@ -188,16 +188,17 @@ def test_times_out_with_the_limit_in_the_message():
 
 
 def test_settles_before_it_is_done():
-    status = Status(settle_time=0.05)
+    settling, status = Status(settle_time=60), Status(settle_time=0.05)
+    settling.set_finished()
+    assert not settling.done
+    assert "settling" in repr(settling)
     status.set_finished()
-    assert not status.done
-    assert "settling" in repr(status)
     status.wait(LONG)
     assert status.success
 
 
 def test_settling_beyond_the_timeout_is_no_failure():
-    status = Status(timeout=0.05, settle_time=0.2)
+    status = Status(timeout=0.5, settle_time=0.6)
     status.set_finished()
     assert status.exception(LONG) is None
 
@@ -498,13 +499,14 @@ def test_dropped_ones_go_at_once_and_cancelled_timers_are_bounded():
 
 
 def test_finished_ones_with_callbacks_are_not_kept():
-    before = len(_kept)
-    for _ in range(100):
-        status = Status(timeout=1e9)
-        end = called(status)
+    statuses = [Status(timeout=1e9) for _ in range(100)]
+    ends = [called(status) for status in statuses]
+    assert all(id(status) in _kept for status in statuses)
+    for status, end in zip(statuses, ends, strict=True):
         status.set_finished()
         assert end.wait(LONG)
-    assert len(_kept) == before
+    # Those of other tests may come and go.
+    assert not any(id(status) in _kept for status in statuses)
 
 
 def test_statuses_made_in_finalizers_work():
