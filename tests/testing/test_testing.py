@@ -13,6 +13,7 @@ import pytest
 from ophyd_async.core import soft_signal_rw
 
 import freewheel.testing as testing
+from freewheel import RunEngine
 from freewheel.recording import replay_devices
 from freewheel.testing import (
     VirtualClock,
@@ -114,6 +115,20 @@ def test_leaks_are_found():
         forget()
     stay.set()
     thread.join()
+
+
+def test_what_an_engine_has_in_hand_when_it_is_dropped_is_no_leak():
+    busy = threading.Event()
+
+    def keep(_: object) -> None:
+        busy.set()
+        threading.Event().wait(0.2)
+
+    with no_leaks(collect=False):
+        engine = RunEngine()
+        engine.loop.call_soon_threadsafe(keep, engine)
+        assert busy.wait(10)
+        del engine
 
 
 @pytest.mark.parametrize("module", ["asyncio", "uvloop"])

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -29,6 +29,9 @@ KEPT_THREADS = (
     "Dummy-",
 )
 """How the names of threads begin of which a process keeps a few: they are no leak."""
+
+
+_SLICE: Final = 0.05  # s that a thread is waited for until garbage is collected again
 
 
 class _Complaints(logging.Handler):
@@ -73,11 +76,11 @@ def no_leaks(
         if collect or _fresh(before, kept) or _open(loops):
             gc.collect()  # what nobody refers to any more gives its threads and tasks back
     deadline = time.monotonic() + grace
-    left = []
-    for thread in _fresh(before, kept):
-        thread.join(max(0.0, deadline - time.monotonic()))
-        if thread.is_alive():
-            left.append(f"the thread {thread.name!r}")
+    while (fresh := _fresh(before, kept)) and time.monotonic() < deadline:
+        fresh[0].join(_SLICE)
+        if fresh[0].is_alive():
+            gc.collect()  # it may have had in hand, a moment ago, what it waits to be rid of
+    left = [f"the thread {thread.name!r}" for thread in fresh]
     left.extend(f"the event loop {loop!r}" for loop in _open(loops))
     left.extend(complaints)
     if left:
