@@ -118,9 +118,10 @@ class Unwilling:
         return [self]
 
     def set(self, value: Any) -> Any:
+        failure = self.failure  # whoever sees that it has moved may break it at once
         self.moved.set()
-        if self.failure is not None:
-            raise self.failure
+        if failure is not None:
+            raise failure
         return Status()
 
     def stop(self, *, success: bool = False) -> None:
