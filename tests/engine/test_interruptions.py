@@ -270,15 +270,19 @@ def test_a_resume_withdraws_a_deferred_pause(RE: Any, gate: Any) -> None:
 
 
 def test_the_first_page_of_the_docs_works_however_quick_it_is_typed(RE: Any) -> None:
-    def plan() -> Any:
+    def plan(typed: threading.Event) -> Any:
         yield Msg("checkpoint")
-        yield Msg("sleep", None, 0.01)
+        while not typed.is_set():
+            yield Msg("sleep", None, 0.002)
         return "done"
 
     for _ in range(50):
-        RE(plan())
+        typed = threading.Event()
+        RE(plan(typed))
         RE.request_pause()
-        assert RE.resume().result(T).plan_result == "done"
+        resumed = RE.resume()
+        typed.set()
+        assert resumed.result(T).plan_result == "done"
 
 
 # -- a suspension beside a pause ---------------------------------------------------------------
