@@ -362,6 +362,7 @@ def test_nothing_moves_after_stop_all_that_waited_for_a_pause_or_an_answer(
     go_on = Action(name="go_on")
     future = bridge.run(holds(scope.focus, go_on))
     soon(lambda: row.findChild(QPushButton, "pauseAndMove").isEnabled())
+    soon(lambda: text_of(row, "readback") == "1")
     row.set_target(5.0)
     asked: list[str] = []
     bridge.requestMade.connect(asked.append)
@@ -370,7 +371,7 @@ def test_nothing_moves_after_stop_all_that_waited_for_a_pause_or_an_answer(
     assert question(lamp, "danger") is None
     soon(lambda: future.outcome.done() and row.guard.holder is None)
     assert asked == ["pause", "stop all"]
-    assert row.findChild(object, "target").value() == 1  # where it stands
+    soon(lambda: row.findChild(object, "target").value() == 1)  # where it stands
 
 
 def test_what_goes_wrong_by_hand_is_in_the_log(
