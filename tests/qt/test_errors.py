@@ -61,7 +61,7 @@ def test_details_come_on_a_click_and_can_be_copied(
     assert "and wet" in errors.details
     errors.findChild(QPushButton, "copy").click()
     assert "in breaks" in QApplication.clipboard().text()
-    with qtbot.waitSignal(errors.countChanged) as told:
+    with qtbot.waitSignal(errors.countChanged, timeout=30_000) as told:
         errors.findChild(QPushButton, "clear").click()
     assert told.args == [0]
     assert errors.rows == ()

@@ -53,7 +53,7 @@ class Shown:
         self._emit("stop", {"run_start": run})
 
     def show(self, frame: Any, *, run: str = "a", stream: str = "primary", **more: Any) -> None:
-        with self._qtbot.waitSignal(self.image.frameShown):
+        with self._qtbot.waitSignal(self.image.frameShown, timeout=30_000):
             self.send(frame, run=run, stream=stream, **more)
 
     def send(self, frame: Any, *, run: str = "a", stream: str = "primary", **more: Any) -> None:
@@ -141,7 +141,7 @@ def test_a_region_is_measured_in_the_whole_frame(shown: Shown, qtbot: Any) -> No
             lambda step=step: shown.image.history[1][-1] == pytest.approx(part.mean() + step)
         )
     assert shown.image.history.shape[0] == 5
-    with qtbot.waitSignal(shown.image.roiWanted) as wanted:
+    with qtbot.waitSignal(shown.image.roiWanted, timeout=30_000) as wanted:
         shown.image.findChild(QPushButton, "useRegion").click()
     assert wanted.args == [(10, 20, 30, 40)]
     shown.show(RAMP, time=-5.0)  # of a run that was before

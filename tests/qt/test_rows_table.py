@@ -84,7 +84,7 @@ def test_a_table_is_marked_when_it_was_left_and_its_inputs_are_not(form: Any, qt
     assert not field.problem  # nobody has been there yet
     assert "row 1 needs a motor" in form.obstacles
     form.activateWindow()
-    qtbot.waitUntil(form.isActiveWindow)
+    qtbot.waitUntil(form.isActiveWindow, timeout=30_000)
     motor, start, *_ = (cell[0] for cell in field.editor._cells[0])
     motor.setFocus()
     start.setFocus()

@@ -149,7 +149,7 @@ def test_a_run_of_today_is_plotted_again_and_its_last_picture_shown(
     uid = desk.run(scan(scope))
     desk.run(bp.count([scope.temperature], 2))
     desk.panel.choose(uid)
-    with qtbot.waitSignal(desk.panel.shown) as shown:
+    with qtbot.waitSignal(desk.panel.shown, timeout=30_000) as shown:
         desk.button("replot").click()
     assert shown.args == [desk.plot]
     assert desk.plot.points[0].tolist() == [0, 1, 2, 3, 4]

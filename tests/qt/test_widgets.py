@@ -197,7 +197,7 @@ def test_bad_values_are_marked_where_they_were_typed(scope: Any, qtbot: Any) -> 
     qtbot.addWidget(form)
     form.show()
     form.set_values({"detectors": ["camera"], "motor": "focus"})
-    with qtbot.waitSignal(form.validityChanged) as blocked:
+    with qtbot.waitSignal(form.validityChanged, timeout=30_000) as blocked:
         line = form.fields["exposure"].editor.lineEdit()
         line.selectAll()
         qtbot.keyClicks(line, "-3")
@@ -323,7 +323,7 @@ def test_frames_of_any_kind_are_shown(bridge: Any, qtbot: Any, frame: Any) -> No
     image = LiveImage(bridge)
     qtbot.addWidget(image)
     image.show()
-    with qtbot.waitSignal(image.frameShown):
+    with qtbot.waitSignal(image.frameShown, timeout=30_000):
         bridge.documentReceived.emit("event", event_of(frame))
     assert image.frame.shape[:2] == (20, 30)
     if frame.dtype.kind == "c":
@@ -341,10 +341,10 @@ def test_what_is_no_picture_is_refused_with_a_message(value: Any) -> None:
 def test_a_refused_frame_leaves_the_next_one_be(bridge: Any, qtbot: Any) -> None:
     image = LiveImage(bridge, key="image")
     qtbot.addWidget(image)
-    with qtbot.waitSignal(image.frameShown):
+    with qtbot.waitSignal(image.frameShown, timeout=30_000):
         bridge.documentReceived.emit("event", event_of(np.zeros(5)))
     assert "two dimensions" in image.message
-    with qtbot.waitSignal(image.frameShown):
+    with qtbot.waitSignal(image.frameShown, timeout=30_000):
         bridge.documentReceived.emit("event", event_of(np.zeros((5, 5))))
     assert image.message == ""
 
@@ -356,7 +356,7 @@ def test_a_large_frame_is_thinned_and_the_cursor_reads_it_whole(bridge: Any, qtb
     image.show()
     frame = np.arange(2048 * 2048, dtype=np.uint32).reshape(2048, 2048)
     for _ in range(2):
-        with qtbot.waitSignal(image.frameShown):
+        with qtbot.waitSignal(image.frameShown, timeout=30_000):
             bridge.documentReceived.emit("event", event_of(frame))
     assert image._graphics.item.image.size < 1_000_000
     image._graphics.pointed.emit(7, 2001)
@@ -751,7 +751,7 @@ def test_a_log_that_qt_has_deleted_costs_no_other_what_a_publisher_says(
     qtbot.addWidget(log)
     deleted.deleteLater()
     soon(lambda: not isalive(deleted))
-    with qtbot.waitSignal(log.failed):
+    with qtbot.waitSignal(log.failed, timeout=30_000):
         logging.getLogger("freewheel.publishing").warning("the broker is away")
     assert "the broker is away" in log.text
 
@@ -763,7 +763,7 @@ def test_a_failure_is_shown_and_can_be_copied(bridge: Any, qtbot: Any, soon: Any
 
     log = PlanLog(bridge)
     qtbot.addWidget(log)
-    with qtbot.waitSignal(log.failed) as blocked:
+    with qtbot.waitSignal(log.failed, timeout=30_000) as blocked:
         bridge.run(breaks())
     assert "upside down" in blocked.args[0]
     assert "in breaks" not in log.text  # `ErrorList` has the traceback
