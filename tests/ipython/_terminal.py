@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS, LINES = 110, 60
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Terminal:

@@ -91,12 +91,12 @@ def updates_until(kernel: Kernel, word: str) -> list[str]:
 
 
 def test_the_card_of_a_plan_goes_on_after_its_cell(kernel: Kernel) -> None:
-    kernel.run("f = RE(bp.count([scope.temperature], 15, delay=0.1))")
+    kernel.run("f = RE(bp.count([scope.temperature], 40, delay=0.1))")
     shown = kernel.run("f")
     assert not shown["error"]
     assert "running" in shown["data"][0]["text/html"]
     cards = updates_until(kernel, "completed")
-    assert any("/15 points" in card for card in cards)
+    assert any("/40 points" in card for card in cards)
     assert "<progress" not in cards[-1]
     assert not shown["text"]
 
@@ -125,11 +125,11 @@ def test_an_engine_is_a_card(kernel: Kernel) -> None:
 
 
 def test_fg_shows_a_card_with_progress(kernel: Kernel) -> None:
-    kernel.run("f = RE(bp.count([scope.temperature], 8, delay=0.1))")
+    kernel.run("f = RE(bp.count([scope.temperature], 30, delay=0.1))")
     shown = kernel.run("%fg")
     assert not shown["error"]
     cards = [data["text/html"] for data in shown["data"]]
-    assert any("<progress" in card and "/8 points" in card for card in cards)
+    assert any("<progress" in card and "/30 points" in card for card in cards)
     assert "completed" in cards[-1]
     assert "<progress" not in cards[-1]
     assert "count completed after" in "".join(shown["text"])
@@ -147,7 +147,7 @@ def test_an_interrupt_of_fg_detaches(kernel: Kernel) -> None:
     kernel.run("import threading, signal, os, time")
     # The kernel is interrupted as the notebook's stop button does it, when %fg is under way.
     kernel.run(
-        "t = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)); t.start()\n%fg"
+        "t = threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT)); t.start()\n%fg"
     )
     shown = kernel.run("RE.state")
     assert shown["data"][-1]["text/plain"] == "'running'"

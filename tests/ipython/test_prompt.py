@@ -31,7 +31,7 @@ def test_magics_without_a_plan_say_what_to_write(ipython: Any) -> None:
 def test_the_prompt_shows_what_runs_and_leaves_what_is_typed_alone(ipython: Any) -> None:
     ipython.run("f = RE(live_view([scope.camera]))")
     ipython.send("1 + 4")
-    ipython.wait(rf"\[live_view 2 s\] In \[{ipython.cells + 1}\]: 1 \+ 4")
+    ipython.wait(rf"\[live_view (?:[2-9]|\d\d+) s\] In \[{ipython.cells + 1}\]: 1 \+ 4")
     ipython.cells += 1
     ipython.send("1\r")
     ipython.prompt()
@@ -63,7 +63,7 @@ def test_ctrl_c_once_detaches(ipython: Any) -> None:
     ipython.run("f = RE(live_view([scope.camera]))")
     ipython.start("%fg")
     ipython.wait("Ctrl-C detaches")
-    ipython.wait("live_view running 0 s|live_view running 1 s")
+    ipython.wait(r"live_view running \d+ s")
     ipython.interrupt()
     ipython.wait("Detached: live_view goes on")
     ipython.prompt()
@@ -113,9 +113,9 @@ def test_ctrl_c_three_times_pauses_at_once(ipython: Any) -> None:
 
 
 def test_progress_is_shown_and_leaves_no_bar(ipython: Any) -> None:
-    ipython.run("f = RE(bp.count([scope.temperature], 20, delay=0.1))")
+    ipython.run("f = RE(bp.count([scope.temperature], 50, delay=0.1))")
     ipython.start("%fg")
-    ipython.wait(r"count\s+━+.*\d+% \d+/20 points")
+    ipython.wait(r"count\s+━+.*\d+% \d+/50 points")
     ipython.prompt()
     text = ipython.output(ipython.cells)
     assert "count completed after" in text
@@ -171,7 +171,7 @@ def test_output_of_plans_does_not_garble_the_line(ipython: Any) -> None:
 
 def test_a_plan_that_fails_unseen_is_told_of(ipython: Any) -> None:
     ipython.run("f = RE(bad())")
-    ipython.wait(r"\[bad\] failed after 0 s: ValueError: no light \(%freewheel traceback")
+    ipython.wait(r"\[bad\] failed after \d+ s: ValueError: no light \(%freewheel traceback")
     ipython.run("%freewheel traceback", "ValueError.*no light", "raise ValueError")
     assert "Run aborted" not in ipython.text()
 

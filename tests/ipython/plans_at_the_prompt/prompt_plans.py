@@ -69,7 +69,7 @@ def add(number: int, scale: float = 1.0):
 
 def slow(camera: Readable):
     """Take as long as a person needs to see it."""
-    return (yield from count([camera], 15, delay=0.1))
+    return (yield from count([camera], 40, delay=0.1))
 
 
 def held(name: str):
