@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from bluesky.utils import FailedStatus, Msg
+from bluesky.utils import FailedStatus, Msg, RunEngineInterrupted
 
 from doubles import Device, at_message
 from freewheel import RunEngine
@@ -214,11 +214,13 @@ def test_in_the_background_and_after_a_pause(engine: RunEngine, one: Device, two
         yield from wait_for_background(task)
         yield from restoring(away.plan(0.01), two)
 
+    engine.msg_hook = lambda msg: engine.request_pause() if msg.command == "sleep" else None
     future = engine(plan())
+    with pytest.raises(RunEngineInterrupted):
+        future.result(T)
     away.wait()
-    engine.request_pause().result(T)
-    if not future.outcome.done():
-        engine.resume()
+    engine.msg_hook = None
+    engine.resume()
     future.outcome.result(T)
     assert (one.position, two.position) == (3, 4)
 
