@@ -152,9 +152,9 @@ def test_a_call_that_is_sent_twice_is_carried_out_once(
 
 
 def test_a_lease_survives_a_short_cut_and_ends_after_a_long_one(
-    engine: RunEngine, tokens: TokenFile, devices: Any
+    engine: RunEngine, tokens: TokenFile, devices: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = Limits(grace=0.3)
+    limits = Limits(grace=600)  # the first cut is short, however long this machine takes for it
     with (
         EngineServer(engine, devices=devices, tokens=tokens, port=0, limits=limits) as server,
         connect(server.url, tokens.add("ben")) as ben,
@@ -170,6 +170,7 @@ def test_a_lease_survives_a_short_cut_and_ends_after_a_long_one(
                     ben.claims.hold(ben.devices.camera),
                 ):
                     pass
+                monkeypatch.setattr(server._door, "_limits", Limits(grace=0.05))
                 lose(cable, anna)
                 until(ben, "claims_changed", lambda: not ben.claims)
                 with ben.claims.hold(ben.devices.camera):
