@@ -80,6 +80,7 @@ def test_its_devices_are_granted_by_its_own_engine(
     assert not here.claims
     with pytest.raises(ResourceConflictError), ben.claims.hold(ben.devices.stage):
         pass
+    until(remote, "actions_changed", lambda: "go" in remote.pending_actions)
     remote.trigger_action("go")
     task.result(T)
 
