@@ -27,6 +27,7 @@ from freewheel.remote import (
     TokenFile,
     connect,
 )
+from freewheel.testing import free_port
 
 pytestmark = pytest.mark.servers  # with those, for the README's command is to stay short
 
@@ -49,7 +50,7 @@ SERVER = """
 class Elsewhere:
     """A server in a process of its own."""
 
-    def __init__(self, tokens: TokenFile, port: int = 0) -> None:
+    def __init__(self, tokens: TokenFile, port: int) -> None:
         support = str(Path(__file__).parents[1] / "support")
         self.process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(SERVER), str(tokens.path), str(port), support],
@@ -67,7 +68,7 @@ class Elsewhere:
 
 
 @contextmanager
-def elsewhere(tokens: TokenFile, port: int = 0) -> Iterator[Elsewhere]:
+def elsewhere(tokens: TokenFile, port: int) -> Iterator[Elsewhere]:
     made = Elsewhere(tokens, port)
     try:
         yield made
@@ -81,7 +82,8 @@ def test_a_server_that_is_killed_ends_what_was_waited_for_once_another_is_there(
     tokens: TokenFile,
 ) -> None:
     token = tokens.add("anna")
-    with elsewhere(tokens) as first, connect(first.url, token) as remote:
+    # At a port that no connection has by chance, before the second server has begun.
+    with elsewhere(tokens, free_port()) as first, connect(first.url, token) as remote:
         runs = remote(remote.plans.waits())
         waits = remote(remote.plans.measure())
         task = remote.background.launch(remote.plans.lit(), name="lit")
