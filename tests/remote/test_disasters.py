@@ -162,9 +162,10 @@ def test_a_line_that_is_cut_for_longer_than_a_session_lives_harms_no_plan(
 
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0], ids=["ahead", "back"])
 def test_a_clock_that_jumps_ends_nothing(
-    join: Any, cable: Cable, engine: RunEngine, monkeypatch: pytest.MonkeyPatch, jump: float
+    join: Any, cable: Cable, server: EngineServer, monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
     """The computer's clock cannot be moved in a test: what Python reads of it is."""
+    monkeypatch.setattr(server._door, "_limits", Limits(grace=600))  # the lease outlives the cut
     anna, ben = join("anna", url=cable.url), join("ben")
     camera = anna.devices.camera
     with anna.claims.hold(camera):
