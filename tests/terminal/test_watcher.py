@@ -82,9 +82,10 @@ def test_a_signal_before_the_plan_is_kept_for_it(engine: RunEngine, gate: Gate) 
 
 
 def test_a_second_signal_halts(engine: RunEngine) -> None:
-    held = engine.loop.create_future()
+    held, begun = engine.loop.create_future(), threading.Event()
 
     def stubborn() -> Any:
+        begun.set()  # one that has not begun has no clean-up to be halted in
         try:
             yield Msg("wait_for", None, [lambda: held])
         finally:
@@ -93,6 +94,7 @@ def test_a_second_signal_halts(engine: RunEngine) -> None:
     told = Told(signal.SIGINT, signal.SIGINT)
     with Watcher(engine, StopFirst(), told.say) as watcher:
         future = engine(stubborn())
+        assert begun.wait(T)
         assert watcher.stay(future, told.show, paused=pytest.fail)
     assert future.status is PlanStatus.HALTED
     assert told.texts[1] == "Again: ending it without its clean-up."
