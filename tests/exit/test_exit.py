@@ -66,10 +66,13 @@ PRELUDE = """
     RE = RunEngine()
     RE.subscribe(subscriber)
 
-    def start(**kwargs):
-        future = RE(plan(**kwargs))
+    def until_it_runs():
         while "running" not in Path(sys.argv[1]).read_text():
             threading.Event().wait(0.01)  # the script's own business: nothing is tested here
+
+    def start(**kwargs):
+        future = RE(plan(**kwargs))
+        until_it_runs()
         print("running", flush=True)
         return future
 """
@@ -310,8 +313,8 @@ def test_an_engine_of_an_asyncio_program(start: Start) -> None:
     script = """
         async def main():
             future = RE(plan())
-            await asyncio.to_thread(lambda: None)
-            await asyncio.wait_for(asyncio.shield(future), 0.5)
+            await asyncio.to_thread(until_it_runs)
+            await asyncio.wait_for(asyncio.shield(future), 0.1)
 
         asyncio.run(main())
     """
