@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 from bluesky.consolidators import consolidator_factory
+from bluesky.utils import RunEngineInterrupted
 
 from flying import Account, Bench, pause
 from freewheel import RunEngine
@@ -60,16 +61,16 @@ def paused_twice(bench: Bench, plan: Any) -> None:
 
 
 def stopped(bench: Bench, plan: Any) -> None:
-    future = bench.engine(plan)
-    bench.account.wait_for_index(20)
-    bench.engine.stop().result(30)
-    future.outcome.result(30)
+    bench.account.at_index(20, bench.engine.stop, wait=False)
+    assert bench.engine(plan).outcome.result(60).interrupted
 
 
 def stopped_while_paused(bench: Bench, plan: Any) -> None:
+    bench.account.at_index(20, bench.engine.request_pause, wait=False)
     future = bench.engine(plan)
-    bench.account.wait_for_index(20)
-    assert pause(bench.engine)
+    with pytest.raises(RunEngineInterrupted):
+        future.result(60)
+    assert bench.engine.state == "paused"
     bench.engine.stop().result(30)
     future.outcome.result(30)
 

@@ -50,7 +50,7 @@ class Account:
             call()
             called.set()
 
-    def at_index(self, index: int, call: Callable[[], Any]) -> None:
+    def at_index(self, index: int, call: Callable[[], Any], *, wait: bool = True) -> None:
         """Call something on the engine's thread once an index is there; wait until it was called.
 
         A test on a thread of its own may be late, and find that the flight is over.
@@ -58,7 +58,7 @@ class Account:
         called = threading.Event()
         with self.condition:
             self._then.append((index, call, called))
-        assert called.wait(30)
+        assert not wait or called.wait(30)
 
     def wait_for_index(self, index: int) -> None:
         stops = self.stopped
