@@ -46,6 +46,16 @@ def test_runs_takes_a_snapshot_and_says_where(
     assert frame.std() > 0
 
 
+def test_it_is_not_over_before_the_snapshot_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However long that takes here, which is longer than it is to run."""
+    arguments = ["--seconds", "0.01", "--rate", "40", "--shape", "16x16", "--output", str(tmp_path)]
+    assert main(["demo", *arguments]) == 0
+    assert [name for name, _ in documents(tmp_path)] == ["start", "descriptor", "event", "stop"]
+    assert "No snapshot" not in capsys.readouterr().out
+
+
 def test_temporary_folder_by_default(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bluesky.utils import TransitionError
 
@@ -13,11 +13,16 @@ from freewheel.terminal import StopFirst, Watcher
 from ._output import say
 
 if TYPE_CHECKING:
+    import threading
+
     from freewheel import PlanFuture, RunEngine
 
     from ._status_line import StatusLine
 
 __all__ = ["DemoRun"]
+
+#: So much longer it may take where the snapshot is late, as on a busy machine [s].
+_PATIENCE: Final = 10.0
 
 
 class DemoRun:
@@ -30,10 +35,14 @@ class DemoRun:
     line : StatusLine
         Shows how it goes.
     seconds : float
-        How long the plan may run [s].
+        How long the plan is to run [s].
+    snapshot : threading.Event
+        Set when the snapshot is taken.
     """
 
-    def __init__(self, engine: RunEngine, line: StatusLine, seconds: float) -> None:
+    def __init__(
+        self, engine: RunEngine, line: StatusLine, seconds: float, snapshot: threading.Event
+    ) -> None:
         self._engine = engine
         self._line = line
         self._seconds = seconds
@@ -41,6 +50,7 @@ class DemoRun:
         self._watcher = Watcher(engine, self._rules, say)
         self._ending = False
         self._snapped = False
+        self._snapshot = snapshot
 
     @property
     def exit_code(self) -> int:
@@ -61,7 +71,8 @@ class DemoRun:
             with suppress(KeyError):  # not on offer at this moment: next time
                 self._engine.trigger_action("snap")
                 self._snapped = True
-        if elapsed >= self._seconds and not self._ending and self._rules.first is None:
+        least = self._seconds if self._snapshot.is_set() else self._seconds + _PATIENCE
+        if elapsed >= least and not self._ending and self._rules.first is None:
             self._ending = True
             with suppress(TransitionError):  # the plan has just ended by itself
                 self._engine.stop()
