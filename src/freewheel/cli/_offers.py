@@ -93,9 +93,15 @@ class Offers:
         self._tell(offered)
         if self._planned:
             name, when = self._planned[0]
-            if name in offered and time.monotonic() - self._began >= when:
+            action = offered.get(name)
+            # One that is on, and was not taken up yet, would be triggered for nothing.
+            if (
+                action is not None
+                and (action.togglable or not action.is_on)
+                and time.monotonic() - self._began >= when
+            ):
                 self._planned.pop(0)
-                self._trigger(offered[name])
+                self._trigger(action)
         if self._terminal:
             for key in _pressed():
                 if (name := self._keys.get(key, "")) in offered:
