@@ -67,7 +67,7 @@ def test_a_scan_with_a_motor_record(RE: RunEngine, motor: Motor, documents: Docu
 
 def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, motor: Motor, on_loop, documents):
     RE(bps.mv(motor, 0)).result(WAIT)
-    RE(bps.mv(motor.velocity, 2.0)).result(WAIT)
+    RE(bps.mv(motor.velocity, 0.1)).result(WAIT)  # 40 s for the move
     moving = threading.Event()
 
     def started(msg: Any) -> None:
@@ -84,6 +84,7 @@ def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, motor: Motor, on_loop, d
     # It was stopped on its way, and stands still.
     place = on_loop(motor.user_readback.get_value())
     assert place < 4
+    RE.by_hand.set(motor.velocity, 100.0).result(WAIT)
     RE.resume().result(WAIT)
     assert_events(documents, motor=[4, 5], atol=0.01)
 

@@ -160,7 +160,7 @@ def test_a_live_view_with_a_monitor_beside_it(RE: RunEngine, bench, documents: D
 
 def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, bench, on_loop, documents: DocumentLog):
     RE(bps.mv(bench.axis, 0)).result(WAIT)
-    RE(bps.mv(bench.axis.velocity, 5.0)).result(WAIT)
+    RE(bps.mv(bench.axis.velocity, 0.1)).result(WAIT)  # 40 s for the move
     moving = threading.Event()
     RE.msg_hook = lambda msg: moving.set() if msg.command == "wait" else None
     future = RE(bp.scan([], bench.axis, 4, 5, 2))
@@ -170,6 +170,7 @@ def test_a_pause_in_the_middle_of_a_move(RE: RunEngine, bench, on_loop, document
     with pytest.raises(RunEngineInterrupted):
         future.result(WAIT)
     assert on_loop(bench.axis.x.get_value()) < 4
+    RE.by_hand.set(bench.axis.velocity, 200.0).result(WAIT)
     RE.resume().result(WAIT)
     assert_events(documents, axis=[4, 5])
 

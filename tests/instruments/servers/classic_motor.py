@@ -34,6 +34,7 @@ with RunEngine() as RE:
     RE(watched()).result(30)
     monitored = len(log.events("place"))
     log.clear()
+    RE(bps.mv(motor.velocity, 0.2)).result(30)  # so that the pause comes before the end
     moving = threading.Event()
     place.subscribe(lambda value, **_: moving.set() if 0.5 < value < 1 else None, run=False)
     future = RE(bp.scan([], motor, 0, 2, 3))
@@ -44,6 +45,7 @@ with RunEngine() as RE:
     standing = threading.Event()
     motor.motor_done_move.subscribe(lambda value, **_: standing.set() if value else None)
     standing.wait(30)
+    motor.velocity.put(5)
     RE.resume().result(60)
     nobody = EpicsMotor("sim:nobody", name="nobody")
     connected = connect_devices(RE, {"nobody": nobody}, 0.5)["nobody"].exception(60)
