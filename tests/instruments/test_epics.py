@@ -201,7 +201,7 @@ def test_an_ioc_that_is_killed_in_the_middle_of_a_run(RE, ioc, protocol, on_loop
     assert stop["exit_status"] == "fail"
     # Which PV, after which time; and which device.
     for text in (str(error), stop["reason"]):
-        assert re.search(rf"{protocol}://FW:\w+, given up after 1\.\d s", text), text
+        assert re.search(rf"{protocol}://FW:\w+, given up after \d+\.\d s", text), text
         assert "'x'" in text or "detector" in text
     # The same devices go on when it is back; nobody has to connect them again.
     ioc.start()
@@ -224,7 +224,7 @@ def test_a_read_of_a_pv_that_is_gone_says_which_and_after_which_time(
 
     error = RE(read()).exception(WAIT)
     assert isinstance(error, TimeoutError)
-    said = rf"{protocol}://FW:X, given up after 0\.\d s \(read of 'x'\)"
+    said = rf"{protocol}://FW:X, given up after \d+\.\d s \(read of 'x'\)"
     assert re.fullmatch(said, str(error))
     assert documents.of("stop")[-1]["reason"] == str(error)
 
@@ -308,11 +308,10 @@ def test_what_did_not_connect_is_refused_with_its_pvs(RE, ioc, protocol, use):
         error = RE(USES[use](bench)).exception(WAIT)
         return str(error.__cause__ if isinstance(error, FailedStatus) else error)
 
-    if use != "live view":  # the first is not connected either
-        where = rf"{protocol}://FW:NOBODY\)"
-        said = rf"^'bench(-nobody)?' was never connected \((.*, )?{where}. Connect it .*"
-        RE(ensure_connected(bench.there)).result(WAIT)
-        assert re.match(said, error_of_use())
+    RE(ensure_connected(bench.there)).result(WAIT)
+    where = rf"{protocol}://FW:NOBODY\)"
+    said = rf"^'bench(-nobody)?' was never connected \((.*, )?{where}. Connect it .*"
+    assert re.match(said, error_of_use())
     assert connect_devices(RE, {"bench": bench}, 0.5)["bench"].exception(WAIT) is not None
     said = rf"^'bench(-nobody)?' is not connected: no answer from {protocol}://FW:NOBODY within \d"
     assert re.match(said, error_of_use())
