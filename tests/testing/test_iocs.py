@@ -138,6 +138,11 @@ def test_what_it_has_started_ends_with_it(start_ioc, tmp_path: Path) -> None:
     file.write_text(SERVER)
     shell = ["/bin/sh", "-c", '"$0" "$@"; true', sys.executable, str(file), str(port)]
     server = start_ioc(shell, ready="up")
-    server.kill()  # which waits for the end of what it prints
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.settimeout(20)
+        server.kill()  # which waits for the end of what it prints
+        # Its socket is closed after that, and before the lines that it has taken up.
+        with suppress(ConnectionError):
+            assert line.recv(1) == b""
     with socket.create_server(("127.0.0.1", port)):
         pass
