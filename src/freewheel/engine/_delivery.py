@@ -193,15 +193,14 @@ class Delivery:
         if not self.awaited or (documents <= FULL_DOCUMENTS and size <= FULL_BYTES):
             return
         self._full = True
-        self._fail(
-            at_once=True,
-            error=RuntimeError(
-                f"The document subscriber {self._func!r} is behind by {documents} documents and "
-                f"{size >> 20} MB of data, more than memory should hold: monitors bring more than "
-                "it, or its disk, can take. What waits is still delivered. Have them bring less, "
-                'or subscribe with delivery="latest" what need not see each document.'
-            ),
+        error = RuntimeError(
+            f"The document subscriber {self._func!r} is behind by {documents} documents and "
+            f"{size >> 20} MB of data, more than memory should hold: monitors bring more than it, "
+            "or its disk, can take. What waits is still delivered. Have them bring less, or "
+            'subscribe with delivery="latest" what need not see each document.'
         )
+        _log.error("%s", error)  # they may be a task's, while there is no plan
+        self._fail(error, at_once=True)
 
     def _attend(self) -> None:
         """Do what the subscriber's thread has called for; on the engine's."""
