@@ -88,7 +88,9 @@ def test_a_plan_waits_for_an_action_is_paused_and_goes_on(
     assert call(ada, "fw_actions") == offered
     ada.re_pause(option="immediate")
     server.until(lambda s: s["manager_state"] == "paused")
+    listener.hear(lambda found: found["state"] == "paused")
     ada.re_resume()
+    listener.hear(lambda found: found["state"] == "running" and found["actions"])
     server.until(lambda s: s["re_state"] == "running")
     with pytest.raises(RuntimeError, match=r"'fly'.*On offer: 'go'"):
         call(ada, "fw_trigger", "fly")
