@@ -123,7 +123,10 @@ def test_what_was_too_slow_to_the_end_is_kept(
     status = publisher.close(timeout=0)
     assert status.kept == (uids(documents)[0],)
     assert "nobody waited for it. It is kept: " in said.wait_for("of the 5 documents of the run")
+    relay.answer = FAILURE  # to what it may have asked by now, or the rest arrives after all
     relay.open.set()
+    publisher.close(timeout=30)  # which waits for the end of its thread
+    relay.answer = None
     # Half of it is in the catalogue: sent again, it is there whole.
     (place,) = Path("freewheel-unsent").iterdir()
     (run,) = read_runs(place)
