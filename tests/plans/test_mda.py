@@ -557,7 +557,8 @@ def test_a_live_view_in_the_background_gives_way(RE: RunEngine, scope, documents
 
     RE(both()).result(WAIT)
     assert len(documents.events("primary")) == 5
-    assert len(documents.events("live")) == 10
+    # One may be there twice, under one number: a pause before its next checkpoint takes it again.
+    assert {event["seq_num"] for event in documents.events("live")} == set(range(1, 11))
     runs = [doc["run_start"] for doc in documents.of("descriptor")]
     assert len(set(runs)) == 2
 

@@ -148,7 +148,7 @@ def test_a_snap_at_the_begin_of_a_live_view_is_taken_by_it(person: Person, bridg
 def test_a_live_view_waits_for_the_snap_that_is_under_way(
     person: Person, engine: Any, scope: Any
 ) -> None:
-    with inject(scope.camera, Slow("trigger", seconds=30, times=1)):
+    with inject(scope.camera, Slow("trigger", seconds=0.2, times=1)):
         person.press("snap")
         person.press("live")
         person.see(lambda: person.button("live").isChecked())
