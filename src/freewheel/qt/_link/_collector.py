@@ -28,6 +28,9 @@ _SHARE: Final = 1000
 # Collections of other threads that are put off while the window's does not come round. Then one
 # is let through: a program whose window waits for hours must not run out of memory.
 _PATIENCE: Final = 30
+# So many objects may be frozen without the program having frozen any: Python 3.12 freezes some
+# hundred when it starts. A program that has imported something has thousands.
+_OF_PYTHON: Final = 1000
 
 
 class Collector(QTimer):
@@ -113,7 +116,7 @@ class _PutOff:
                 gc.unfreeze()
         elif threading.get_ident() != self._thread:
             # Not if the program has frozen something, which would not be frozen any more.
-            if self._count >= _PATIENCE or gc.get_freeze_count():
+            if self._count >= _PATIENCE or gc.get_freeze_count() > _OF_PYTHON:
                 self._count = 0
                 return
             self._count += 1
