@@ -92,7 +92,7 @@ def test_threads_that_ask_first_get_the_same_latch():
         action, start, got = Action(name="a"), threading.Barrier(4), []
 
         def ask(action=action, start=start, got=got):
-            start.wait(5)
+            start.wait(30)
             got.append(action.latch)
 
         threads = [threading.Thread(target=ask) for _ in range(4)]

@@ -72,7 +72,7 @@ async def test_wakes_waiters_from_a_thread():
         tasks = [asyncio.create_task(wait()) for _ in range(3)]
         await waiting(tasks[0])
         in_threads(1, lambda _, change=change: change())
-        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
     assert not latch._set_waiters
     assert not latch._reset_waiters
 
@@ -83,7 +83,7 @@ async def test_pulse_wakes_those_who_wait_already():
     await waiting(task)
     latch.set()
     latch.reset()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
     assert not latch.is_set()
 
 
@@ -121,13 +121,13 @@ def test_waits_on_several_loops_at_once():
     async def wait(index):
         task = asyncio.create_task(latch.wait_for_set())
         await waiting(task)
-        ready.wait(5)
-        await asyncio.wait_for(task, 5)
+        ready.wait(30)
+        await asyncio.wait_for(task, 30)
         done.append(index)
 
     def set_it(index):
         if index == 4:
-            ready.wait(5)
+            ready.wait(30)
             latch.set()
         else:
             asyncio.run(wait(index))
@@ -206,7 +206,7 @@ def test_two_threads_that_set_one_latch_make_one_change():
     for _ in range(200):
         latch, seen, start = SRLatch(), [], threading.Barrier(2)
         latch.watch(lambda *args, seen=seen: seen.append(args))
-        in_threads(2, lambda _, latch=latch, start=start: (start.wait(5), latch.set()))
+        in_threads(2, lambda _, latch=latch, start=start: (start.wait(30), latch.set()))
         assert len(seen) == 1
 
 
