@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +13,6 @@ from ._options import positive
 from ._status_line import FrameCounter, StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from freewheel import PlanFuture
     from freewheel.sim import SimCamera
 
@@ -68,14 +65,13 @@ def demo(
         readout=min(0.0025, 0.25 / rate),
     )
     asyncio.run(_prepared(camera))
-    counter, snapshot = FrameCounter(_LIVE), threading.Event()
+    counter = FrameCounter(_LIVE)
     writer = SnapshotWriter(_SNAPSHOT, new_folder(output))
     # The line comes first: getting hold of the terminal takes longer than a frame.
     with RunEngine() as engine, StatusLine(counter) as line:
         engine.subscribe(counter)
         engine.subscribe(writer, delivery="queued")
-        engine.subscribe(_when_read(_SNAPSHOT, snapshot))
-        run = DemoRun(engine, line, seconds, snapshot)
+        run = DemoRun(engine, line, seconds, writer.wrote)
         plan = live_view([camera], rate=rate, stream=_LIVE, snap_stream=_SNAPSHOT)
         future = run.run(plan)
     code = _failed(future) or run.exit_code
@@ -83,19 +79,6 @@ def demo(
         for text in writer.summary():
             typer.echo(text)
     raise typer.Exit(code)
-
-
-def _when_read(stream: str, event: threading.Event) -> Callable[[str, Any], None]:
-    """Return what sets an event when there is an event document of a stream, for an engine."""
-    descriptors = set()
-
-    def take(name: str, doc: Any) -> None:
-        if name == "descriptor" and doc["name"] == stream:
-            descriptors.add(doc["uid"])
-        elif name == "event" and doc["descriptor"] in descriptors:
-            event.set()
-
-    return take
 
 
 async def _prepared(camera: SimCamera) -> None:

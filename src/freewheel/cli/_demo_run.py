@@ -37,7 +37,7 @@ class DemoRun:
     seconds : float
         How long the plan is to run [s].
     snapshot : threading.Event
-        Set when the snapshot is taken.
+        Set when the snapshot is there.
     """
 
     def __init__(

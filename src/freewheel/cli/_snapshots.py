@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,17 @@ class SnapshotWriter:
         Name of the stream of snapshots.
     folder : Path
         Where to write; must exist.
+
+    Attributes
+    ----------
+    wrote : threading.Event
+        Set when a snapshot is written.
     """
 
     def __init__(self, stream: str, folder: Path) -> None:
         self._stream = stream
         self._folder = folder
+        self.wrote = threading.Event()
         # Used on the delivery's own thread; read when the plan has ended, and the delivery with it.
         self._descriptors: set[str] = set()
         self._frames: list[Path] = []
@@ -70,6 +77,7 @@ class SnapshotWriter:
             self._append(name, doc)
         elif name == "event" and doc["descriptor"] in self._descriptors:
             self._append(name, self._without_arrays(doc))
+            self.wrote.set()
 
     def summary(self) -> Iterator[str]:
         """Say what was written and where; to be asked when the plan has ended."""
