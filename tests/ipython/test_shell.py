@@ -18,7 +18,7 @@ def test_the_shell_has_a_banner_and_ends_a_plan_on_exit(new_terminal: Any, tmp_p
     shell.wait("Five things to try first")
     shell.run("from prompt_plans import guarded")
     shell.run(f"f = RE(guarded({str(kept)!r}))")
-    shell.wait(r"\[guarded \d+ s\]")
+    shell.wait(r"\[guarded [1-9]\d* s\]")
     shell.interrupt()  # while idle: nothing but an empty line
     shell.run("%jobs", "foreground  guarded: running")
     shell.start("exit")
@@ -44,7 +44,7 @@ def test_a_closed_terminal_cleans_up(new_terminal: Any, tmp_path: Path, number: 
     shell = new_terminal("-m", "freewheel", "shell", "--instant")
     shell.run("from prompt_plans import guarded")
     shell.run(f"f = RE(guarded({str(kept)!r}))")
-    shell.wait(r"\[guarded \d+ s\]")
+    shell.wait(r"\[guarded [1-9]\d* s\]")
     os.kill(shell.child.pid, number)
     assert shell.end() == -number
     assert kept.read_text() == "cleaned up\n"
